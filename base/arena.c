@@ -1,0 +1,42 @@
+/* arena.c - one block, one pointer. */
+#include "base/arena.h"
+
+#include <stdlib.h>
+
+static size_t aligned(size_t size)
+{
+    return (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+}
+
+enum status arena_open(struct arena *arena, size_t size, struct error *error)
+{
+    *arena = (struct arena){0};
+    size_t rounded = aligned(size ? size : 1);
+    arena->block = aligned_alloc(ARENA_ALIGNMENT, rounded);
+    if (!arena->block) return error_set(error, STATUS_IO, "out of memory: %zu bytes", rounded);
+    arena->size = rounded;
+    return STATUS_OK;
+}
+
+void arena_close(struct arena *arena)
+{
+    free(arena->block);
+    *arena = (struct arena){0};
+}
+
+void *arena_try(struct arena *arena, size_t size)
+{
+    size_t rounded = aligned(size);
+    if (rounded > arena->size - arena->used) return NULL;
+    void *at = arena->block + arena->used;
+    arena->used += rounded;
+    if (arena->used > arena->peak) arena->peak = arena->used;
+    return at;
+}
+
+void *arena_take(struct arena *arena, size_t size)
+{
+    void *at = arena_try(arena, size);
+    REQUIRE(at != NULL);
+    return at;
+}

@@ -1,0 +1,76 @@
+/*
+ * status.h - what a fallible function returns, and what its caller should do about it.
+ *
+ * A status says what kind of thing happened; the remedy is a function of it, never the caller's
+ * taste. The text of an error is written where the fact is known, into memory the caller owns, and
+ * is logged once, by whoever acts on the remedy.
+ */
+#ifndef BASE_STATUS_H
+#define BASE_STATUS_H
+
+#define MUST_CHECK        __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+
+enum status {
+    STATUS_OK,
+    STATUS_END,       /* nothing more: end of input, end of log */
+    STATUS_NOT_FOUND, /* a lookup by key or path found nothing */
+    STATUS_BAD_EVENT, /* one event cannot be used; the stream goes on */
+    STATUS_BUSY,      /* not now: call again after polling */
+    STATUS_ABORTABLE, /* the open transaction must be aborted; the session lives */
+    STATUS_FENCED,    /* another member owns this session's identity */
+    STATUS_INVALID,   /* configuration, argument or usage that a person must mend */
+    STATUS_REFUSED,   /* data of another input, format, version or partition count */
+    STATUS_CORRUPT,   /* bytes that fail their checksum or contradict themselves */
+    STATUS_IO,        /* the operating system or a broker failed us */
+};
+
+/* Ordered by severity: when several apply, the greatest wins. */
+enum remedy {
+    REMEDY_NONE,  /* carry on */
+    REMEDY_SKIP,  /* send the event to the dead letters, carry on */
+    REMEDY_RETRY, /* call again after polling the broker */
+    REMEDY_ABORT, /* abort the transaction, rewind to the committed offsets */
+    REMEDY_STOP,  /* leave the process; a restart recovers */
+};
+
+enum { ERROR_TEXT_MAX = 1024 };
+
+/* Owned by the caller; there is nothing to free. `text` is valid only after a failure. */
+struct error {
+    enum status status;
+    char text[ERROR_TEXT_MAX];
+};
+
+/* What to do about `status`. */
+enum remedy status_remedy(enum status status);
+
+/* A short lower-case name of `status`, for logs. */
+const char *status_name(enum status status);
+
+/*
+ * Process exit code for a failure: 2 for STATUS_INVALID (usage or configuration), 3 for
+ * STATUS_REFUSED and STATUS_CORRUPT (data that needs a decision), 1 for everything else.
+ */
+int status_exit_code(enum status status);
+
+/* Writes `status` and the formatted text into `error` (which may be NULL) and returns `status`. */
+enum status error_set(struct error *error, enum status status, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* Puts formatted text in front of what `error` already says ("reading x.yaml: ..."). */
+enum status error_prefix(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Returns from the enclosing function if `call` fails. For functions with nothing to release. */
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        enum status try_status_ = (call);                                                          \
+        if (try_status_ != STATUS_OK) return try_status_;                                          \
+    } while (0)
+
+/* A broken precondition. Stays in release builds: prints where and what, then aborts. */
+#define REQUIRE(condition) ((condition) ? (void)0 : require_failed(#condition, __FILE__, __LINE__))
+
+_Noreturn void require_failed(const char *condition, const char *file, int line);
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * config.h - every setting of Braid, as one struct that one table fills.
+ *
+ * The table in config.c says for each option its dotted key, type, default, limits and help. From
+ * it come the YAML parser, the checks, the --help of the commands and config/REFERENCE.md. An
+ * option may be set in a file, in the environment (source.path -> BRAID_SOURCE_PATH) and on the
+ * command line (--source.path=clicks.jsonl or --source.path clicks.jsonl); later ones win.
+ *
+ *     config_defaults -> config_file -> config_environment -> config_argument ... -> config_check
+ *
+ * Strings are owned by the config and live until config_close. Sizes are bytes, and are written in
+ * files with an optional unit (512MB, 4GB: powers of 1024).
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+enum {
+    CONFIG_ACTIONS_MAX = 64, /* an action is 8 bits in a stored behaviour; 0 is "no action field" */
+    CONFIG_CLIENT_MAX = 256, /* librdkafka properties under kafka.client */
+    CONFIG_VALUE_MAX = 4096, /* bytes of one scalar */
+};
+
+enum config_broker { CONFIG_BROKER_FILE, CONFIG_BROKER_KAFKA };
+enum config_format { CONFIG_JSON, CONFIG_CSV, CONFIG_TSV };
+enum config_time { CONFIG_TIME_S, CONFIG_TIME_MS, CONFIG_TIME_US, CONFIG_TIME_ISO8601 };
+enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
+enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
+enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+
+struct config_action {
+    const char *name;
+    double
+        weight; /* of a training sample whose target is this action; 0: absorbed, never a target */
+};
+
+struct config_pair {
+    const char *key;
+    const char *value; /* never printed: it may be a secret */
+};
+
+struct config {
+    struct {
+        enum config_broker broker; /* source.broker: file | kafka */
+        const char *path;          /* source.path: a file, or - for standard input (file) */
+        const char *topic;         /* source.topic (kafka) */
+        enum config_format format;
+        bool header;            /* csv/tsv: the first line names the columns */
+        const char *field_user; /* source.fields.user: JSON key, column name, or 1-based column */
+        const char *field_item;
+        const char *field_time;
+        const char *field_action;   /* "" = events carry no action */
+        const char *field_category; /* "" = none */
+        enum config_time time;      /* source.time: s | ms | us | iso8601 */
+        int64_t time_min_ms; /* file: earliest valid event time (source.time_min, ISO 8601 date) */
+        int64_t time_max_ms; /* file: latest valid event time */
+        int64_t time_ahead_ms;   /* kafka: how far an event's time may be after the broker's */
+        int64_t time_behind_ms;  /* kafka: how far before */
+        uint32_t id_size_max;    /* bytes of a user or item id */
+        uint32_t event_size_max; /* bytes of one event; larger ones are dead letters */
+    } source;
+
+    struct config_action
+        actions[CONFIG_ACTIONS_MAX]; /* actions: {view: 1, buy: 3}; in file order */
+    uint32_t actions_count;          /* 0: every action is accepted, as action 0 */
+
+    struct {
+        const char
+            *checkpoint; /* model.checkpoint: the safetensors file of the generation to serve */
+    } model;
+
+    struct {
+        const char *dir; /* state.dir: stores, and for the file broker the commit file and logs */
+        uint32_t partitions;  /* state.partitions: file broker; fixed when the directory is made */
+        uint32_t history_max; /* behaviours a user keeps; a multiple of 128 */
+        uint32_t snapshot_every; /* S: an evicted state is saved if so many behaviours came since */
+        uint64_t snapshot_rate;  /* background snapshot budget, bytes per second */
+        uint32_t flush_interval_ms; /* bounds the log tail a restart re-reads, in time ... */
+        uint64_t flush_size;        /* ... and in bytes of log per partition */
+    } state;
+
+    struct {
+        const char *dir;   /* output.dir (file broker) */
+        const char *topic; /* output.topic (kafka) and its companions: */
+        const char *history_topic;
+        const char *dead_letter_topic;
+        const char *items_topic;
+        enum config_record record; /* output.record; the file broker writes JSON */
+        enum config_vectors vectors;
+        uint32_t dead_letter_payload_max; /* bytes of a bad event that its dead letter keeps */
+    } output;
+
+    struct {
+        uint32_t workers; /* job.workers: threads that fold and publish */
+        uint64_t memory;  /* job.memory: the one budget that cache, memtables, queues share */
+        uint32_t commit_interval_ms;
+        uint32_t commit_events_max; /* a transaction closes early at these */
+        uint32_t commit_users_max;
+        uint32_t poll_events_max; /* events of one poll */
+        uint32_t queue_polls_max; /* polls that wait between the reader and a worker */
+    } job;
+
+    struct {
+        const char *brokers; /* kafka.brokers: bootstrap servers */
+        const char *group;   /* consumer group; transactional ids and instance ids derive from it */
+        const char *instance; /* this process's stable name within the group */
+        bool create_topics;
+        uint32_t replication; /* of topics that create_topics makes */
+        uint32_t session_timeout_ms;
+        uint32_t transaction_timeout_ms;
+        struct config_pair
+            client[CONFIG_CLIENT_MAX]; /* kafka.client.*: passed to librdkafka as they are */
+        uint32_t client_count;
+    } kafka;
+
+    struct {
+        enum config_log format;
+        bool quiet; /* no progress */
+    } log;
+
+    void *owned; /* the strings; config.c only */
+};
+
+/* Sets every option to its default. `config` must then be closed. */
+void config_defaults(struct config *config);
+
+/* Frees what the config owns. Legal on a zeroed config. */
+void config_close(struct config *config);
+
+/*
+ * Reads a YAML file over what is set so far. Errors (STATUS_INVALID) name path:line, the dotted key,
+ * what is allowed and, for an unknown key, the nearest known one.
+ */
+MUST_CHECK enum status config_file(struct config *config, const char *path, struct error *error);
+
+/* Applies every BRAID_* variable of `environment` (as in environ). Unknown ones are errors. */
+MUST_CHECK enum status config_environment(struct config *config, char *const *environment,
+                                          struct error *error);
+
+/* Sets one option by its dotted key from text; `origin` ("--state.dir") stands in the error. */
+MUST_CHECK enum status config_set(struct config *config, const char *key, const char *value,
+                                  const char *origin, struct error *error);
+
+/*
+ * Applies the options of a command line. Arguments that are not options ("--key=value", "--key
+ * value") are moved to the front of `arguments` in their order, and their number put in *restp.
+ */
+MUST_CHECK enum status config_arguments(struct config *config, int count, char **arguments,
+                                        int *restp, struct error *error);
+
+/* Checks what involves several options (a broker needs its topic, a path...). */
+MUST_CHECK enum status config_check(const struct config *config, struct error *error);
+
+/* Prints the options for --help, and as config/REFERENCE.md (Markdown). */
+void config_print_help(FILE *out);
+void config_print_reference(FILE *out);
+
+/* Prints the effective values, secrets (kafka.client.* and anything marked so) as ***. */
+void config_print(const struct config *config, FILE *out);
+
+#endif

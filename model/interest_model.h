@@ -1,0 +1,100 @@
+/*
+ * interest_model.h - the one seam between the stream and every interest model.
+ *
+ * A model absorbs a user's behaviours into a state of fixed size and reads K interest vectors out of
+ * it. Each model is one file of zoo/ that fills in a `struct interest_ops`; registry.c lists them.
+ *
+ *     serving:  absorb(a poll, ragged) -> read, with the row-invariant kernel and no allocation
+ *
+ * The bytes of a state and of an interest are a pure function of the generation and the user's
+ * behaviours: they do not depend on how those were cut into batches, on who else was in a batch, or
+ * on the processor. So nothing in here dispatches at run time, reads a clock or draws a number.
+ *
+ * Threads: an open model never changes and may be shared; a scratch belongs to one thread.
+ * Memory:  interest_absorb and interest_read take nothing from the heap.
+ */
+#ifndef MODEL_INTEREST_MODEL_H
+#define MODEL_INTEREST_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct checkpoint;
+struct interest_model;
+struct interest_scratch;
+struct item_table;
+
+/* One action of a user, its item resolved by the generation's dictionary. */
+struct behavior {
+    uint32_t item;     /* row of item.embedding; 0 is padding and never occurs */
+    uint32_t category; /* row of category.embedding; 0 = none */
+    int64_t gap_s;     /* whole seconds since the user's latest time so far, -1 if none */
+    uint64_t ordinal;  /* in the user's life */
+};
+
+/* Behaviours of several users, ragged: user u owns at[offsets[u]] .. at[offsets[u + 1] - 1]. */
+struct behavior_batch {
+    const struct behavior *at;
+    const uint32_t *offsets; /* [users + 1] */
+    uint32_t users;
+};
+
+/* What is read of a batch of users. The order of a user's interests is the published order. */
+struct interest_sets {
+    float *vectors;  /* [users][K][d]; rows count .. K-1 of a user are zero */
+    float *weights;  /* [users][K]; they sum to 1 over the live ones, 0 beyond */
+    uint32_t *count; /* [users] live interests: 0 before the first behaviour */
+};
+
+/*
+ * Opens the model of a checkpoint, which it keeps until closed. STATUS_INVALID: unknown model or
+ * parameters that don't fit it, by name. On failure *modelp is NULL.
+ */
+MUST_CHECK enum status interest_model_open(struct interest_model **modelp,
+                                           const struct checkpoint *checkpoint,
+                                           struct error *error);
+void interest_model_close(struct interest_model *model);
+
+const char *interest_model_name(const struct interest_model *model);
+uint32_t interest_model_width(const struct interest_model *model); /* d: floats of a vector */
+uint32_t interest_model_count(
+    const struct interest_model *model); /* K: vectors of a user, at most */
+uint64_t interest_model_generation(const struct interest_model *model);
+
+/* Changes when any state-producing parameter or the dictionary does (models.md section 6). */
+uint64_t interest_model_state_fingerprint(const struct interest_model *model);
+
+/* Borrowed from the checkpoint. */
+const struct item_table *interest_model_items(const struct interest_model *model);
+
+/* Bytes of one user's state (a multiple of 4; 64-byte alignment is expected of its memory). */
+size_t interest_model_state_size(const struct interest_model *model);
+
+/* The state before the first behaviour. */
+void interest_state_init(const struct interest_model *model, void *state);
+
+/* Scratch for calls with any number of users and events: they are worked off in tiles. */
+MUST_CHECK enum status interest_scratch_open(struct interest_scratch **scratchp,
+                                             const struct interest_model *model,
+                                             struct error *error);
+void interest_scratch_close(struct interest_scratch *scratch);
+size_t interest_scratch_size(const struct interest_scratch *scratch); /* bytes */
+
+/*
+ * Absorbs a ragged batch in place, one state per user (all different). The caller has validated the
+ * rows. Cannot fail.
+ */
+void interest_absorb(const struct interest_model *model, struct interest_scratch *scratch,
+                     void *const *states, const struct behavior_batch *batch);
+
+/*
+ * Reads the interests of `users` states; `events[u]` is how many behaviours that state has absorbed
+ * (n - from), which decides how many interests are live.
+ */
+void interest_read(const struct interest_model *model, struct interest_scratch *scratch,
+                   const void *const *states, const uint64_t *events, uint32_t users,
+                   struct interest_sets *sets);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * item_table.h - the item dictionary frozen with a generation: from item ids to rows.
+ *
+ * A stored behaviour holds the FNV-1a hash of its item id; which row that is, and which category,
+ * is decided when a history is folded, by the dictionary of the generation that folds it. An item
+ * without a row of its own reads as one of the `oov` rows 1 .. oov (models.md section 2).
+ *
+ * Threads: immutable after open, shared freely.
+ */
+#ifndef MODEL_ITEM_TABLE_H
+#define MODEL_ITEM_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+struct item_table;
+
+/* What a table is made of: known items in row order (row = 1 + oov + index). Borrowed. */
+struct item_entry {
+    struct bytes id;
+    uint32_t category; /* row of category.embedding, 0 = none */
+};
+
+struct item_resolved {
+    uint32_t item;     /* row of item.embedding */
+    uint32_t category; /* row of category.embedding, 0 = none or unknown */
+};
+
+/*
+ * Copies the entries. STATUS_INVALID if two ids have the same hash or a category row exceeds
+ * `categories_count`. `categories` are the names of the rows 1 .. categories_count.
+ */
+MUST_CHECK enum status item_table_open(struct item_table **tablep, const struct item_entry *items,
+                                       uint32_t items_count, const struct bytes *categories,
+                                       uint32_t categories_count, uint32_t oov,
+                                       struct error *error);
+void item_table_close(struct item_table *table);
+
+/* False if the item is unknown and oov is 0: its behaviour is not absorbed. */
+bool item_table_resolve(const struct item_table *table, uint64_t item_hash,
+                        struct item_resolved *resolved);
+
+uint32_t item_table_items(const struct item_table *table); /* known items */
+uint32_t item_table_rows(const struct item_table *table);  /* 1 + oov + items */
+uint32_t item_table_oov(const struct item_table *table);
+uint32_t item_table_categories(const struct item_table *table); /* without row 0 */
+
+/* Id of a known item's row, name of a category row; empty for other rows. Borrowed. */
+struct bytes item_table_id(const struct item_table *table, uint32_t row);
+struct bytes item_table_category_name(const struct item_table *table, uint32_t category);
+uint32_t item_table_category_of(const struct item_table *table, uint32_t row);
+
+/* Row of an item by its hash, 0 if it is not known. */
+uint32_t item_table_find(const struct item_table *table, uint64_t item_hash);
+
+#endif

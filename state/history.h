@@ -1,0 +1,144 @@
+/*
+ * history.h - a user's behaviours: what is stored, and the only thing that must survive.
+ *
+ * A behaviour is 16 bytes. A user's behaviours are numbered by ordinal from his first one ever and
+ * cut into chunks of 32: chunk k holds the ordinals 32k .. 32k+31. The last chunk is the open one;
+ * it and the header are the user's record. Chunks before it are full and never change.
+ *
+ *     record = header | up to 32 behaviours            one encoding for the history log and the store
+ *
+ * The header says all that a restore needs to know of a user: how many behaviours (n), where his
+ * state's fold begins (`from`), his latest time and the generation that folds him.
+ */
+#ifndef STATE_HISTORY_H
+#define STATE_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+enum {
+    HISTORY_CHUNK_BEHAVIORS = 32,
+    HISTORY_BEHAVIOR_SIZE = 16,   /* bytes, encoded */
+    HISTORY_USER_SIZE_MAX = 4096, /* bytes of a user id, at most (source.id_size_max is less) */
+};
+
+#define HISTORY_NO_TIME     INT64_MIN
+#define HISTORY_TIME_MAX_MS (((int64_t)1 << 48) - 1)
+
+/* item: FNV-1a of the item id. stamp: event time in ms (48 bits), action (8), reserved (8, zero). */
+struct history_behavior {
+    uint64_t item;
+    uint64_t stamp;
+};
+
+static inline struct history_behavior history_behavior_of(uint64_t item, int64_t time_ms,
+                                                          uint8_t action)
+{
+    return (struct history_behavior){item, (uint64_t)time_ms << 16 | (uint64_t)action << 8};
+}
+
+static inline int64_t history_time_ms(struct history_behavior behavior)
+{
+    return (int64_t)(behavior.stamp >> 16);
+}
+
+static inline uint8_t history_action(struct history_behavior behavior)
+{
+    return (uint8_t)(behavior.stamp >> 8);
+}
+
+/* One chunk with its header; the open chunk of a user when held in memory. */
+struct history {
+    uint64_t first;        /* ordinal of at[0]: a multiple of HISTORY_CHUNK_BEHAVIORS */
+    uint32_t count;        /* behaviours in `at` */
+    bool tombstone;        /* the user was erased or expired; n goes on counting */
+    uint64_t start;        /* ordinal at which the user's life began */
+    uint64_t from;         /* ordinal at which the fold of his state begins */
+    int64_t before_ms;     /* latest time of ordinals [from, first), HISTORY_NO_TIME if none */
+    uint64_t generation;   /* the generation that folds this user */
+    int64_t source_offset; /* of the last behaviour, */
+    int64_t event_ms;      /* and its event time; -1 and HISTORY_NO_TIME for a new user */
+    struct history_behavior at[HISTORY_CHUNK_BEHAVIORS];
+};
+
+/* A user without behaviours. */
+void history_init(struct history *history, uint64_t generation);
+
+/* n: the ordinal after the last behaviour = how many were absorbed in all. */
+static inline uint64_t history_events(const struct history *history)
+{
+    return history->first + history->count;
+}
+
+/* Latest time of the ordinals [from, n), HISTORY_NO_TIME if there is none. */
+int64_t history_last_ms(const struct history *history);
+
+/* True if the next append closes the open chunk: save it (history_encode) before appending. */
+static inline bool history_full(const struct history *history)
+{
+    return history->count == HISTORY_CHUNK_BEHAVIORS;
+}
+
+/*
+ * Appends a behaviour, opening the next chunk first if the open one is full, and lets `from` jump
+ * when n - from reaches `history_max` (a multiple of 128), so that a quarter is left. Returns true
+ * if `from` jumped: the state must then be folded anew from it. After a jump `before_ms` is the
+ * caller's to restore (history_set_before) if from < first, for only the caller can read chunks.
+ */
+bool history_append(struct history *history, struct history_behavior behavior,
+                    int64_t source_offset, uint32_t history_max);
+
+/* Where `from` stands after n behaviours of a life that began at `start`: a pure function. */
+uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
+
+/* Sets the latest time of [from, first), which the caller found by reading chunks. */
+void history_set_before(struct history *history, int64_t before_ms);
+
+enum {
+    HISTORY_HEADER_SIZE = 72, /* bytes, encoded: version, flags, the fields above, checksum */
+    HISTORY_RECORD_MAX = HISTORY_HEADER_SIZE + HISTORY_CHUNK_BEHAVIORS * HISTORY_BEHAVIOR_SIZE,
+};
+
+/* Writes the record into `to` (HISTORY_RECORD_MAX bytes) and returns its size. */
+size_t history_encode(const struct history *history, void *to);
+
+/*
+ * Reads a record. STATUS_CORRUPT if it fails its checksum or contradicts itself, STATUS_REFUSED if
+ * its format is newer than this build knows.
+ */
+MUST_CHECK enum status history_decode(struct history *history, struct bytes record,
+                                      struct error *error);
+
+/* Key of a chunk in the history log: user length (2 bytes, big-endian), user, chunk (8, big-endian). */
+enum { HISTORY_KEY_MAX = 2 + HISTORY_USER_SIZE_MAX + 8 };
+size_t history_key_encode(struct bytes user, uint64_t chunk, void *to);
+MUST_CHECK enum status history_key_decode(struct bytes key, struct bytes *userp, uint64_t *chunkp,
+                                          struct error *error);
+
+/*
+ * The seal: the last record that a transaction writes into each history partition, under one fixed
+ * key that no chunk key can equal. Control facts cannot be lost or reordered by compaction.
+ */
+struct history_seal {
+    uint64_t number;          /* 1, 2, ... per partition */
+    uint64_t source_identity; /* of the input: topic name and id, or file; never another one */
+    uint32_t partitions;      /* partition count of the source */
+    int64_t next_offset;      /* first source offset not yet processed */
+    uint64_t generation;      /* active generation */
+    uint64_t target;          /* generation being moved to; = generation when none is */
+    uint64_t sweep;           /* sweep cursor, 0 when none runs */
+    int64_t watermark_ms;     /* greatest broker time seen, HISTORY_NO_TIME if none */
+};
+
+enum { HISTORY_SEAL_SIZE = 80, HISTORY_SEAL_KEY_SIZE = 2 };
+extern const uint8_t history_seal_key[HISTORY_SEAL_KEY_SIZE];
+bool history_is_seal(struct bytes key);
+size_t history_seal_encode(const struct history_seal *seal, void *to);
+MUST_CHECK enum status history_seal_decode(struct history_seal *seal, struct bytes record,
+                                           struct error *error);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * state_cache.h - the hot users of one worker: history record and folded state, in memory.
+ *
+ * A fixed number of equal slots is taken at open, so the cache's memory is known and never grows.
+ * A user touched by the open transaction is dirty: he cannot be evicted and nothing of him may be
+ * written to a store until the transaction is committed. The dirty users are the open changeset.
+ *
+ *     find or insert -> touch -> (commit: cache_clean | abort: cache_drop_dirty)
+ *
+ * Eviction is second-chance (a clock hand over the slots). Threads: one owner.
+ */
+#ifndef STATE_STATE_CACHE_H
+#define STATE_STATE_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "state/history.h"
+
+struct cached_user {
+    struct history history; /* including what the open transaction appended */
+    struct bytes user;      /* id; lives in the slot */
+    uint32_t partition;
+    uint64_t hash; /* of the id, chosen by the owner of the cache */
+    void *state;   /* state_size bytes, 64-byte aligned: the fold of [state_from, state_events) */
+    uint64_t state_from;
+    uint64_t state_events;    /* 0: `state` holds nothing yet */
+    uint64_t state_absorbed;  /* behaviours of it that the model knows (all, if it has OOV rows) */
+    int64_t last_ms;          /* latest time of the absorbed ones, HISTORY_NO_TIME if none */
+    uint64_t snapshot_events; /* n of his newest snapshot in the store, 0 if none (or stale) */
+    uint64_t mark;            /* scratch for the owner during one poll or commit */
+    bool dirty;
+    bool referenced; /* the clock's */
+    uint32_t next;   /* the hash chain's */
+};
+
+struct state_cache;
+
+/* Called with a clean user about to be evicted; the owner may save his state. */
+typedef void cache_evict(void *context, const struct cached_user *user);
+
+/* Bytes that a cache of `users` slots takes, everything included. */
+size_t cache_size(uint32_t users, size_t state_size, uint32_t user_size_max);
+
+/* Takes all its memory now. `users` >= 1. */
+MUST_CHECK enum status cache_open(struct state_cache **cachep, uint32_t users, size_t state_size,
+                                  uint32_t user_size_max, cache_evict *evict, void *context,
+                                  struct error *error);
+void cache_close(struct state_cache *cache);
+
+/* The user, or NULL. Counts as a use. */
+struct cached_user *cache_find(struct state_cache *cache, uint32_t partition, struct bytes user,
+                               uint64_t hash);
+
+/*
+ * A slot for a user that is not in the cache, evicting a clean one if need be. History and state are
+ * zeroed stamps (state bytes are not touched). NULL if every slot is dirty: close the transaction.
+ */
+struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, struct bytes user,
+                                 uint64_t hash);
+
+/* Makes the user dirty. */
+void cache_touch(struct state_cache *cache, struct cached_user *user);
+
+/* The dirty users in the order they were touched; valid until the next touch, clean or drop. */
+struct cached_user *const *cache_dirty(const struct state_cache *cache, uint32_t *countp);
+
+/* The transaction is committed: everybody is clean. */
+void cache_clean(struct state_cache *cache);
+
+/* The transaction was aborted: forgets every dirty user. */
+void cache_drop_dirty(struct state_cache *cache);
+
+/* Forgets one user (clean or dirty), or all users of a partition that was given up. */
+void cache_drop(struct state_cache *cache, struct cached_user *user);
+void cache_drop_partition(struct state_cache *cache, uint32_t partition);
+
+/*
+ * The next clean user, in slot order around the cache, with at least `behind` behaviours since his
+ * snapshot; NULL after one whole round without one. For the background snapshot budget.
+ */
+struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind);
+
+uint32_t cache_users(const struct state_cache *cache);    /* slots in use */
+uint32_t cache_capacity(const struct state_cache *cache); /* slots */
+
+#endif

@@ -1,0 +1,1 @@
+braid_test(unit.arena test_arena.c LIBRARIES base)

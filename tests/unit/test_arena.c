@@ -1,0 +1,44 @@
+/* test_arena.c - the arena's bounds, alignment and marks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/arena.h"
+
+static void takes_are_aligned_and_bounded(void **state)
+{
+    (void)state;
+    struct arena arena;
+    assert_int_equal(arena_open(&arena, 256, NULL), STATUS_OK);
+    for (int i = 0; i < 4; i++) {
+        void *at = arena_try(&arena, 1);
+        assert_non_null(at);
+        assert_int_equal((uintptr_t)at % ARENA_ALIGNMENT, 0);
+    }
+    assert_null(arena_try(&arena, 1));
+    arena_close(&arena);
+}
+
+static void release_gives_back_and_keeps_the_peak(void **state)
+{
+    (void)state;
+    struct arena arena;
+    assert_int_equal(arena_open(&arena, 128, NULL), STATUS_OK);
+    size_t mark = arena_mark(&arena);
+    void *first = arena_take(&arena, 100);
+    arena_release(&arena, mark);
+    assert_ptr_equal(arena_take(&arena, 10), first);
+    assert_int_equal(arena.peak, 128);
+    arena_close(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_are_aligned_and_bounded),
+        cmocka_unit_test(release_gives_back_and_keeps_the_peak),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
