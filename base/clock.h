@@ -1,0 +1,38 @@
+/*
+ * clock.h - the time, as a value.
+ *
+ * Only the outermost loops (commits, progress, logs) ask what time it is and pass the answer on;
+ * what decides about events and states never does. Two clocks: one that never jumps, for
+ * durations, and the wall's, for people.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Nanoseconds since some fixed moment; never goes back. For durations and deadlines. */
+static inline int64_t clock_monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Milliseconds since 1970-01-01 UTC. For log lines. */
+static inline int64_t clock_wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Processor time of the whole process, in nanoseconds. For benches. */
+static inline int64_t clock_process_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+#endif

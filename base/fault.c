@@ -1,0 +1,60 @@
+/* fault.c - the list of points, and the one that the environment chose. */
+#include "base/fault.h"
+
+#ifdef BRAID_FAULT_POINTS
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/status.h"
+
+const char *const fault_names[] = {
+    "transaction_begun",   "outputs_appended",
+    "log_appended",        "dead_letters_appended",
+    "files_synced",        "commit_file_written",
+    "commit_file_renamed", "committed",
+    "store_committed",     "snapshots_written",
+    "store_flushed",       "log_rewritten",
+    "log_switched",        NULL,
+};
+
+static char chosen[64]; /* empty: none */
+static atomic_long passes_left;
+static pthread_once_t choose_once = PTHREAD_ONCE_INIT;
+
+static int known(const char *name)
+{
+    const char *const *at = fault_names;
+    while (*at && strcmp(*at, name) != 0) {
+        at++;
+    }
+    return *at != NULL;
+}
+
+/* BRAID_FAULT=name or name:count. A name that is no point would test nothing: refuse to start. */
+static void choose(void)
+{
+    const char *text = getenv("BRAID_FAULT");
+    if (!text || !*text) return;
+    size_t size = strcspn(text, ":");
+    REQUIRE(size < sizeof chosen);
+    memcpy(chosen, text, size);
+    REQUIRE(known(chosen));
+    atomic_store(&passes_left, text[size] ? strtol(text + size + 1, NULL, 10) : 1);
+}
+
+void fault_point(const char *name)
+{
+    pthread_once(&choose_once, choose);
+    if (!*chosen || strcmp(chosen, name) != 0) return;
+    if (atomic_fetch_sub(&passes_left, 1) == 1) raise(SIGKILL);
+}
+
+#else
+
+const char *const fault_names[] = {NULL};
+
+#endif

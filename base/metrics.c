@@ -1,0 +1,48 @@
+/* metrics.c - a fixed table; a lock guards registration, nothing guards the values. */
+#include "base/metrics.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/status.h"
+
+static struct metric metrics[METRICS_MAX];
+static unsigned metrics_count;
+static pthread_mutex_t metrics_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int same(const struct metric *metric, const char *name, const char *label, const char *value)
+{
+    if (strcmp(metric->name, name) != 0 || !metric->label != !label) return 0;
+    return !label || (strcmp(metric->label, label) == 0 &&
+                      strncmp(metric->label_value, value, METRICS_LABEL_MAX - 1) == 0);
+}
+
+struct metric *metrics_get(const char *name, const char *label, const char *value)
+{
+    pthread_mutex_lock(&metrics_lock);
+    unsigned i = 0;
+    while (i < metrics_count && !same(&metrics[i], name, label, value)) {
+        i++;
+    }
+    if (i == metrics_count) {
+        REQUIRE(metrics_count < METRICS_MAX);
+        metrics[i].name = name;
+        metrics[i].label = label;
+        if (label) strncpy(metrics[i].label_value, value, METRICS_LABEL_MAX - 1);
+        metrics_count++;
+    }
+    pthread_mutex_unlock(&metrics_lock);
+    return &metrics[i];
+}
+
+void metrics_print(FILE *out)
+{
+    pthread_mutex_lock(&metrics_lock);
+    for (unsigned i = 0; i < metrics_count; i++) {
+        const struct metric *metric = &metrics[i];
+        fputs(metric->name, out);
+        if (metric->label) fprintf(out, "{%s=\"%s\"}", metric->label, metric->label_value);
+        fprintf(out, " %lld\n", (long long)metric_value(metric));
+    }
+    pthread_mutex_unlock(&metrics_lock);
+}
