@@ -1,0 +1,102 @@
+/*
+ * params.h - the named parameters of a model, over one block of memory.
+ *
+ * A model declares each parameter once, by name, shape and initialiser; checkpoints, fingerprints
+ * and the optimizer then treat all of them alike. Their values lie in one 64-byte aligned block in
+ * the order of declaration, each parameter aligned by itself, with zeros between.
+ *
+ *     param_set_open -> param_declare ... -> param_set_allocate -> values (drawn or read) -> close
+ *
+ * Threads: a set belongs to one thread until its values are complete; then it may be shared.
+ */
+#ifndef MODEL_PARAMS_H
+#define MODEL_PARAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "model/tensor/real.h"
+
+enum { PARAM_NAME_MAX = 63, PARAM_RANK_MAX = 3, PARAM_COUNT_MAX = 256 };
+
+/* How a parameter is drawn (models.md section 1). */
+enum param_init {
+    PARAM_ZEROS,
+    PARAM_ONES,
+    PARAM_NORMAL, /* independent N(0, spread^2) */
+    PARAM_TABLE,  /* the same, and row 0, which is padding, stays zero */
+    PARAM_GLOROT, /* U(-a, a), a = sqrt(6 / (in + out)) of the last two dimensions [.., out, in] */
+};
+
+struct param_spec {
+    enum param_init init;
+    double spread; /* standard deviation of PARAM_NORMAL and PARAM_TABLE */
+    uint32_t rank;
+    uint32_t shape[PARAM_RANK_MAX]; /* slowest first; `rank` of them count */
+    bool
+        read_side; /* a change leaves states as they are (models.md section 6); else it stales them */
+};
+
+struct param {
+    char name[PARAM_NAME_MAX + 1];
+    struct param_spec spec;
+    size_t count; /* reals: the product of the shape */
+    real *data;   /* row-major, 64-byte aligned, inside the block; NULL before allocation */
+};
+
+/* A vector [n], a linear weight [out, in], a table [rows, d] whose row 0 is zero. */
+static inline struct param_spec param_vector(enum param_init init, uint32_t n)
+{
+    return (struct param_spec){.init = init, .rank = 1, .shape = {n}};
+}
+
+static inline struct param_spec param_matrix(uint32_t out, uint32_t in)
+{
+    return (struct param_spec){.init = PARAM_GLOROT, .rank = 2, .shape = {out, in}};
+}
+
+static inline struct param_spec param_table(double spread, uint32_t rows, uint32_t d)
+{
+    return (struct param_spec){
+        .init = PARAM_TABLE, .spread = spread, .rank = 2, .shape = {rows, d}};
+}
+
+struct param_set;
+
+/* An empty set. On failure *setp is NULL. */
+MUST_CHECK enum status param_set_open(struct param_set **setp, struct error *error);
+void param_set_close(struct param_set *set);
+
+/* Adds a parameter. At most PARAM_COUNT_MAX, names unique and at most PARAM_NAME_MAX long. */
+void param_declare(struct param_set *set, struct param_spec spec, const char *name_format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* Takes the block of all declared parameters and zeroes it. Nothing can be declared afterwards. */
+MUST_CHECK enum status param_set_allocate(struct param_set *set, struct error *error);
+
+/*
+ * Draws every parameter as its initialiser says. Each has a generator of its own, seeded by `seed`
+ * and its name: the values of one do not depend on which others the model has.
+ */
+void param_set_draw(struct param_set *set, uint64_t seed);
+
+/* Parameters in declared order, and by name (NULL if there is none of that name). */
+uint32_t param_set_count(const struct param_set *set);
+struct param *param_set_at(const struct param_set *set, uint32_t index);
+struct param *param_set_find(const struct param_set *set, const char *name);
+
+/* The block: `param_set_size` reals, padding included. */
+real *param_set_block(const struct param_set *set);
+size_t param_set_size(const struct param_set *set);
+
+/* True if every value is finite; otherwise *badp is the first parameter that has one that is not. */
+bool param_set_finite(const struct param_set *set, const struct param **badp);
+
+enum param_part { PARAMS_ALL, PARAMS_STATE_PRODUCING };
+
+/* Depends on names, shapes and values of that part, in declared order. */
+uint64_t param_set_fingerprint(const struct param_set *set, enum param_part part);
+
+#endif
