@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+"""The rules of CONTRIBUTING.md that a machine can check.
+
+    lint.py CHECK ROOT [ARGUMENT]      one check; prints each violation as path:line: what, remedy
+    lint.py list                       the checks
+
+Each check is a function named check_* that yields violations. test_lint.py plants one of each kind
+and sees it found. Standard library only, so that it runs before anything is installed.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+FOLDERS = ("base", "config", "model", "state", "stream")
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 600
+
+# Who may include whom. The longest matching prefix of a file's path decides.
+LAYERS = {
+    "base/": ("base/",),
+    "config/": ("base/", "config/"),
+    "state/": ("base/", "state/"),
+    "model/": ("base/", "model/"),
+    "model/tensor/": ("base/", "model/tensor/"),
+    "model/zoo/": ("base/", "model/tensor/", "model/zoo/", "model/*"),
+    "model/eval/": ("base/", "model/tensor/", "model/zoo/", "model/eval/", "model/*"),
+    "stream/": ("base/", "config/", "model/", "state/", "stream/"),
+    "tests/": ("",),
+    "bench/": ("",),
+}
+
+# Headers of C, POSIX and the compiler; every other <header> is a third party's.
+SYSTEM_HEADERS = set("""
+    assert.h complex.h ctype.h errno.h fenv.h float.h inttypes.h limits.h locale.h math.h setjmp.h
+    signal.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h
+    time.h unistd.h fcntl.h dirent.h dlfcn.h fnmatch.h ftw.h getopt.h glob.h libgen.h malloc.h
+    poll.h pthread.h sched.h strings.h termios.h netdb.h sys/eventfd.h sys/file.h sys/ioctl.h
+    sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/select.h sys/signalfd.h sys/socket.h
+    sys/stat.h sys/statvfs.h sys/syscall.h sys/time.h sys/types.h sys/uio.h sys/utsname.h sys/wait.h
+    netinet/in.h arpa/inet.h immintrin.h xmmintrin.h cpuid.h
+    algorithm atomic chrono cstddef cstdint cstdio cstdlib cstring memory new string string_view
+    utility vector
+""".split())
+
+# A call, and what to write instead.
+BANNED_CALLS = {
+    "rand": "base/random.h: seeded",
+    "srand": "base/random.h: seeded",
+    "random": "base/random.h: seeded",
+    "drand48": "base/random.h: seeded",
+    "time": "base/clock.h, or a time that is passed in",
+    "gettimeofday": "base/clock.h",
+    "strcpy": "memcpy with a checked size",
+    "strcat": "snprintf",
+    "strncpy": "memcpy with a checked size",
+    "sprintf": "snprintf",
+    "vsprintf": "vsnprintf",
+    "gets": "fgets or line_reader.h",
+    "atoi": "strtol and a check",
+    "atol": "strtol and a check",
+    "atoll": "strtoll and a check",
+    "atof": "strtod and a check",
+    "strtok": "strtok_r",
+    "gmtime": "gmtime_r",
+    "localtime": "gmtime_r",
+    "ctime": "strftime",
+    "alloca": "an arena",
+    "system": "nothing: Braid starts no programs",
+    "popen": "nothing: Braid starts no programs",
+    "assert": "REQUIRE, which stays in release builds",
+}
+
+# Spelled in two halves, so that this file passes its own check.
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
+FAST_MATH = re.compile(r"-f" r"fast-math|-O" r"fast\b|-funsafe-math")
+
+
+def walk(root, extensions=None, folders=None):
+    """Paths of the project's files, relative to root, in a fixed order."""
+    found = []
+    for base, names, files in os.walk(root):
+        names[:] = sorted(n for n in names if n not in (".git", "build", ".cache", "__pycache__"))
+        for name in sorted(files):
+            path = os.path.relpath(os.path.join(base, name), root)
+            if extensions and not path.endswith(extensions):
+                continue
+            if folders and not path.startswith(tuple(f + "/" for f in folders)):
+                continue
+            found.append(path)
+    return found
+
+
+def read(root, path):
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def without_comments(text, strings=True):
+    """Comments (and string contents, unless `strings`) blanked out, line numbers kept."""
+    token = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+
+    def blank(match):
+        piece = match.group()
+        if piece[0] in "\"'":
+            return piece if strings else piece[0] + piece[0]
+        return re.sub(r"[^\n]", " ", piece)
+
+    return token.sub(blank, text)
+
+
+def sources(root, extensions=(".c", ".h", ".cc", ".cpp"), folders=FOLDERS + ("tests", "bench")):
+    return walk(root, extensions, folders)
+
+
+def includes(root, path, form):
+    pattern = re.compile(r"^\s*#\s*include\s*" + form)
+    for number, line in enumerate(without_comments(read(root, path)).split("\n"), 1):
+        match = pattern.match(line)
+        if match:
+            yield number, match.group(1)
+
+
+def may_include(path, header):
+    layer = max((l for l in LAYERS if path.startswith(l)), key=len)
+    for allowed in LAYERS[layer]:
+        if allowed.endswith("/*"):  # files that lie directly in the folder
+            if os.path.dirname(header) == allowed[:-2]:
+                return True
+        elif header.startswith(allowed):
+            return True
+    return False
+
+
+def check_layers(root):
+    """base <- config, model, state <- stream; model: tensor <- zoo <- registry <- eval <- train."""
+    for path in sources(root):
+        for number, header in includes(root, path, r'"([^"]+)"'):
+            if header.endswith(".pb-c.h"):
+                continue  # generated by the build
+            if not os.path.exists(os.path.join(root, header)):
+                yield f"{path}:{number}: \"{header}\" is not written from the root of the project"
+            elif not may_include(path, header):
+                yield f"{path}:{number}: must not include \"{header}\": see LAYERS in lint.py"
+
+
+def check_includers(root):
+    """A third-party header has one includer in the product. Tests and benches compare, and may."""
+    includers = {}
+    for path in sources(root, folders=FOLDERS):
+        for number, header in includes(root, path, r"<([^>]+)>"):
+            if header not in SYSTEM_HEADERS:
+                includers.setdefault(header, []).append(f"{path}:{number}")
+    for header, places in sorted(includers.items()):
+        for place in places[1:]:
+            yield f"{place}: <{header}> belongs to {places[0]} alone: go through its module"
+
+
+def check_lengths(root):
+    """Functions of at most 70 lines, files of at most 600."""
+    paths = sources(root)
+    for path in paths:
+        lines = read(root, path).count("\n")
+        if lines > FILE_LINES_MAX:
+            yield f"{path}:{lines}: {lines} lines, at most {FILE_LINES_MAX}: split by idea"
+    tags = subprocess.run(
+        ["ctags", "--output-format=json", "--fields=+ne", "--kinds-C=f", "--kinds-C++=f",
+         "--languages=C,C++", "--langmap=C:.c.h", "-f", "-", "-L", "-"],
+        input="\n".join(paths), cwd=root, text=True, check=True, capture_output=True).stdout
+    for tag in map(json.loads, tags.splitlines()):
+        length = tag.get("end", tag["line"]) - tag["line"] + 1
+        if length > FUNCTION_LINES_MAX:
+            yield (f"{tag['path']}:{tag['line']}: {tag['name']} has {length} lines, "
+                   f"at most {FUNCTION_LINES_MAX}: name its parts")
+
+
+def check_calls(root):
+    """No call whose failure or overflow goes unseen, and none that reads a hidden clock or seed."""
+    call = re.compile(r"(?<![\w.>])(" + "|".join(BANNED_CALLS) + r")\s*\(")
+    for path in sources(root):
+        code = without_comments(read(root, path), strings=False)
+        for number, line in enumerate(code.split("\n"), 1):
+            for match in call.finditer(line):
+                name = match.group(1)
+                yield f"{path}:{number}: {name}() is banned; use {BANNED_CALLS[name]}"
+
+
+def check_words(root):
+    """Nothing unfinished, and no flag that lets the compiler change arithmetic."""
+    for path in walk(root, (".c", ".h", ".cc", ".cpp", ".py", ".md", ".txt", ".cmake", ".yaml",
+                            ".json", ".proto", "/run")) + ["run"]:
+        if not os.path.exists(os.path.join(root, path)):
+            continue
+        for number, line in enumerate(read(root, path).split("\n"), 1):
+            if UNFINISHED.search(line):
+                yield f"{path}:{number}: unfinished: do it, or leave it out"
+            if FAST_MATH.search(line) and path.endswith((".txt", ".cmake", "CMakePresets.json")):
+                yield f"{path}:{number}: this flag breaks bit-identity; name the ones you need"
+
+
+def check_format(root):
+    """clang-format agrees. Only version 14, which .clang-format was written for, is asked."""
+    tool = next((t for t in ("clang-format-14", "clang-format") if version_of(t) == "14"), None)
+    if tool is None:
+        print("skipped: clang-format 14 is not installed")
+        return
+    done = subprocess.run([tool, "--dry-run", "-Werror", *sources(root)], cwd=root, text=True,
+                          capture_output=True, check=False)
+    seen = set()
+    for match in re.finditer(r"^(\S+?):(\d+):\d+: error:", done.stderr, re.M):
+        if match.group(1) not in seen:  # the first place tells where to look
+            seen.add(match.group(1))
+            yield f"{match.group(1)}:{match.group(2)}: format it: {tool} -i {match.group(1)}"
+
+
+def version_of(tool):
+    try:
+        said = subprocess.run([tool, "--version"], text=True, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    match = re.search(r"version (\d+)", said)
+    return match and match.group(1)
+
+
+def check_registry(root):
+    """A model that the registry does not name would be built and never tested."""
+    registry = read(root, "model/registry.c")
+    parity = "".join(read(root, p) for p in walk(root, (".c", ".txt"), ("tests/parity",)))
+    for path in walk(root, (".c",), ("model/zoo",)):
+        name = os.path.splitext(os.path.basename(path))[0]
+        defines = re.search(r"^const struct interest_ops (\w+)", read(root, path), re.M)
+        if not defines:
+            continue  # shared by several models
+        if not re.search(rf"\b{defines.group(1)}\b", registry):
+            yield f"{path}:1: {defines.group(1)} is not in model/registry.c"
+        if name.replace("_", "-") not in parity and name not in parity:
+            yield f"{path}:1: no parity test names {name}: hold it to its fixtures"
+
+
+def check_reference(root, braid):
+    """config/REFERENCE.md is what the option table says now."""
+    said = subprocess.run([braid, "check-config", "--reference"], text=True, capture_output=True,
+                          check=True).stdout
+    if said != read(root, "config/REFERENCE.md"):
+        yield "config/REFERENCE.md:1: stale: braid check-config --reference > config/REFERENCE.md"
+
+
+def check_fixtures(root):
+    """Fixtures are the only binaries, and their README accounts for each."""
+    folder = "tests/parity/fixtures"
+    readme = folder + "/README.md"
+    account = read(root, readme) if os.path.exists(os.path.join(root, readme)) else ""
+    for path in walk(root):
+        if os.path.dirname(path) == folder and path.endswith(".safetensors"):
+            kind = os.path.basename(path).split(".")[0]
+            named = kind.startswith("op-") and "op-<name>" in account
+            if kind not in account and not named:
+                yield f"{path}:1: {folder}/README.md does not say what {kind} is"
+            continue
+        with open(os.path.join(root, path), "rb") as file:
+            start = file.read(8192)
+        if b"\0" in start:
+            yield f"{path}:1: a binary: generate it in the test"
+
+
+def check_symbols(_root, build):
+    """Serving calls nothing that dispatches at run time: no libm, no BLAS (invariant 3)."""
+    serving = re.compile(r"/model/(model|tensor|zoo)?.*/(zoo/\w+|tensor/(kernel|op|tape)\w*|"
+                         r"interest_model)\.c\.o$")
+    objects = [os.path.join(base, name) for base, _, files in os.walk(build) for name in files]
+    objects = sorted(o for o in objects if serving.search(o) and "kernel_blas" not in o
+                     and "double" not in o)
+    if not objects:
+        yield f"{build}:1: no serving objects found: mend the pattern in lint.py"
+    banned = libm_functions()
+    for path in objects:
+        names = subprocess.run(["nm", "-u", path], text=True, capture_output=True, check=True).stdout
+        for name in names.split():
+            if name in banned or name.startswith(("cblas_", "openblas_", "sgemm_", "sgemv_")):
+                yield f"{os.path.relpath(path, build)}:1: calls {name}: its bits differ by machine"
+
+
+def libm_functions():
+    """What libm exports and libc does not."""
+    exports = {}
+    for library in ("libm.so.6", "libc.so.6"):
+        path = subprocess.run(["cc", f"-print-file-name={library}"], text=True, capture_output=True,
+                              check=True).stdout.strip()
+        said = subprocess.run(["nm", "-D", "--defined-only", path], text=True, capture_output=True,
+                              check=True).stdout
+        exports[library] = {line.split()[-1].split("@")[0] for line in said.splitlines()}
+    return exports["libm.so.6"] - exports["libc.so.6"]
+
+
+CHECKS = {name[len("check_"):]: function for name, function in list(globals().items())
+          if name.startswith("check_")}
+
+
+def main(arguments):
+    if arguments == ["list"]:
+        print("\n".join(CHECKS))
+        return 0
+    if len(arguments) < 2 or arguments[0] not in CHECKS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    violations = sorted(set(CHECKS[arguments[0]](*arguments[1:])))
+    for violation in violations:
+        print(violation)
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""A lint that finds nothing proves nothing: each check meets a planted violation here."""
+
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import lint
+
+
+class Lint(unittest.TestCase):
+    def found(self, check, files, *arguments):
+        with tempfile.TemporaryDirectory() as root:
+            for path, text in files.items():
+                os.makedirs(os.path.dirname(os.path.join(root, path)) or root, exist_ok=True)
+                with open(os.path.join(root, path), "wb") as file:
+                    file.write(text if isinstance(text, bytes) else text.encode())
+            return list(lint.CHECKS[check](root, *arguments))
+
+    def test_model_that_includes_state(self):
+        found = self.found("layers", {"model/a.c": '\n#include "state/b.h"\n', "state/b.h": ""})
+        self.assertEqual(len(found), 1)
+        self.assertIn("model/a.c:2", found[0])
+
+    def test_tensor_that_includes_its_users(self):
+        files = {"model/tensor/a.c": '#include "model/zoo/b.h"\n', "model/zoo/b.h": ""}
+        self.assertEqual(len(self.found("layers", files)), 1)
+
+    def test_stream_may_include_all(self):
+        files = {"stream/a.c": '#include "state/b.h"\n#include "model/c.h"\n', "state/b.h": "",
+                 "model/c.h": ""}
+        self.assertEqual(self.found("layers", files), [])
+
+    def test_include_beside_the_file(self):
+        self.assertEqual(len(self.found("layers", {"base/a.c": '#include "b.h"\n', "base/b.h": ""})), 1)
+
+    def test_second_includer(self):
+        files = {"state/a.c": "#include <rocksdb/c.h>\n", "stream/b.c": "#include <rocksdb/c.h>\n",
+                 "bench/c.c": "#include <rocksdb/c.h>\n#include <stdio.h>\n"}
+        found = self.found("includers", files)
+        self.assertEqual(len(found), 1)
+        self.assertIn("stream/b.c:1", found[0])
+
+    def test_long_function_and_file(self):
+        body = "void f(void)\n{\n" + "    g();\n" * 70 + "}\n"
+        self.assertEqual(len(self.found("lengths", {"base/a.c": body})), 1)
+        self.assertEqual(len(self.found("lengths", {"base/a.c": "\n" * 601})), 1)
+
+    def test_banned_calls_but_not_words_or_members(self):
+        found = self.found("calls", {"base/a.c": "/* rand() */\nint x = rand();\np->time(1);\n"
+                                                 "clock_time(2); const char *s = \"gets(\";\n"})
+        self.assertEqual(len(found), 1)
+        self.assertIn("base/a.c:2", found[0])
+
+    def test_unfinished_work_and_flags(self):
+        files = {"base/a.c": "/* TO" "DO: later */\n", "CMakeLists.txt": "add(-f" "fast-math)\n"}
+        self.assertEqual(len(self.found("words", files)), 2)
+
+    def test_format(self):
+        if lint.version_of("clang-format-14") != "14" and lint.version_of("clang-format") != "14":
+            self.skipTest("clang-format 14 is not installed")
+        self.assertTrue(self.found("format", {"base/a.c": "int   x  ;\n"}))
+
+    def test_model_without_registration_or_parity(self):
+        files = {"model/registry.c": "", "tests/parity/test_a.c": "",
+                 "model/zoo/mind.c": "const struct interest_ops mind_ops = {0};\n"}
+        self.assertEqual(len(self.found("registry", files)), 2)
+
+    def test_stray_binary_and_unnamed_fixture(self):
+        files = {"a.bin": b"\0\1", "tests/parity/fixtures/README.md": "| `limarec` |",
+                 "tests/parity/fixtures/limarec.a.safetensors": b"\0",
+                 "tests/parity/fixtures/other.a.safetensors": b"\0"}
+        self.assertEqual(len(self.found("fixtures", files)), 2)
+
+    def test_libm_call_while_serving(self):
+        with tempfile.TemporaryDirectory() as build:
+            folder = os.path.join(build, "model/CMakeFiles/model.dir/zoo")
+            os.makedirs(folder)
+            source = os.path.join(build, "a.c")
+            with open(source, "w", encoding="utf-8") as file:
+                file.write("float expf(float); float f(float x);\nfloat f(float x) { return expf(x); }\n")
+            os.system(f"cc -c {source} -o {folder}/a.c.o")
+            found = list(lint.check_symbols(".", build))
+            self.assertEqual(len(found), 1)
+            self.assertIn("expf", found[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
