@@ -24,6 +24,13 @@ struct item_entry {
     uint32_t category; /* row of category.embedding, 0 = none */
 };
 
+/* Strings as they lie in memory and in a checkpoint: end to end, string i at offsets[i] .. [i + 1]. */
+struct item_strings {
+    const uint8_t *at;
+    const uint64_t *offsets; /* [count + 1] */
+    uint32_t count;
+};
+
 struct item_resolved {
     uint32_t item;     /* row of item.embedding */
     uint32_t category; /* row of category.embedding, 0 = none or unknown */
@@ -52,6 +59,11 @@ uint32_t item_table_categories(const struct item_table *table); /* without row 0
 struct bytes item_table_id(const struct item_table *table, uint32_t row);
 struct bytes item_table_category_name(const struct item_table *table, uint32_t category);
 uint32_t item_table_category_of(const struct item_table *table, uint32_t row);
+
+/* The whole dictionary: ids and category rows [items] in row order, names of the rows 1, 2, ... */
+struct item_strings item_table_ids(const struct item_table *table);
+const uint32_t *item_table_category_rows(const struct item_table *table);
+struct item_strings item_table_category_names(const struct item_table *table);
 
 /* Row of an item by its hash, 0 if it is not known. */
 uint32_t item_table_find(const struct item_table *table, uint64_t item_hash);
