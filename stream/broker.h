@@ -34,7 +34,8 @@ struct history_reader;
 
 enum poll_kind {
     POLL_EVENTS, /* decoded events of this session's partitions (possibly none: timed out) */
-    POLL_COMMIT, /* close the open transaction now (interval, limit, barrier, revocation, end) */
+    POLL_COMMIT, /* close the transaction now (interval, limit, barrier, revocation, end); answer
+                  * with commit or abort, after a begin if none is open */
     POLL_ASSIGN, /* partitions to restore and then session_resume */
     POLL_REVOKE, /* partitions to give up: the transaction has been closed by a POLL_COMMIT before */
     POLL_LOST,   /* partitions already another's: abort, drop */
@@ -78,7 +79,8 @@ struct record {
 /* One partition's part of a commit. */
 struct commit_partition {
     uint32_t partition;
-    struct history_seal seal;       /* number and next_offset included: also the offset to commit */
+    struct history_seal seal; /* number included. next_offset is also the offset to commit; files
+                               * replace it by the input position of the barrier */
     struct store_position position; /* out: after the seal; next = -1 if it is not known */
 };
 
@@ -137,8 +139,9 @@ struct broker_ops {
 
     /*
      * Reads a partition's committed history log from `start` (next = -1: from its beginning) up to
-     * the last committed seal, which it returns in `truth` on open. STATUS_REFUSED: the log ends
-     * before the seal, is another source's, or does not reach back to `start` (then from = -1 works).
+     * the last committed seal, which it returns in `truth` on open. STATUS_NOT_FOUND: the log no
+     * longer reaches back to `start` (rewritten, or tombstones may be missed): drop the store and
+     * read from -1. STATUS_REFUSED: the log ends before the seal, or is another source's.
      * Not called on a polling thread.
      */
     enum status (*history_open)(struct history_reader **readerp, struct broker *broker,
