@@ -61,7 +61,7 @@ struct history {
     int64_t before_ms;     /* latest time of ordinals [from, first), HISTORY_NO_TIME if none */
     uint64_t generation;   /* the generation that folds this user */
     int64_t source_offset; /* of the last behaviour, */
-    int64_t event_ms;      /* and its event time; -1 and HISTORY_NO_TIME for a new user */
+    int64_t event_ms;      /* and its event time; -1 and HISTORY_NO_TIME if there is none */
     struct history_behavior at[HISTORY_CHUNK_BEHAVIORS];
 };
 
@@ -85,9 +85,10 @@ static inline bool history_full(const struct history *history)
 
 /*
  * Appends a behaviour, opening the next chunk first if the open one is full, and lets `from` jump
- * when n - from reaches `history_max` (a multiple of 128), so that a quarter is left. Returns true
- * if `from` jumped: the state must then be folded anew from it. After a jump `before_ms` is the
- * caller's to restore (history_set_before) if from < first, for only the caller can read chunks.
+ * to where history_from has it: when n - from reaches `history_max` (a multiple of 128), so that a
+ * quarter is left. It never goes back, also when `history_max` was raised. Returns true if `from`
+ * jumped: the state must then be folded anew from it. After a jump `before_ms` is the caller's to
+ * restore (history_set_before) if from < first, for only the caller can read chunks. A tombstone ends.
  */
 bool history_append(struct history *history, struct history_behavior behavior,
                     int64_t source_offset, uint32_t history_max);
@@ -98,12 +99,24 @@ uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
 /* Sets the latest time of [from, first), which the caller found by reading chunks. */
 void history_set_before(struct history *history, int64_t before_ms);
 
+/*
+ * A record is, little-endian, with numbers as varints (7 bits a byte, least first, no byte to spare):
+ *
+ *     version (1) | tombstone (1) | count (1) | first / 32 | start | from - start | before_ms + 1
+ *     | generation | source_offset + 1 | count x (item (8), stamp (8)) | XXH3 of all that (4)
+ *
+ * with 0 for no time. event_ms is not written: it is the last behaviour's. A user with a few hundred
+ * behaviours has 24 bytes beside them.
+ */
 enum {
-    HISTORY_HEADER_SIZE = 72, /* bytes, encoded: version, flags, the fields above, checksum */
-    HISTORY_RECORD_MAX = HISTORY_HEADER_SIZE + HISTORY_CHUNK_BEHAVIORS * HISTORY_BEHAVIOR_SIZE,
+    HISTORY_HEADER_MAX = 67, /* bytes beside the behaviours, at most */
+    HISTORY_RECORD_MAX = HISTORY_HEADER_MAX + HISTORY_CHUNK_BEHAVIORS * HISTORY_BEHAVIOR_SIZE,
 };
 
-/* Writes the record into `to` (HISTORY_RECORD_MAX bytes) and returns its size. */
+/*
+ * Writes the record into `to` (HISTORY_RECORD_MAX bytes) and returns its size. A history that
+ * decoding would refuse is a broken precondition.
+ */
 size_t history_encode(const struct history *history, void *to);
 
 /*
@@ -134,7 +147,7 @@ struct history_seal {
     int64_t watermark_ms;     /* greatest broker time seen, HISTORY_NO_TIME if none */
 };
 
-enum { HISTORY_SEAL_SIZE = 80, HISTORY_SEAL_KEY_SIZE = 2 };
+enum { HISTORY_SEAL_SIZE = 65, HISTORY_SEAL_KEY_SIZE = 2 };
 extern const uint8_t history_seal_key[HISTORY_SEAL_KEY_SIZE];
 bool history_is_seal(struct bytes key);
 size_t history_seal_encode(const struct history_seal *seal, void *to);

@@ -1,0 +1,312 @@
+/*
+ * history.c - how a user's history grows, and its bytes in the log and the store.
+ *
+ * Records are read strictly: what history_encode could not have written is corrupt, so a record
+ * that was read is one that the rest of the program may trust. Every format version ends with four
+ * bytes of checksum, which lets an old build tell a newer format from damage.
+ */
+#include "state/history.h"
+
+#include "base/checksum.h"
+
+enum {
+    RECORD_VERSION = 1,
+    SEAL_VERSION = 1,
+    CHECKSUM_SIZE = 4,
+    VARINT_MAX = 10, /* bytes of a 64-bit varint */
+};
+
+/* No user comes near it, and below it no sum of ordinals overflows. */
+#define CHUNK_ORDINAL_MAX ((uint64_t)1 << 48)
+
+_Static_assert(HISTORY_HEADER_MAX == 3 + 6 * VARINT_MAX + CHECKSUM_SIZE, "the widest header");
+
+void history_init(struct history *history, uint64_t generation)
+{
+    *history = (struct history){
+        .before_ms = HISTORY_NO_TIME,
+        .generation = generation,
+        .source_offset = -1,
+        .event_ms = HISTORY_NO_TIME,
+    };
+}
+
+int64_t history_last_ms(const struct history *history)
+{
+    uint64_t skipped = history->from > history->first ? history->from - history->first : 0;
+    int64_t last_ms = history->before_ms;
+    for (uint64_t i = skipped; i < history->count; i++) {
+        int64_t time_ms = history_time_ms(history->at[i]);
+        if (time_ms > last_ms) last_ms = time_ms;
+    }
+    return last_ms;
+}
+
+bool history_append(struct history *history, struct history_behavior behavior,
+                    int64_t source_offset, uint32_t history_max)
+{
+    if (history_full(history)) {
+        history->before_ms = history_last_ms(history);
+        history->first += HISTORY_CHUNK_BEHAVIORS;
+        history->count = 0;
+    }
+    history->at[history->count++] = behavior;
+    history->source_offset = source_offset;
+    history->event_ms = history_time_ms(behavior);
+    history->tombstone = false;
+
+    uint64_t from = history_from(history->start, history_events(history), history_max);
+    if (from <= history->from) return false;
+    history->from = from;
+    history->before_ms = HISTORY_NO_TIME;
+    return true;
+}
+
+/* The first jump is at start + max, each later one at from + max: `from` moves in steps of 3/4 max. */
+uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max)
+{
+    uint64_t left = history_max / 4;
+    uint64_t step = history_max - left;
+    uint64_t life = events - start;
+    return life < left ? start : start + (life - left) / step * step;
+}
+
+void history_set_before(struct history *history, int64_t before_ms)
+{
+    history->before_ms = before_ms;
+}
+
+static void write_varint(struct byte_writer *writer, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7) {
+        write_u8(writer, (uint8_t)(value | 0x80));
+    }
+    write_u8(writer, (uint8_t)value);
+}
+
+static uint64_t read_varint(struct byte_reader *reader)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint64_t byte = read_u8(reader);
+        value |= (byte & 0x7F) << shift;
+        if (byte & 0x80) continue;
+        bool spare = byte == 0 && shift > 0;
+        bool overflows = shift == 63 && byte > 1;
+        if (spare || overflows) break;
+        return value;
+    }
+    reader->failed = true;
+    return 0;
+}
+
+/* Times are at least 0, or none: written with one added, none as 0. */
+static uint64_t time_code(int64_t time_ms)
+{
+    return time_ms == HISTORY_NO_TIME ? 0 : (uint64_t)time_ms + 1;
+}
+
+static int64_t time_of_code(uint64_t code)
+{
+    return code == 0 ? HISTORY_NO_TIME : (int64_t)(code - 1);
+}
+
+/* What no history can be; NULL if it is sound. */
+static const char *contradiction(const struct history *history)
+{
+    uint64_t events = history_events(history);
+    int64_t before_ms = history->before_ms;
+    if (history->first % HISTORY_CHUNK_BEHAVIORS) return "a chunk begins between chunks";
+    if (history->count > HISTORY_CHUNK_BEHAVIORS) return "more behaviors than a chunk holds";
+    if (history->count == 0 && events > 0) return "an empty chunk after full ones";
+    if (history->start > history->from) return "its fold begins before the user's life";
+    if (history->from > events) return "its fold begins after its last behavior";
+    if ((before_ms == HISTORY_NO_TIME) != (history->from >= history->first)) {
+        return "the time before its chunk disagrees with where its fold begins";
+    }
+    if (before_ms != HISTORY_NO_TIME && (before_ms < 0 || before_ms > HISTORY_TIME_MAX_MS)) {
+        return "a time out of range";
+    }
+    if (history->source_offset < -1) return "a negative source offset";
+    for (uint32_t i = 0; i < history->count; i++) {
+        if (history->at[i].stamp & 0xFF) return "a behavior's reserved bits are set";
+    }
+    return NULL;
+}
+
+static void write_checksum(struct byte_writer *writer)
+{
+    write_u32(writer, (uint32_t)checksum_of(writer->at, writer->used));
+}
+
+/*
+ * Opens a checked encoding: verifies its last four bytes, then its version. `what` names it in the
+ * error. On success `reader` stands behind the version and ends before the checksum.
+ */
+static enum status open_checked(struct bytes bytes, uint8_t version, const char *what,
+                                struct byte_reader *reader, struct error *error)
+{
+    if (bytes.size < 1 + CHECKSUM_SIZE) {
+        return error_set(error, STATUS_CORRUPT, "%s: only %zu bytes", what, bytes.size);
+    }
+    size_t size = bytes.size - CHECKSUM_SIZE;
+    struct byte_reader tail =
+        byte_reader_of((struct bytes){(const uint8_t *)bytes.at + size, CHECKSUM_SIZE});
+    if (read_u32(&tail) != (uint32_t)checksum_of(bytes.at, size)) {
+        return error_set(error, STATUS_CORRUPT, "%s: its checksum fails (%zu bytes)", what,
+                         bytes.size);
+    }
+    *reader = byte_reader_of((struct bytes){bytes.at, size});
+    uint8_t found = read_u8(reader);
+    if (found > version) {
+        return error_set(error, STATUS_REFUSED,
+                         "%s: format %u is newer than this build reads (%u): run the version of "
+                         "Braid that wrote it, or a later one",
+                         what, found, version);
+    }
+    if (found < 1) return error_set(error, STATUS_CORRUPT, "%s: format 0", what);
+    return STATUS_OK;
+}
+
+size_t history_encode(const struct history *history, void *to)
+{
+    REQUIRE(contradiction(history) == NULL);
+    struct byte_writer writer = byte_writer_of(to, HISTORY_RECORD_MAX);
+    write_u8(&writer, RECORD_VERSION);
+    write_u8(&writer, history->tombstone);
+    write_u8(&writer, (uint8_t)history->count);
+    write_varint(&writer, history->first / HISTORY_CHUNK_BEHAVIORS);
+    write_varint(&writer, history->start);
+    write_varint(&writer, history->from - history->start);
+    write_varint(&writer, time_code(history->before_ms));
+    write_varint(&writer, history->generation);
+    write_varint(&writer, (uint64_t)history->source_offset + 1);
+    for (uint32_t i = 0; i < history->count; i++) {
+        write_u64(&writer, history->at[i].item);
+        write_u64(&writer, history->at[i].stamp);
+    }
+    write_checksum(&writer);
+    return writer.used;
+}
+
+enum status history_decode(struct history *history, struct bytes record, struct error *error)
+{
+    struct byte_reader reader;
+    TRY(open_checked(record, RECORD_VERSION, "history record", &reader, error));
+    history_init(history, 0);
+    uint8_t tombstone = read_u8(&reader);
+    history->tombstone = tombstone != 0;
+    history->count = read_u8(&reader);
+    uint64_t chunk = read_varint(&reader);
+    history->first = chunk * HISTORY_CHUNK_BEHAVIORS;
+    history->start = read_varint(&reader);
+    history->from = history->start + read_varint(&reader);
+    uint64_t before = read_varint(&reader);
+    history->before_ms = time_of_code(before);
+    history->generation = read_varint(&reader);
+    history->source_offset = (int64_t)(read_varint(&reader) - 1);
+    if (reader.failed || tombstone > 1 || chunk > CHUNK_ORDINAL_MAX ||
+        before > time_code(HISTORY_TIME_MAX_MS) || history->count > HISTORY_CHUNK_BEHAVIORS ||
+        reader.left != history->count * (size_t)HISTORY_BEHAVIOR_SIZE) {
+        return error_set(error, STATUS_CORRUPT, "history record: malformed (%zu bytes)",
+                         record.size);
+    }
+    for (uint32_t i = 0; i < history->count; i++) {
+        history->at[i].item = read_u64(&reader);
+        history->at[i].stamp = read_u64(&reader);
+    }
+    if (history->count) history->event_ms = history_time_ms(history->at[history->count - 1]);
+    const char *wrong = contradiction(history);
+    if (wrong) return error_set(error, STATUS_CORRUPT, "history record: %s", wrong);
+    return STATUS_OK;
+}
+
+static void write_big_endian(struct byte_writer *writer, uint64_t value, unsigned size)
+{
+    while (size-- > 0) {
+        write_u8(writer, (uint8_t)(value >> (8 * size)));
+    }
+}
+
+static uint64_t read_big_endian(struct byte_reader *reader, unsigned size)
+{
+    uint64_t value = 0;
+    while (size-- > 0) {
+        value = value << 8 | read_u8(reader);
+    }
+    return value;
+}
+
+size_t history_key_encode(struct bytes user, uint64_t chunk, void *to)
+{
+    REQUIRE(user.size <= HISTORY_USER_SIZE_MAX);
+    struct byte_writer writer = byte_writer_of(to, HISTORY_KEY_MAX);
+    write_big_endian(&writer, user.size, 2);
+    write_raw(&writer, user.at, user.size);
+    write_big_endian(&writer, chunk, 8);
+    return writer.used;
+}
+
+enum status history_key_decode(struct bytes key, struct bytes *userp, uint64_t *chunkp,
+                               struct error *error)
+{
+    struct byte_reader reader = byte_reader_of(key);
+    size_t size = read_big_endian(&reader, 2);
+    const void *at = read_raw(&reader, size);
+    uint64_t chunk = read_big_endian(&reader, 8);
+    if (reader.failed || reader.left || size > HISTORY_USER_SIZE_MAX) {
+        return error_set(error, STATUS_CORRUPT, "history key: malformed (%zu bytes)", key.size);
+    }
+    *userp = (struct bytes){at, size};
+    *chunkp = chunk;
+    return STATUS_OK;
+}
+
+/* Ten bytes are the least that a chunk's key has. */
+const uint8_t history_seal_key[HISTORY_SEAL_KEY_SIZE] = {0xFF, 0xFF};
+
+bool history_is_seal(struct bytes key)
+{
+    return bytes_equal(key, (struct bytes){history_seal_key, sizeof history_seal_key});
+}
+
+size_t history_seal_encode(const struct history_seal *seal, void *to)
+{
+    struct byte_writer writer = byte_writer_of(to, HISTORY_SEAL_SIZE);
+    write_u8(&writer, SEAL_VERSION);
+    write_u64(&writer, seal->number);
+    write_u64(&writer, seal->source_identity);
+    write_u32(&writer, seal->partitions);
+    write_i64(&writer, seal->next_offset);
+    write_u64(&writer, seal->generation);
+    write_u64(&writer, seal->target);
+    write_u64(&writer, seal->sweep);
+    write_i64(&writer, seal->watermark_ms);
+    write_checksum(&writer);
+    REQUIRE(!writer.failed && writer.used == HISTORY_SEAL_SIZE);
+    return writer.used;
+}
+
+enum status history_seal_decode(struct history_seal *seal, struct bytes record, struct error *error)
+{
+    struct byte_reader reader;
+    TRY(open_checked(record, SEAL_VERSION, "seal", &reader, error));
+    seal->number = read_u64(&reader);
+    seal->source_identity = read_u64(&reader);
+    seal->partitions = read_u32(&reader);
+    seal->next_offset = read_i64(&reader);
+    seal->generation = read_u64(&reader);
+    seal->target = read_u64(&reader);
+    seal->sweep = read_u64(&reader);
+    seal->watermark_ms = read_i64(&reader);
+    if (reader.failed || reader.left) {
+        return error_set(error, STATUS_CORRUPT, "seal: malformed (%zu bytes)", record.size);
+    }
+    if (seal->number == 0 || seal->next_offset < 0 || seal->partitions == 0) {
+        return error_set(error, STATUS_CORRUPT,
+                         "seal: number %llu, next offset %lld, %u partitions contradict each other",
+                         (unsigned long long)seal->number, (long long)seal->next_offset,
+                         seal->partitions);
+    }
+    return STATUS_OK;
+}
