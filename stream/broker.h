@@ -87,6 +87,8 @@ struct commit_partition {
 /* What a partition's committed truth is when it is taken over. */
 struct partition_truth {
     struct history_seal seal; /* number 0: nothing was ever committed */
+    bool stale; /* `start` is so old that its log may have forgotten tombstones since (Kafka):
+                   restore from zero (destroy the store, open again with next = -1) */
 };
 
 struct broker_ops {
@@ -105,6 +107,9 @@ struct broker_ops {
 
     /* Begins to end the job: sessions get a COMMIT, then END. Async-signal-safe. */
     void (*stop)(struct broker *broker);
+
+    /* Bytes of a bad event that a dead letter keeps: as configured, or what its topic takes. */
+    uint32_t (*dead_letter_payload_max)(const struct broker *broker);
 
     /* Share of the input that is read (0..1), -1 if there is no end. For progress. */
     double (*progress)(const struct broker *broker);
@@ -147,7 +152,11 @@ struct broker_ops {
     enum status (*history_open)(struct history_reader **readerp, struct broker *broker,
                                 uint32_t partition, const struct store_position *start,
                                 struct partition_truth *truth, struct error *error);
-    /* Up to `max` records, key and value, valid until the next call; *countp = 0 after the seal. */
+    /*
+     * Up to `max` records, key and value, valid until the next call; *countp = 0 after the seal.
+     * Seals themselves are not delivered. STATUS_BUSY: none can be read yet (Kafka: a dead member's
+     * open transaction hides them until it times out); call again, or give up if the job stops.
+     */
     enum status (*history_next)(struct history_reader *reader, struct record *records, uint32_t max,
                                 uint32_t *countp, struct error *error);
     /* The position after the last record delivered: what a store that applied it records. */
