@@ -3,7 +3,7 @@
  *
  * A `struct bytes` borrows: it says where bytes lie and how many, and owns nothing. Readers and
  * writers carry a sticky failure flag, so that a codec is written as a straight list of fields and
- * checks once at its end.
+ * checks once at its end. The casts let the C++ of base/json.cc include this too.
  */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
@@ -37,7 +37,7 @@ struct byte_reader {
 
 static inline struct byte_reader byte_reader_of(struct bytes bytes)
 {
-    return (struct byte_reader){bytes.at, bytes.size, false};
+    return (struct byte_reader){(const uint8_t *)bytes.at, bytes.size, false};
 }
 
 /* The next `size` bytes in place, or NULL (and failed) if there are not so many. */
@@ -55,7 +55,7 @@ static inline const void *read_raw(struct byte_reader *reader, size_t size)
 
 static inline uint64_t read_unsigned(struct byte_reader *reader, unsigned size)
 {
-    const uint8_t *at = read_raw(reader, size);
+    const uint8_t *at = (const uint8_t *)read_raw(reader, size);
     uint64_t value = 0;
     if (!at) return 0;
     for (unsigned i = size; i-- > 0;) {
@@ -98,7 +98,7 @@ struct byte_writer {
 
 static inline struct byte_writer byte_writer_of(void *at, size_t size)
 {
-    return (struct byte_writer){at, size, 0, false};
+    return (struct byte_writer){(uint8_t *)at, size, 0, false};
 }
 
 static inline void write_raw(struct byte_writer *writer, const void *from, size_t size)

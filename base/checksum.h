@@ -11,8 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 /* XXH3 (64 bit, seed 0) of `size` bytes. */
 uint64_t checksum_of(const void *at, size_t size);
+
+/* The same of parts that lie apart: XXH3 of the bytes that they are end to end. */
+uint64_t checksum_of_parts(const struct bytes *parts, uint32_t count);
 
 /* FNV-1a (64 bit) of `size` bytes. */
 uint64_t identity_of(const void *at, size_t size);

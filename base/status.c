@@ -70,7 +70,7 @@ enum status error_prefix(struct error *error, const char *format, ...)
     return error->status;
 }
 
-_Noreturn void require_failed(const char *condition, const char *file, int line)
+void require_failed(const char *condition, const char *file, int line)
 {
     fprintf(stderr, "braid: %s:%d: required: %s\n", file, line, condition);
     abort();

@@ -8,6 +8,10 @@
 #ifndef BASE_STATUS_H
 #define BASE_STATUS_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MUST_CHECK        __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
@@ -71,6 +75,10 @@ enum status error_prefix(struct error *error, const char *format, ...) PRINTF_LI
 /* A broken precondition. Stays in release builds: prints where and what, then aborts. */
 #define REQUIRE(condition) ((condition) ? (void)0 : require_failed(#condition, __FILE__, __LINE__))
 
-_Noreturn void require_failed(const char *condition, const char *file, int line);
+__attribute__((noreturn)) void require_failed(const char *condition, const char *file, int line);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,1 +1,6 @@
 braid_test(unit.arena test_arena.c LIBRARIES base)
+braid_test(unit.fault test_fault.c LIBRARIES base)
+braid_test(unit.json test_json.c LIBRARIES base)
+braid_test(unit.log test_log.c LIBRARIES base)
+braid_test(unit.metrics test_metrics.c LIBRARIES base)
+braid_test(unit.random test_random.c LIBRARIES base m)

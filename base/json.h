@@ -1,0 +1,101 @@
+/*
+ * json.h - JSON through simdjson, behind functions that C can call.
+ *
+ * Two readers for two needs. A json_decoder takes named members out of one flat object after
+ * another and is as fast as an event stream needs. A json_document holds any document and is walked
+ * with cursors: a checkpoint's header, a published record.
+ *
+ * Text given to either must be followed by JSON_PADDING readable bytes (of any content). No
+ * exception leaves these functions.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { JSON_PADDING = 64 };
+
+enum json_type {
+    JSON_ABSENT, /* no member of that name */
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_INTEGER,
+    JSON_BIG_INTEGER, /* beyond int64 */
+    JSON_REAL,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
+
+struct json_value {
+    enum json_type type;
+    struct bytes text;  /* strings: unescaped; numbers read by json_decode: as they are written */
+    int64_t integer;    /* JSON_INTEGER; JSON_BOOL: 0 or 1 */
+    double real;        /* every number that json_decode or a cursor gives, but a big integer */
+    uint64_t handle[2]; /* JSON_ARRAY, JSON_OBJECT of a document: for json_walk */
+};
+
+/* What a text is, as far as anyone may care. */
+enum json_verdict {
+    JSON_OK,
+    JSON_MALFORMED, /* not one JSON object */
+    JSON_BAD_UTF8,
+};
+
+struct json_decoder;
+
+/* Prepares for texts of up to `size_max` bytes. One decoder per thread. */
+MUST_CHECK enum status json_decoder_open(struct json_decoder **decoderp, size_t size_max,
+                                         struct error *error);
+void json_decoder_close(struct json_decoder *decoder);
+
+/*
+ * Reads the members `names[0..count)` of the object that `text` (at most size_max bytes) is into
+ * `values`. The whole text is checked, also members nobody named. Of members with the same name the
+ * last one counts. Strings are written to `scratch` (text.size bytes are enough), numbers point into
+ * `text`. If the verdict is not JSON_OK, *whyp is a constant text that says why. Allocates nothing.
+ */
+enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
+                              const struct bytes *names, unsigned count, void *scratch,
+                              struct json_value *values, const char **whyp);
+
+struct json_document;
+
+/* A document may be parsed into again and again; its memory grows to what the largest needs. */
+MUST_CHECK enum status json_document_open(struct json_document **documentp, struct error *error);
+void json_document_close(struct json_document *document);
+
+/*
+ * Parses `text`; *rootp and all that is walked from it are valid until the next parse or the close.
+ * STATUS_CORRUPT says why it is not JSON.
+ */
+MUST_CHECK enum status json_document_parse(struct json_document *document, struct bytes text,
+                                           struct json_value *rootp, struct error *error);
+
+/* The place of a walk over an array's elements or an object's members, in the text's order. */
+struct json_cursor {
+    uint64_t next[2];
+    uint64_t end[2];
+    bool object;
+};
+
+/* A walk over `value`, which is a JSON_ARRAY or JSON_OBJECT of a document. */
+struct json_cursor json_walk(const struct json_value *value);
+
+/* The next element or member; false at the end. `key` (may be NULL) is empty for arrays. */
+bool json_next(struct json_cursor *cursor, struct bytes *key, struct json_value *value);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,88 @@
+/* test_log.c - lines in both forms, read back from a pipe that stands in for standard error. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static int pipe_ends[2];
+static int saved_stderr;
+static char line[2 * LOG_LINE_MAX];
+
+static int redirect(void **state)
+{
+    (void)state;
+    saved_stderr = dup(STDERR_FILENO);
+    return pipe(pipe_ends) || dup2(pipe_ends[1], STDERR_FILENO) < 0;
+}
+
+static int restore(void **state)
+{
+    (void)state;
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+    return 0;
+}
+
+/* What came out after the time stamp of fixed width. */
+static const char *read_line(size_t stamp_size)
+{
+    ssize_t size = read(pipe_ends[0], line, sizeof line - 1);
+    assert_true(size > (ssize_t)stamp_size);
+    line[size] = '\0';
+    return line + stamp_size;
+}
+
+static void text_quotes_only_what_needs_it(void **state)
+{
+    (void)state;
+    log_setup(LOG_INFO, false);
+    log_debug("not seen");
+    log_warn("partition restored", log_int("partition", -3), log_real("seconds", 1.5),
+             log_text("path", "a/b"), log_text("why", "say \"no\"\n"), log_text("empty", ""));
+    assert_string_equal(read_line(strlen("2024-05-01T12:00:00.123Z")),
+                        " warn partition restored partition=-3 seconds=1.5 path=a/b "
+                        "why=\"say \\\"no\\\"\\u000a\" empty=\"\"\n");
+}
+
+static void json_is_one_object_a_line(void **state)
+{
+    (void)state;
+    log_setup(LOG_INFO, true);
+    log_info("done");
+    assert_string_equal(read_line(strlen("{\"time\":\"2024-05-01T12:00:00.123Z\",")),
+                        "\"level\":\"info\",\"message\":\"done\"}\n");
+    log_error("bad", log_text("user", "a\\b"), log_real("share", 1.0 / 0.0));
+    assert_string_equal(
+        read_line(strlen("{\"time\":\"2024-05-01T12:00:00.123Z\",")),
+        "\"level\":\"error\",\"message\":\"bad\",\"user\":\"a\\\\b\",\"share\":null}\n");
+}
+
+static void an_overlong_line_is_cut_and_still_ends(void **state)
+{
+    (void)state;
+    char text[LOG_LINE_MAX + 100];
+    memset(text, 'x', sizeof text);
+    log_setup(LOG_INFO, false);
+    log_info("long", log_bytes("text", (struct bytes){text, sizeof text}), log_int("lost", 1));
+    read_line(0);
+    assert_int_equal(strlen(line), LOG_LINE_MAX);
+    assert_int_equal(line[LOG_LINE_MAX - 1], '\n');
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(text_quotes_only_what_needs_it, redirect, restore),
+        cmocka_unit_test_setup_teardown(json_is_one_object_a_line, redirect, restore),
+        cmocka_unit_test_setup_teardown(an_overlong_line_is_cut_and_still_ends, redirect, restore),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
