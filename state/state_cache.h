@@ -7,7 +7,8 @@
  *
  *     find or insert -> touch -> (commit: cache_clean | abort: cache_drop_dirty)
  *
- * Eviction is second-chance (a clock hand over the slots). Threads: one owner.
+ * Eviction is second-chance (a clock hand over the slots). A user that is not dirty may be evicted
+ * by any insert, so touch him before the next one. Threads: one owner.
  */
 #ifndef STATE_STATE_CACHE_H
 #define STATE_STATE_CACHE_H
@@ -21,20 +22,18 @@
 #include "state/history.h"
 
 struct cached_user {
-    struct history history; /* including what the open transaction appended */
-    struct bytes user;      /* id; lives in the slot */
+    struct bytes user; /* id; lives in the slot */
+    uint64_t hash;     /* of the id, chosen by the owner of the cache */
     uint32_t partition;
-    uint64_t hash; /* of the id, chosen by the owner of the cache */
-    void *state;   /* state_size bytes, 64-byte aligned: the fold of [state_from, state_events) */
+    bool dirty;
+    void *state; /* state_size bytes, 64-byte aligned: the fold of [state_from, state_events) */
     uint64_t state_from;
     uint64_t state_events;    /* 0: `state` holds nothing yet */
     uint64_t state_absorbed;  /* behaviours of it that the model knows (all, if it has OOV rows) */
     int64_t last_ms;          /* latest time of the absorbed ones, HISTORY_NO_TIME if none */
     uint64_t snapshot_events; /* n of his newest snapshot in the store, 0 if none (or stale) */
     uint64_t mark;            /* scratch for the owner during one poll or commit */
-    bool dirty;
-    bool referenced; /* the clock's */
-    uint32_t next;   /* the hash chain's */
+    struct history history;   /* including what the open transaction appended */
 };
 
 struct state_cache;
@@ -51,13 +50,17 @@ MUST_CHECK enum status cache_open(struct state_cache **cachep, uint32_t users, s
                                   struct error *error);
 void cache_close(struct state_cache *cache);
 
+/* Begins to fetch into the processor's caches what cache_find will read; changes nothing. */
+void cache_prefetch(const struct state_cache *cache, uint32_t partition, uint64_t hash);
+
 /* The user, or NULL. Counts as a use. */
 struct cached_user *cache_find(struct state_cache *cache, uint32_t partition, struct bytes user,
                                uint64_t hash);
 
 /*
- * A slot for a user that is not in the cache, evicting a clean one if need be. History and state are
- * zeroed stamps (state bytes are not touched). NULL if every slot is dirty: close the transaction.
+ * A slot for a user that is not in the cache, evicting a clean one if need be. His history is empty,
+ * his stamps are zero, the state's bytes are as they were. NULL if every slot is dirty: close the
+ * transaction.
  */
 struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, struct bytes user,
                                  uint64_t hash);
@@ -79,8 +82,10 @@ void cache_drop(struct state_cache *cache, struct cached_user *user);
 void cache_drop_partition(struct state_cache *cache, uint32_t partition);
 
 /*
- * The next clean user, in slot order around the cache, with at least `behind` behaviours since his
- * snapshot; NULL after one whole round without one. For the background snapshot budget.
+ * The next clean user, in slot order around the cache, whose state has absorbed at least `behind`
+ * behaviours since his snapshot, or since state_from if that is later; NULL after one whole round
+ * without one (which has read every slot: ask again after the next commit, not at once). For the
+ * background snapshot budget.
  */
 struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind);
 
