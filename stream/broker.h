@@ -87,7 +87,8 @@ struct commit_partition {
 /* What a partition's committed truth is when it is taken over. */
 struct partition_truth {
     struct history_seal seal; /* number 0: nothing was ever committed */
-    bool stale; /* `start` is so old that its log may have forgotten tombstones since (Kafka):
+    int64_t end; /* where the log ends, to show how far a restore has come: compare position.next */
+    bool stale;  /* `start` is so old that its log may have forgotten tombstones since (Kafka):
                    restore from zero (destroy the store, open again with next = -1) */
 };
 
@@ -144,9 +145,8 @@ struct broker_ops {
 
     /*
      * Reads a partition's committed history log from `start` (next = -1: from its beginning) up to
-     * the last committed seal, which it returns in `truth` on open. STATUS_NOT_FOUND: the log no
-     * longer reaches back to `start` (rewritten, or tombstones may be missed): drop the store and
-     * read from -1. STATUS_REFUSED: the log ends before the seal, or is another source's.
+     * the last committed seal, which it returns in `truth` on open. STATUS_REFUSED: the log ends
+     * before the seal, or is another source's.
      * Not called on a polling thread.
      */
     enum status (*history_open)(struct history_reader **readerp, struct broker *broker,
