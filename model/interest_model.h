@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "model/tensor/real.h"
 
 struct checkpoint;
 struct interest_model;
@@ -41,16 +42,19 @@ struct behavior_batch {
     uint32_t users;
 };
 
-/* What is read of a batch of users. The order of a user's interests is the published order. */
+/*
+ * What is read of a batch of users, in floats (`real`). The order of a user's interests is the
+ * published order.
+ */
 struct interest_sets {
-    float *vectors;  /* [users][K][d]; rows count .. K-1 of a user are zero */
-    float *weights;  /* [users][K]; they sum to 1 over the live ones, 0 beyond */
+    real *vectors;   /* [users][K][d]; rows count .. K-1 of a user are zero */
+    real *weights;   /* [users][K]; they sum to 1 over the live ones, 0 beyond */
     uint32_t *count; /* [users] live interests: 0 before the first behaviour */
 };
 
 /*
- * Opens the model of a checkpoint, which it keeps until closed. STATUS_INVALID: unknown model or
- * parameters that don't fit it, by name. On failure *modelp is NULL.
+ * Opens the model of a checkpoint, which it keeps until closed. STATUS_INVALID: unknown model. On
+ * failure *modelp is NULL.
  */
 MUST_CHECK enum status interest_model_open(struct interest_model **modelp,
                                            const struct checkpoint *checkpoint,

@@ -1,18 +1,79 @@
 /*
- * interest_ops.h - what a model of zoo/ provides, and what the checkpoint needs of it.
+ * interest_ops.h - what a model of zoo/ provides.
  *
  * The stream sees interest_model.h only; this is the other side of that seam. A model is one file
- * that fills in a `struct interest_ops` and has one line in registry.c.
+ * that fills in a `struct interest_ops` and has one line in registry.c. Its forward pass is written
+ * once, in ops on a tape: `absorb` advances states by a ragged batch of behaviours, `read` makes
+ * interests of states.
  */
 #ifndef MODEL_INTEREST_OPS_H
 #define MODEL_INTEREST_OPS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
+#include "model/checkpoint.h"
+#include "model/interest_model.h"
+#include "model/params.h"
+#include "model/tensor/op.h"
 
-struct model_dims;
-struct param_set;
+/* Limits of the dimensions that all models share. */
+enum { WIDTH_MAX = 1024, INTERESTS_MAX = 64, GAP_BUCKETS_MAX = 65 };
+
+/* An open model: immutable, shared by all threads. */
+struct interest_model {
+    const struct interest_ops *ops;
+    const struct checkpoint *checkpoint;
+    struct model_dims dims;
+    struct embedding_tables tables;
+    void *zoo;           /* what the model's own `open` made: bound parameters, packed weights */
+    size_t state_size;   /* reals */
+    size_t scratch_size; /* bytes a tile needs at most */
+    uint64_t state_fingerprint;
+};
+
+/* What `read` gives for each user; both live in the tape's arena. */
+struct interest_reads {
+    const struct tensor *vectors; /* [users * K, d] */
+    const struct tensor
+        *evidence; /* [users, K], not negative: how much of the state each one saw */
+};
+
+struct interest_ops {
+    const char *name; /* configuration value, checkpoint tag */
+    const char *paper;
+
+    /* STATUS_INVALID with what is wrong if the model cannot have these dimensions. */
+    enum status (*check)(const struct model_dims *dims, struct error *error);
+
+    /* Declares every parameter but the embedding tables. */
+    void (*declare)(struct param_set *params, const struct model_dims *dims);
+
+    /* Reals of a user's state. A state before the first behaviour is all zeros. */
+    size_t (*state_size)(const struct model_dims *dims);
+
+    /* Binds parameters and packs weights into model->zoo. On failure there is nothing to close. */
+    enum status (*open)(struct interest_model *model, struct error *error);
+    void (*close)(struct interest_model *model);
+
+    /* Advances each user's state by his behaviours, in order. */
+    void (*absorb)(struct tape *tape, const struct interest_model *model, real *const *states,
+                   const struct behavior_batch *batch);
+
+    /* Reads all K interests of every state. */
+    struct interest_reads (*read)(struct tape *tape, const struct interest_model *model,
+                                  const real *const *states, uint32_t users);
+
+    /* How many of the K are live after so many behaviours. */
+    uint32_t (*live)(const struct model_dims *dims, uint64_t events);
+};
+
+/* NULL if no model has that name. */
+const struct interest_ops *interest_ops_find(const char *name);
+
+/* The models, in the order of registry.c; NULL beyond the last. */
+const struct interest_ops *interest_ops_at(uint32_t index);
 
 /*
  * Declares and allocates (as zeros) every parameter of `model` (registry name): the embedding tables

@@ -87,6 +87,10 @@ uint32_t param_set_count(const struct param_set *set);
 struct param *param_set_at(const struct param_set *set, uint32_t index);
 struct param *param_set_find(const struct param_set *set, const char *name);
 
+/* A parameter that has been declared, by its formatted name. */
+const struct param *param_set_get(const struct param_set *set, const char *name_format, ...)
+    PRINTF_LIKE(2, 3);
+
 /* The block: `param_set_size` reals, padding included. */
 real *param_set_block(const struct param_set *set);
 size_t param_set_size(const struct param_set *set);

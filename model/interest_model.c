@@ -1,0 +1,301 @@
+/*
+ * interest_model.c - opens models, and cuts any batch into tiles that stay in the cache.
+ *
+ * A tile is at most TILE_EVENTS consecutive events of a ragged batch, of however many users; it goes
+ * through all layers before the next begins. Where tiles are cut changes no byte: every row of a
+ * product is computed alike, and the recurrences run in event order on the users' states. While a
+ * tile is worked off, the item rows of the next are on their way from memory.
+ */
+#include "model/interest_ops.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "model/tensor/float_mode.h"
+#include "model/tensor/kernel.h"
+
+enum {
+    TILE_EVENTS = 96, /* whole tiles of the matrix kernel; all its activations fit the L2 cache */
+    TILE_USERS = 48,
+    MEASURE_SIZE = 1 << 28, /* bytes of address space for the pass that measures; rarely touched */
+};
+
+struct interest_scratch {
+    struct arena arena;
+    real *states[TILE_EVENTS];
+    uint32_t offsets[TILE_EVENTS + 1];
+};
+
+static uint64_t dictionary_fingerprint(const struct item_table *items)
+{
+    uint64_t chain = item_table_oov(items);
+    for (uint32_t row = 0; row < item_table_rows(items); row++) {
+        struct bytes id = item_table_id(items, row);
+        uint64_t link[] = {chain, identity_of(id.at, id.size), item_table_category_of(items, row)};
+        chain = checksum_of(link, sizeof(link));
+    }
+    return chain;
+}
+
+/* Over all that the bytes of a state depend on. */
+static uint64_t state_fingerprint(const struct interest_model *model)
+{
+    const struct model_dims *dims = &model->dims;
+    uint64_t link[] = {
+        identity_of(model->ops->name, strlen(model->ops->name)),
+        dims->d,
+        dims->heads,
+        dims->blocks,
+        dims->ffn,
+        dims->extract_heads,
+        dims->conditional,
+        param_set_fingerprint(model->checkpoint->params, PARAMS_STATE_PRODUCING),
+        dictionary_fingerprint(model->checkpoint->items),
+    };
+    return checksum_of(link, sizeof(link));
+}
+
+/* The peak of one full tile of absorbing and one of reading. */
+static enum status measure_scratch(struct interest_model *model, struct error *error)
+{
+    static const struct behavior padding[TILE_EVENTS];
+    const struct behavior_batch batch = {padding, (const uint32_t[]){0, TILE_EVENTS}, 1};
+    struct arena arena;
+    real *state = calloc(model->state_size, sizeof(real));
+    if (!state) return error_set(error, STATUS_IO, "out of memory for a state");
+    enum status status = arena_open(&arena, MEASURE_SIZE, error);
+    if (status == STATUS_OK) {
+        const real *states[TILE_USERS];
+        for (uint32_t user = 0; user < TILE_USERS; user++) {
+            states[user] = state;
+        }
+        struct tape tape = {&arena};
+        model->ops->absorb(&tape, model, &state, &batch);
+        arena_release(&arena, 0);
+        model->ops->read(&tape, model, states, TILE_USERS);
+        model->scratch_size = arena.peak;
+        arena_close(&arena);
+    }
+    free(state);
+    return status;
+}
+
+enum status interest_model_open(struct interest_model **modelp, const struct checkpoint *checkpoint,
+                                struct error *error)
+{
+    *modelp = NULL;
+    const struct interest_ops *ops = interest_ops_find(checkpoint->model);
+    if (!ops) {
+        return error_set(error, STATUS_INVALID, "there is no model named \"%s\"",
+                         checkpoint->model);
+    }
+    struct interest_model *model = calloc(1, sizeof(*model));
+    if (!model) return error_set(error, STATUS_IO, "out of memory for the model");
+    const struct param_set *params = checkpoint->params;
+    model->ops = ops;
+    model->checkpoint = checkpoint;
+    model->dims = checkpoint->dims;
+    model->state_size = ops->state_size(&model->dims);
+    model->tables = (struct embedding_tables){
+        .item = param_set_get(params, "item.embedding"),
+        .category = param_set_find(params, "category.embedding"),
+        .gap = param_set_find(params, "gap.embedding"),
+        .width = model->dims.d,
+    };
+    model->state_fingerprint = state_fingerprint(model);
+    enum status status = ops->open(model, error);
+    if (status == STATUS_OK) {
+        status = measure_scratch(model, error);
+        if (status == STATUS_OK) {
+            *modelp = model;
+            return STATUS_OK;
+        }
+        ops->close(model);
+    }
+    free(model);
+    return status;
+}
+
+void interest_model_close(struct interest_model *model)
+{
+    if (!model) return;
+    model->ops->close(model);
+    free(model);
+}
+
+const char *interest_model_name(const struct interest_model *model)
+{
+    return model->ops->name;
+}
+
+uint32_t interest_model_width(const struct interest_model *model)
+{
+    return model->dims.d;
+}
+
+uint32_t interest_model_count(const struct interest_model *model)
+{
+    return model->dims.interests;
+}
+
+uint64_t interest_model_generation(const struct interest_model *model)
+{
+    return model->checkpoint->generation;
+}
+
+uint64_t interest_model_state_fingerprint(const struct interest_model *model)
+{
+    return model->state_fingerprint;
+}
+
+const struct item_table *interest_model_items(const struct interest_model *model)
+{
+    return model->checkpoint->items;
+}
+
+size_t interest_model_state_size(const struct interest_model *model)
+{
+    return model->state_size * sizeof(real);
+}
+
+void interest_state_init(const struct interest_model *model, void *state)
+{
+    memset(state, 0, interest_model_state_size(model));
+}
+
+enum status interest_scratch_open(struct interest_scratch **scratchp,
+                                  const struct interest_model *model, struct error *error)
+{
+    *scratchp = NULL;
+    struct interest_scratch *scratch = calloc(1, sizeof(*scratch));
+    if (!scratch) return error_set(error, STATUS_IO, "out of memory for scratch");
+    enum status status = arena_open(&scratch->arena, model->scratch_size, error);
+    if (status != STATUS_OK) {
+        free(scratch);
+        return status;
+    }
+    *scratchp = scratch;
+    return STATUS_OK;
+}
+
+void interest_scratch_close(struct interest_scratch *scratch)
+{
+    if (!scratch) return;
+    arena_close(&scratch->arena);
+    free(scratch);
+}
+
+size_t interest_scratch_size(const struct interest_scratch *scratch)
+{
+    return sizeof(*scratch) + scratch->arena.size;
+}
+
+/* Where a walk over a ragged batch stands. */
+struct cursor {
+    uint32_t event;
+    uint32_t user; /* the one that `event` belongs to, or an earlier one without events left */
+};
+
+/* Cuts the next tile out of `batch` into the scratch's arrays. */
+static struct behavior_batch tile_next(struct interest_scratch *scratch, struct cursor *cursor,
+                                       void *const *states, const struct behavior_batch *batch)
+{
+    struct behavior_batch tile = {batch->at + cursor->event, scratch->offsets, 0};
+    uint32_t rows = 0;
+    scratch->offsets[0] = 0;
+    while (rows < TILE_EVENTS && cursor->user < batch->users) {
+        uint32_t left = batch->offsets[cursor->user + 1] - cursor->event;
+        uint32_t take = left < TILE_EVENTS - rows ? left : TILE_EVENTS - rows;
+        if (take > 0) {
+            scratch->states[tile.users++] = states[cursor->user];
+            rows += take;
+            cursor->event += take;
+            scratch->offsets[tile.users] = rows;
+        }
+        if (take == left) cursor->user++;
+    }
+    return tile;
+}
+
+/* Asks for the item rows of the tile that begins at `event`. */
+static void prefetch_items(const struct interest_model *model, const struct behavior_batch *batch,
+                           uint32_t event)
+{
+    const size_t size = model->dims.d * sizeof(real);
+    const char *table = (const char *)model->tables.item->data;
+    uint32_t end = batch->offsets[batch->users];
+    if (end - event > TILE_EVENTS) end = event + TILE_EVENTS;
+    for (; event < end; event++) {
+        for (size_t line = 0; line < size; line += ARENA_ALIGNMENT) {
+            __builtin_prefetch(table + batch->at[event].item * size + line);
+        }
+    }
+}
+
+void interest_absorb(const struct interest_model *model, struct interest_scratch *scratch,
+                     void *const *states, const struct behavior_batch *batch)
+{
+    const unsigned mode = float_mode_enter();
+    const uint32_t events = batch->offsets[batch->users];
+    struct cursor cursor = {0, 0};
+    struct tape tape = {&scratch->arena};
+    while (cursor.event < events) {
+        struct behavior_batch tile = tile_next(scratch, &cursor, states, batch);
+        prefetch_items(model, batch, cursor.event);
+        model->ops->absorb(&tape, model, scratch->states, &tile);
+        arena_release(&scratch->arena, 0);
+    }
+    float_mode_leave(mode);
+}
+
+/* Shares of the evidence over the live interests; without any evidence they are equal. */
+static void set_weights(real *weights, const real *evidence, uint32_t live, uint32_t interests)
+{
+    real sum = 0;
+    for (uint32_t k = 0; k < live; k++) {
+        sum += evidence[k];
+    }
+    for (uint32_t k = 0; k < interests; k++) {
+        weights[k] = k >= live ? 0 : sum > 0 ? evidence[k] / sum : 1 / (real)live;
+    }
+}
+
+/* One user's part of the result, out of what was read of all K. */
+static void finish_user(const struct interest_model *model, const real *vectors,
+                        const real *evidence, uint64_t events, struct interest_sets *sets,
+                        uint32_t user)
+{
+    const uint32_t d = model->dims.d, interests = model->dims.interests;
+    const uint32_t live = model->ops->live(&model->dims, events);
+    real *out = sets->vectors + (size_t)user * interests * d;
+    memcpy(out, vectors, (size_t)live * d * sizeof(real));
+    memset(out + (size_t)live * d, 0, (size_t)(interests - live) * d * sizeof(real));
+    if (model->dims.cosine) kernel_unit(out, live, d);
+    set_weights(sets->weights + (size_t)user * interests, evidence, live, interests);
+    sets->count[user] = live;
+}
+
+void interest_read(const struct interest_model *model, struct interest_scratch *scratch,
+                   const void *const *states, const uint64_t *events, uint32_t users,
+                   struct interest_sets *sets)
+{
+    const unsigned mode = float_mode_enter();
+    const uint32_t d = model->dims.d, interests = model->dims.interests;
+    struct tape tape = {&scratch->arena};
+    for (uint32_t first = 0; first < users; first += TILE_USERS) {
+        const real *tile[TILE_USERS];
+        uint32_t count = users - first < TILE_USERS ? users - first : TILE_USERS;
+        for (uint32_t user = 0; user < count; user++) {
+            tile[user] = states[first + user];
+        }
+        struct interest_reads reads = model->ops->read(&tape, model, tile, count);
+        for (uint32_t user = 0; user < count; user++) {
+            finish_user(model, reads.vectors->data + (size_t)user * interests * d,
+                        reads.evidence->data + (size_t)user * interests, events[first + user], sets,
+                        first + user);
+        }
+        arena_release(&scratch->arena, 0);
+    }
+    float_mode_leave(mode);
+}

@@ -1,0 +1,185 @@
+/*
+ * params.c - declared parameters over one aligned block.
+ *
+ * The block's layout is the order of declaration, each parameter rounded up to a cache line. Only
+ * drawing needs randomness and square roots; nothing here is part of serving.
+ */
+#include "model/params.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/checksum.h"
+#include "base/random.h"
+
+struct param_set {
+    struct arena block;
+    size_t size; /* reals of the block */
+    uint32_t count;
+    struct param at[PARAM_COUNT_MAX];
+};
+
+enum status param_set_open(struct param_set **setp, struct error *error)
+{
+    *setp = calloc(1, sizeof(**setp));
+    return *setp ? STATUS_OK : error_set(error, STATUS_IO, "out of memory for a parameter set");
+}
+
+void param_set_close(struct param_set *set)
+{
+    if (!set) return;
+    arena_close(&set->block);
+    free(set);
+}
+
+static size_t count_of(const struct param_spec *spec)
+{
+    size_t count = 1;
+    for (uint32_t i = 0; i < spec->rank; i++) {
+        count *= spec->shape[i];
+    }
+    return count;
+}
+
+/* Reals that a parameter of `count` takes in the block. */
+static size_t room_of(size_t count)
+{
+    const size_t line = ARENA_ALIGNMENT / sizeof(real);
+    return (count + line - 1) / line * line;
+}
+
+void param_declare(struct param_set *set, struct param_spec spec, const char *name_format, ...)
+{
+    REQUIRE(!set->block.block && set->count < PARAM_COUNT_MAX);
+    REQUIRE(spec.rank >= 1 && spec.rank <= PARAM_RANK_MAX);
+    REQUIRE(spec.init != PARAM_GLOROT || spec.rank >= 2);
+    struct param *param = &set->at[set->count];
+    *param = (struct param){.spec = spec, .count = count_of(&spec)};
+    va_list arguments;
+    va_start(arguments, name_format);
+    int length = vsnprintf(param->name, sizeof(param->name), name_format, arguments);
+    va_end(arguments);
+    REQUIRE(length > 0 && length <= PARAM_NAME_MAX && !param_set_find(set, param->name));
+    set->size += room_of(param->count);
+    set->count++;
+}
+
+enum status param_set_allocate(struct param_set *set, struct error *error)
+{
+    TRY(arena_open(&set->block, set->size * sizeof(real), error));
+    memset(set->block.block, 0, set->block.size);
+    for (uint32_t i = 0; i < set->count; i++) {
+        set->at[i].data = arena_take(&set->block, set->at[i].count * sizeof(real));
+    }
+    return STATUS_OK;
+}
+
+static void draw(struct param *param, struct random *random)
+{
+    const struct param_spec *spec = &param->spec;
+    size_t from = 0;
+    double bound = 0;
+    switch (spec->init) {
+    case PARAM_ZEROS: return;
+    case PARAM_ONES:
+        for (size_t i = 0; i < param->count; i++) {
+            param->data[i] = 1;
+        }
+        return;
+    case PARAM_TABLE: from = param->count / spec->shape[0]; /* fall through */
+    case PARAM_NORMAL:
+        for (size_t i = from; i < param->count; i++) {
+            param->data[i] = (real)(spec->spread * random_normal(random));
+        }
+        return;
+    case PARAM_GLOROT:
+        bound = sqrt(6.0 / (spec->shape[spec->rank - 1] + spec->shape[spec->rank - 2]));
+        for (size_t i = 0; i < param->count; i++) {
+            param->data[i] = (real)(bound * (2 * random_uniform(random) - 1));
+        }
+        return;
+    }
+}
+
+void param_set_draw(struct param_set *set, uint64_t seed)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct param *param = &set->at[i];
+        struct random random = random_seeded(seed ^ identity_of(param->name, strlen(param->name)));
+        draw(param, &random);
+    }
+}
+
+uint32_t param_set_count(const struct param_set *set)
+{
+    return set->count;
+}
+
+struct param *param_set_at(const struct param_set *set, uint32_t index)
+{
+    REQUIRE(index < set->count);
+    return (struct param *)&set->at[index];
+}
+
+struct param *param_set_find(const struct param_set *set, const char *name)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (strcmp(set->at[i].name, name) == 0) return (struct param *)&set->at[i];
+    }
+    return NULL;
+}
+
+const struct param *param_set_get(const struct param_set *set, const char *name_format, ...)
+{
+    char name[PARAM_NAME_MAX + 1];
+    va_list arguments;
+    va_start(arguments, name_format);
+    vsnprintf(name, sizeof(name), name_format, arguments);
+    va_end(arguments);
+    const struct param *param = param_set_find(set, name);
+    REQUIRE(param != NULL);
+    return param;
+}
+
+real *param_set_block(const struct param_set *set)
+{
+    return (real *)(void *)set->block.block;
+}
+
+size_t param_set_size(const struct param_set *set)
+{
+    return set->size;
+}
+
+bool param_set_finite(const struct param_set *set, const struct param **badp)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        for (size_t j = 0; j < set->at[i].count; j++) {
+            if (isfinite(set->at[i].data[j])) continue;
+            *badp = &set->at[i];
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t param_set_fingerprint(const struct param_set *set, enum param_part part)
+{
+    uint64_t chain = 0;
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct param *param = &set->at[i];
+        if (part == PARAMS_STATE_PRODUCING && param->spec.read_side) continue;
+        uint64_t link[] = {
+            chain,
+            identity_of(param->name, strlen(param->name)),
+            checksum_of(param->spec.shape, param->spec.rank * sizeof(param->spec.shape[0])),
+            checksum_of(param->data, param->count * sizeof(real)),
+        };
+        chain = checksum_of(link, sizeof(link));
+    }
+    return chain;
+}

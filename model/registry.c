@@ -1,0 +1,75 @@
+/* registry.c - every model there is, by name, and the parameters that each declares. */
+#include <math.h>
+#include <string.h>
+
+#include "model/interest_ops.h"
+
+extern const struct interest_ops limarec_ops;
+
+static const struct interest_ops *const models[] = {
+    &limarec_ops,
+};
+
+enum { MODELS = sizeof(models) / sizeof(models[0]) };
+
+const struct interest_ops *interest_ops_at(uint32_t index)
+{
+    return index < MODELS ? models[index] : NULL;
+}
+
+const struct interest_ops *interest_ops_find(const char *name)
+{
+    for (uint32_t i = 0; i < MODELS; i++) {
+        if (strcmp(models[i]->name, name) == 0) return models[i];
+    }
+    return NULL;
+}
+
+/* What every model's dimensions must satisfy. */
+static enum status check_common(const struct model_dims *dims, struct error *error)
+{
+    if (dims->d < 1 || dims->d > WIDTH_MAX) {
+        return error_set(error, STATUS_INVALID, "d = %u: must be 1 .. %d", dims->d, WIDTH_MAX);
+    }
+    if (dims->interests < 1 || dims->interests > INTERESTS_MAX) {
+        return error_set(error, STATUS_INVALID, "interests = %u: must be 1 .. %d", dims->interests,
+                         INTERESTS_MAX);
+    }
+    if (dims->use_gap && (dims->gap_buckets < 2 || dims->gap_buckets > GAP_BUCKETS_MAX)) {
+        return error_set(error, STATUS_INVALID, "gap_buckets = %u: must be 2 .. %d",
+                         dims->gap_buckets, GAP_BUCKETS_MAX);
+    }
+    if (dims->cosine && !(dims->temperature > 0 && isfinite(dims->temperature))) {
+        return error_set(error, STATUS_INVALID, "temperature must be positive and finite");
+    }
+    return STATUS_OK;
+}
+
+enum status interest_params_open(struct param_set **paramsp, const char *model,
+                                 const struct model_dims *dims, uint32_t item_rows,
+                                 uint32_t categories, struct error *error)
+{
+    *paramsp = NULL;
+    const struct interest_ops *ops = interest_ops_find(model);
+    if (!ops) return error_set(error, STATUS_INVALID, "there is no model named \"%s\"", model);
+    TRY(check_common(dims, error));
+    TRY(ops->check(dims, error));
+    struct param_set *params = NULL;
+    TRY(param_set_open(&params, error));
+    const double spread = 1 / sqrt(dims->d);
+    param_declare(params, param_table(spread, item_rows, dims->d), "item.embedding");
+    if (dims->use_category) {
+        param_declare(params, param_table(spread, 1 + categories, dims->d), "category.embedding");
+    }
+    if (dims->use_gap) {
+        param_declare(params, param_table(0, dims->gap_buckets, dims->d), "gap.embedding");
+    }
+    ops->declare(params, dims);
+    enum status status = param_set_allocate(params, error);
+    if (status != STATUS_OK) {
+        param_set_close(params);
+        return status;
+    }
+    *paramsp = params;
+    return STATUS_OK;
+}

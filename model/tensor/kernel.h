@@ -1,0 +1,84 @@
+/*
+ * kernel.h - the arithmetic of all models, as pure functions over pointers and sizes.
+ *
+ * Matrices are dense and row-major unless a stride (reals from one row to the next) is given. No
+ * kernel allocates, keeps a pointer, or looks at the processor. The law that the stream rests on:
+ * a row of an output is computed by the same operations in the same order whatever the number of
+ * rows, so its bytes depend on that row's inputs alone.
+ */
+#ifndef MODEL_TENSOR_KERNEL_H
+#define MODEL_TENSOR_KERNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/tensor/real.h"
+
+/* ---- matrix product over packed weights (kernel_matmul.c) ---- */
+
+/*
+ * A weight [out, in] is packed once into panels of KERNEL_PANEL output columns: panel p holds, for
+ * each input i, the weights of i for outputs p * KERNEL_PANEL and on, zeros beyond `out`.
+ */
+enum { KERNEL_PANEL = 64 / sizeof(real) };
+
+/* Reals of a packed [out, in]. */
+size_t kernel_packed_size(uint32_t out, uint32_t in);
+
+/* Packs weight [rows, in] as the outputs `from` .. from + rows - 1. `panels` starts as zeros. */
+void kernel_pack(real *panels, const real *weight, uint32_t from, uint32_t rows, uint32_t in);
+
+/*
+ * y [rows, out] = x [rows, in] W^T + bias. `bias` is NULL or holds whole panels. Every output is a
+ * chain of fused multiply-adds over the inputs in ascending order, starting at its bias.
+ */
+void kernel_matmul_packed(real *restrict y, const real *restrict x, const real *restrict panels,
+                          const real *restrict bias, uint32_t rows, uint32_t out, uint32_t in);
+
+/* ---- elementwise (kernel_elementwise.c) ---- */
+
+/* y = e^x, relative error below 2e-7 for x in [-87, 88]; beyond, the value at that end. */
+void kernel_exp(real *y, const real *x, size_t n);
+
+/* In place on the first `cols` of each row: x + 1 if x > 0, else e^x. */
+void kernel_elu1(real *x, uint32_t rows, uint32_t cols, uint32_t stride);
+
+/* In place: max(x, 0). */
+void kernel_relu(real *x, size_t n);
+
+/* y += x */
+void kernel_add(real *restrict y, const real *restrict x, size_t n);
+
+/* Each of `rows` groups of `copies` rows [cols] of y: += the row of x of that group. */
+void kernel_add_repeated(real *restrict y, const real *restrict x, uint32_t rows, uint32_t copies,
+                         uint32_t cols);
+
+/* ---- norms (kernel_norm.c) ---- */
+
+/* y = (x - mean) / sqrt(var + 1e-5) * gain + shift, biased variance of each row. */
+void kernel_layer_norm(real *restrict y, const real *restrict x, const real *gain,
+                       const real *shift, uint32_t rows, uint32_t cols);
+
+/* In place: x / sqrt(sum of squares + 1e-12), each row. */
+void kernel_unit(real *x, uint32_t rows, uint32_t cols);
+
+/* ---- linear attention (kernel_attention.c) ---- */
+
+/*
+ * The sums of one user: s [heads, width, width] (row = key coordinate), z [heads, width]. Queries
+ * and keys are already elu1; q, k, v and y are rows of heads * width.
+ */
+
+/* s += k^T v, z += k: one event. */
+void kernel_attention_absorb(real *restrict s, real *restrict z, const real *k, const real *v,
+                             uint32_t heads, uint32_t width);
+
+/* The same, then y = q s / (<z, q> + 1e-10): the event sees itself. */
+void kernel_attention_step(real *restrict y, real *restrict s, real *restrict z, const real *q,
+                           const real *k, const real *v, uint32_t heads, uint32_t width);
+
+/* y = q s / (<z, q> + 1e-10); returns the sum over heads of <z, q>. */
+real kernel_attention_read(real *restrict y, const real *s, const real *z, const real *q,
+                           uint32_t heads, uint32_t width);
+
+#endif

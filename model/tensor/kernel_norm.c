@@ -1,0 +1,45 @@
+/* kernel_norm.c - norms of rows. Sums run over vector lanes first, then over the lanes, then the tail. */
+#include "model/tensor/kernel.h"
+
+#include "model/tensor/vector.h"
+
+static real sum_of(const real *x, uint32_t n)
+{
+    vec sum = vec_all(0);
+    uint32_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        sum = sum + vec_load(x + i);
+    }
+    real total = vec_sum(sum);
+    for (; i < n; i++) {
+        total += x[i];
+    }
+    return total;
+}
+
+void kernel_layer_norm(real *restrict y, const real *restrict x, const real *gain,
+                       const real *shift, uint32_t rows, uint32_t cols)
+{
+    const real epsilon = (real)1e-5;
+    for (uint32_t row = 0; row < rows; row++, x += cols, y += cols) {
+        real mean = sum_of(x, cols) / (real)cols;
+        for (uint32_t i = 0; i < cols; i++) {
+            y[i] = x[i] - mean;
+        }
+        real scale = 1 / REAL_SQRT(vec_dot(y, y, cols) / (real)cols + epsilon);
+        for (uint32_t i = 0; i < cols; i++) {
+            y[i] = REAL_FMA(y[i] * scale, gain[i], shift[i]);
+        }
+    }
+}
+
+void kernel_unit(real *x, uint32_t rows, uint32_t cols)
+{
+    const real epsilon = (real)1e-12;
+    for (uint32_t row = 0; row < rows; row++, x += cols) {
+        real length = REAL_SQRT(vec_dot(x, x, cols) + epsilon);
+        for (uint32_t i = 0; i < cols; i++) {
+            x[i] /= length;
+        }
+    }
+}
