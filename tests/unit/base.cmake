@@ -1,5 +1,7 @@
 braid_test(unit.arena test_arena.c LIBRARIES base)
+braid_test(unit.edit_distance test_edit_distance.c LIBRARIES base)
 braid_test(unit.fault test_fault.c LIBRARIES base)
+braid_test(unit.iso8601 test_iso8601.c LIBRARIES base)
 braid_test(unit.json test_json.c LIBRARIES base)
 braid_test(unit.log test_log.c LIBRARIES base)
 braid_test(unit.metrics test_metrics.c LIBRARIES base)

@@ -1,0 +1,132 @@
+/* iso8601.c - days of the proleptic Gregorian calendar by arithmetic; no locale, no time zone. */
+#include "base/iso8601.h"
+
+#include <stdio.h>
+
+enum { MS_PER_SECOND = 1000, MS_PER_MINUTE = 60000, MS_PER_HOUR = 3600000, MS_PER_DAY = 86400000 };
+
+/*
+ * Days from 1970-01-01. A year is counted from March, so that the leap day is its last; an era is
+ * the 400 years (146,097 days) after which the calendar repeats.
+ */
+static int64_t days_of(int64_t year, int64_t month, int64_t day)
+{
+    year -= month <= 2;
+    int64_t era = (year >= 0 ? year : year - 399) / 400;
+    int64_t year_of_era = year - era * 400;
+    int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+           719468;
+}
+
+static int64_t month_days(int64_t year, int64_t month)
+{
+    return month == 12 ? 31 : days_of(year, month + 1, 1) - days_of(year, month, 1);
+}
+
+/* Exactly `digits` digits; a sticky failure like that of struct byte_reader. */
+static int64_t take_number(struct byte_reader *reader, unsigned digits)
+{
+    const uint8_t *at = read_raw(reader, digits);
+    int64_t value = 0;
+    for (unsigned i = 0; at && i < digits; i++) {
+        if (at[i] < '0' || at[i] > '9') reader->failed = true;
+        value = value * 10 + (at[i] - '0');
+    }
+    return value;
+}
+
+static bool take(struct byte_reader *reader, char symbol)
+{
+    if (reader->failed || reader->left == 0 || *reader->at != (uint8_t)symbol) return false;
+    read_u8(reader);
+    return true;
+}
+
+/* Milliseconds of ".123456", if there is a fraction. */
+static int64_t take_fraction(struct byte_reader *reader)
+{
+    int64_t ms = 0;
+    int digits = 0;
+    if (!take(reader, '.') && !take(reader, ',')) return 0;
+    while (reader->left && *reader->at >= '0' && *reader->at <= '9') {
+        uint8_t digit = read_u8(reader);
+        if (digits++ < 3) ms = ms * 10 + (digit - '0');
+    }
+    if (digits == 0) reader->failed = true;
+    for (; digits < 3; digits++) {
+        ms *= 10;
+    }
+    return ms;
+}
+
+/* hh:mm[:ss[.fraction]] */
+static int64_t take_clock(struct byte_reader *reader)
+{
+    int64_t hours = take_number(reader, 2);
+    if (!take(reader, ':')) reader->failed = true;
+    int64_t minutes = take_number(reader, 2);
+    int64_t ms = 0;
+    if (take(reader, ':')) {
+        int64_t seconds = take_number(reader, 2);
+        if (seconds > 60) reader->failed = true; /* 60: a leap second is the next minute's first */
+        ms = seconds * MS_PER_SECOND + take_fraction(reader);
+    }
+    if (hours > 23 || minutes > 59) reader->failed = true;
+    return hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + ms;
+}
+
+/* Z, +hh, +hhmm, +hh:mm or nothing: what local time is ahead of UTC. */
+static int64_t take_offset(struct byte_reader *reader)
+{
+    if (reader->left == 0 || take(reader, 'Z') || take(reader, 'z')) return 0;
+    bool behind = take(reader, '-');
+    if (!behind && !take(reader, '+')) reader->failed = true;
+    int64_t hours = take_number(reader, 2);
+    int64_t minutes = 0;
+    if (take(reader, ':') || reader->left) minutes = take_number(reader, 2);
+    if (hours > 23 || minutes > 59) reader->failed = true;
+    int64_t ms = hours * MS_PER_HOUR + minutes * MS_PER_MINUTE;
+    return behind ? -ms : ms;
+}
+
+bool iso8601_parse(struct bytes text, int64_t *msp)
+{
+    struct byte_reader reader = byte_reader_of(text);
+    int64_t year = take_number(&reader, 4);
+    if (!take(&reader, '-')) return false;
+    int64_t month = take_number(&reader, 2);
+    if (!take(&reader, '-')) return false;
+    int64_t day = take_number(&reader, 2);
+    if (reader.failed || month < 1 || month > 12) return false;
+    if (day < 1 || day > month_days(year, month)) return false;
+    int64_t ms = days_of(year, month, day) * MS_PER_DAY;
+    if (take(&reader, 'T') || take(&reader, 't') || take(&reader, ' ')) {
+        ms += take_clock(&reader);
+        ms -= take_offset(&reader);
+    }
+    *msp = ms;
+    return !reader.failed && reader.left == 0;
+}
+
+const char *iso8601_print(int64_t ms, char to[ISO8601_SIZE])
+{
+    int64_t days = ms / MS_PER_DAY - (ms % MS_PER_DAY < 0);
+    int64_t rest = ms - days * MS_PER_DAY;
+    int64_t year = 1970 + days / 366; /* at most a few years too early (or late, before 1970) */
+    while (days_of(year + 1, 1, 1) <= days) {
+        year++;
+    }
+    while (days_of(year, 1, 1) > days) {
+        year--;
+    }
+    int64_t month = 1;
+    while (month < 12 && days_of(year, month + 1, 1) <= days) {
+        month++;
+    }
+    snprintf(to, ISO8601_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)(year % 10000),
+             (int)month, (int)(days - days_of(year, month, 1) + 1), (int)(rest / MS_PER_HOUR),
+             (int)(rest / MS_PER_MINUTE % 60), (int)(rest / MS_PER_SECOND % 60),
+             (int)(rest % MS_PER_SECOND));
+    return to;
+}

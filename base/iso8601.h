@@ -1,0 +1,24 @@
+/*
+ * iso8601.h - moments as ISO 8601 writes them, to and from milliseconds since 1970 UTC.
+ */
+#ifndef BASE_ISO8601_H
+#define BASE_ISO8601_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum { ISO8601_SIZE = 32 };
+
+/*
+ * Reads a date, or a date and time (T or a space between them; seconds, a fraction of them and the
+ * offset may be missing): 2024-05-01, 2024-05-01T12:00Z, 2024-05-01 12:00:00.123456+02:00. Without
+ * an offset it is UTC; of a fraction whole milliseconds count. False if `text` is nothing of that.
+ */
+bool iso8601_parse(struct bytes text, int64_t *msp);
+
+/* Writes "2024-05-01T12:00:00.123Z" with its end and returns `to`. Years 0 to 9999. */
+const char *iso8601_print(int64_t ms, char to[ISO8601_SIZE]);
+
+#endif

@@ -1,0 +1,199 @@
+/* config.c - the life of a config, the keys whose names are the user's, and the checks. */
+#include "config/config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "config/option.h"
+
+struct owned {
+    struct owned *next;
+    char text[];
+};
+
+const char *config_own(struct config *config, const char *text, size_t size)
+{
+    struct owned *owned = malloc(sizeof *owned + size + 1);
+    if (!owned) return NULL;
+    memcpy(owned->text, text, size);
+    owned->text[size] = '\0';
+    owned->next = config->owned;
+    config->owned = owned;
+    return owned->text;
+}
+
+/* The table's defaults are constants, so they need no copies and cannot fail. */
+void config_defaults(struct config *config)
+{
+    *config = (struct config){0};
+    for (unsigned i = 0; i < option_count; i++) {
+        const struct option *option = &option_table[i];
+        if (option->type == OPTION_TEXT) {
+            memcpy((char *)config + option->offset, &option->value, sizeof option->value);
+        } else {
+            REQUIRE(option_set(config, option, option->value, "default", NULL) == STATUS_OK);
+        }
+    }
+}
+
+void config_close(struct config *config)
+{
+    for (struct owned *owned = config->owned, *next; owned; owned = next) {
+        next = owned->next;
+        free(owned);
+    }
+    *config = (struct config){0};
+}
+
+/* actions.NAME: a new action behind the others, or the weight of one that is there. */
+static enum status set_action(struct config *config, struct bytes name, const char *value,
+                              const char *origin, struct error *error)
+{
+    char *end;
+    double weight = strtod(value, &end);
+    if (end == value || *end || !isfinite(weight) || weight < 0) {
+        return error_set(error, STATUS_INVALID,
+                         "%s: actions.%.*s: '%.64s' is not allowed; expected a weight: 0 or a "
+                         "positive number",
+                         origin, (int)name.size, (const char *)name.at, value);
+    }
+    uint32_t i = 0;
+    while (i < config->actions_count && !bytes_equal(bytes_of(config->actions[i].name), name)) {
+        i++;
+    }
+    if (i == CONFIG_ACTIONS_MAX || name.size == 0) {
+        return error_set(error, STATUS_INVALID,
+                         "%s: actions: there may be up to %d actions, each with a name", origin,
+                         CONFIG_ACTIONS_MAX);
+    }
+    if (i == config->actions_count) {
+        config->actions[i].name = config_own(config, name.at, name.size);
+        if (!config->actions[i].name) return error_set(error, STATUS_IO, "out of memory: actions");
+        config->actions_count++;
+    }
+    config->actions[i].weight = weight;
+    return STATUS_OK;
+}
+
+/* actions as one text: "view:1, buy:3" in place of what was listed before. */
+static enum status set_actions(struct config *config, const char *value, const char *origin,
+                               struct error *error)
+{
+    config->actions_count = 0;
+    while (*value) {
+        char weight[64];
+        size_t size = strcspn(value, ",");
+        size_t name_size = strcspn(value, ":,");
+        if (name_size == size || size - name_size > sizeof weight) {
+            return error_set(error, STATUS_INVALID,
+                             "%s: actions: '%.64s' is not allowed; expected NAME:WEIGHT, ...",
+                             origin, value);
+        }
+        memcpy(weight, value + name_size + 1, size - name_size - 1);
+        weight[size - name_size - 1] = '\0';
+        TRY(set_action(config, (struct bytes){value, name_size}, weight, origin, error));
+        value += size;
+        value += strspn(value, ", ");
+    }
+    return STATUS_OK;
+}
+
+/* kafka.client.PROPERTY. Its value may be a secret, so no message ever shows it. */
+static enum status set_client(struct config *config, const char *key, const char *value,
+                              const char *origin, struct error *error)
+{
+    uint32_t i = 0;
+    while (i < config->kafka.client_count && strcmp(config->kafka.client[i].key, key) != 0) {
+        i++;
+    }
+    if (i == CONFIG_CLIENT_MAX || strlen(value) >= CONFIG_VALUE_MAX) {
+        return error_set(error, STATUS_INVALID,
+                         "%s: kafka.client.%s: there may be up to %d properties of less than %d "
+                         "bytes each",
+                         origin, key, CONFIG_CLIENT_MAX, CONFIG_VALUE_MAX);
+    }
+    const char *owned_key = config_own(config, key, strlen(key));
+    const char *owned_value = config_own(config, value, strlen(value));
+    if (!owned_key || !owned_value) return error_set(error, STATUS_IO, "out of memory: properties");
+    config->kafka.client[i] = (struct config_pair){owned_key, owned_value};
+    if (i == config->kafka.client_count) config->kafka.client_count++;
+    return STATUS_OK;
+}
+
+enum status config_set(struct config *config, const char *key, const char *value,
+                       const char *origin, struct error *error)
+{
+    static const char action[] = "actions.", client[] = "kafka.client.";
+    const struct option *option = option_find(key);
+    if (option) return option_set(config, option, value, origin, error);
+    if (strcmp(key, "actions") == 0) return set_actions(config, value, origin, error);
+    if (strncmp(key, action, sizeof action - 1) == 0) {
+        return set_action(config, bytes_of(key + sizeof action - 1), value, origin, error);
+    }
+    if (strncmp(key, client, sizeof client - 1) == 0 && key[sizeof client - 1]) {
+        return set_client(config, key + sizeof client - 1, value, origin, error);
+    }
+    return option_unknown(key, origin, error);
+}
+
+static enum status need(const char *value, const char *key, const char *why, struct error *error)
+{
+    if (*value) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "%s must be set%s", key, why);
+}
+
+static enum status check_source(const struct config *config, struct error *error)
+{
+    TRY(need(config->source.field_user, "source.fields.user", "", error));
+    TRY(need(config->source.field_item, "source.fields.item", "", error));
+    TRY(need(config->source.field_time, "source.fields.time", "", error));
+    if (config->actions_count) {
+        TRY(need(config->source.field_action, "source.fields.action", ", since actions are listed",
+                 error));
+    }
+    if (config->source.time_min_ms >= config->source.time_max_ms) {
+        return error_set(error, STATUS_INVALID, "source.time_min must be before source.time_max");
+    }
+    return STATUS_OK;
+}
+
+static enum status check_kafka(const struct config *config, struct error *error)
+{
+    const char *why = ", since source.broker is kafka";
+    TRY(need(config->source.topic, "source.topic", why, error));
+    TRY(need(config->output.topic, "output.topic", why, error));
+    TRY(need(config->output.history_topic, "output.history_topic", why, error));
+    TRY(need(config->output.dead_letter_topic, "output.dead_letter_topic", why, error));
+    TRY(need(config->output.items_topic, "output.items_topic", why, error));
+    TRY(need(config->kafka.brokers, "kafka.brokers", why, error));
+    TRY(need(config->kafka.group, "kafka.group", why, error));
+    TRY(need(config->kafka.instance, "kafka.instance", why, error));
+    if (config->source.format != CONFIG_JSON && config->source.header) {
+        return error_set(error, STATUS_INVALID,
+                         "source.header must be false, since records of a topic have no header");
+    }
+    if (config->kafka.transaction_timeout_ms >= config->kafka.session_timeout_ms) {
+        return error_set(error, STATUS_INVALID,
+                         "kafka.transaction_timeout must be less than kafka.session_timeout");
+    }
+    if (config->job.commit_interval_ms >= config->kafka.transaction_timeout_ms) {
+        return error_set(error, STATUS_INVALID,
+                         "job.commit_interval must be less than kafka.transaction_timeout");
+    }
+    return STATUS_OK;
+}
+
+enum status config_check(const struct config *config, struct error *error)
+{
+    TRY(check_source(config, error));
+    TRY(need(config->model.checkpoint, "model.checkpoint", "", error));
+    TRY(need(config->state.dir, "state.dir", "", error));
+    if (config->state.history_max % 128) {
+        return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");
+    }
+    if (config->source.broker == CONFIG_BROKER_KAFKA) return check_kafka(config, error);
+    TRY(need(config->source.path, "source.path", ", since source.broker is file", error));
+    return need(config->output.dir, "output.dir", ", since source.broker is file", error);
+}

@@ -1,0 +1,159 @@
+/* option_table.c - every option of Braid: key, default, limits, meaning. To add one, add a row. */
+#include "config/option.h"
+
+#define KB ((int64_t)1 << 10)
+#define MB ((int64_t)1 << 20)
+#define GB ((int64_t)1 << 30)
+
+enum {
+    SECOND = 1000, /* milliseconds */
+    MINUTE = 60 * SECOND,
+    HOUR = 60 * MINUTE,
+};
+#define DAY ((int64_t)24 * HOUR)
+
+#define FIELD(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
+
+#define BOOL(key, field, value, help)                                                              \
+    {                                                                                              \
+        key, OPTION_BOOL, FIELD(field), value, 0, 1, NULL, help                                    \
+    }
+#define CHOICE(key, field, choices, value, help)                                                   \
+    {                                                                                              \
+        key, OPTION_CHOICE, FIELD(field), value, 0, 0, choices, help                               \
+    }
+#define COUNT(key, field, value, least, most, help)                                                \
+    {                                                                                              \
+        key, OPTION_COUNT, FIELD(field), value, least, most, NULL, help                            \
+    }
+#define SIZE(key, field, value, least, most, help)                                                 \
+    {                                                                                              \
+        key, OPTION_SIZE, FIELD(field), value, least, most, NULL, help                             \
+    }
+#define DURATION(key, field, value, least, most, help)                                             \
+    {                                                                                              \
+        key, OPTION_DURATION, FIELD(field), value, least, most, NULL, help                         \
+    }
+#define DATE(key, field, value, help)                                                              \
+    {                                                                                              \
+        key, OPTION_DATE, FIELD(field), value, 0, 0, NULL, help                                    \
+    }
+#define TEXT(key, field, value, help)                                                              \
+    {                                                                                              \
+        key, OPTION_TEXT, FIELD(field), value, 0, CONFIG_VALUE_MAX - 1, NULL, help                 \
+    }
+
+static const char *const brokers[] = {"file", "kafka", NULL};
+static const char *const formats[] = {"json", "csv", "tsv", NULL};
+static const char *const times[] = {"s", "ms", "us", "iso8601", NULL};
+static const char *const records[] = {"json", "protobuf", NULL};
+static const char *const vectors[] = {"base64", "numbers", NULL};
+static const char *const logs[] = {"text", "json", NULL};
+
+/* clang-format off: a table reads best with a row's key and default on its first line */
+const struct option option_table[] = {
+    CHOICE("source.broker", source.broker, brokers, "file",
+           "Where events come from and records go to: files, or Kafka topics"),
+    TEXT("source.path", source.path, "",
+         "The log to read, plain or gzipped; - is standard input (file)"),
+    TEXT("source.topic", source.topic, "", "The topic to read, keyed by user (kafka)"),
+    CHOICE("source.format", source.format, formats, "json",
+           "How an event is written: a JSON object, or a row of a table"),
+    BOOL("source.header", source.header, "true",
+         "The first line of a csv or tsv file names its columns"),
+    TEXT("source.fields.user", source.field_user, "user",
+         "Where the user's id is: a JSON member, a column's name, or without header its number "
+         "from 1"),
+    TEXT("source.fields.item", source.field_item, "item", "Where the item's id is"),
+    TEXT("source.fields.time", source.field_time, "time", "Where the time of the event is"),
+    TEXT("source.fields.action", source.field_action, "",
+         "Where the name of the action is; empty: events carry no action"),
+    TEXT("source.fields.category", source.field_category, "",
+         "Where the item's category is; empty: items have none"),
+    CHOICE("source.time", source.time, times, "ms",
+           "The unit of times since 1970 UTC, or ISO 8601 text"),
+    DATE("source.time_min", source.time_min_ms, "1990-01-01",
+         "Events before this are dead letters (file)"),
+    DATE("source.time_max", source.time_max_ms, "2100-01-01",
+         "Events after this are dead letters (file)"),
+    DURATION("source.time_ahead", source.time_ahead_ms, "1h", 0, 36500 * DAY,
+             "How far an event's time may be after its broker timestamp (kafka)"),
+    DURATION("source.time_behind", source.time_behind_ms, "365d", 0, 36500 * DAY,
+             "How far an event's time may be before its broker timestamp (kafka)"),
+    SIZE("source.id_size_max", source.id_size_max, "256", 1, 4 * KB,
+         "Longest id of a user, item or category; events with longer ones are dead letters"),
+    SIZE("source.event_size_max", source.event_size_max, "64KB", 64, 16 * MB,
+         "Longest event; longer ones are dead letters"),
+
+    TEXT("model.checkpoint", model.checkpoint, "",
+         "The safetensors file of the model generation to serve"),
+
+    TEXT("state.dir", state.dir, "",
+         "Directory of the stores, and of the file broker's commit file and history log"),
+    COUNT("state.partitions", state.partitions, "4", 1, 1024,
+          "Partitions that users are hashed to (file); fixed once the directory exists"),
+    COUNT("state.history_max", state.history_max, "4096", 128, 1048576,
+          "Behaviors that are kept of a user; a multiple of 128"),
+    COUNT("state.snapshot_every", state.snapshot_every, "16", 1, 65536,
+          "A state that leaves memory is saved if it has absorbed so many behaviors since"),
+    SIZE("state.snapshot_rate", state.snapshot_rate, "50MB", 64 * KB, 64 * GB,
+         "Bytes per second that saving states in the background may write"),
+    DURATION("state.flush_interval", state.flush_interval_ms, "30s", 100, HOUR,
+             "Stores are flushed at least so often: bounds what a restart reads again"),
+    SIZE("state.flush_size", state.flush_size, "64MB", 64 * KB, 64 * GB,
+         "Stores are flushed after so many bytes of history log per partition"),
+
+    TEXT("output.dir", output.dir, "",
+         "Directory of the published records and dead letters (file)"),
+    TEXT("output.topic", output.topic, "interests",
+         "Topic of the published records, compacted, keyed by user (kafka)"),
+    TEXT("output.history_topic", output.history_topic, "interests-history",
+         "Topic of the history log, compacted (kafka)"),
+    TEXT("output.dead_letter_topic", output.dead_letter_topic, "interests-dead-letters",
+         "Topic of events that cannot be used (kafka)"),
+    TEXT("output.items_topic", output.items_topic, "interests-items",
+         "Topic of item ids and categories, compacted (kafka)"),
+    CHOICE("output.record", output.record, records, "protobuf",
+           "Form of the published records (kafka; files hold JSON)"),
+    CHOICE("output.vectors", output.vectors, vectors, "base64",
+           "Vectors in JSON records: base64 of little-endian float32, or arrays of numbers"),
+    SIZE("output.dead_letter_payload_max", output.dead_letter_payload_max, "4096", 0, MB,
+         "Bytes of a bad event that its dead letter keeps"),
+
+    COUNT("job.workers", job.workers, "2", 1, 256,
+          "Threads that fold and publish; partitions are shared out among them"),
+    SIZE("job.memory", job.memory, "1GB", 64 * MB, 4096 * GB,
+         "The one budget that cached states, memtables and queues share"),
+    DURATION("job.commit_interval", job.commit_interval_ms, "1s", 10, HOUR,
+             "Time between commits: how old a published record may be"),
+    COUNT("job.commit_events_max", job.commit_events_max, "1000000", 1, 100000000,
+          "Events after which a transaction commits early"),
+    COUNT("job.commit_users_max", job.commit_users_max, "200000", 1, 10000000,
+          "Changed users after which a transaction commits early"),
+    COUNT("job.poll_events_max", job.poll_events_max, "10000", 1, 100000,
+          "Events that are absorbed as one batch"),
+    COUNT("job.queue_polls_max", job.queue_polls_max, "8", 1, 1024,
+          "Batches that may wait for a worker"),
+
+    TEXT("kafka.brokers", kafka.brokers, "localhost:9092",
+         "Bootstrap servers: host:port, separated by commas"),
+    TEXT("kafka.group", kafka.group, "braid",
+         "Consumer group; the transactional ids are derived from it"),
+    TEXT("kafka.instance", kafka.instance, "0",
+         "Name of this process in the group; each process has its own and keeps it when restarted"),
+    BOOL("kafka.create_topics", kafka.create_topics, "false",
+         "Create missing output topics with the settings that they need"),
+    COUNT("kafka.replication", kafka.replication, "3", 1, 32,
+          "Replicas of topics that are created"),
+    DURATION("kafka.session_timeout", kafka.session_timeout_ms, "45s", SECOND, HOUR,
+             "After this without a sign of life a process loses its partitions"),
+    DURATION(
+        "kafka.transaction_timeout", kafka.transaction_timeout_ms, "10s", SECOND, 15 * MINUTE,
+        "After this the broker aborts an open transaction; readers may wait that long for a crash"),
+
+    CHOICE("log.format", log.format, logs, "text", "Form of the log lines on standard error"),
+    BOOL("log.quiet", log.quiet, "false", "Show no progress"),
+};
+/* clang-format on */
+
+const unsigned option_count = sizeof option_table / sizeof *option_table;

@@ -1,0 +1,1 @@
+braid_test(unit.config test_config.c LIBRARIES config)
