@@ -33,6 +33,7 @@ struct cached_user {
     int64_t last_ms;          /* latest time of the absorbed ones, HISTORY_NO_TIME if none */
     uint64_t snapshot_events; /* n of his newest snapshot in the store, 0 if none (or stale) */
     uint64_t mark;            /* scratch for the owner during one poll or commit */
+    uint32_t change;          /* scratch for the owner while dirty: his part of the changeset */
     struct history history;   /* including what the open transaction appended */
 };
 
