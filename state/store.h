@@ -45,10 +45,9 @@ struct store_write {
  * or 0 and the offset after the last applied seal (Kafka). */
 struct store_position {
     uint64_t log;
-    int64_t next;  /* -1: nothing applied yet */
-    uint64_t seal; /* number of the last seal applied, 0 if none */
-    int64_t
-        written_ms; /* broker or wall time of that seal, to judge the age of a store; 0 unknown */
+    int64_t next;       /* -1: nothing applied yet */
+    uint64_t seal;      /* number of the last seal applied, 0 if none */
+    int64_t written_ms; /* broker or wall time of that seal, for a store's age; 0 unknown */
 };
 
 /* What a store belongs to. A store of another identity is refused, never wiped. */
@@ -58,15 +57,19 @@ struct store_identity {
     uint32_t partitions;
 };
 
+/* The memory of all stores of a process together, as if it held every partition of the source. */
 struct store_options {
-    size_t memtable_size;    /* bytes of write buffers, all told */
-    size_t block_cache_size; /* bytes of cached blocks, all told (shared by the process's stores) */
+    size_t memtable_size;    /* bytes of write buffers; each store takes its 1/partitions of it */
+    size_t block_cache_size; /* bytes of cached blocks, filters and indexes, shared by the stores */
 };
 
 /* Called for each key found. `value` is valid during the call only. */
 typedef void store_found(void *context, size_t index, struct bytes value);
 
-/* Called for each entry of a scan in key order; false stops it. The bytes are valid during the call. */
+/*
+ * Called for each entry of a scan; false stops it. The bytes are valid during the call. The order is
+ * the same in every space: shorter user ids first, then by their bytes, then by chunk.
+ */
 typedef bool store_visit(void *context, const struct store_key *key, struct bytes value);
 
 struct store; /* an implementation's */
@@ -99,15 +102,25 @@ struct store_ops {
     enum status (*put_snapshots)(struct store *store, const struct store_key *keys,
                                  const struct bytes *values, size_t count, struct error *error);
 
-    /* Visits a consistent view of one space in key order, beginning at `start` (NULL: the first). */
+    /*
+     * Visits a consistent view of one space, that of the moment of the call, beginning at `start`
+     * (NULL: the first). The view holds on to deleted files while it lasts: who needs no single
+     * moment stops every second or so and scans on from the last key.
+     */
     enum status (*scan)(struct store *store, enum store_space space, const struct store_key *start,
                         store_visit *visit, void *context, struct error *error);
 
-    /* Makes everything committed so far durable. `wait` false: only begins it, in the background. */
+    /*
+     * Makes everything committed so far durable (not the snapshots, which may be lost). `wait`
+     * false: only begins it, in the background.
+     */
     enum status (*flush)(struct store *store, bool wait, struct error *error);
 
-    /* Facts for metrics and `inspect store`: estimated users, bytes on disk, bytes in memory. */
-    void (*measure)(struct store *store, uint64_t *usersp, uint64_t *disk_bytesp,
+    /*
+     * Facts for metrics and `inspect store`: records and chunks (estimated), bytes on disk, and
+     * bytes in memory beside the shared block cache.
+     */
+    void (*measure)(struct store *store, uint64_t *recordsp, uint64_t *disk_bytesp,
                     uint64_t *memory_bytesp);
 
     /* Deletes the directory of a closed store. */

@@ -1,0 +1,513 @@
+/*
+ * store_rocksdb.c - one partition's view of the history log in a RocksDB directory.
+ *
+ * Two column families. The default one holds users' records, full chunks and the mark (format,
+ * identity, position): one family, because with the log switched off a batch survives a crash whole
+ * only within one. The other holds the snapshots, whose values lie in blob files so that compaction
+ * does not rewrite them.
+ *
+ *     mark key: 'p'          user key: 'u' | size (2) | user
+ *     chunk key: 'c' | size (2) | user | chunk (8)        snapshot key: 's' | size (2) | user
+ *
+ * Numbers in keys are big-endian, so that one order holds in all spaces: shorter ids first, then by
+ * their bytes, then by chunk. This file is the only one that knows RocksDB.
+ */
+#include <pthread.h>
+#include <rocksdb/c.h>
+#include <stdlib.h>
+
+#include "base/checksum.h"
+#include "state/history.h"
+#include "state/store.h"
+
+enum {
+    FORMAT_VERSION = 1,
+    MARK_SIZE = 4 + 8 + 4 + 4 + 8 + 8 + 8 + 8 + 8,
+    KEY_MAX = 1 + HISTORY_KEY_MAX,
+    FAMILIES = 2,
+    CACHE_SHARD_BITS = 2,       /* few, so that a filter block fits into its shard */
+    FILTER_BITS = 10,           /* bloom filter bits per key: 1 % false positives */
+    OPEN_FILES_MAX = 256,       /* per store */
+    MEMTABLE_MIN = 1 << 20,     /* bytes */
+    TABLE_SIZE = 32 << 20,      /* bytes of a table file */
+    BLOB_FILE_SIZE = 128 << 20, /* bytes of a blob file */
+    BACKGROUND_JOBS = 2,        /* threads of the whole process: one flushes, one compacts */
+    SNAPSHOT_TABLES_SLOW = 64,  /* level-0 tables of keys only: they are small */
+    SNAPSHOT_TABLES_STOP = 96,
+};
+
+static const char *const family_names[FAMILIES] = {"default", "snapshots"};
+static const char mark_key[] = {'p'};
+
+struct store {
+    rocksdb_t *db;
+    rocksdb_column_family_handle_t *families[FAMILIES];
+    rocksdb_writeoptions_t *write_options;
+    rocksdb_readoptions_t *read_options;
+    rocksdb_writebatch_t *batch;
+    struct store_identity identity;
+    struct store_position position;
+    uint64_t snapshot_bytes; /* written since the garbage was last looked at */
+    bool collecting;         /* compaction moves live blobs out of old files */
+    uint8_t keys[STORE_GET_MAX * KEY_MAX];
+    char path[];
+};
+
+/* The block cache of all stores: taken by the first one to open, freed by the last one to close. */
+static struct {
+    pthread_mutex_t mutex;
+    rocksdb_cache_t *cache;
+    uint32_t stores;
+} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static rocksdb_cache_t *shared_cache_take(size_t size)
+{
+    pthread_mutex_lock(&shared.mutex);
+    if (shared.stores++ == 0) {
+        rocksdb_lru_cache_options_t *options = rocksdb_lru_cache_options_create();
+        rocksdb_lru_cache_options_set_capacity(options, size);
+        rocksdb_lru_cache_options_set_num_shard_bits(options, CACHE_SHARD_BITS);
+        shared.cache = rocksdb_cache_create_lru_opts(options);
+        rocksdb_lru_cache_options_destroy(options);
+    }
+    pthread_mutex_unlock(&shared.mutex);
+    return shared.cache;
+}
+
+static void shared_cache_release(void)
+{
+    pthread_mutex_lock(&shared.mutex);
+    if (--shared.stores == 0) rocksdb_cache_destroy(shared.cache);
+    pthread_mutex_unlock(&shared.mutex);
+}
+
+/* Turns RocksDB's error text, which it frees, into ours. */
+static enum status failed(const char *path, const char *doing, char *text, struct error *error)
+{
+    enum status status = STATUS_IO;
+    if (strncmp(text, "Corruption", 10) == 0) status = STATUS_CORRUPT;
+    error_set(error, status, "store %s: %s: %s", path, doing, text);
+    rocksdb_free(text);
+    return status;
+}
+
+/* Writes the key as RocksDB has it into `to` (KEY_MAX bytes); returns its size. */
+static size_t key_encode(enum store_space space, const struct store_key *key, uint8_t *to)
+{
+    static const char prefixes[] = {
+        [STORE_USERS] = 'u', [STORE_CHUNKS] = 'c', [STORE_SNAPSHOTS] = 's'};
+    to[0] = (uint8_t)prefixes[space];
+    size_t size = 1 + history_key_encode(key->user, key->chunk, to + 1);
+    return space == STORE_CHUNKS ? size : size - sizeof key->chunk;
+}
+
+/* False if it is not a key of ours. */
+static bool key_decode(enum store_space space, struct bytes raw, struct store_key *key)
+{
+    struct byte_reader reader = byte_reader_of(raw);
+    read_u8(&reader);
+    size_t size = (size_t)read_u8(&reader) << 8;
+    size |= read_u8(&reader);
+    key->user = (struct bytes){read_raw(&reader, size), size};
+    key->chunk = 0;
+    for (unsigned i = 0; space == STORE_CHUNKS && i < sizeof key->chunk; i++) {
+        key->chunk = key->chunk << 8 | read_u8(&reader);
+    }
+    return !reader.failed && reader.left == 0;
+}
+
+static rocksdb_column_family_handle_t *family_of(const struct store *store, enum store_space space)
+{
+    return store->families[space == STORE_SNAPSHOTS];
+}
+
+static void mark_encode(const struct store_identity *identity,
+                        const struct store_position *position, uint8_t to[MARK_SIZE])
+{
+    struct byte_writer writer = byte_writer_of(to, MARK_SIZE);
+    write_u32(&writer, FORMAT_VERSION);
+    write_u64(&writer, identity->source);
+    write_u32(&writer, identity->partition);
+    write_u32(&writer, identity->partitions);
+    write_u64(&writer, position->log);
+    write_i64(&writer, position->next);
+    write_u64(&writer, position->seal);
+    write_i64(&writer, position->written_ms);
+    write_u64(&writer, checksum_of(to, writer.used));
+    REQUIRE(!writer.failed && writer.used == MARK_SIZE);
+}
+
+/*
+ * Reads the mark into the store's position, after checking that the store is this one's. A mark of
+ * any format begins with its version and ends with its checksum.
+ */
+static enum status mark_check(struct store *store, struct bytes mark, struct error *error)
+{
+    struct byte_reader reader = byte_reader_of(mark);
+    struct byte_reader tail = {(const uint8_t *)mark.at + mark.size - 8, 8, mark.size < 12};
+    if (tail.failed || read_u64(&tail) != checksum_of(mark.at, mark.size - 8)) {
+        return error_set(error, STATUS_CORRUPT,
+                         "store %s: its mark is damaged: delete the directory to have it rebuilt "
+                         "from the history log",
+                         store->path);
+    }
+    uint32_t version = read_u32(&reader);
+    if (version != FORMAT_VERSION || mark.size != MARK_SIZE) {
+        return error_set(error, STATUS_REFUSED,
+                         "store %s: its format %u is not the one of this build (%u): run the "
+                         "version of Braid that wrote it, or delete the directory to have it "
+                         "rebuilt from the history log",
+                         store->path, version, FORMAT_VERSION);
+    }
+    struct store_identity found;
+    found.source = read_u64(&reader);
+    found.partition = read_u32(&reader);
+    found.partitions = read_u32(&reader);
+    store->position.log = read_u64(&reader);
+    store->position.next = read_i64(&reader);
+    store->position.seal = read_u64(&reader);
+    store->position.written_ms = read_i64(&reader);
+    const struct store_identity *ours = &store->identity;
+    if (found.source != ours->source || found.partition != ours->partition ||
+        found.partitions != ours->partitions) {
+        return error_set(error, STATUS_REFUSED,
+                         "store %s: it belongs to partition %u of %u of source %016llx, not to "
+                         "partition %u of %u of source %016llx: name another state directory, or "
+                         "delete this one if that job is not needed any more",
+                         store->path, found.partition, found.partitions,
+                         (unsigned long long)found.source, ours->partition, ours->partitions,
+                         (unsigned long long)ours->source);
+    }
+    return STATUS_OK;
+}
+
+static void batch_put(struct store *store, enum store_space space, const struct store_key *key,
+                      struct bytes value)
+{
+    uint8_t raw[KEY_MAX];
+    size_t size = key_encode(space, key, raw);
+    rocksdb_column_family_handle_t *family = family_of(store, space);
+    if (value.at) {
+        rocksdb_writebatch_put_cf(store->batch, family, (char *)raw, size, value.at, value.size);
+    } else {
+        rocksdb_writebatch_delete_cf(store->batch, family, (char *)raw, size);
+    }
+}
+
+static enum status batch_write(struct store *store, struct error *error)
+{
+    char *text = NULL;
+    rocksdb_write(store->db, store->write_options, store->batch, &text);
+    rocksdb_writebatch_clear(store->batch);
+    return text ? failed(store->path, "writing", text, error) : STATUS_OK;
+}
+
+static enum status rocksdb_store_commit(struct store *store, const struct store_write *writes,
+                                        size_t count, const struct store_position *position,
+                                        struct error *error)
+{
+    uint8_t mark[MARK_SIZE];
+    for (size_t i = 0; i < count; i++) {
+        REQUIRE(writes[i].space != STORE_SNAPSHOTS);
+        batch_put(store, writes[i].space, &writes[i].key, writes[i].value);
+    }
+    mark_encode(&store->identity, position, mark);
+    rocksdb_writebatch_put_cf(store->batch, store->families[0], mark_key, sizeof mark_key,
+                              (char *)mark, sizeof mark);
+    TRY(batch_write(store, error));
+    store->position = *position;
+    return STATUS_OK;
+}
+
+static enum status rocksdb_store_flush(struct store *store, bool wait, struct error *error)
+{
+    char *text = NULL;
+    rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(options, wait);
+    rocksdb_flush_cf(store->db, options, store->families[0], &text);
+    rocksdb_flushoptions_destroy(options);
+    return text ? failed(store->path, "flushing", text, error) : STATUS_OK;
+}
+
+/* Reads the mark, or makes one: a store without any was never written to. */
+static enum status mark_open(struct store *store, struct error *error)
+{
+    char *text = NULL;
+    size_t size = 0;
+    char *mark = rocksdb_get_cf(store->db, store->read_options, store->families[0], mark_key,
+                                sizeof mark_key, &size, &text);
+    if (text) return failed(store->path, "reading its mark", text, error);
+    if (mark) {
+        enum status status = mark_check(store, (struct bytes){mark, size}, error);
+        rocksdb_free(mark);
+        return status;
+    }
+    const struct store_position nothing = {.next = -1};
+    TRY(rocksdb_store_commit(store, NULL, 0, &nothing, error));
+    return rocksdb_store_flush(store, true, error);
+}
+
+static rocksdb_block_based_table_options_t *table_options(rocksdb_cache_t *cache)
+{
+    rocksdb_block_based_table_options_t *options = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_block_cache(options, cache);
+    rocksdb_block_based_options_set_filter_policy(
+        options, rocksdb_filterpolicy_create_bloom_full(FILTER_BITS));
+    rocksdb_block_based_options_set_format_version(options, 5);
+    /* Filters and indexes count against the block cache, so that memory stays in its budget. */
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(options, 1);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(options, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(options, 1);
+    return options;
+}
+
+/* What holds for the store as a whole. `memtable_size` bounds its families' write buffers together. */
+static rocksdb_options_t *store_options_of(rocksdb_block_based_table_options_t *tables,
+                                           size_t memtable_size)
+{
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(options, 1);
+    rocksdb_options_set_create_missing_column_families(options, 1);
+    rocksdb_options_set_max_background_jobs(options, BACKGROUND_JOBS);
+    rocksdb_options_set_max_open_files(options, OPEN_FILES_MAX);
+    rocksdb_options_set_skip_stats_update_on_db_open(options, 1);
+    rocksdb_options_set_info_log_level(options, 2); /* warnings */
+    rocksdb_options_set_keep_log_file_num(options, 2);
+    rocksdb_options_set_stats_dump_period_sec(options, 0);
+    rocksdb_options_set_db_write_buffer_size(options, memtable_size);
+    rocksdb_options_set_write_buffer_size(options, memtable_size);
+    rocksdb_options_set_target_file_size_base(options, TABLE_SIZE);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
+    rocksdb_options_set_block_based_table_factory(options, tables);
+    rocksdb_options_set_compression(options, rocksdb_no_compression);
+    return options;
+}
+
+/*
+ * Snapshots: values in blob files. Garbage is collected by compaction, when snapshots_collect says
+ * so: then from all files (cutoff 1.0), and never by force (threshold 1.0).
+ */
+static rocksdb_options_t *snapshot_options_of(const rocksdb_options_t *base)
+{
+    rocksdb_options_t *options = rocksdb_options_create_copy((rocksdb_options_t *)base);
+    rocksdb_options_set_enable_blob_files(options, 1);
+    rocksdb_options_set_blob_file_size(options, BLOB_FILE_SIZE);
+    rocksdb_options_set_enable_blob_gc(options, 0);
+    rocksdb_options_set_blob_gc_age_cutoff(options, 1.0);
+    rocksdb_options_set_blob_gc_force_threshold(options, 1.0);
+    rocksdb_options_set_level0_slowdown_writes_trigger(options, SNAPSHOT_TABLES_SLOW);
+    rocksdb_options_set_level0_stop_writes_trigger(options, SNAPSHOT_TABLES_STOP);
+    return options;
+}
+
+static enum status database_open(struct store *store, const struct store_options *options,
+                                 struct error *error)
+{
+    size_t memtable_size = options->memtable_size / store->identity.partitions;
+    if (memtable_size < MEMTABLE_MIN) memtable_size = MEMTABLE_MIN;
+    rocksdb_block_based_table_options_t *tables =
+        table_options(shared_cache_take(options->block_cache_size));
+    rocksdb_options_t *base = store_options_of(tables, memtable_size);
+    rocksdb_options_t *snapshots = snapshot_options_of(base);
+    const rocksdb_options_t *const families[FAMILIES] = {base, snapshots};
+
+    char *text = NULL;
+    store->db = rocksdb_open_column_families(base, store->path, FAMILIES, family_names, families,
+                                             store->families, &text);
+    rocksdb_options_destroy(snapshots);
+    rocksdb_options_destroy(base);
+    rocksdb_block_based_options_destroy(tables);
+    if (!text) return STATUS_OK;
+
+    bool foreign = strncmp(text, "Invalid argument", 16) == 0 || strncmp(text, "Not impl", 8) == 0;
+    enum status status = failed(store->path, "opening", text, error);
+    if (!foreign) return status;
+    return error_set(error, STATUS_REFUSED,
+                     "store %s: its files are of a kind that this build does not know: run the "
+                     "version of Braid that wrote it, or delete the directory to have it rebuilt "
+                     "from the history log",
+                     store->path);
+}
+
+static void rocksdb_store_close(struct store *store)
+{
+    if (!store) return;
+    for (int i = 0; store->db && i < FAMILIES; i++) {
+        rocksdb_column_family_handle_destroy(store->families[i]);
+    }
+    if (store->db) rocksdb_close(store->db);
+    rocksdb_writebatch_destroy(store->batch);
+    rocksdb_readoptions_destroy(store->read_options);
+    rocksdb_writeoptions_destroy(store->write_options);
+    shared_cache_release();
+    free(store);
+}
+
+static enum status rocksdb_store_open(struct store **storep, const char *path,
+                                      const struct store_identity *identity,
+                                      const struct store_options *options, struct error *error)
+{
+    *storep = NULL;
+    size_t path_size = strlen(path) + 1;
+    struct store *store = calloc(1, sizeof *store + path_size);
+    if (!store) return error_set(error, STATUS_IO, "out of memory: store %s", path);
+    memcpy(store->path, path, path_size);
+    store->identity = *identity;
+    store->read_options = rocksdb_readoptions_create();
+    store->write_options = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_disable_WAL(store->write_options, 1);
+    store->batch = rocksdb_writebatch_create();
+
+    enum status status = database_open(store, options, error);
+    if (status == STATUS_OK) status = mark_open(store, error);
+    if (status != STATUS_OK) {
+        rocksdb_store_close(store);
+        return status;
+    }
+    *storep = store;
+    return STATUS_OK;
+}
+
+static struct store_position rocksdb_store_position(const struct store *store)
+{
+    return store->position;
+}
+
+static enum status rocksdb_store_get(struct store *store, enum store_space space,
+                                     const struct store_key *keys, size_t count, store_found *found,
+                                     void *context, struct error *error)
+{
+    const char *raw[STORE_GET_MAX] = {0};
+    size_t sizes[STORE_GET_MAX] = {0}, used = 0;
+    rocksdb_pinnableslice_t *values[STORE_GET_MAX];
+    char *texts[STORE_GET_MAX];
+    enum status status = STATUS_OK;
+    REQUIRE(count <= STORE_GET_MAX);
+    if (count == 0) return STATUS_OK;
+    for (size_t i = 0; i < count; i++) {
+        raw[i] = (char *)store->keys + used;
+        sizes[i] = key_encode(space, &keys[i], store->keys + used);
+        used += sizes[i];
+    }
+    rocksdb_batched_multi_get_cf(store->db, store->read_options, family_of(store, space), count,
+                                 raw, sizes, values, texts, false);
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i]) status = failed(store->path, "reading", texts[i], error);
+        if (!values[i]) continue;
+        struct bytes value;
+        value.at = rocksdb_pinnableslice_value(values[i], &value.size);
+        found(context, i, value);
+        rocksdb_pinnableslice_destroy(values[i]);
+    }
+    return status;
+}
+
+static uint64_t family_fact(struct store *store, int family, const char *property)
+{
+    uint64_t value = 0;
+    rocksdb_property_int_cf(store->db, store->families[family], property, &value);
+    return value;
+}
+
+/*
+ * Lets compaction collect blobs once half of what the files hold is garbage, and stops it when an
+ * eighth is left. Compactions of random users pass over every live blob: to move them each time
+ * would cost a rewrite of all snapshots for every few memtables, so costs one per doubling.
+ */
+static enum status snapshots_collect(struct store *store, struct error *error)
+{
+    uint64_t garbage = family_fact(store, 1, "rocksdb.live-blob-file-garbage-size");
+    uint64_t size = family_fact(store, 1, "rocksdb.live-blob-file-size");
+    bool collect = store->collecting ? garbage > size / 8 : garbage > size / 2;
+    if (collect == store->collecting) return STATUS_OK;
+    const char *key = "enable_blob_garbage_collection", *value = collect ? "true" : "false";
+    char *text = NULL;
+    rocksdb_set_options_cf(store->db, store->families[1], 1, &key, &value, &text);
+    if (text) return failed(store->path, "setting the collection of blobs", text, error);
+    store->collecting = collect;
+    return STATUS_OK;
+}
+
+static enum status rocksdb_store_put_snapshots(struct store *store, const struct store_key *keys,
+                                               const struct bytes *values, size_t count,
+                                               struct error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        batch_put(store, STORE_SNAPSHOTS, &keys[i], values[i]);
+        store->snapshot_bytes += values[i].size;
+    }
+    TRY(batch_write(store, error));
+    if (store->snapshot_bytes < BLOB_FILE_SIZE / 8) return STATUS_OK;
+    store->snapshot_bytes = 0;
+    return snapshots_collect(store, error);
+}
+
+static enum status rocksdb_store_scan(struct store *store, enum store_space space,
+                                      const struct store_key *start, store_visit *visit,
+                                      void *context, struct error *error)
+{
+    static const struct store_key first;
+    uint8_t begin[KEY_MAX];
+    size_t begin_size = key_encode(space, start ? start : &first, begin);
+    char end = (char)(begin[0] + 1);
+    enum status status = STATUS_OK;
+    rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_fill_cache(options, 0);
+    rocksdb_readoptions_set_iterate_upper_bound(options, &end, sizeof end);
+    rocksdb_iterator_t *iterator =
+        rocksdb_create_iterator_cf(store->db, options, family_of(store, space));
+    rocksdb_iter_seek(iterator, (char *)begin, begin_size);
+    for (; rocksdb_iter_valid(iterator); rocksdb_iter_next(iterator)) {
+        struct bytes raw, value;
+        struct store_key key;
+        raw.at = rocksdb_iter_key(iterator, &raw.size);
+        value.at = rocksdb_iter_value(iterator, &value.size);
+        if (!key_decode(space, raw, &key)) {
+            status = error_set(error, STATUS_CORRUPT, "store %s: a key is malformed (%zu bytes)",
+                               store->path, raw.size);
+            break;
+        }
+        if (!visit(context, &key, value)) break;
+    }
+    char *text = NULL;
+    rocksdb_iter_get_error(iterator, &text);
+    if (text) status = failed(store->path, "scanning", text, error);
+    rocksdb_iter_destroy(iterator);
+    rocksdb_readoptions_destroy(options);
+    return status;
+}
+
+static void rocksdb_store_measure(struct store *store, uint64_t *recordsp, uint64_t *disk_bytesp,
+                                  uint64_t *memory_bytesp)
+{
+    *recordsp = family_fact(store, 0, "rocksdb.estimate-num-keys");
+    *disk_bytesp = family_fact(store, 1, "rocksdb.total-blob-file-size");
+    *memory_bytesp = 0;
+    for (int i = 0; i < FAMILIES; i++) {
+        *disk_bytesp += family_fact(store, i, "rocksdb.total-sst-files-size");
+        *memory_bytesp += family_fact(store, i, "rocksdb.cur-size-all-mem-tables");
+        *memory_bytesp += family_fact(store, i, "rocksdb.estimate-table-readers-mem");
+    }
+}
+
+static enum status rocksdb_store_destroy(const char *path, struct error *error)
+{
+    char *text = NULL;
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_destroy_db(options, path, &text);
+    rocksdb_options_destroy(options);
+    return text ? failed(path, "deleting", text, error) : STATUS_OK;
+}
+
+const struct store_ops store_rocksdb = {
+    .open = rocksdb_store_open,
+    .close = rocksdb_store_close,
+    .position = rocksdb_store_position,
+    .get = rocksdb_store_get,
+    .commit = rocksdb_store_commit,
+    .put_snapshots = rocksdb_store_put_snapshots,
+    .scan = rocksdb_store_scan,
+    .flush = rocksdb_store_flush,
+    .measure = rocksdb_store_measure,
+    .destroy = rocksdb_store_destroy,
+};

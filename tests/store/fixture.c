@@ -1,0 +1,72 @@
+/* fixture.c - a store in a directory of its own. */
+#include "fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+const struct store_identity fixture_identity = {.source = 0xABC, .partition = 3, .partitions = 8};
+const struct store_options fixture_options = {
+    .memtable_size = 8 << 20, /* 1 MiB for each of 8 partitions: tests flush often */
+    .block_cache_size = 4 << 20,
+};
+
+static void open_store(struct fixture *fixture)
+{
+    struct error error;
+    if (fixture->ops->open(&fixture->store, fixture->path, &fixture_identity, &fixture_options,
+                           &error) != STATUS_OK) {
+        fail_msg("%s", error.text);
+    }
+}
+
+void fixture_open(struct fixture *fixture, const struct store_ops *ops)
+{
+    *fixture = (struct fixture){.ops = ops, .dir = "/tmp/braid-store-XXXXXX"};
+    assert_non_null(mkdtemp(fixture->dir));
+    snprintf(fixture->path, sizeof fixture->path, "%s/3", fixture->dir);
+    open_store(fixture);
+}
+
+void fixture_reopen(struct fixture *fixture)
+{
+    fixture->ops->close(fixture->store);
+    open_store(fixture);
+}
+
+void fixture_close(struct fixture *fixture)
+{
+    fixture->ops->close(fixture->store);
+    assert_int_equal(fixture->ops->destroy(fixture->path, NULL), STATUS_OK);
+    assert_int_equal(rmdir(fixture->dir), 0);
+}
+
+void fixture_commit(struct fixture *fixture, const struct store_write *writes, size_t count,
+                    int64_t next)
+{
+    struct store_position position = {.log = 1, .next = next, .seal = 2, .written_ms = 3};
+    assert_int_equal(fixture->ops->commit(fixture->store, writes, count, &position, NULL),
+                     STATUS_OK);
+}
+
+static void copy_value(void *context, size_t index, struct bytes value)
+{
+    char *to = context;
+    assert_int_equal(index, 0);
+    assert_true(value.size < 256);
+    memcpy(to, value.at, value.size);
+    to[value.size] = 0;
+}
+
+void fixture_value(struct fixture *fixture, enum store_space space, struct store_key key,
+                   char value[256])
+{
+    memcpy(value, "-", 2);
+    assert_int_equal(fixture->ops->get(fixture->store, space, &key, 1, copy_value, value, NULL),
+                     STATUS_OK);
+}
