@@ -1,0 +1,68 @@
+/*
+ * command.h - what a command of the program is, and what all of them need.
+ *
+ * A command is one file, command_<name>.c, with a help text that teaches. It takes its own options
+ * out of the arguments first; all that is left must be settings of the configuration
+ * (--state.dir=...), or words that the command expects.
+ */
+#ifndef STREAM_COMMAND_H
+#define STREAM_COMMAND_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/status.h"
+#include "config/config.h"
+
+enum { COMMAND_VIOLATIONS = 4 }; /* exit code of a verify that found something; others: status.h */
+
+struct command {
+    const char *name;
+    const char *summary; /* one line of `braid --help` */
+    const char *help;    /* usage, explanation, examples */
+    bool settings;       /* --help goes on with the options of the configuration */
+
+    /* Runs with what follows the command's name; returns the exit code. */
+    int (*run)(int count, char **arguments);
+};
+
+extern const struct command command_run;
+extern const struct command command_init;
+extern const struct command command_inspect;
+extern const struct command command_verify;
+extern const struct command command_check_config;
+extern const struct command command_version;
+
+/* The arguments of a command, from which it takes its own options before the configuration's. */
+struct arguments {
+    int count;
+    char **at;
+};
+
+/* Takes `name` ("--faults") out, wherever it stands. */
+bool arguments_flag(struct arguments *arguments, const char *name);
+
+/*
+ * Takes the first "name=VALUE" or "name VALUE" out; *valuep is NULL if there is none. Call again
+ * for an option that may be repeated. STATUS_INVALID if the value is missing.
+ */
+MUST_CHECK enum status arguments_option(struct arguments *arguments, const char *name,
+                                        const char **valuep, struct error *error);
+
+/*
+ * Fills `config` from defaults, --config FILE, the environment and the rest of the arguments, of
+ * which the words remain. `config` must be closed, also after a failure.
+ */
+MUST_CHECK enum status arguments_config(struct arguments *arguments, struct config *config,
+                                        struct error *error);
+
+/* STATUS_INVALID if a word remains that nobody expects. */
+MUST_CHECK enum status arguments_end(const struct arguments *arguments, struct error *error);
+
+/* Prints "braid NAME: what happened" to standard error and returns the exit code for it. */
+int command_failed(const struct command *command, const struct error *error);
+
+/* Of `names` (ending with NULL) the one most like `word`, or NULL if none is like it. */
+const char *nearest_word(const char *word, const char *const *names);
+
+#endif
