@@ -18,7 +18,9 @@ const char *const fault_names[] = {
     "commit_file_renamed", "committed",
     "store_committed",     "snapshots_written",
     "store_flushed",       "log_rewritten",
-    "log_switched",        NULL,
+    "log_switched",        "outputs_sent",
+    "seals_sent",          "offsets_sent",
+    NULL,
 };
 
 static char chosen[64]; /* empty: none */

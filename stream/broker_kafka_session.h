@@ -1,0 +1,66 @@
+/*
+ * broker_kafka_session.h - one worker's end of Kafka: its consumer, its producer, its partitions.
+ *
+ * broker_kafka.c polls (the consumer's half), broker_kafka_transaction.c commits (the producer's).
+ */
+#ifndef STREAM_BROKER_KAFKA_SESSION_H
+#define STREAM_BROKER_KAFKA_SESSION_H
+
+#include "stream/broker_kafka_client.h"
+
+enum { FENCINGS_MAX = 3 }; /* a session leaves when it lost so many producers in a short time */
+
+enum partition_state { PARTITION_AWAY, PARTITION_RESTORING, PARTITION_LIVE };
+
+struct session_partition {
+    enum partition_state state;
+    bool news;                      /* newly assigned and not yet told to the processor */
+    int64_t next;                   /* offset of the next event to fetch */
+    int64_t committed;              /* first offset that no committed transaction covers */
+    struct store_position position; /* after the seal being sent; next = -1: not known (yet) */
+};
+
+/* What the group asked for and the processor has not carried out yet. */
+enum rebalance { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE, REBALANCE_LOST };
+
+struct session {
+    struct broker *broker;
+    uint32_t worker;
+    struct session_partition *partitions; /* [of the source] */
+
+    struct client consumer;
+    rd_kafka_queue_t *queue; /* the consumer's: events, rebalances, errors */
+    enum rebalance rebalance;
+    bool told;  /* the processor has been told of that rebalance */
+    bool stale; /* the live partitions or their offsets changed since they were last assigned */
+    bool closing;
+    struct event_decoder *decoder;
+    struct event *events;          /* [poll_events_max] */
+    rd_kafka_message_t **messages; /* [poll_events_max] received; delivered before `cursor` */
+    size_t count, cursor;
+    uint8_t *room; /* payloads of one poll with their decoding scratch */
+
+    struct client producer;
+    bool open;   /* a transaction is, for the processor */
+    bool ended;  /* and it has ended at the brokers already: its producer was replaced */
+    bool broken; /* the producer can't go on: make a new one */
+    bool wants_commit;
+    int64_t begun_ns;                      /* when the open transaction began */
+    int64_t fencings_ns[FENCINGS_MAX - 1]; /* when the last producers were lost, a ring */
+    uint32_t fencings;
+    uint32_t aborts;                 /* since the last commit */
+    rd_kafka_resp_err_t undelivered; /* why the first record of this transaction failed, 0: none */
+};
+
+/* broker_kafka_transaction.c; struct broker_ops has the contracts of the last four. */
+MUST_CHECK enum status producer_open(struct session *session, struct error *error);
+enum status kafka_begin(struct session *session, struct error *error);
+enum status kafka_send(struct session *session, const struct record *record, struct error *error);
+enum status kafka_commit(struct session *session, struct commit_partition *parts, uint32_t count,
+                         struct error *error);
+enum status kafka_abort(struct session *session, struct error *error);
+
+/* The share of job.memory that a client of a session may queue. */
+uint64_t session_queue_kb(const struct config *config);
+
+#endif
