@@ -4,8 +4,9 @@
  * The file is safetensors (https://github.com/huggingface/safetensors): 8 bytes little-endian header
  * length, JSON header, raw little-endian tensors; the safetensors Python package reads it. The
  * __metadata__ holds `format` = braid-checkpoint-1, model, dimensions, generation, fingerprint and a
- * checksum over the tensor data; the dictionary is stored as tensors of its own (`dictionary.*`:
- * ids as one byte blob with offsets, category rows). Written to a temporary file, synced, renamed.
+ * checksum over every other byte of the file; the dictionary is stored as tensors of its own
+ * (`dictionary.*`: ids as one byte blob with offsets, category rows). Written to a temporary file,
+ * synced, renamed.
  */
 #ifndef MODEL_CHECKPOINT_H
 #define MODEL_CHECKPOINT_H

@@ -49,8 +49,9 @@ size_t interest_record_encode_json(const struct interest_record *record,
                                    enum config_vectors vectors, void *to);
 
 /*
- * Reads either JSON form. Strings and floats are put into `arena_at` (`arena_size` bytes; twice the
- * line's size is enough). STATUS_CORRUPT says what is wrong; the checksum is read, not checked.
+ * Reads either JSON form; `line` is followed by JSON_PADDING readable bytes. The user and the floats are
+ * put into `arena_at`, aligned as floats are (`arena_size` bytes; twice the line's size is enough).
+ * STATUS_CORRUPT says what is wrong; the checksum is read, not checked.
  */
 MUST_CHECK enum status interest_record_decode_json(struct bytes line, void *arena_at,
                                                    size_t arena_size,
