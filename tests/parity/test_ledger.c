@@ -1,0 +1,199 @@
+/* test_ledger.c - the interest ledger against its fixtures, and the laws of models.md section 7.1. */
+#include <string.h>
+
+#include "base/random.h"
+#include "model/interest_ledger.h"
+#include "tests/near.h"
+#include "tests/parity/oracle.h"
+
+static struct interest_ledger options_of(const struct safetensors *file)
+{
+    return (struct interest_ledger){
+        .d = (uint32_t)oracle_number(file, "d"),
+        .interests_max = (uint32_t)oracle_number(file, "interests_max"),
+        .half_life_days = oracle_number(file, "half_life_days"),
+        .new_cosine = oracle_number(file, "new_cosine"),
+        .merge_cosine = oracle_number(file, "merge_cosine"),
+        .drop_mass = oracle_number(file, "drop_mass"),
+        .publish_mass = oracle_number(file, "publish_mass"),
+        .split_mass = oracle_number(file, "split_mass"),
+        .split_scatter = oracle_number(file, "split_scatter"),
+        .split_share = oracle_number(file, "split_share"),
+    };
+}
+
+static void *empty_state(const struct interest_ledger *ledger)
+{
+    void *state = calloc(1, interest_ledger_size(ledger));
+    assert_non_null(state);
+    return state;
+}
+
+/* The whole list after event `t`. */
+static void compare_entries(const struct safetensors *file, const struct interest_ledger *ledger,
+                            const void *state, uint32_t t)
+{
+    const double s_limit = ORACLE_TOLERANCE * oracle_scale(file, "output/s");
+    const double m_limit = ORACLE_TOLERANCE * oracle_scale(file, "output/m");
+    const double q_limit = ORACLE_TOLERANCE * oracle_scale(file, "output/q");
+    for (uint32_t k = 0; k < interest_ledger_count(ledger, state); k++) {
+        size_t at = (size_t)t * ledger->interests_max + k;
+        struct interest_ledger_entry entry = interest_ledger_at(ledger, state, k);
+        assert_near(entry.m, oracle_doubles(file, "output/m")[at], m_limit);
+        assert_near(entry.q, oracle_doubles(file, "output/q")[at], q_limit);
+        assert_int_equal(entry.last_s, oracle_integers(file, "output/last")[at]);
+        for (uint32_t i = 0; i < ledger->d; i++) {
+            assert_near(entry.s[i], oracle_doubles(file, "output/s")[at * ledger->d + i], s_limit);
+        }
+    }
+}
+
+/* Entries whose masses no `real` tells apart may be published in either order. */
+static void compare_published(const struct safetensors *file, const struct interest_ledger *ledger,
+                              const void *state, uint32_t t)
+{
+    uint32_t limit = (uint32_t)oracle_number(file, "publish_limit");
+    uint32_t indices[INTEREST_LEDGER_MAX];
+    const double *mass = oracle_doubles(file, "output/m") + (size_t)t * ledger->interests_max;
+    const double tie = ORACLE_TOLERANCE * oracle_scale(file, "output/m");
+    const int64_t *want = oracle_integers(file, "output/publish") + (size_t)t * limit;
+    uint32_t count = interest_ledger_publish(ledger, state, limit, indices);
+    assert_int_equal(count, oracle_integers(file, "output/publish_count")[t]);
+    for (uint32_t k = 0; k < count; k++) {
+        if (indices[k] != want[k]) assert_near(mass[indices[k]], mass[want[k]], tie);
+    }
+}
+
+static void replay_fixture(const char *name)
+{
+    struct safetensors *file = oracle_open(name);
+    struct interest_ledger ledger = options_of(file);
+    uint32_t events = oracle_extent(file, "input/events", 0);
+    real *vectors = oracle_reals(oracle_doubles(file, "input/events"), (size_t)events * ledger.d);
+    void *state = empty_state(&ledger);
+    for (uint32_t t = 0; t < events; t++) {
+        enum interest_ledger_action action =
+            interest_ledger_absorb(&ledger, state, vectors + (size_t)t * ledger.d,
+                                   oracle_integers(file, "input/seconds")[t]);
+        assert_int_equal(action, oracle_integers(file, "output/action")[t]);
+        assert_int_equal(interest_ledger_count(&ledger, state),
+                         oracle_integers(file, "output/count")[t]);
+        assert_int_equal(interest_ledger_time_s(state), oracle_integers(file, "output/time")[t]);
+        compare_entries(file, &ledger, state, t);
+        compare_published(file, &ledger, state, t);
+    }
+    free(state);
+    free(vectors);
+    safetensors_close(file);
+}
+
+static void default_ledger_equals_its_fixture(void **context)
+{
+    (void)context;
+    replay_fixture("ledger.default");
+}
+
+static void small_ledger_equals_its_fixture(void **context)
+{
+    (void)context;
+    replay_fixture("ledger.small");
+}
+
+static void splitting_ledger_equals_its_fixture(void **context)
+{
+    (void)context;
+    replay_fixture("ledger.splits");
+}
+
+static void state_at_64_has_the_documented_size(void **context)
+{
+    (void)context;
+    struct interest_ledger ledger = interest_ledger_defaults(64);
+    assert_int_equal(interest_ledger_size(&ledger), 8 + 16 * (66 * sizeof(real) + sizeof(int64_t)));
+}
+
+static void random_unit(struct random *random, real *vector, uint32_t d)
+{
+    double sum = 0;
+    double normal[64];
+    for (uint32_t i = 0; i < d; i++) {
+        normal[i] = random_normal(random);
+        sum += normal[i] * normal[i];
+    }
+    for (uint32_t i = 0; i < d; i++) {
+        vector[i] = (real)(normal[i] / __builtin_sqrt(sum));
+    }
+}
+
+/* Without decay and pruning, masses add up to the events, whatever grew, split and merged. */
+static void mass_is_conserved(void **context)
+{
+    (void)context;
+    struct interest_ledger ledger = interest_ledger_defaults(8);
+    ledger.interests_max = 6;
+    ledger.drop_mass = 0;
+    ledger.split_mass = 3;
+    ledger.new_cosine = 0;
+    ledger.merge_cosine = 0.6;
+    struct random random = random_seeded(7);
+    void *state = empty_state(&ledger);
+    uint32_t seen[3] = {0};
+    for (uint32_t t = 1; t <= 2000; t++) {
+        real vector[8];
+        random_unit(&random, vector, 8);
+        seen[interest_ledger_absorb(&ledger, state, vector, 100)]++;
+        double mass = 0;
+        for (uint32_t k = 0; k < interest_ledger_count(&ledger, state); k++) {
+            mass += interest_ledger_at(&ledger, state, k).m;
+        }
+        assert_near(mass, t, 1e-5 * t);
+    }
+    assert_true(seen[INTEREST_LEDGER_ASSIGN] && seen[INTEREST_LEDGER_GROW] &&
+                seen[INTEREST_LEDGER_SPLIT]);
+    free(state);
+}
+
+/* 500 half-lives are below what a float can hold; the user still has one interest. */
+static void long_absence_leaves_one_live_interest(void **context)
+{
+    (void)context;
+    struct interest_ledger ledger = interest_ledger_defaults(4);
+    void *state = empty_state(&ledger);
+    const real first[4] = {1, 0, 0, 0}, other[4] = {0, 1, 0, 0};
+    interest_ledger_absorb(&ledger, state, first, 0);
+    int64_t day_s = 86400;
+    assert_int_equal(interest_ledger_absorb(&ledger, state, other, 500 * 30 * day_s),
+                     INTEREST_LEDGER_GROW);
+    real vectors[8], weights[2];
+    assert_int_equal(interest_ledger_read(&ledger, state, 2, vectors, weights), 1);
+    assert_near(vectors[1], 1, 1e-6);
+    assert_near(weights[0], 1, 0);
+    assert_near(weights[1], 0, 0);
+    free(state);
+}
+
+static void first_event_publishes_exactly_one(void **context)
+{
+    (void)context;
+    struct interest_ledger ledger = interest_ledger_defaults(4);
+    void *state = empty_state(&ledger);
+    uint32_t indices[4];
+    assert_int_equal(interest_ledger_publish(&ledger, state, 4, indices), 0);
+    interest_ledger_absorb(&ledger, state, (const real[4]){0, 0, 1, 0}, -5);
+    assert_int_equal(interest_ledger_publish(&ledger, state, 4, indices), 1);
+    free(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(default_ledger_equals_its_fixture),
+        cmocka_unit_test(small_ledger_equals_its_fixture),
+        cmocka_unit_test(splitting_ledger_equals_its_fixture),
+        cmocka_unit_test(state_at_64_has_the_documented_size),
+        cmocka_unit_test(mass_is_conserved),
+        cmocka_unit_test(long_absence_leaves_one_live_interest),
+        cmocka_unit_test(first_event_publishes_exactly_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
