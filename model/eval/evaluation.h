@@ -1,0 +1,93 @@
+/*
+ * evaluation.h - the protocols: which behaviors are known, which are to be found, in what order.
+ *
+ * A protocol turns a dataset into a list of cases; running a ranker over them is then the same for
+ * all protocols and all rankers.
+ *
+ *     evaluation_open -> evaluation_run(ranker) ... -> evaluation_print_* -> evaluation_close
+ *
+ * Threads: an open evaluation never changes and may be shared; a ranker belongs to one thread.
+ */
+#ifndef MODEL_EVAL_EVALUATION_H
+#define MODEL_EVAL_EVALUATION_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "model/dataset.h"
+#include "model/eval/ranker.h"
+#include "model/eval/ranking.h"
+
+enum { EVALUATION_CUTS_MAX = 4, EVALUATION_QUARTILES = 4 };
+
+enum evaluation_protocol {
+    /* Each user's last behavior is the truth, all before it are known, and their items no candidates. */
+    EVALUATION_LEAVE_ONE_OUT,
+    /* A tenth of the users is held out: 80 % of their behaviors are known, the rest the truth. */
+    EVALUATION_USER_SPLIT,
+    /* The log in time order: each behavior of the last part is first predicted, then learned from. */
+    EVALUATION_PREQUENTIAL,
+};
+
+struct evaluation_options {
+    enum evaluation_protocol protocol;
+    uint32_t cuts[EVALUATION_CUTS_MAX]; /* N, ascending */
+    uint32_t cuts_count;
+    double warm_share;        /* prequential: the part of the log that is only learned from */
+    const uint32_t *category; /* [rows], for diversity; NULL: not measured */
+    double diversity_weight;  /* above 0: lists are chosen for diversity ... */
+    uint32_t pool;            /* ... out of so many */
+};
+
+/* "leave-one-out", "user-split", "prequential". */
+const char *evaluation_protocol_name(enum evaluation_protocol protocol);
+
+/* Means over cases at one cut. */
+struct evaluation_cut {
+    uint32_t n;
+    struct ranking_metrics metrics;
+    double coverage;
+    double diversity; /* 0 without categories */
+};
+
+/* The cases of one quarter by known behaviors, at the first cut. */
+struct evaluation_quartile {
+    uint32_t known_max;
+    uint32_t cases;
+    struct ranking_metrics metrics;
+};
+
+struct evaluation_result {
+    char name[64];
+    uint32_t cases;
+    struct evaluation_cut cuts[EVALUATION_CUTS_MAX];
+    uint32_t cuts_count;
+    struct evaluation_quartile quartiles[EVALUATION_QUARTILES];
+    double interests; /* mean live interests of a case; 0: the ranker has none */
+    double cosine;    /* mean pairwise cosine, over the cases with two or more */
+    double idle;      /* share of the interests that gave no item */
+    double seconds;   /* spent ranking and observing; set by the caller, who has a clock */
+};
+
+struct evaluation;
+
+/* Keeps `dataset` and options->category. STATUS_INVALID if there is not one case. */
+MUST_CHECK enum status evaluation_open(struct evaluation **evaluationp,
+                                       const struct dataset *dataset,
+                                       const struct evaluation_options *options,
+                                       struct error *error);
+void evaluation_close(struct evaluation *evaluation);
+uint32_t evaluation_cases(const struct evaluation *evaluation);
+
+/* Shows the ranker what it may learn from and measures it on every case. */
+MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,
+                                      const struct ranker *ranker, struct evaluation_result *result,
+                                      struct error *error);
+
+/* A table for people; one JSON object, with a line end, for programs. */
+void evaluation_print_table(const struct evaluation *evaluation,
+                            const struct evaluation_result *results, uint32_t count, FILE *out);
+void evaluation_print_json(const struct evaluation *evaluation,
+                           const struct evaluation_result *results, uint32_t count, FILE *out);
+
+#endif

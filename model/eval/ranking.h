@@ -1,0 +1,60 @@
+/*
+ * ranking.h - how good a ranked list is: the metrics of models.md section 8.
+ *
+ * Plain functions over row numbers. A list never holds a row twice.
+ */
+#ifndef MODEL_EVAL_RANKING_H
+#define MODEL_EVAL_RANKING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/eval/topn.h"
+
+struct ranking_metrics {
+    double recall;
+    double hit_rate;
+    double ndcg; /* over the ideal of min(n, truth) hits */
+    double reciprocal_rank;
+};
+
+/* Sorts rows ascending and drops repetitions; returns how many are left. */
+uint32_t ranking_distinct(uint32_t *rows, uint32_t count);
+
+/*
+ * Measures the first `n` of a list against the user's truth: `truth_count` >= 1 rows, ascending and distinct.
+ */
+struct ranking_metrics ranking_measure(const struct topn_list *list, uint32_t n,
+                                       const uint32_t *truth, uint32_t truth_count);
+
+/* Share of unordered pairs of the first `n` (>= 2 in the list) whose categories differ. */
+double ranking_diversity(const struct topn_list *list, uint32_t n, const uint32_t *category);
+
+/* Marks the first `n` of a list in `seen` [rows]; returns how many were not marked before. */
+uint32_t ranking_cover(const struct topn_list *list, uint32_t n, uint8_t *seen);
+
+/*
+ * Reorders a list so that its first `n` are the diversity-controlled selection: each the item left
+ * with the greatest score + weight * (how many chosen before it have another category), of equals the
+ * earlier. The list becomes these `n`.
+ */
+void ranking_diversify(struct topn_list *list, uint32_t n, const uint32_t *category, double weight);
+
+/* One shown item and what the user did. */
+struct ranking_impression {
+    uint32_t user;
+    double score;
+    bool positive;
+};
+
+/*
+ * Share of (positive, negative) pairs in the right order, a tie counting half. The impressions are
+ * reordered. False if one class is missing.
+ */
+bool ranking_auc(struct ranking_impression *at, size_t count, double *aucp);
+
+/* AUC of each user with both classes, weighted by his impressions. False if no user has both. */
+bool ranking_gauc(struct ranking_impression *at, size_t count, double *gaucp);
+
+#endif

@@ -1,0 +1,183 @@
+/* test_metrics.c - lists and metrics against their fixture, through the code that evaluation runs. */
+#include <string.h>
+
+#include "model/eval/ranking.h"
+#include "tests/near.h"
+#include "tests/parity/oracle.h"
+
+/* Everything that the fixture gives, and the lists that follow from it. */
+struct lists {
+    struct safetensors *file;
+    uint32_t users;
+    uint32_t interests;
+    uint32_t items;
+    uint32_t n;
+    uint32_t pool;
+    uint32_t *category;
+    struct topn_item *at;   /* [users][pool] */
+    struct topn_list *list; /* [users] */
+};
+
+/*
+ * The scores become interests in a space of one dimension per item, in which the catalogue is the
+ * unit matrix: then the score of an item is what the fixture says.
+ */
+static void rank(struct lists *lists, uint32_t n)
+{
+    uint32_t items = lists->items, users = lists->users;
+    size_t size = (size_t)lists->interests * items;
+    real *unit = calloc((size_t)items * items, sizeof *unit);
+    real *scores = oracle_reals(oracle_doubles(lists->file, "input/scores"), users * size);
+    struct topn_query *queries = calloc(users, sizeof *queries);
+    struct topn_catalogue *catalogue;
+    struct topn_scratch *scratch;
+    struct error error;
+    for (uint32_t i = 0; i < items; i++) {
+        unit[(size_t)i * items + i] = 1;
+    }
+    for (uint32_t u = 0; u < users; u++) {
+        queries[u] = (struct topn_query){scores + u * size, lists->interests, {NULL, 0}};
+        lists->list[u].at = lists->at + (size_t)u * lists->pool;
+    }
+    assert_int_equal(topn_catalogue_open(&catalogue, unit, items, 0, items, false, &error),
+                     STATUS_OK);
+    assert_int_equal(topn_scratch_open(&scratch, catalogue, &error), STATUS_OK);
+    topn_rank(catalogue, scratch, queries, users, n, lists->list);
+    topn_scratch_close(scratch);
+    topn_catalogue_close(catalogue);
+    free(queries);
+    free(scores);
+    free(unit);
+}
+
+static int set_up(void **context)
+{
+    struct lists *lists = calloc(1, sizeof *lists);
+    struct safetensors *file = oracle_open("metrics.default");
+    lists->file = file;
+    lists->users = oracle_extent(file, "input/scores", 0);
+    lists->interests = oracle_extent(file, "input/scores", 1);
+    lists->items = oracle_extent(file, "input/scores", 2);
+    lists->n = (uint32_t)oracle_number(file, "n");
+    lists->pool = (uint32_t)oracle_number(file, "pool");
+    lists->category = calloc(lists->items, sizeof *lists->category);
+    lists->at = calloc((size_t)lists->users * lists->pool, sizeof *lists->at);
+    lists->list = calloc(lists->users, sizeof *lists->list);
+    for (uint32_t i = 0; i < lists->items; i++) {
+        lists->category[i] = (uint32_t)oracle_integers(file, "input/category")[i];
+    }
+    *context = lists;
+    return 0;
+}
+
+static int tear_down(void **context)
+{
+    struct lists *lists = *context;
+    safetensors_close(lists->file);
+    free(lists->category);
+    free(lists->at);
+    free(lists->list);
+    free(lists);
+    return 0;
+}
+
+static void compare_rows(const struct lists *lists, const char *name)
+{
+    const int64_t *want = oracle_integers(lists->file, name);
+    for (uint32_t u = 0; u < lists->users; u++) {
+        assert_int_equal(lists->list[u].count, lists->n);
+        for (uint32_t i = 0; i < lists->n; i++) {
+            assert_int_equal(lists->list[u].at[i].row, want[u * lists->n + i]);
+        }
+    }
+}
+
+static void merged_lists_equal_the_fixture(void **context)
+{
+    struct lists *lists = *context;
+    rank(lists, lists->n);
+    compare_rows(lists, "output/top");
+}
+
+static void diverse_lists_equal_the_fixture(void **context)
+{
+    struct lists *lists = *context;
+    rank(lists, lists->pool);
+    for (uint32_t u = 0; u < lists->users; u++) {
+        ranking_diversify(&lists->list[u], lists->n, lists->category,
+                          oracle_number(lists->file, "diversity_weight"));
+    }
+    compare_rows(lists, "output/diverse_top");
+}
+
+static void metrics_of_users_equal_the_fixture(void **context)
+{
+    struct lists *lists = *context;
+    const struct safetensors *file = lists->file;
+    uint32_t width = oracle_extent(file, "input/truth", 1);
+    rank(lists, lists->n);
+    for (uint32_t u = 0; u < lists->users; u++) {
+        uint32_t truth[64];
+        uint32_t count = (uint32_t)oracle_integers(file, "input/truth_count")[u];
+        assert_true(count <= 64);
+        for (uint32_t i = 0; i < count; i++) {
+            truth[i] = (uint32_t)oracle_integers(file, "input/truth")[u * width + i];
+        }
+        struct ranking_metrics metrics =
+            ranking_measure(&lists->list[u], lists->n, truth, ranking_distinct(truth, count));
+        assert_near(metrics.recall, oracle_doubles(file, "output/recall")[u], 1e-12);
+        assert_near(metrics.hit_rate, oracle_doubles(file, "output/hit_rate")[u], 1e-12);
+        assert_near(metrics.ndcg, oracle_doubles(file, "output/ndcg")[u], 1e-12);
+        assert_near(metrics.reciprocal_rank, oracle_doubles(file, "output/reciprocal_rank")[u],
+                    1e-12);
+    }
+}
+
+static void diversity_and_coverage_equal_the_fixture(void **context)
+{
+    struct lists *lists = *context;
+    uint8_t *seen = calloc(lists->items, 1);
+    double diversity = 0;
+    uint32_t covered = 0;
+    rank(lists, lists->n);
+    for (uint32_t u = 0; u < lists->users; u++) {
+        diversity += ranking_diversity(&lists->list[u], lists->n, lists->category);
+        covered += ranking_cover(&lists->list[u], lists->n, seen);
+    }
+    assert_near(diversity / lists->users, oracle_doubles(lists->file, "output/diversity")[0],
+                1e-12);
+    assert_near((double)covered / lists->items, oracle_doubles(lists->file, "output/coverage")[0],
+                1e-12);
+    free(seen);
+}
+
+static void auc_and_gauc_equal_the_fixture(void **context)
+{
+    const struct safetensors *file = ((struct lists *)*context)->file;
+    uint32_t count = oracle_extent(file, "input/logit", 0);
+    struct ranking_impression *at = calloc(count, sizeof *at);
+    double auc = 0, gauc = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        at[i].user = (uint32_t)oracle_integers(file, "input/user")[i];
+        at[i].score = oracle_doubles(file, "input/logit")[i];
+        at[i].positive = oracle_integers(file, "input/label")[i] != 0;
+    }
+    assert_true(ranking_auc(at, count, &auc));
+    assert_true(ranking_gauc(at, count, &gauc));
+    assert_near(auc, oracle_doubles(file, "output/auc")[0], 1e-12);
+    assert_near(gauc, oracle_doubles(file, "output/gauc")[0], 1e-12);
+    free(at);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(merged_lists_equal_the_fixture, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(diverse_lists_equal_the_fixture, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(metrics_of_users_equal_the_fixture, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(diversity_and_coverage_equal_the_fixture, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(auc_and_gauc_equal_the_fixture, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

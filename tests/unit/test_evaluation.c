@@ -1,0 +1,198 @@
+/* test_evaluation.c - what each protocol lets a ranker know, ask and learn. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/checksum.h"
+#include "model/eval/evaluation.h"
+#include "tests/near.h"
+
+enum { ROWS = 12, LOG_MAX = 64 };
+
+/* Writes down what it is shown ('s') and asked ('q'), and ranks rows 1, 2, 3, ... */
+struct recorder {
+    struct {
+        char kind;
+        uint32_t user;
+        uint32_t position;
+    } log[LOG_MAX];
+    uint32_t count;
+    uint32_t excluded; /* rows left out, over all questions */
+    uint32_t calls;
+};
+
+static void record(struct recorder *recorder, char kind, uint32_t user, uint32_t position)
+{
+    assert_true(recorder->count < LOG_MAX);
+    recorder->log[recorder->count].kind = kind;
+    recorder->log[recorder->count].user = user;
+    recorder->log[recorder->count++].position = position;
+}
+
+static void recorder_observe(void *context, const struct dataset *dataset,
+                             struct dataset_point point)
+{
+    (void)dataset;
+    record(context, 's', point.user, point.position);
+}
+
+static enum status recorder_rank(void *context, const struct dataset *dataset,
+                                 const struct ranker_query *queries, uint32_t count, uint32_t n,
+                                 struct topn_list *lists, struct ranker_read *reads,
+                                 struct error *error)
+{
+    struct recorder *recorder = context;
+    real scores[ROWS];
+    (void)error;
+    for (uint32_t row = 0; row < ROWS; row++) {
+        scores[row] = (real) - (double)row;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        record(recorder, 'q', queries[i].user, queries[i].known);
+        recorder->excluded += queries[i].excluded.count;
+        topn_of_scores(scores, dataset_first_item(dataset), ROWS, queries[i].excluded, n,
+                       &lists[i]);
+        reads[i] = (struct ranker_read){.interests = 2, .idle = 1, .cosine = 0.5};
+    }
+    recorder->calls++;
+    return STATUS_OK;
+}
+
+static struct dataset *dataset_of(const uint32_t (*log)[2], uint32_t count)
+{
+    struct dataset *dataset;
+    struct error error;
+    assert_int_equal(dataset_open(&dataset, ROWS, 0, &error), STATUS_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(dataset_add(dataset, log[i][0], log[i][1], 0, i, 0, &error), STATUS_OK);
+    }
+    assert_int_equal(dataset_seal(dataset, &error), STATUS_OK);
+    return dataset;
+}
+
+static struct evaluation_result run(struct recorder *recorder, const struct dataset *dataset,
+                                    enum evaluation_protocol protocol, uint32_t batch_max)
+{
+    struct evaluation_options options = {
+        .protocol = protocol, .cuts = {1, 3}, .cuts_count = 2, .warm_share = 0.5};
+    struct ranker ranker = {"recorder", recorder, batch_max, recorder_observe, recorder_rank};
+    struct evaluation *evaluation;
+    struct evaluation_result result;
+    struct error error;
+    assert_int_equal(evaluation_open(&evaluation, dataset, &options, &error), STATUS_OK);
+    assert_int_equal(evaluation_run(evaluation, &ranker, &result, &error), STATUS_OK);
+    evaluation_close(evaluation);
+    return result;
+}
+
+static void expect(const struct recorder *recorder, const char *kinds, const uint32_t (*at)[2])
+{
+    assert_int_equal(recorder->count, strlen(kinds));
+    for (uint32_t i = 0; i < recorder->count; i++) {
+        assert_int_equal(recorder->log[i].kind, kinds[i]);
+        assert_int_equal(recorder->log[i].user, at[i][0]);
+        assert_int_equal(recorder->log[i].position, at[i][1]);
+    }
+}
+
+static void leave_one_out_withholds_the_last_behavior_and_the_earlier_items(void **state)
+{
+    (void)state;
+    static const uint32_t log[][2] = {{0, 1}, {0, 1}, {0, 2}, {1, 3}, {1, 4}, {2, 5}};
+    static const uint32_t want[][2] = {{0, 0}, {0, 1}, {1, 0}, {0, 2}, {1, 1}};
+    struct dataset *dataset = dataset_of(log, 6);
+    struct recorder recorder = {0};
+    struct evaluation_result result = run(&recorder, dataset, EVALUATION_LEAVE_ONE_OUT, 8);
+    expect(&recorder, "sssqq", want); /* user 2 has nothing to predict from */
+    assert_int_equal(recorder.excluded, 2);
+    assert_int_equal(recorder.calls, 1);
+    assert_int_equal(result.cases, 2);
+    assert_near(result.cuts[0].metrics.hit_rate, 0.5, 0); /* 2 is first once 1 is out */
+    assert_near(result.cuts[1].metrics.hit_rate, 1, 0);   /* 4 is third: 1, 2, 4 */
+    assert_near(result.cuts[1].metrics.reciprocal_rank, (1 + 1.0 / 3) / 2, 1e-12);
+    assert_near(result.cuts[1].coverage, 4.0 / 11, 1e-12);
+    assert_near(result.interests, 2, 0);
+    assert_near(result.idle, 0.5, 0);
+    assert_near(result.cosine, 0.5, 0);
+    dataset_close(dataset);
+}
+
+static void prequential_predicts_before_it_learns_and_keeps_earlier_items(void **state)
+{
+    (void)state;
+    static const uint32_t log[][2] = {{0, 1}, {1, 1}, {0, 2}, {0, 1}, {1, 3}, {2, 4}};
+    static const uint32_t want[][2] = {{0, 0}, {1, 0}, {0, 1}, {0, 2}, {0, 2},
+                                       {1, 1}, {1, 1}, {2, 0}, {2, 0}};
+    struct dataset *dataset = dataset_of(log, 6);
+    struct recorder recorder = {0};
+    struct evaluation_result result = run(&recorder, dataset, EVALUATION_PREQUENTIAL, 1);
+    expect(&recorder, "sssqsqsqs", want);
+    assert_int_equal(recorder.excluded, 0);
+    assert_int_equal(result.cases, 3);
+    assert_near(result.cuts[0].metrics.hit_rate, 1.0 / 3, 1e-12); /* item 1, seen before */
+    assert_near(result.cuts[1].metrics.hit_rate, 2.0 / 3, 1e-12);
+    assert_int_equal(result.quartiles[0].known_max, 0);
+    assert_int_equal(result.quartiles[0].cases, 1);
+    assert_int_equal(result.quartiles[3].known_max, 2);
+    dataset_close(dataset);
+}
+
+static void a_batch_never_asks_twice_about_a_user(void **state)
+{
+    (void)state;
+    static const uint32_t log[][2] = {{0, 1}, {1, 1}, {2, 1}, {0, 2}, {1, 2}, {0, 3}};
+    struct dataset *dataset = dataset_of(log, 6);
+    struct recorder recorder = {0};
+    run(&recorder, dataset, EVALUATION_PREQUENTIAL, 8);
+    assert_int_equal(recorder.calls, 2); /* users 0 1, then 0 again */
+    dataset_close(dataset);
+}
+
+static void user_split_tests_users_that_were_not_shown(void **state)
+{
+    (void)state;
+    uint64_t tested = 0;
+    while (splitmix64(tested) % 10) {
+        tested++;
+    }
+    const uint32_t user = (uint32_t)tested, other = user + 1;
+    assert_true(splitmix64(other) % 10);
+    const uint32_t log[][2] = {{user, 1}, {user, 2},  {user, 3}, {user, 1},
+                               {user, 9}, {other, 3}, {other, 4}};
+    static const uint32_t want[][2] = {{1, 0}, {1, 1}, {0, 4}};
+    struct dataset *dataset = dataset_of(log, 7);
+    struct recorder recorder = {0};
+    struct evaluation_result result = run(&recorder, dataset, EVALUATION_USER_SPLIT, 8);
+    expect(&recorder, "ssq", want);
+    assert_near(result.cuts[1].metrics.recall, 0, 0);
+    dataset_close(dataset);
+}
+
+static void log_without_a_case_is_refused(void **state)
+{
+    (void)state;
+    static const uint32_t log[][2] = {{0, 1}, {1, 2}};
+    struct dataset *dataset = dataset_of(log, 2);
+    struct evaluation_options options = {.cuts = {10}, .cuts_count = 1};
+    struct evaluation *evaluation;
+    struct error error;
+    assert_int_equal(evaluation_open(&evaluation, dataset, &options, &error), STATUS_INVALID);
+    assert_null(evaluation);
+    dataset_close(dataset);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(leave_one_out_withholds_the_last_behavior_and_the_earlier_items),
+        cmocka_unit_test(prequential_predicts_before_it_learns_and_keeps_earlier_items),
+        cmocka_unit_test(a_batch_never_asks_twice_about_a_user),
+        cmocka_unit_test(user_split_tests_users_that_were_not_shown),
+        cmocka_unit_test(log_without_a_case_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
