@@ -58,4 +58,16 @@ MUST_CHECK enum status interest_record_decode_json(struct bytes line, void *aren
                                                    struct interest_record *record,
                                                    struct error *error);
 
+/* Writes the message of interest_record.proto, no larger than the JSON line; returns its size. */
+size_t interest_record_encode_protobuf(const struct interest_record *record, void *to);
+
+/*
+ * Reads it back; user and floats are put into `arena_at` (four times the value's size and 1 KiB is
+ * enough). STATUS_CORRUPT says what is wrong; the checksum is read, not checked.
+ */
+MUST_CHECK enum status interest_record_decode_protobuf(struct bytes value, void *arena_at,
+                                                       size_t arena_size,
+                                                       struct interest_record *record,
+                                                       struct error *error);
+
 #endif
