@@ -103,10 +103,10 @@ MUST_CHECK enum status source_sample(struct broker *broker, struct error *error)
 /*
  * The group's committed offsets of the source's partitions `at`, as the seals that were committed with
  * them: number 0 = none. Asks again while an open transaction hides them or brokers are out of
- * reach, until the job stops (STATUS_BUSY). STATUS_REFUSED: offsets that Braid did not commit.
+ * reach, for `wait_ms` or until the job stops (STATUS_BUSY). STATUS_REFUSED: offsets that Braid did not commit.
  */
 MUST_CHECK enum status committed_seals(struct broker *broker, struct client *consumer,
-                                       const uint32_t *at, uint32_t count,
+                                       const uint32_t *at, uint32_t count, int64_t wait_ms,
                                        struct history_seal *seals, struct error *error);
 
 /* A seal as the metadata of a committed offset: hexadecimal digits and an end. */

@@ -15,6 +15,7 @@
 
 enum {
     READ_MAX = 4096,        /* records of one history_next */
+    OPEN_WAIT_MS = 1000,    /* for offsets that an open transaction hides */
     READ_WAIT_MS = 100,     /* a reader heeds broker_stop so often */
     READ_QUEUE_KB = 16384,  /* fetched ahead by one reader */
     SEAL_WINDOW_MIN = 1024, /* records at the log's end that are searched for a seal at first */
@@ -89,10 +90,10 @@ static enum status committed_seal(const struct broker *broker,
 }
 
 enum status committed_seals(struct broker *broker, struct client *consumer, const uint32_t *at,
-                            uint32_t count, struct history_seal *seals, struct error *error)
+                            uint32_t count, int64_t wait_ms, struct history_seal *seals,
+                            struct error *error)
 {
     const int64_t begun_ns = clock_monotonic_ns();
-    bool told = false;
     for (;;) {
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
         for (uint32_t i = 0; i < count; i++) {
@@ -107,15 +108,9 @@ enum status committed_seals(struct broker *broker, struct client *consumer, cons
         rd_kafka_topic_partition_list_destroy(list);
         if (!code) return status;
         int64_t waited_ms = (clock_monotonic_ns() - begun_ns) / 1000000;
-        if (atomic_load(&broker->stopping)) {
+        if (waited_ms > wait_ms || atomic_load(&broker->stopping)) {
             return error_set(error, STATUS_BUSY, "kafka: the group's offsets can't be read yet: %s",
                              rd_kafka_err2str(code));
-        }
-        if (waited_ms > 3000 && !told) {
-            told = true;
-            log_info("waiting for committed offsets: another member's transaction is open, or the "
-                     "brokers are out of reach",
-                     log_text("client", consumer->role), log_text("code", rd_kafka_err2name(code)));
         }
     }
 }
@@ -268,7 +263,8 @@ static enum status reader_open(struct history_reader *reader, const struct store
     struct broker *broker = reader->broker;
     int64_t low, high;
     TRY(reader_connect(reader, error));
-    TRY(committed_seals(broker, &reader->consumer, &reader->partition, 1, &truth->seal, error));
+    TRY(committed_seals(broker, &reader->consumer, &reader->partition, 1, OPEN_WAIT_MS,
+                        &truth->seal, error));
     TRY(watermarks(reader, &low, &high, error));
     if (truth->seal.number == 0) TRY(seal_from_log(reader, high, &truth->seal, error));
     TRY(check_start(reader, low, high, start, truth->seal.number, error));

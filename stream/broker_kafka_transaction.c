@@ -247,7 +247,8 @@ static enum status resolve(struct session *session, const struct commit_partitio
 {
     struct history_seal seal = {0};
     TRY(producer_renew(session, error));
-    TRY(committed_seals(session->broker, &session->consumer, &parts[0].partition, 1, &seal, error));
+    TRY(committed_seals(session->broker, &session->consumer, &parts[0].partition, 1, INT64_MAX,
+                        &seal, error));
     bool committed = seal.number == parts[0].seal.number;
     log_info("outcome of an interrupted commit is known", log_int("worker", session->worker),
              log_text("outcome", committed ? "committed" : "aborted"));
