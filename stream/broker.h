@@ -146,8 +146,9 @@ struct broker_ops {
     /*
      * Reads a partition's committed history log from `start` (next = -1: from its beginning) up to
      * the last committed seal, which it returns in `truth` on open. STATUS_REFUSED: the log ends
-     * before the seal, or is another source's.
-     * Not called on a polling thread.
+     * before the seal, or is another source's. STATUS_BUSY: what is committed is not known yet (Kafka:
+     * a dead member's open transaction hides it until it times out); call again, or give up if the
+     * job stops. Not called on a polling thread.
      */
     enum status (*history_open)(struct history_reader **readerp, struct broker *broker,
                                 uint32_t partition, const struct store_position *start,
