@@ -172,6 +172,11 @@ uint32_t evaluation_cases(const struct evaluation *evaluation)
     return evaluation->cases_count;
 }
 
+const struct evaluation_options *evaluation_options(const struct evaluation *evaluation)
+{
+    return &evaluation->options;
+}
+
 /* One run of a ranker: its memory, and sums that become means at the end. */
 struct run {
     const struct evaluation *evaluation;

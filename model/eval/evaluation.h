@@ -78,6 +78,7 @@ MUST_CHECK enum status evaluation_open(struct evaluation **evaluationp,
                                        struct error *error);
 void evaluation_close(struct evaluation *evaluation);
 uint32_t evaluation_cases(const struct evaluation *evaluation);
+const struct evaluation_options *evaluation_options(const struct evaluation *evaluation);
 
 /* Shows the ranker what it may learn from and measures it on every case. */
 MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,
