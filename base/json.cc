@@ -260,13 +260,18 @@ enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
                               struct json_value *values, const char **whyp)
 {
     for (unsigned i = 0; i < count; i++) {
-        values[i].type = JSON_ABSENT;
+        values[i] = {};
     }
     error_code code =
         read_object(decoder, text, names, count, static_cast<char *>(scratch), values);
     if (code == SUCCESS) return JSON_OK;
     *whyp = code == INCORRECT_TYPE ? "not a JSON object" : error_message(code);
     return code == UTF8_ERROR ? JSON_BAD_UTF8 : JSON_MALFORMED;
+}
+
+bool json_utf8_valid(struct bytes text)
+{
+    return validate_utf8(static_cast<const char *>(text.at), text.size);
 }
 
 enum status json_document_open(struct json_document **documentp, struct error *error)

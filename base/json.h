@@ -68,6 +68,9 @@ enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
                               const struct bytes *names, unsigned count, void *scratch,
                               struct json_value *values, const char **whyp);
 
+/* True if `text` is UTF-8. Needs no padding. */
+bool json_utf8_valid(struct bytes text);
+
 struct json_document;
 
 /* A document may be parsed into again and again; its memory grows to what the largest needs. */

@@ -4,7 +4,7 @@
  * Bytes from outside become a `struct event` here and nowhere else; after this the inside may
  * assert. What cannot be used says why: it becomes a dead letter, is counted, and the stream goes on.
  *
- * Ids are borrowed from the batch that holds the event (struct event_batch in source.h).
+ * Ids are borrowed from whoever holds the raw event or the scratch memory it was decoded with.
  */
 #ifndef STREAM_EVENT_H
 #define STREAM_EVENT_H

@@ -26,7 +26,8 @@ struct line_position {
     int64_t byte; /* bytes of (decompressed) input they took */
 };
 
-/* `path` "-" is standard input. gzip is recognised by its first bytes. */
+/* `path` "-" is standard input. gzip is recognized by its first bytes; a byte order mark at
+ * the start is skipped. */
 MUST_CHECK enum status line_reader_open(struct line_reader **readerp, const char *path,
                                         uint32_t line_size_max, struct line_position start,
                                         struct error *error);
@@ -47,7 +48,10 @@ struct input_identity {
     uint32_t size; /* bytes that were hashed */
 };
 
-/* Takes the identity of `path`, over `size` bytes (0: as many as there are, up to 64 KiB). */
+/*
+ * Takes the identity of `path`, over `size` bytes (0: as many as there are, up to 64 KiB). Standard
+ * input cannot be read twice and has none: {0, 0}.
+ */
 MUST_CHECK enum status input_identify(const char *path, uint32_t size,
                                       struct input_identity *identity, struct error *error);
 

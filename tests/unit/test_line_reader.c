@@ -1,0 +1,295 @@
+/* test_line_reader.c - lines of plain files, gzip and pipes; positions; what is no line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/random.h"
+#include "stream/event.h"
+#include "stream/line_reader.h"
+
+enum { LINE_MAX_SIZE = 100, LINES = 50000 };
+
+static char path[] = "/tmp/braid-lines-XXXXXX";
+static struct line_reader *reader;
+static struct line line;
+static struct error error;
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(path + strlen(path) - 6, "XXXXXX");
+    int file = mkstemp(path);
+    return file < 0 || close(file);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    line_reader_close(reader);
+    reader = NULL;
+    return unlink(path);
+}
+
+static void write_plain(const void *at, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    assert_int_equal(fwrite(at, 1, size, file), size);
+    fclose(file);
+}
+
+static void append_gzip(const void *at, size_t size)
+{
+    gzFile file = gzopen(path, "ab1");
+    assert_int_equal(gzwrite(file, at, (unsigned)size), size);
+    gzclose(file);
+}
+
+static void open_at(struct line_position start)
+{
+    line_reader_close(reader);
+    if (line_reader_open(&reader, path, LINE_MAX_SIZE, start, &error)) fail_msg("%s", error.text);
+}
+
+static void assert_line(const char *text)
+{
+    assert_int_equal(line_reader_next(reader, &line, &error), STATUS_OK);
+    assert_int_equal(line.text.size, strlen(text));
+    assert_memory_equal(line.text.at, text, line.text.size);
+    assert_false(line.cut);
+}
+
+static void assert_end(void)
+{
+    assert_int_equal(line_reader_next(reader, &line, &error), STATUS_END);
+    assert_int_equal(line_reader_next(reader, &line, &error), STATUS_END);
+}
+
+static void assert_position(int64_t number, int64_t byte)
+{
+    assert_int_equal(line_reader_position(reader).line, number);
+    assert_int_equal(line_reader_position(reader).byte, byte);
+}
+
+static void line_ends_are_taken_off(void **state)
+{
+    (void)state;
+    write_plain("\xEF\xBB\xBF"
+                "one\r\n\n\rtwo\n \r\nlast",
+                21);
+    open_at((struct line_position){0});
+    assert_position(0, 0);
+    assert_line("one");
+    assert_position(1, 8);
+    assert_line("");
+    assert_line("\rtwo");
+    assert_line(" ");
+    assert_line("last");
+    assert_position(5, 21);
+    assert_end();
+}
+
+static void an_empty_file_has_no_line(void **state)
+{
+    (void)state;
+    open_at((struct line_position){0});
+    assert_end();
+    assert_position(0, 0);
+}
+
+static void nul_bytes_are_bytes(void **state)
+{
+    (void)state;
+    write_plain("a\0b\n\0\n", 6);
+    open_at((struct line_position){0});
+    assert_int_equal(line_reader_next(reader, &line, &error), STATUS_OK);
+    assert_int_equal(line.text.size, 3);
+    assert_memory_equal(line.text.at, "a\0b", 3);
+    assert_int_equal(line_reader_next(reader, &line, &error), STATUS_OK);
+    assert_int_equal(line.text.size, 1);
+    assert_end();
+}
+
+/* Lines around the limit, and one that is longer than any buffer. */
+static void overlong_lines_are_cut_and_marked(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {LINE_MAX_SIZE, LINE_MAX_SIZE + 1, LINE_MAX_SIZE + 2, 3 << 20, 1};
+    FILE *file = fopen(path, "wb");
+    int64_t bytes = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (size_t j = 0; j < sizes[i]; j++) {
+            fputc('a' + (int)i, file);
+        }
+        fputs("\r\n", file);
+    }
+    fclose(file);
+    open_at((struct line_position){0});
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(line_reader_next(reader, &line, &error), STATUS_OK);
+        size_t kept = sizes[i] < LINE_MAX_SIZE ? sizes[i] : LINE_MAX_SIZE;
+        assert_int_equal(line.cut, sizes[i] > LINE_MAX_SIZE);
+        assert_int_equal(line.text.size, kept);
+        for (size_t j = 0; j < kept; j++) {
+            assert_int_equal(((const char *)line.text.at)[j], 'a' + (int)i);
+        }
+        bytes += (int64_t)sizes[i] + 2;
+        assert_position((int64_t)i + 1, bytes);
+    }
+    assert_end();
+}
+
+/* A log with lines of random lengths, the longest of them too long; `copy` holds all of it. */
+static char *random_log(size_t *sizep)
+{
+    struct random random = random_seeded(11);
+    char *log = malloc((size_t)LINES * (LINE_MAX_SIZE + 60));
+    size_t size = 0;
+    for (int i = 0; i < LINES; i++) {
+        size_t length = random_below(&random, LINE_MAX_SIZE + 50);
+        for (size_t j = 0; j < length; j++) {
+            log[size++] = (char)('a' + random_below(&random, 26));
+        }
+        log[size++] = '\n';
+    }
+    *sizep = size;
+    return log;
+}
+
+/* Reads the rest of the log, comparing with `log`, and keeps the position before line `stop`. */
+static struct line_position compare(const char *log, size_t size, int64_t stop)
+{
+    struct line_position kept = {0};
+    for (;;) {
+        struct line_position before = line_reader_position(reader);
+        enum status status = line_reader_next(reader, &line, &error);
+        if (status == STATUS_END) break;
+        assert_int_equal(status, STATUS_OK);
+        if (before.line == stop) kept = before;
+        const char *begin = log + before.byte;
+        size_t length = (size_t)((char *)memchr(begin, '\n', size - (size_t)before.byte) - begin);
+        assert_int_equal(line.cut, length > LINE_MAX_SIZE);
+        assert_int_equal(line.text.size, length < LINE_MAX_SIZE ? length : LINE_MAX_SIZE);
+        assert_memory_equal(line.text.at, begin, line.text.size);
+    }
+    assert_position(LINES, (int64_t)size);
+    return kept;
+}
+
+static void reading_goes_on_at_a_position(void **state)
+{
+    (void)state;
+    size_t size;
+    char *log = random_log(&size);
+    for (int gzip = 0; gzip < 2; gzip++) {
+        if (gzip) {
+            write_plain("", 0);
+            append_gzip(log, size / 3); /* two members, as when files are concatenated */
+            append_gzip(log + size / 3, size - size / 3);
+        } else {
+            write_plain(log, size);
+        }
+        open_at((struct line_position){0});
+        struct line_position middle = compare(log, size, LINES / 2);
+        int64_t done, total;
+        line_reader_progress(reader, &done, &total);
+        assert_true(done == total && total > 0);
+        open_at(middle);
+        compare(log, size, -1);
+    }
+    free(log);
+}
+
+static void a_pipe_is_read_as_it_comes(void **state)
+{
+    (void)state;
+    int ends[2], saved = dup(STDIN_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[0], STDIN_FILENO);
+    close(ends[0]);
+    assert_int_equal(write(ends[1], "one\ntw", 6), 6);
+    assert_int_equal(
+        line_reader_open(&reader, "-", LINE_MAX_SIZE, (struct line_position){0}, &error),
+        STATUS_OK);
+    assert_line("one");
+    assert_int_equal(write(ends[1], "o\nthree", 7), 7);
+    assert_line("two");
+    int64_t done, total;
+    line_reader_progress(reader, &done, &total);
+    assert_int_equal(total, -1);
+    close(ends[1]);
+    assert_line("three");
+    assert_end();
+    dup2(saved, STDIN_FILENO);
+    close(saved);
+}
+
+static void damaged_inputs_are_errors(void **state)
+{
+    (void)state;
+    assert_int_equal(line_reader_open(&reader, "/nowhere", 10, (struct line_position){0}, &error),
+                     STATUS_INVALID);
+    assert_string_equal(error.text, "/nowhere: No such file or directory");
+    assert_null(reader);
+    assert_int_equal(line_reader_open(&reader, "/tmp", 10, (struct line_position){0}, &error),
+                     STATUS_IO);
+
+    append_gzip("one\ntwo\n", 8);
+    assert_int_equal(truncate(path, 20), 0);
+    open_at((struct line_position){0});
+    enum status status = line_reader_next(reader, &line, &error);
+    while (status == STATUS_OK) {
+        status = line_reader_next(reader, &line, &error);
+    }
+    assert_int_equal(status, STATUS_CORRUPT);
+    line_reader_close(reader);
+
+    write_plain("one\n", 4);
+    assert_int_equal(
+        line_reader_open(&reader, path, 10, (struct line_position){.line = 9, .byte = 90}, &error),
+        STATUS_REFUSED);
+    write_plain("\x1F\x8B garbage", 10);
+    open_at((struct line_position){0});
+    assert_int_equal(line_reader_next(reader, &line, &error), STATUS_CORRUPT);
+}
+
+static void inputs_are_told_apart_by_their_first_bytes(void **state)
+{
+    (void)state;
+    struct input_identity plain, longer, gzip, other;
+    write_plain("one\n", 4);
+    assert_int_equal(input_identify(path, 0, &plain, &error), STATUS_OK);
+    assert_int_equal(plain.size, 4);
+    write_plain("one\ntwo\n", 8);
+    assert_int_equal(input_identify(path, plain.size, &longer, &error), STATUS_OK);
+    assert_true(longer.hash == plain.hash && longer.size == 4);
+    write_plain("", 0);
+    append_gzip("one\n", 4);
+    assert_int_equal(input_identify(path, 0, &gzip, &error), STATUS_OK);
+    assert_true(gzip.hash == plain.hash && gzip.size == 4);
+    write_plain("two\n", 4);
+    assert_int_equal(input_identify(path, 0, &other, &error), STATUS_OK);
+    assert_true(other.hash != plain.hash);
+    assert_int_equal(input_identify("-", 0, &other, &error), STATUS_OK);
+    assert_int_equal(other.size, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(line_ends_are_taken_off),       TEST(an_empty_file_has_no_line),
+        TEST(nul_bytes_are_bytes),           TEST(overlong_lines_are_cut_and_marked),
+        TEST(reading_goes_on_at_a_position), TEST(a_pipe_is_read_as_it_comes),
+        TEST(damaged_inputs_are_errors),     TEST(inputs_are_told_apart_by_their_first_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
