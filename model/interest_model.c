@@ -4,10 +4,13 @@
  * A tile is at most TILE_EVENTS consecutive events of a ragged batch, of however many users; it goes
  * through all layers before the next begins. Where tiles are cut changes no byte: every row of a
  * product is computed alike, and the recurrences run in event order on the users' states. While a
- * tile is worked off, the item rows of the next are on their way from memory.
+ * tile is worked off, the item rows and the states of the next are on their way from memory: a poll
+ * touches more states than any cache holds.
  */
 #include "model/interest_ops.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +19,7 @@
 #include "model/tensor/kernel.h"
 
 enum {
-    TILE_EVENTS = 96, /* whole tiles of the matrix kernel; all its activations fit the L2 cache */
+    TILE_EVENTS = 48, /* whole tiles of the matrix kernel; all its activations fit the L2 cache */
     TILE_USERS = 48,
     MEASURE_SIZE = 1 << 28, /* bytes of address space for the pass that measures; rarely touched */
 };
@@ -26,6 +29,33 @@ struct interest_scratch {
     real *states[TILE_EVENTS];
     uint32_t offsets[TILE_EVENTS + 1];
 };
+
+void state_layout_add(struct state_layout *layout, size_t count, const char *name_format, ...)
+{
+    REQUIRE(layout->count < STATE_PARTS_MAX);
+    struct state_part *part = &layout->parts[layout->count++];
+    va_list arguments;
+    va_start(arguments, name_format);
+    int length = vsnprintf(part->name, sizeof(part->name), name_format, arguments);
+    va_end(arguments);
+    REQUIRE(length > 0 && length <= STATE_NAME_MAX);
+    part->at = layout->size;
+    part->count = count;
+    layout->size += count;
+}
+
+size_t state_layout_at(const struct state_layout *layout, const char *name_format, ...)
+{
+    char name[STATE_NAME_MAX + 1];
+    va_list arguments;
+    va_start(arguments, name_format);
+    vsnprintf(name, sizeof(name), name_format, arguments);
+    va_end(arguments);
+    for (uint32_t i = 0; i < layout->count; i++) {
+        if (strcmp(layout->parts[i].name, name) == 0) return layout->parts[i].at;
+    }
+    require_failed(name, __FILE__, __LINE__);
+}
 
 static uint64_t dictionary_fingerprint(const struct item_table *items)
 {
@@ -62,7 +92,7 @@ static enum status measure_scratch(struct interest_model *model, struct error *e
     static const struct behavior padding[TILE_EVENTS];
     const struct behavior_batch batch = {padding, (const uint32_t[]){0, TILE_EVENTS}, 1};
     struct arena arena;
-    real *state = calloc(model->state_size, sizeof(real));
+    real *state = calloc(model->state.size, sizeof(real));
     if (!state) return error_set(error, STATUS_IO, "out of memory for a state");
     enum status status = arena_open(&arena, MEASURE_SIZE, error);
     if (status == STATUS_OK) {
@@ -70,7 +100,7 @@ static enum status measure_scratch(struct interest_model *model, struct error *e
         for (uint32_t user = 0; user < TILE_USERS; user++) {
             states[user] = state;
         }
-        struct tape tape = {&arena};
+        struct tape tape = {.arena = &arena};
         model->ops->absorb(&tape, model, &state, &batch);
         arena_release(&arena, 0);
         model->ops->read(&tape, model, states, TILE_USERS);
@@ -96,7 +126,7 @@ enum status interest_model_open(struct interest_model **modelp, const struct che
     model->ops = ops;
     model->checkpoint = checkpoint;
     model->dims = checkpoint->dims;
-    model->state_size = ops->state_size(&model->dims);
+    ops->layout(&model->state, &model->dims);
     model->tables = (struct embedding_tables){
         .item = param_set_get(params, "item.embedding"),
         .category = param_set_find(params, "category.embedding"),
@@ -156,7 +186,7 @@ const struct item_table *interest_model_items(const struct interest_model *model
 
 size_t interest_model_state_size(const struct interest_model *model)
 {
-    return model->state_size * sizeof(real);
+    return model->state.size * sizeof(real);
 }
 
 void interest_state_init(const struct interest_model *model, void *state)
@@ -233,16 +263,29 @@ static void prefetch_items(const struct interest_model *model, const struct beha
     }
 }
 
+/* The states of the tile that begins at the cursor. */
+static struct prefetch states_after(const struct interest_model *model, const struct cursor *cursor,
+                                    void *const *states, const struct behavior_batch *batch)
+{
+    uint32_t end = cursor->user;
+    while (end < batch->users && batch->offsets[end] < cursor->event + TILE_EVENTS) {
+        end++;
+    }
+    return prefetch_of((const void *const *)states + cursor->user, end - cursor->user, 0,
+                       interest_model_state_size(model));
+}
+
 void interest_absorb(const struct interest_model *model, struct interest_scratch *scratch,
                      void *const *states, const struct behavior_batch *batch)
 {
     const unsigned mode = float_mode_enter();
     const uint32_t events = batch->offsets[batch->users];
     struct cursor cursor = {0, 0};
-    struct tape tape = {&scratch->arena};
+    struct tape tape = {.arena = &scratch->arena};
     while (cursor.event < events) {
         struct behavior_batch tile = tile_next(scratch, &cursor, states, batch);
         prefetch_items(model, batch, cursor.event);
+        tape.prefetch = states_after(model, &cursor, states, batch);
         model->ops->absorb(&tape, model, scratch->states, &tile);
         arena_release(&scratch->arena, 0);
     }
@@ -282,13 +325,17 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
 {
     const unsigned mode = float_mode_enter();
     const uint32_t d = model->dims.d, interests = model->dims.interests;
-    struct tape tape = {&scratch->arena};
+    struct tape tape = {.arena = &scratch->arena};
+    const size_t unread = model->state.read_from * sizeof(real);
     for (uint32_t first = 0; first < users; first += TILE_USERS) {
         const real *tile[TILE_USERS];
         uint32_t count = users - first < TILE_USERS ? users - first : TILE_USERS;
         for (uint32_t user = 0; user < count; user++) {
             tile[user] = states[first + user];
         }
+        uint32_t next = users - first - count < TILE_USERS ? users - first - count : TILE_USERS;
+        tape.prefetch = prefetch_of(states + first + count, next, unread,
+                                    interest_model_state_size(model) - unread);
         struct interest_reads reads = model->ops->read(&tape, model, tile, count);
         for (uint32_t user = 0; user < count; user++) {
             finish_user(model, reads.vectors->data + (size_t)user * interests * d,

@@ -21,14 +21,36 @@
 /* Limits of the dimensions that all models share. */
 enum { WIDTH_MAX = 1024, INTERESTS_MAX = 64, GAP_BUCKETS_MAX = 65 };
 
+enum { STATE_PARTS_MAX = 64, STATE_NAME_MAX = 31 };
+
+/* What a user's state consists of, as models.md names it; all reals, all zero at first. */
+struct state_layout {
+    struct state_part {
+        char name[STATE_NAME_MAX + 1];
+        size_t at;    /* reals before it */
+        size_t count; /* reals */
+    } parts[STATE_PARTS_MAX];
+    uint32_t count;
+    size_t size;      /* reals of a state */
+    size_t read_from; /* reals in front that reading does not look at */
+};
+
+/* Appends a part of `count` reals. */
+void state_layout_add(struct state_layout *layout, size_t count, const char *name_format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* Where a part lies that has been added. */
+size_t state_layout_at(const struct state_layout *layout, const char *name_format, ...)
+    PRINTF_LIKE(2, 3);
+
 /* An open model: immutable, shared by all threads. */
 struct interest_model {
     const struct interest_ops *ops;
     const struct checkpoint *checkpoint;
     struct model_dims dims;
     struct embedding_tables tables;
-    void *zoo;           /* what the model's own `open` made: bound parameters, packed weights */
-    size_t state_size;   /* reals */
+    void *zoo; /* what the model's own `open` made: bound parameters, packed weights */
+    struct state_layout state;
     size_t scratch_size; /* bytes a tile needs at most */
     uint64_t state_fingerprint;
 };
@@ -50,8 +72,8 @@ struct interest_ops {
     /* Declares every parameter but the embedding tables. */
     void (*declare)(struct param_set *params, const struct model_dims *dims);
 
-    /* Reals of a user's state. A state before the first behaviour is all zeros. */
-    size_t (*state_size)(const struct model_dims *dims);
+    /* Adds the parts of a state to an empty layout. */
+    void (*layout)(struct state_layout *layout, const struct model_dims *dims);
 
     /* Binds parameters and packs weights into model->zoo. On failure there is nothing to close. */
     enum status (*open)(struct interest_model *model, struct error *error);

@@ -14,6 +14,43 @@
 
 #include "model/tensor/real.h"
 
+/* ---- memory on its way ---- */
+
+/*
+ * Rows of memory that will be needed soon, scattered anywhere. Whoever computes for long asks for a
+ * few cache lines of them now and then, so that the memory works while the arithmetic does.
+ */
+struct prefetch {
+    const void *const *rows;
+    uint32_t count;
+    uint32_t row;     /* where it stands */
+    size_t begin, at; /* bytes of a row: of what is wanted, and where it stands */
+    size_t end;
+};
+
+/* Of each of `count` rows the `size` bytes from `begin` on. */
+static inline struct prefetch prefetch_of(const void *const *rows, uint32_t count, size_t begin,
+                                          size_t size)
+{
+    return (struct prefetch){
+        .rows = rows, .count = count, .begin = begin, .at = begin, .end = begin + size};
+}
+
+enum { PREFETCH_LINE = 64, PREFETCH_LINES = 16 };
+
+/* Asks for the next PREFETCH_LINES cache lines. */
+static inline void prefetch_some(struct prefetch *prefetch)
+{
+    for (int i = 0; i < PREFETCH_LINES && prefetch->row < prefetch->count; i++) {
+        __builtin_prefetch((const char *)prefetch->rows[prefetch->row] + prefetch->at, 0, 2);
+        prefetch->at += PREFETCH_LINE;
+        if (prefetch->at >= prefetch->end) {
+            prefetch->at = prefetch->begin;
+            prefetch->row++;
+        }
+    }
+}
+
 /* ---- matrix product over packed weights (kernel_matmul.c) ---- */
 
 /*
@@ -34,6 +71,11 @@ void kernel_pack(real *panels, const real *weight, uint32_t from, uint32_t rows,
  */
 void kernel_matmul_packed(real *restrict y, const real *restrict x, const real *restrict panels,
                           const real *restrict bias, uint32_t rows, uint32_t out, uint32_t in);
+
+/* The same, asking for some of `prefetch` between its tiles. */
+void kernel_matmul_fetching(real *restrict y, const real *restrict x, const real *restrict panels,
+                            const real *restrict bias, uint32_t rows, uint32_t out, uint32_t in,
+                            struct prefetch *prefetch);
 
 /* ---- elementwise (kernel_elementwise.c) ---- */
 

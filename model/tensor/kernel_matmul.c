@@ -142,6 +142,14 @@ static void multiply_remainder(struct tile tile, const real *bias, uint32_t rows
 void kernel_matmul_packed(real *restrict y, const real *restrict x, const real *restrict panels,
                           const real *restrict bias, uint32_t rows, uint32_t out, uint32_t in)
 {
+    struct prefetch nothing = {0};
+    kernel_matmul_fetching(y, x, panels, bias, rows, out, in, &nothing);
+}
+
+void kernel_matmul_fetching(real *restrict y, const real *restrict x, const real *restrict panels,
+                            const real *restrict bias, uint32_t rows, uint32_t out, uint32_t in,
+                            struct prefetch *prefetch)
+{
     const uint32_t full = rows / TILE_ROWS * TILE_ROWS;
     for (uint32_t column = 0; full > 0 && column < out; column += KERNEL_PANEL) {
         struct tile tile = {
@@ -155,6 +163,7 @@ void kernel_matmul_packed(real *restrict y, const real *restrict x, const real *
             tile.y = y + (size_t)row * out + column;
             tile.x = x + (size_t)row * in;
             tile_6x1(&tile);
+            prefetch_some(prefetch);
         }
     }
     if (full == rows) return;

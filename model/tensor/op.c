@@ -43,8 +43,8 @@ struct tensor *op_linear(struct tape *tape, const struct linear *linear, const s
 {
     REQUIRE(x->cols == linear->in);
     struct tensor *y = tape_tensor(tape, x->rows, linear->out);
-    kernel_matmul_packed(y->data, x->data, linear->panels, linear->packed_bias, x->rows,
-                         linear->out, linear->in);
+    kernel_matmul_fetching(y->data, x->data, linear->panels, linear->packed_bias, x->rows,
+                           linear->out, linear->in, &tape->prefetch);
     return y;
 }
 

@@ -86,12 +86,6 @@ struct attention_sums {
     size_t at;      /* reals before s; z follows s */
 };
 
-/* Reals of the sums. */
-static inline size_t attention_sums_size(uint32_t heads, uint32_t width)
-{
-    return (size_t)heads * width * (width + 1);
-}
-
 /*
  * qkv [events, 3 d]: queries and keys before elu1, values. Each event, in its user's order, adds
  * itself to the sums and reads them: [events, d]. Consumes qkv.

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "model/tensor/kernel.h"
 #include "model/tensor/real.h"
 
 /* A dense, row-major matrix [rows, cols]. */
@@ -23,6 +24,7 @@ struct tensor {
 
 struct tape {
     struct arena *arena;
+    struct prefetch prefetch; /* what products bring nearer while they compute */
 };
 
 /* An uninitialised tensor. The arena was sized for the worst case. */

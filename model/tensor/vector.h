@@ -57,14 +57,14 @@ static inline vec vec_fma(vec a, vec b, vec c)
 /* The lanes added in pairs: halves, then quarters, then neighbours. */
 static inline real vec_sum(vec x)
 {
-    real lane[LANES];
-    vec_store(lane, x);
-    for (int width = LANES / 2; width > 0; width /= 2) {
-        for (int i = 0; i < width; i++) {
-            lane[i] += lane[i + width];
-        }
-    }
-    return lane[0];
+#ifdef REAL_IS_DOUBLE
+    __m128d half = _mm256_castpd256_pd128(x) + _mm256_extractf128_pd(x, 1);
+    return half[0] + half[1];
+#else
+    __m128 half = _mm256_castps256_ps128(x) + _mm256_extractf128_ps(x, 1);
+    __m128 quarter = half + _mm_movehl_ps(half, half);
+    return quarter[0] + quarter[1];
+#endif
 }
 
 /* Sum of a_i b_i over n: lane by lane, then the lanes, then the tail. */

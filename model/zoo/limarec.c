@@ -101,17 +101,17 @@ static void limarec_declare(struct param_set *params, const struct model_dims *d
     param_declare(params, read_side(param_matrix(d, d)), "extract.mix.weight");
 }
 
-/* A state row: the sums of each block, those of the extractor, then `last`. */
-static size_t block_sums_size(const struct model_dims *dims)
+static void limarec_layout(struct state_layout *layout, const struct model_dims *dims)
 {
-    return attention_sums_size(dims->heads, dims->blocks ? dims->d / dims->heads : 0);
-}
-
-static size_t limarec_state_size(const struct model_dims *dims)
-{
-    return dims->blocks * block_sums_size(dims) +
-           attention_sums_size(dims->extract_heads, dims->d / dims->extract_heads) +
-           (dims->conditional ? dims->d : 0);
+    const size_t d = dims->d;
+    for (uint32_t b = 0; b < dims->blocks; b++) {
+        state_layout_add(layout, d * (d / dims->heads), "block.%u.s", b);
+        state_layout_add(layout, d, "block.%u.z", b);
+    }
+    layout->read_from = layout->size;
+    state_layout_add(layout, d * (d / dims->extract_heads), "extract.s");
+    state_layout_add(layout, d, "extract.z");
+    if (dims->conditional) state_layout_add(layout, d, "last");
 }
 
 static enum status open_block(struct block *block, const struct interest_model *model, uint32_t b,
@@ -137,8 +137,9 @@ static enum status open_block(struct block *block, const struct interest_model *
         param_set_get(params, "block.%u.ffn_norm.weight", b),
         param_set_get(params, "block.%u.ffn_norm.bias", b),
     };
-    block->sums = (struct attention_sums){
-        .heads = dims->heads, .width = dims->d / dims->heads, .at = b * block_sums_size(dims)};
+    block->sums = (struct attention_sums){.heads = dims->heads,
+                                          .width = dims->d / dims->heads,
+                                          .at = state_layout_at(&model->state, "block.%u.s", b)};
     TRY(linear_open(&block->query_key_value, qkv, NULL, error));
     TRY(linear_open(&block->output, output, NULL, error));
     TRY(linear_open(&block->up, up, param_set_get(params, "block.%u.ffn.up.bias", b), error));
@@ -163,11 +164,11 @@ static enum status open_extractor(struct limarec *limarec, const struct interest
     limarec->extract_sums = (struct attention_sums){
         .heads = dims->extract_heads,
         .width = dims->d / dims->extract_heads,
-        .at = dims->blocks * block_sums_size(dims),
+        .at = state_layout_at(&model->state, "extract.s"),
     };
-    limarec->last_at = limarec_state_size(dims) - (dims->conditional ? dims->d : 0);
     TRY(linear_open(&limarec->extract_key_value, key_value, NULL, error));
     if (!dims->conditional) return STATUS_OK;
+    limarec->last_at = state_layout_at(&model->state, "last");
     const struct param *condition[LINEAR_PARTS_MAX] = {
         param_set_get(params, "extract.condition.weight")};
     const struct param *mix[LINEAR_PARTS_MAX] = {param_set_get(params, "extract.mix.weight")};
@@ -262,7 +263,7 @@ const struct interest_ops limarec_ops = {
              "Multi-Interest Attention, arXiv 2105.14060",
     .check = limarec_check,
     .declare = limarec_declare,
-    .state_size = limarec_state_size,
+    .layout = limarec_layout,
     .open = limarec_open,
     .close = limarec_close,
     .absorb = limarec_absorb,

@@ -1,0 +1,257 @@
+/* fixture.c - reading the reference's files into models and behaviours. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/parity/fixture.h"
+
+#ifdef REAL_IS_DOUBLE
+static const double TOLERANCE = 1e-9;
+#else
+static const double TOLERANCE = 1e-5;
+#endif
+
+static void check(enum status status, const struct error *error)
+{
+    if (status != STATUS_OK) fail_msg("%s", error->text);
+}
+
+void fixture_glob(glob_t *files, const char *pattern)
+{
+    const char *directory = getenv("BRAID_FIXTURES");
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/%s.safetensors",
+             directory && *directory ? directory : "tests/parity/fixtures", pattern);
+    if (glob(path, 0, NULL, files) != 0) fail_msg("no file matches %s", path);
+}
+
+void fixture_open(struct fixture *fixture, const char *path)
+{
+    struct error error;
+    fixture->path = path;
+    check(safetensors_open(&fixture->file, path, &error), &error);
+}
+
+void fixture_close(struct fixture *fixture)
+{
+    safetensors_close(fixture->file);
+}
+
+void fixture_open_named(struct fixture *fixture, const char *name)
+{
+    glob_t files;
+    fixture_glob(&files, name);
+    fixture_open(fixture, files.gl_pathv[0]);
+    fixture->path = name;
+    globfree(&files);
+}
+
+static const char *metadata(const struct fixture *fixture, const char *key)
+{
+    const char *value = safetensors_metadata(fixture->file, key);
+    if (!value) fail_msg("%s: no metadata \"%s\"", fixture->path, key);
+    return value;
+}
+
+uint32_t fixture_number(const struct fixture *fixture, const char *key)
+{
+    return (uint32_t)strtoul(metadata(fixture, key), NULL, 10);
+}
+
+double fixture_real(const struct fixture *fixture, const char *key)
+{
+    return strtod(metadata(fixture, key), NULL);
+}
+
+bool fixture_is(const struct fixture *fixture, const char *key, const char *value)
+{
+    return strcmp(metadata(fixture, key), value) == 0;
+}
+
+static const void *tensor(const struct fixture *fixture, const char *name,
+                          enum safetensors_dtype dtype, const uint64_t **shape)
+{
+    const struct safetensors_tensor *found = safetensors_find(fixture->file, name);
+    if (!found) fail_msg("%s: no tensor \"%s\"", fixture->path, name);
+    if (found->dtype != dtype) fail_msg("%s: %s has another dtype", fixture->path, name);
+    if (shape) *shape = found->shape;
+    return found->data;
+}
+
+const double *fixture_f64(const struct fixture *fixture, const char *name, const uint64_t **shape)
+{
+    return tensor(fixture, name, SAFETENSORS_F64, shape);
+}
+
+const int64_t *fixture_i64(const struct fixture *fixture, const char *name, const uint64_t **shape)
+{
+    return tensor(fixture, name, SAFETENSORS_I64, shape);
+}
+
+bool fixture_has(const struct fixture *fixture, const char *name)
+{
+    return safetensors_find(fixture->file, name) != NULL;
+}
+
+real *fixture_reals(const struct fixture *fixture, const char *name, const uint64_t **shape)
+{
+    const double *from = fixture_f64(fixture, name, shape);
+    size_t count = safetensors_find(fixture->file, name)->size / sizeof(double);
+    real *reals = malloc(count * sizeof(real));
+    assert_non_null(reals);
+    for (size_t i = 0; i < count; i++) {
+        reals[i] = (real)from[i];
+    }
+    return reals;
+}
+
+void assert_close(const struct fixture *fixture, const char *what, const real *got,
+                  const double *want, size_t count)
+{
+    double scale = 1e-3, worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        double size = want[i] < 0 ? -want[i] : want[i];
+        double off = (double)got[i] - want[i];
+        off = off < 0 ? -off : off;
+        if (size > scale) scale = size;
+        if (!(off <= worst)) worst = off; /* a NaN is the worst */
+    }
+    if (!(worst <= TOLERANCE * scale)) {
+        fail_msg("%s: %s is off by %g where the largest is %g", fixture->path, what, worst, scale);
+    }
+}
+
+/* ---- models ---- */
+
+static struct model_dims dims_of(const struct fixture *fixture)
+{
+    return (struct model_dims){
+        .d = fixture_number(fixture, "d"),
+        .heads = fixture_number(fixture, "H"),
+        .blocks = fixture_number(fixture, "blocks"),
+        .ffn = fixture_number(fixture, "ffn"),
+        .interests = fixture_number(fixture, "K"),
+        .extract_heads = fixture_number(fixture, "extract_heads"),
+        .conditional = fixture_is(fixture, "read", "conditional"),
+        .use_category = fixture_is(fixture, "use_category", "true"),
+        .use_gap = fixture_is(fixture, "use_gap", "true"),
+        .gap_buckets = fixture_number(fixture, "gap_buckets"),
+        .cosine = fixture_is(fixture, "similarity", "cosine"),
+        .temperature = (float)fixture_real(fixture, "temperature"),
+    };
+}
+
+/* A dictionary of as many items and categories as the fixture has; their names do not matter. */
+static struct item_table *open_items(uint32_t items, uint32_t categories, uint32_t oov)
+{
+    struct error error;
+    struct item_table *table = NULL;
+    struct item_entry *entries = calloc(items, sizeof(*entries));
+    struct bytes *names = calloc(categories, sizeof(*names));
+    char(*text)[12] = calloc(items + categories, sizeof(*text));
+    assert_true(entries && names && text);
+    for (uint32_t i = 0; i < items + categories; i++) {
+        snprintf(text[i], sizeof(text[i]), "%u", i);
+        if (i < items) entries[i].id = bytes_of(text[i]);
+        if (i >= items) names[i - items] = bytes_of(text[i]);
+    }
+    check(item_table_open(&table, entries, items, names, categories, oov, &error), &error);
+    free(entries);
+    free(names);
+    free(text);
+    return table;
+}
+
+/* Fills in every parameter, and fails on a name that exists on one side only. */
+static void load_params(struct param_set *params, const struct fixture *fixture)
+{
+    uint32_t loaded = 0;
+    for (uint32_t i = 0; i < param_set_count(params); i++) {
+        struct param *param = param_set_at(params, i);
+        char name[PARAM_NAME_MAX + sizeof("param/")];
+        snprintf(name, sizeof(name), "param/%s", param->name);
+        const double *values = fixture_f64(fixture, name, NULL);
+        size_t size = safetensors_find(fixture->file, name)->size;
+        if (size != param->count * sizeof(double)) {
+            fail_msg("%s: %s has another shape", fixture->path, name);
+        }
+        for (size_t j = 0; j < param->count; j++) {
+            param->data[j] = (real)values[j];
+        }
+    }
+    for (uint32_t i = 0; i < safetensors_count(fixture->file); i++) {
+        loaded += strncmp(safetensors_at(fixture->file, i)->name, "param/", 6) == 0;
+    }
+    if (loaded != param_set_count(params)) {
+        fail_msg("%s: %u parameters, the model has %u", fixture->path, loaded,
+                 param_set_count(params));
+    }
+}
+
+void fixture_model_open(struct fixture_model *model, const struct fixture *fixture)
+{
+    struct error error;
+    uint32_t categories = fixture_number(fixture, "categories");
+    *model = (struct fixture_model){0};
+    struct checkpoint *checkpoint = &model->checkpoint;
+    snprintf(checkpoint->model, sizeof(checkpoint->model), "%s", metadata(fixture, "model"));
+    checkpoint->dims = dims_of(fixture);
+    checkpoint->items =
+        open_items(fixture_number(fixture, "items"), categories, fixture_number(fixture, "oov"));
+    check(interest_params_open(&checkpoint->params, checkpoint->model, &checkpoint->dims,
+                               item_table_rows(checkpoint->items), categories, &error),
+          &error);
+    load_params(checkpoint->params, fixture);
+    check(interest_model_open(&model->model, checkpoint, &error), &error);
+    check(interest_scratch_open(&model->scratch, model->model, &error), &error);
+}
+
+void fixture_model_close(struct fixture_model *model)
+{
+    interest_scratch_close(model->scratch);
+    interest_model_close(model->model);
+    param_set_close(model->checkpoint.params);
+    item_table_close(model->checkpoint.items);
+}
+
+struct fixture_behaviors fixture_behaviors(const struct fixture *fixture)
+{
+    const uint64_t *shape = NULL;
+    const int64_t *item = fixture_i64(fixture, "input/item", &shape);
+    const int64_t *category = fixture_i64(fixture, "input/category", NULL);
+    const int64_t *gap = fixture_i64(fixture, "input/gap", NULL);
+    const int64_t *ordinal = fixture_i64(fixture, "input/ordinal", NULL);
+    const int64_t *length = fixture_i64(fixture, "input/length", NULL);
+    const uint32_t users = (uint32_t)shape[0], steps = (uint32_t)shape[1];
+    struct fixture_behaviors behaviors = {
+        .at = calloc((size_t)users * steps, sizeof(struct behavior)),
+        .offsets = calloc(users + 1, sizeof(uint32_t)),
+        .users = users,
+        .steps = steps,
+    };
+    assert_true(behaviors.at && behaviors.offsets);
+    for (uint32_t user = 0; user < users; user++) {
+        uint32_t end = behaviors.offsets[user];
+        for (uint32_t step = 0; step < (uint32_t)length[user]; step++) {
+            size_t cell = (size_t)user * steps + step;
+            behaviors.at[end++] = (struct behavior){
+                .item = (uint32_t)item[cell],
+                .category = (uint32_t)category[cell],
+                .gap_s = gap[cell],
+                .ordinal = (uint64_t)ordinal[cell],
+            };
+        }
+        behaviors.offsets[user + 1] = end;
+    }
+    return behaviors;
+}
+
+void fixture_behaviors_free(struct fixture_behaviors *behaviors)
+{
+    free(behaviors->at);
+    free(behaviors->offsets);
+}
