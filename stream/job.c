@@ -1,0 +1,245 @@
+/* job.c - everything opened in order, the workers' threads, and a line of progress meanwhile. */
+#include "stream/job.h"
+
+#include <errno.h>
+#include <immintrin.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/checkpoint.h"
+#include "stream/memory_plan.h"
+#include "stream/processor.h"
+#include "stream/progress.h"
+
+enum {
+    LOOK_EVERY_MS = 50, /* at progress and at a wish to stop */
+    MXCSR_DEFAULT = 0x1F80,
+};
+
+static atomic_bool stop_wanted;
+
+struct worker {
+    struct job *job;
+    struct processor *processor;
+    pthread_t thread;
+    bool running;
+};
+
+struct job {
+    struct config config; /* with polls and queues as the memory plan allows */
+    struct checkpoint *checkpoint;
+    struct interest_model *model;
+    struct memory_plan plan;
+    struct processor_shared shared;
+    struct worker *workers;
+
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    uint32_t left;        /* workers that run */
+    struct error failure; /* the first one, STATUS_OK if none */
+};
+
+void job_stop(void)
+{
+    atomic_store(&stop_wanted, true);
+}
+
+/* ---- opening ---- */
+
+static enum status open_model(struct job *job, struct error *error)
+{
+    TRY(checkpoint_open(&job->checkpoint, job->config.model.checkpoint, error));
+    return interest_model_open(&job->model, job->checkpoint, error);
+}
+
+static enum status make_plan(struct job *job, struct error *error)
+{
+    TRY(memory_plan_make(&job->plan, &job->config, job->model, memory_resident(), error));
+    job->config.job.poll_events_max = job->plan.poll_events_max;
+    job->config.job.queue_polls_max = job->plan.queue_polls_max;
+    log_info("memory planned", log_int("budget_mb", (int64_t)(job->config.job.memory >> 20)),
+             log_int("users_in_memory", (int64_t)job->plan.cache_users * job->config.job.workers),
+             log_int("memtable_mb", (int64_t)(job->plan.store.memtable_size >> 20)),
+             log_int("block_cache_mb", (int64_t)(job->plan.store.block_cache_size >> 20)),
+             log_int("poll_events", job->plan.poll_events_max),
+             log_int("queue_polls", job->plan.queue_polls_max));
+    return STATUS_OK;
+}
+
+static enum status open_workers(struct job *job, struct error *error)
+{
+    job->workers = calloc(job->config.job.workers, sizeof *job->workers);
+    if (!job->workers) return error_set(error, STATUS_IO, "out of memory: workers");
+    for (uint32_t w = 0; w < job->config.job.workers; w++) {
+        job->workers[w].job = job;
+        TRY(processor_open(&job->workers[w].processor, &job->shared, w, error));
+    }
+    return STATUS_OK;
+}
+
+static enum status open_job(struct job *job, struct error *error)
+{
+    TRY(open_model(job, error));
+    TRY(make_plan(job, error));
+    bool files = job->config.source.broker == CONFIG_BROKER_FILE;
+    job->shared = (struct processor_shared){
+        .config = &job->config,
+        .model = job->model,
+        .plan = &job->plan,
+        .ops = files ? &broker_file : &broker_kafka,
+        .stores = &store_rocksdb,
+    };
+    processor_shared_init(&job->shared);
+    TRY(job->shared.ops->open(&job->shared.broker, &job->config, error));
+    return open_workers(job, error);
+}
+
+static void close_job(struct job *job)
+{
+    for (uint32_t w = 0; job->workers && w < job->config.job.workers; w++) {
+        processor_close(job->workers[w].processor);
+    }
+    free(job->workers);
+    if (job->shared.ops) job->shared.ops->close(job->shared.broker);
+    interest_model_close(job->model);
+    checkpoint_close(job->checkpoint);
+    pthread_cond_destroy(&job->finished);
+    pthread_mutex_destroy(&job->lock);
+}
+
+/* ---- running ---- */
+
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    struct job *job = worker->job;
+    struct error error = {.status = STATUS_OK};
+    /* Rounding and denormals as the processor has them at reset: states must not depend on who ran. */
+    _mm_setcsr(MXCSR_DEFAULT);
+    enum status status = processor_run(worker->processor, &error);
+    /* The stores are flushed and the session ends here, so that others need not wait for it. */
+    processor_close(worker->processor);
+    worker->processor = NULL;
+
+    pthread_mutex_lock(&job->lock);
+    if (status != STATUS_OK && job->failure.status == STATUS_OK) job->failure = error;
+    job->left--;
+    pthread_cond_signal(&job->finished);
+    pthread_mutex_unlock(&job->lock);
+    return NULL;
+}
+
+static uint64_t counted_events(const struct processor_shared *shared)
+{
+    uint64_t events = 0;
+    for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
+        events += (uint64_t)metric_value(shared->events[verdict]);
+    }
+    return events;
+}
+
+/* Waits for the workers; shows progress and passes a wish to stop on to the broker. */
+static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
+{
+    const struct processor_shared *shared = &job->shared;
+    struct progress progress;
+    progress_start(&progress, "run", "events", job->config.log.quiet);
+    pthread_mutex_lock(&job->lock);
+    while (job->left > 0) {
+        bool stop = atomic_load(&stop_wanted);
+        if (!*stoppedp && (stop || job->failure.status != STATUS_OK)) {
+            shared->ops->stop(shared->broker);
+            *stoppedp = true;
+        }
+        progress_show(&progress, shared->ops->progress(shared->broker),
+                      counted_events(shared) - events_before);
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += LOOK_EVERY_MS * 1000000L;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000L;
+        }
+        pthread_cond_timedwait(&job->finished, &job->lock, &until);
+    }
+    pthread_mutex_unlock(&job->lock);
+    progress_end(&progress);
+}
+
+static enum status run_workers(struct job *job, bool *stoppedp, struct error *error)
+{
+    uint64_t events_before = counted_events(&job->shared);
+    enum status status = STATUS_OK;
+    for (uint32_t w = 0; w < job->config.job.workers && status == STATUS_OK; w++) {
+        struct worker *worker = &job->workers[w];
+        pthread_mutex_lock(&job->lock);
+        job->left++;
+        pthread_mutex_unlock(&job->lock);
+        int failed = pthread_create(&worker->thread, NULL, work, worker);
+        worker->running = failed == 0;
+        if (failed) {
+            status = error_set(error, STATUS_IO, "starting a worker: %s", strerror(failed));
+            pthread_mutex_lock(&job->lock);
+            job->left--;
+            job->failure = *error;
+            pthread_mutex_unlock(&job->lock);
+        }
+    }
+    watch(job, events_before, stoppedp);
+    for (uint32_t w = 0; w < job->config.job.workers; w++) {
+        if (job->workers[w].running) pthread_join(job->workers[w].thread, NULL);
+    }
+    if (job->failure.status == STATUS_OK) return STATUS_OK;
+    if (error) *error = job->failure;
+    return job->failure.status;
+}
+
+static void summarize(const struct processor_shared *shared, struct job_summary *summary)
+{
+    summary->events = counted_events(shared);
+    summary->accepted = (uint64_t)metric_value(shared->events[EVENT_ACCEPTED]);
+    summary->dropped = (uint64_t)metric_value(shared->events[EVENT_DROPPED]);
+    summary->dead_letters = summary->events - summary->accepted - summary->dropped;
+    summary->records = (uint64_t)metric_value(shared->records);
+    summary->commits = (uint64_t)metric_value(shared->commits);
+}
+
+/* The counters live as long as the process; a summary is of one job. */
+static void subtract(struct job_summary *summary, const struct job_summary *before)
+{
+    summary->events -= before->events;
+    summary->accepted -= before->accepted;
+    summary->dropped -= before->dropped;
+    summary->dead_letters -= before->dead_letters;
+    summary->records -= before->records;
+    summary->commits -= before->commits;
+}
+
+enum status job_run(const struct config *config, struct job_summary *summary, struct error *error)
+{
+    struct job *job = calloc(1, sizeof *job);
+    if (!job) return error_set(error, STATUS_IO, "out of memory: a job");
+    *summary = (struct job_summary){0};
+    job->config = *config;
+    pthread_mutex_init(&job->lock, NULL);
+    pthread_cond_init(&job->finished, NULL);
+
+    enum status status = open_job(job, error);
+    if (status == STATUS_OK) {
+        struct job_summary before = {0};
+        summarize(&job->shared, &before);
+        int64_t begun_ns = clock_monotonic_ns();
+        status = run_workers(job, &summary->stopped, error);
+        summary->seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
+        summarize(&job->shared, summary);
+        subtract(summary, &before);
+    }
+    close_job(job);
+    free(job);
+    atomic_store(&stop_wanted, false);
+    return status;
+}
