@@ -1,0 +1,376 @@
+/*
+ * init.c - count the items of a log, rank them, draw the parameters.
+ *
+ * Items and categories are told apart by their hashes, as everywhere: of two ids with the same hash
+ * the first seen stands for both.
+ */
+#include "stream/init.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checksum.h"
+#include "model/interest_ops.h"
+#include "model/item_table.h"
+#include "model/params.h"
+#include "stream/event.h"
+#include "stream/line_reader.h"
+
+enum { PROGRESS_EVERY = 4096 }; /* events between two calls of the progress */
+
+/* A distinct item or category. */
+struct name {
+    uint64_t hash;
+    uint64_t count; /* events */
+    size_t at;      /* of its bytes in the set's block */
+    uint32_t size;
+    uint32_t category; /* items: index + 1 in the categories, as last seen; 0 = none */
+};
+
+/* Distinct names, in the order of their first appearance. */
+struct name_set {
+    struct name *names; /* [slots_count / 2] */
+    uint32_t count;
+    uint32_t *slots; /* open addressing: index + 1, 0 = free */
+    uint32_t slots_count;
+    uint8_t *bytes;
+    size_t bytes_used;
+    size_t bytes_room;
+};
+
+/* Everything that reading the log needs. */
+struct reading {
+    const struct config *config;
+    struct line_reader *lines;
+    struct event_decoder *decoder;
+    void *scratch; /* of one event */
+    struct name_set items;
+    struct name_set categories;
+    struct init_summary *summary;
+};
+
+static enum status no_memory(const struct name_set *set, struct error *error)
+{
+    return error_set(error, STATUS_IO, "out of memory after %u distinct names", set->count);
+}
+
+/* The slot of `hash`, or the free one where it belongs. */
+static uint32_t *slot_of(const struct name_set *set, uint64_t hash)
+{
+    uint32_t at = (uint32_t)splitmix64(hash) & (set->slots_count - 1);
+    while (set->slots[at] && set->names[set->slots[at] - 1].hash != hash) {
+        at = (at + 1) & (set->slots_count - 1);
+    }
+    return &set->slots[at];
+}
+
+/* Doubles the room for names when half the slots are taken. */
+static enum status grow(struct name_set *set, struct error *error)
+{
+    if (set->count < set->slots_count / 2) return STATUS_OK;
+    if (set->count == INIT_ITEMS_MAX) {
+        return error_set(error, STATUS_INVALID,
+                         "the log has more than %d distinct items or categories; is "
+                         "source.fields.item the right field?",
+                         INIT_ITEMS_MAX);
+    }
+    const uint32_t slots_count = set->slots_count ? 2 * set->slots_count : 1024;
+    struct name *names = realloc(set->names, slots_count / 2 * sizeof *names);
+    if (!names) return no_memory(set, error);
+    set->names = names;
+    uint32_t *slots = calloc(slots_count, sizeof *slots);
+    if (!slots) return no_memory(set, error);
+    free(set->slots);
+    set->slots = slots;
+    set->slots_count = slots_count;
+    for (uint32_t i = 0; i < set->count; i++) {
+        *slot_of(set, names[i].hash) = i + 1;
+    }
+    return STATUS_OK;
+}
+
+/* The index of a name, which is added at its first appearance. */
+static enum status name_index(struct name_set *set, struct bytes text, uint64_t hash,
+                              uint32_t *indexp, struct error *error)
+{
+    TRY(grow(set, error));
+    uint32_t *slot = slot_of(set, hash);
+    if (*slot == 0) {
+        if (text.size > set->bytes_room - set->bytes_used) {
+            const size_t room = 2 * set->bytes_room + text.size + 4096;
+            uint8_t *bytes = realloc(set->bytes, room);
+            if (!bytes) return no_memory(set, error);
+            set->bytes = bytes;
+            set->bytes_room = room;
+        }
+        if (text.size) memcpy(set->bytes + set->bytes_used, text.at, text.size);
+        set->names[set->count++] =
+            (struct name){.hash = hash, .at = set->bytes_used, .size = (uint32_t)text.size};
+        set->bytes_used += text.size;
+        *slot = set->count;
+    }
+    *indexp = *slot - 1;
+    return STATUS_OK;
+}
+
+static struct bytes name_text(const struct name_set *set, uint32_t index)
+{
+    return (struct bytes){set->bytes + set->names[index].at, set->names[index].size};
+}
+
+static void name_set_close(struct name_set *set)
+{
+    free(set->bytes);
+    free(set->slots);
+    free(set->names);
+}
+
+static void note_bad(const struct reading *reading, const struct event *event)
+{
+    struct init_summary *summary = reading->summary;
+    if (summary->bad++) return;
+    snprintf(summary->bad_why, sizeof summary->bad_why, "line %" PRId64 ": %s: %s",
+             line_reader_position(reading->lines).line, event_verdict_name(event->verdict),
+             event->why);
+}
+
+static enum status count_event(struct reading *reading, const struct event *event,
+                               struct error *error)
+{
+    uint32_t item, category;
+    reading->summary->events++;
+    if (event->verdict == EVENT_DROPPED) reading->summary->dropped++;
+    if (event_is_bad(event->verdict)) note_bad(reading, event);
+    if (event->verdict != EVENT_ACCEPTED) return STATUS_OK;
+    reading->summary->accepted++;
+    TRY(name_index(&reading->items, event->item, event->item_hash, &item, error));
+    reading->items.names[item].count++;
+    if (event->category.size == 0) return STATUS_OK;
+    TRY(name_index(&reading->categories, event->category,
+                   identity_of(event->category.at, event->category.size), &category, error));
+    reading->items.names[item].category = category + 1;
+    return STATUS_OK;
+}
+
+static void show(const struct reading *reading, const struct init_progress *progress)
+{
+    int64_t done, total;
+    if (!progress) return;
+    line_reader_progress(reading->lines, &done, &total);
+    progress->show(progress->context, total > 0 ? (double)done / (double)total : -1,
+                   reading->summary->events);
+}
+
+static enum status read_header(struct reading *reading, struct error *error)
+{
+    struct line line;
+    if (reading->config->source.format == CONFIG_JSON || !reading->config->source.header) {
+        return STATUS_OK;
+    }
+    const enum status status = line_reader_next(reading->lines, &line, error);
+    if (status == STATUS_END) return STATUS_OK; /* an empty log: told as such, later */
+    TRY(status);
+    return event_decoder_header(reading->decoder, line.text, error);
+}
+
+static enum status read_events(struct reading *reading, const struct init_progress *progress,
+                               struct error *error)
+{
+    struct line line;
+    struct event event;
+    enum status status;
+    TRY(read_header(reading, error));
+    while ((status = line_reader_next(reading->lines, &line, error)) == STATUS_OK) {
+        event_decode(reading->decoder, line.text, -1, reading->scratch, &event);
+        TRY(count_event(reading, &event, error));
+        if (reading->summary->events % PROGRESS_EVERY == 0) show(reading, progress);
+    }
+    if (status != STATUS_END) return status;
+    show(reading, progress);
+    reading->summary->items_seen = reading->items.count;
+    return STATUS_OK;
+}
+
+/* A line may be one byte longer than an event, so that the decoder sees when it is. */
+static enum status open_source(struct reading *reading, struct error *error)
+{
+    const struct config *config = reading->config;
+    const uint32_t size_max = config->source.event_size_max + 1;
+    if (!*config->source.path) {
+        return error_set(error, STATUS_INVALID,
+                         "init reads a log: set source.path to a file, or "
+                         "to - for standard input");
+    }
+    reading->scratch = malloc(size_max + (size_t)EVENT_PADDING);
+    if (!reading->scratch) return error_set(error, STATUS_IO, "out of memory: one event");
+    TRY(event_decoder_open(&reading->decoder, config, error));
+    return line_reader_open(&reading->lines, config->source.path, size_max,
+                            (struct line_position){0}, error);
+}
+
+/* An item that may get a row. */
+struct candidate {
+    uint64_t count;
+    struct bytes id;
+    uint32_t category; /* index + 1 in the categories seen */
+};
+
+/* The more frequent first; of equally frequent ones by the bytes of their ids. */
+static int compare_candidates(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->count != y->count) return x->count > y->count ? -1 : 1;
+    const size_t size = x->id.size < y->id.size ? x->id.size : y->id.size;
+    const int order = size ? memcmp(x->id.at, y->id.at, size) : 0;
+    if (order != 0) return order;
+    return x->id.size < y->id.size ? -1 : x->id.size > y->id.size;
+}
+
+static uint32_t rank_items(const struct reading *reading, const struct init_options *options,
+                           struct candidate *candidates)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < reading->items.count; i++) {
+        const struct name *name = &reading->items.names[i];
+        if (name->count < options->count_min) continue;
+        candidates[count++] =
+            (struct candidate){name->count, name_text(&reading->items, i), name->category};
+    }
+    qsort(candidates, count, sizeof *candidates, compare_candidates);
+    return count < options->items_max ? count : options->items_max;
+}
+
+/*
+ * The dictionary of the ranked items. Categories get their rows in the order in which the items
+ * need them; `rows` [categories seen] are zeros at first, `names` has room for all of them.
+ */
+static enum status open_table(const struct reading *reading, const struct candidate *candidates,
+                              uint32_t count, uint32_t oov, struct item_entry *entries,
+                              uint32_t *rows, struct bytes *names, struct item_table **tablep,
+                              struct error *error)
+{
+    uint32_t names_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i] = (struct item_entry){candidates[i].id, 0};
+        if (candidates[i].category == 0) continue;
+        const uint32_t seen = candidates[i].category - 1;
+        if (rows[seen] == 0) {
+            names[names_count++] = name_text(&reading->categories, seen);
+            rows[seen] = names_count;
+        }
+        entries[i].category = rows[seen];
+    }
+    reading->summary->items = count;
+    reading->summary->categories = names_count;
+    return item_table_open(tablep, entries, count, names, names_count, oov, error);
+}
+
+static enum status make_table(const struct reading *reading, const struct init_options *options,
+                              struct item_table **tablep, struct error *error)
+{
+    const size_t items = reading->items.count, categories = reading->categories.count;
+    struct candidate *candidates = malloc(items * sizeof *candidates);
+    struct item_entry *entries = malloc(items * sizeof *entries);
+    uint32_t *rows = calloc(categories + 1, sizeof *rows);
+    struct bytes *names = malloc((categories + 1) * sizeof *names);
+    enum status status;
+    if (!candidates || !entries || !rows || !names) {
+        status = error_set(error, STATUS_IO, "out of memory: ranking %zu items", items);
+    } else {
+        const uint32_t count = rank_items(reading, options, candidates);
+        status = open_table(reading, candidates, count, options->oov, entries, rows, names, tablep,
+                            error);
+    }
+    free(names);
+    free(rows);
+    free(entries);
+    free(candidates);
+    return status;
+}
+
+static enum status make_checkpoint(const struct reading *reading,
+                                   const struct init_options *options, const char *path,
+                                   struct error *error)
+{
+    const struct init_summary *summary = reading->summary;
+    struct model_dims dims = options->dims;
+    struct item_table *table;
+    struct checkpoint *checkpoint;
+    if (summary->accepted == 0) {
+        return error_set(error, STATUS_INVALID,
+                         "%s: no event that can be used (%" PRIu64 " bad, %" PRIu64
+                         " dropped for their action)%s%s",
+                         reading->config->source.path, summary->bad, summary->dropped,
+                         summary->bad ? "; first, " : "", summary->bad_why);
+    }
+    TRY(make_table(reading, options, &table, error));
+    if (item_table_items(table) == 0) {
+        item_table_close(table);
+        return error_set(error, STATUS_INVALID, "%s: none of its %u items has %" PRIu64 " events",
+                         reading->config->source.path, summary->items_seen, options->count_min);
+    }
+    if (item_table_categories(table) == 0) dims.use_category = false;
+    if (!dims.use_gap) dims.gap_buckets = 0; /* what a model does not have is 0 */
+    if (!dims.cosine) dims.temperature = 0;
+    TRY(checkpoint_init(&checkpoint, options->model, &dims, table, options->seed, error));
+    const enum status status = checkpoint_write(checkpoint, path, error);
+    checkpoint_close(checkpoint);
+    return status;
+}
+
+void init_options_defaults(struct init_options *options)
+{
+    *options = (struct init_options){
+        .model = "limarec",
+        .dims = {.d = 64,
+                 .heads = 4,
+                 .blocks = 2,
+                 .ffn = 128,
+                 .interests = 4,
+                 .extract_heads = 4,
+                 .conditional = true,
+                 .use_category = true,
+                 .use_gap = true,
+                 .gap_buckets = 32,
+                 .temperature = 0.1f},
+        .oov = 64,
+        .items_max = INIT_ITEMS_MAX,
+        .count_min = 1,
+        .seed = 1,
+    };
+}
+
+/* What can be refused before a long log has been read. */
+static enum status check(const struct init_options *options, const char *path, struct error *error)
+{
+    struct param_set *params;
+    if (access(path, F_OK) == 0) {
+        return error_set(error, STATUS_REFUSED,
+                         "%s exists, and a job may be serving it: remove it, or name another file",
+                         path);
+    }
+    TRY(interest_params_open(&params, options->model, &options->dims, 2, 1, error));
+    param_set_close(params);
+    return STATUS_OK;
+}
+
+enum status init_checkpoint(const struct config *config, const struct init_options *options,
+                            const char *path, const struct init_progress *progress,
+                            struct init_summary *summary, struct error *error)
+{
+    *summary = (struct init_summary){0};
+    struct reading reading = {.config = config, .summary = summary};
+    TRY(check(options, path, error));
+    enum status status = open_source(&reading, error);
+    if (status == STATUS_OK) status = read_events(&reading, progress, error);
+    if (status == STATUS_OK) status = make_checkpoint(&reading, options, path, error);
+    name_set_close(&reading.categories);
+    name_set_close(&reading.items);
+    line_reader_close(reading.lines);
+    event_decoder_close(reading.decoder);
+    free(reading.scratch);
+    return status;
+}
