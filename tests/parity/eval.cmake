@@ -1,7 +1,7 @@
-# Adaptive interests, metrics and the rows that behaviors read.
-braid_test(parity.ledger test_ledger.c LIBRARIES model)
-braid_test(parity.ledger_double test_ledger.c LIBRARIES model_double)
-braid_test(parity.select test_select.c LIBRARIES model)
-braid_test(parity.select_double test_select.c LIBRARIES model_double)
-braid_test(parity.metrics test_metrics.c LIBRARIES model)
-braid_test(parity.rows test_rows.c LIBRARIES model)
+# Adaptive interests and metrics, in float and in double.
+foreach(library model model_double)
+  string(REPLACE model "" suffix ${library})
+  braid_test(parity.ledger${suffix} test_ledger.c fixture.c LIBRARIES ${library})
+  braid_test(parity.select${suffix} test_select.c fixture.c LIBRARIES ${library})
+  braid_test(parity.metrics${suffix} test_metrics.c fixture.c LIBRARIES ${library})
+endforeach()

@@ -192,22 +192,43 @@ static void load_params(struct param_set *params, const struct fixture *fixture)
     }
 }
 
-void fixture_model_open(struct fixture_model *model, const struct fixture *fixture)
+/* Everything but the values of the parameters, which are zeros. */
+static void declare_model(struct checkpoint *checkpoint, const char *name,
+                          const struct model_dims *dims, uint32_t items, uint32_t categories,
+                          uint32_t oov)
 {
     struct error error;
-    uint32_t categories = fixture_number(fixture, "categories");
-    *model = (struct fixture_model){0};
-    struct checkpoint *checkpoint = &model->checkpoint;
-    snprintf(checkpoint->model, sizeof(checkpoint->model), "%s", metadata(fixture, "model"));
-    checkpoint->dims = dims_of(fixture);
-    checkpoint->items =
-        open_items(fixture_number(fixture, "items"), categories, fixture_number(fixture, "oov"));
-    check(interest_params_open(&checkpoint->params, checkpoint->model, &checkpoint->dims,
-                               item_table_rows(checkpoint->items), categories, &error),
+    *checkpoint = (struct checkpoint){.dims = *dims, .generation = 1, .state_generation = 1};
+    snprintf(checkpoint->model, sizeof(checkpoint->model), "%s", name);
+    checkpoint->items = open_items(items, categories, oov);
+    check(interest_params_open(&checkpoint->params, name, dims, item_table_rows(checkpoint->items),
+                               categories, &error),
           &error);
-    load_params(checkpoint->params, fixture);
-    check(interest_model_open(&model->model, checkpoint, &error), &error);
+}
+
+static void open_declared(struct fixture_model *model)
+{
+    struct error error;
+    check(interest_model_open(&model->model, &model->checkpoint, &error), &error);
     check(interest_scratch_open(&model->scratch, model->model, &error), &error);
+}
+
+void fixture_model_open(struct fixture_model *model, const struct fixture *fixture)
+{
+    const struct model_dims dims = dims_of(fixture);
+    declare_model(&model->checkpoint, metadata(fixture, "model"), &dims,
+                  fixture_number(fixture, "items"), fixture_number(fixture, "categories"),
+                  fixture_number(fixture, "oov"));
+    load_params(model->checkpoint.params, fixture);
+    open_declared(model);
+}
+
+void random_model_open(struct fixture_model *model, const char *name, const struct model_dims *dims,
+                       uint64_t seed)
+{
+    declare_model(&model->checkpoint, name, dims, RANDOM_ITEMS, RANDOM_CATEGORIES, 1);
+    param_set_draw(model->checkpoint.params, seed);
+    open_declared(model);
 }
 
 void fixture_model_close(struct fixture_model *model)

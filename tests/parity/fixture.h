@@ -56,6 +56,12 @@ struct fixture_model {
 };
 
 void fixture_model_open(struct fixture_model *model, const struct fixture *fixture);
+
+/* A model of any registered name and dimensions, its parameters drawn from `seed`. */
+enum { RANDOM_ITEMS = 500, RANDOM_CATEGORIES = 9 };
+void random_model_open(struct fixture_model *model, const char *name, const struct model_dims *dims,
+                       uint64_t seed);
+
 void fixture_model_close(struct fixture_model *model);
 
 /* The behaviours of a file: user u owns at[offsets[u]] .. ; valid steps only. */

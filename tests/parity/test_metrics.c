@@ -1,13 +1,20 @@
 /* test_metrics.c - lists and metrics against their fixture, through the code that evaluation runs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/eval/ranking.h"
 #include "tests/near.h"
-#include "tests/parity/oracle.h"
+#include "tests/parity/fixture.h"
 
 /* Everything that the fixture gives, and the lists that follow from it. */
 struct lists {
-    struct safetensors *file;
+    struct fixture file;
     uint32_t users;
     uint32_t interests;
     uint32_t items;
@@ -27,7 +34,7 @@ static void rank(struct lists *lists, uint32_t n)
     uint32_t items = lists->items, users = lists->users;
     size_t size = (size_t)lists->interests * items;
     real *unit = calloc((size_t)items * items, sizeof *unit);
-    real *scores = oracle_reals(oracle_doubles(lists->file, "input/scores"), users * size);
+    real *scores = fixture_reals(&lists->file, "input/scores", NULL);
     struct topn_query *queries = calloc(users, sizeof *queries);
     struct topn_catalogue *catalogue;
     struct topn_scratch *scratch;
@@ -53,18 +60,20 @@ static void rank(struct lists *lists, uint32_t n)
 static int set_up(void **context)
 {
     struct lists *lists = calloc(1, sizeof *lists);
-    struct safetensors *file = oracle_open("metrics.default");
-    lists->file = file;
-    lists->users = oracle_extent(file, "input/scores", 0);
-    lists->interests = oracle_extent(file, "input/scores", 1);
-    lists->items = oracle_extent(file, "input/scores", 2);
-    lists->n = (uint32_t)oracle_number(file, "n");
-    lists->pool = (uint32_t)oracle_number(file, "pool");
+    const struct fixture *file = &lists->file;
+    const uint64_t *shape = NULL;
+    fixture_open_named(&lists->file, "metrics.default");
+    fixture_f64(file, "input/scores", &shape);
+    lists->users = (uint32_t)shape[0];
+    lists->interests = (uint32_t)shape[1];
+    lists->items = (uint32_t)shape[2];
+    lists->n = fixture_number(file, "n");
+    lists->pool = fixture_number(file, "pool");
     lists->category = calloc(lists->items, sizeof *lists->category);
     lists->at = calloc((size_t)lists->users * lists->pool, sizeof *lists->at);
     lists->list = calloc(lists->users, sizeof *lists->list);
     for (uint32_t i = 0; i < lists->items; i++) {
-        lists->category[i] = (uint32_t)oracle_integers(file, "input/category")[i];
+        lists->category[i] = (uint32_t)fixture_i64(file, "input/category", NULL)[i];
     }
     *context = lists;
     return 0;
@@ -73,7 +82,7 @@ static int set_up(void **context)
 static int tear_down(void **context)
 {
     struct lists *lists = *context;
-    safetensors_close(lists->file);
+    fixture_close(&lists->file);
     free(lists->category);
     free(lists->at);
     free(lists->list);
@@ -83,7 +92,7 @@ static int tear_down(void **context)
 
 static void compare_rows(const struct lists *lists, const char *name)
 {
-    const int64_t *want = oracle_integers(lists->file, name);
+    const int64_t *want = fixture_i64(&lists->file, name, NULL);
     for (uint32_t u = 0; u < lists->users; u++) {
         assert_int_equal(lists->list[u].count, lists->n);
         for (uint32_t i = 0; i < lists->n; i++) {
@@ -105,7 +114,7 @@ static void diverse_lists_equal_the_fixture(void **context)
     rank(lists, lists->pool);
     for (uint32_t u = 0; u < lists->users; u++) {
         ranking_diversify(&lists->list[u], lists->n, lists->category,
-                          oracle_number(lists->file, "diversity_weight"));
+                          fixture_real(&lists->file, "diversity_weight"));
     }
     compare_rows(lists, "output/diverse_top");
 }
@@ -113,22 +122,23 @@ static void diverse_lists_equal_the_fixture(void **context)
 static void metrics_of_users_equal_the_fixture(void **context)
 {
     struct lists *lists = *context;
-    const struct safetensors *file = lists->file;
-    uint32_t width = oracle_extent(file, "input/truth", 1);
+    const struct fixture *file = &lists->file;
+    const uint64_t *shape = NULL;
+    const int64_t *truths = fixture_i64(file, "input/truth", &shape);
     rank(lists, lists->n);
     for (uint32_t u = 0; u < lists->users; u++) {
         uint32_t truth[64];
-        uint32_t count = (uint32_t)oracle_integers(file, "input/truth_count")[u];
+        uint32_t count = (uint32_t)fixture_i64(file, "input/truth_count", NULL)[u];
         assert_true(count <= 64);
         for (uint32_t i = 0; i < count; i++) {
-            truth[i] = (uint32_t)oracle_integers(file, "input/truth")[u * width + i];
+            truth[i] = (uint32_t)truths[u * shape[1] + i];
         }
         struct ranking_metrics metrics =
             ranking_measure(&lists->list[u], lists->n, truth, ranking_distinct(truth, count));
-        assert_near(metrics.recall, oracle_doubles(file, "output/recall")[u], 1e-12);
-        assert_near(metrics.hit_rate, oracle_doubles(file, "output/hit_rate")[u], 1e-12);
-        assert_near(metrics.ndcg, oracle_doubles(file, "output/ndcg")[u], 1e-12);
-        assert_near(metrics.reciprocal_rank, oracle_doubles(file, "output/reciprocal_rank")[u],
+        assert_near(metrics.recall, fixture_f64(file, "output/recall", NULL)[u], 1e-12);
+        assert_near(metrics.hit_rate, fixture_f64(file, "output/hit_rate", NULL)[u], 1e-12);
+        assert_near(metrics.ndcg, fixture_f64(file, "output/ndcg", NULL)[u], 1e-12);
+        assert_near(metrics.reciprocal_rank, fixture_f64(file, "output/reciprocal_rank", NULL)[u],
                     1e-12);
     }
 }
@@ -144,28 +154,30 @@ static void diversity_and_coverage_equal_the_fixture(void **context)
         diversity += ranking_diversity(&lists->list[u], lists->n, lists->category);
         covered += ranking_cover(&lists->list[u], lists->n, seen);
     }
-    assert_near(diversity / lists->users, oracle_doubles(lists->file, "output/diversity")[0],
+    assert_near(diversity / lists->users, fixture_f64(&lists->file, "output/diversity", NULL)[0],
                 1e-12);
-    assert_near((double)covered / lists->items, oracle_doubles(lists->file, "output/coverage")[0],
-                1e-12);
+    assert_near((double)covered / lists->items,
+                fixture_f64(&lists->file, "output/coverage", NULL)[0], 1e-12);
     free(seen);
 }
 
 static void auc_and_gauc_equal_the_fixture(void **context)
 {
-    const struct safetensors *file = ((struct lists *)*context)->file;
-    uint32_t count = oracle_extent(file, "input/logit", 0);
+    const struct fixture *file = &((struct lists *)*context)->file;
+    const uint64_t *shape = NULL;
+    fixture_f64(file, "input/logit", &shape);
+    uint32_t count = (uint32_t)shape[0];
     struct ranking_impression *at = calloc(count, sizeof *at);
     double auc = 0, gauc = 0;
     for (uint32_t i = 0; i < count; i++) {
-        at[i].user = (uint32_t)oracle_integers(file, "input/user")[i];
-        at[i].score = oracle_doubles(file, "input/logit")[i];
-        at[i].positive = oracle_integers(file, "input/label")[i] != 0;
+        at[i].user = (uint32_t)fixture_i64(file, "input/user", NULL)[i];
+        at[i].score = fixture_f64(file, "input/logit", NULL)[i];
+        at[i].positive = fixture_i64(file, "input/label", NULL)[i] != 0;
     }
     assert_true(ranking_auc(at, count, &auc));
     assert_true(ranking_gauc(at, count, &gauc));
-    assert_near(auc, oracle_doubles(file, "output/auc")[0], 1e-12);
-    assert_near(gauc, oracle_doubles(file, "output/gauc")[0], 1e-12);
+    assert_near(auc, fixture_f64(file, "output/auc", NULL)[0], 1e-12);
+    assert_near(gauc, fixture_f64(file, "output/gauc", NULL)[0], 1e-12);
     free(at);
 }
 

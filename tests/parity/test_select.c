@@ -1,23 +1,30 @@
 /* test_select.c - selection at read time against its fixture, and its edges. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
 #include "model/interest_select.h"
 #include "tests/near.h"
-#include "tests/parity/oracle.h"
+#include "tests/parity/fixture.h"
 
 static void selection_equals_its_fixture(void **context)
 {
     (void)context;
-    struct safetensors *file = oracle_open("select.default");
-    uint32_t users = oracle_extent(file, "input/interests", 0);
-    uint32_t interests = oracle_extent(file, "input/interests", 1);
-    uint32_t d = oracle_extent(file, "input/interests", 2);
+    struct fixture file;
+    fixture_open_named(&file, "select.default");
+    const uint64_t *shape = NULL;
+    real *vectors = fixture_reals(&file, "input/interests", &shape);
+    real *relative = fixture_reals(&file, "input/relative", NULL);
+    uint32_t users = (uint32_t)shape[0], interests = (uint32_t)shape[1], d = (uint32_t)shape[2];
     size_t size = (size_t)interests * d;
-    real *vectors = oracle_reals(oracle_doubles(file, "input/interests"), users * size);
-    real *relative = oracle_reals(oracle_doubles(file, "input/relative"), users * interests);
     double *basis = malloc(size * sizeof *basis);
     struct interest_select options = {
-        .limit = (uint32_t)oracle_number(file, "limit"),
-        .evidence_min = oracle_number(file, "evidence_min"),
-        .residual_min = oracle_number(file, "residual_min"),
+        .limit = fixture_number(&file, "limit"),
+        .evidence_min = fixture_real(&file, "evidence_min"),
+        .residual_min = fixture_real(&file, "residual_min"),
     };
     real one[INTEREST_SELECT_MAX];
     for (uint32_t k = 0; k < interests; k++) {
@@ -30,14 +37,14 @@ static void selection_equals_its_fixture(void **context)
             .prior = one,
             .interests = interests,
             .d = d,
-            .events = (uint64_t)oracle_integers(file, "input/events")[user],
+            .events = (uint64_t)fixture_i64(&file, "input/events", NULL)[user],
         };
         uint32_t chosen[INTEREST_SELECT_MAX];
         real weights[INTEREST_SELECT_MAX];
-        const int64_t *want = oracle_integers(file, "output/chosen") + (size_t)user * interests;
+        const int64_t *want = fixture_i64(&file, "output/chosen", NULL) + (size_t)user * interests;
         uint32_t count = interest_select(&options, &read, basis, chosen, weights);
         double sum = 0;
-        assert_int_equal(count, oracle_integers(file, "output/count")[user]);
+        assert_int_equal(count, fixture_i64(&file, "output/count", NULL)[user]);
         for (uint32_t k = 0; k < count; k++) {
             assert_int_equal(chosen[k], want[k]);
             sum += weights[k];
@@ -47,7 +54,7 @@ static void selection_equals_its_fixture(void **context)
     free(basis);
     free(relative);
     free(vectors);
-    safetensors_close(file);
+    fixture_close(&file);
 }
 
 static void one_event_publishes_exactly_one(void **context)
