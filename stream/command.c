@@ -1,6 +1,7 @@
 /* command.c - taking options out of arguments, and finding what somebody meant to type. */
 #include "stream/command.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,6 +56,7 @@ enum status arguments_config(struct arguments *arguments, struct config *config,
     const char *path;
     config_defaults(config);
     TRY(arguments_option(arguments, "--config", &path, error));
+    if (!path) path = getenv("BRAID_CONFIG");
     if (path) TRY(config_file(config, path, error));
     TRY(config_environment(config, environ, error));
     return config_arguments(config, arguments->count, arguments->at, &arguments->count, error);

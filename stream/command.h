@@ -50,8 +50,8 @@ MUST_CHECK enum status arguments_option(struct arguments *arguments, const char 
                                         const char **valuep, struct error *error);
 
 /*
- * Fills `config` from defaults, --config FILE, the environment and the rest of the arguments, of
- * which the words remain. `config` must be closed, also after a failure.
+ * Fills `config` from defaults, --config FILE (or BRAID_CONFIG), the environment and the rest of
+ * the arguments, of which the words remain. `config` must be closed, also after a failure.
  */
 MUST_CHECK enum status arguments_config(struct arguments *arguments, struct config *config,
                                         struct error *error);

@@ -9,8 +9,8 @@
 #include "stream/command.h"
 
 static const struct command *const commands[] = {
-    &command_check_config,
-    &command_version,
+    &command_init,   &command_run,          &command_inspect,
+    &command_verify, &command_check_config, &command_version,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -28,8 +28,9 @@ static void print_help(FILE *out)
         "  braid init --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors\n"
         "  braid run --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors \\\n"
         "            --state.dir=state --output.dir=output\n\n"
-        "Settings come from --config FILE, then from the environment (BRAID_STATE_DIR=state),\n"
-        "then from the command line (--state.dir=state); later ones win.\n\n"
+        "Settings come from --config FILE (or BRAID_CONFIG=FILE), then from the environment\n"
+        "(BRAID_STATE_DIR=state), then from the command line (--state.dir=state); later ones\n"
+        "win.\n\n"
         "Exit codes: 0 done; 1 the operating system or a broker failed; 2 usage or configuration;\n"
         "3 data that needs a decision (another input, a newer format, damage); 4 verify found\n"
         "violations; 128 + N killed by signal N.\n\n"

@@ -24,7 +24,7 @@ LAYERS = {
     "config/": ("base/", "config/"),
     "state/": ("base/", "state/"),
     "model/": ("base/", "model/"),
-    "model/tensor/": ("base/", "model/tensor/"),
+    "model/tensor/": ("base/", "model/tensor/", "model/*"),
     "model/zoo/": ("base/", "model/tensor/", "model/zoo/", "model/*"),
     "model/eval/": ("base/", "model/tensor/", "model/zoo/", "model/eval/", "model/*"),
     "stream/": ("base/", "config/", "model/", "state/", "stream/"),

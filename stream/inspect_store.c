@@ -1,0 +1,67 @@
+/* inspect_store.c - how far each partition is, and what it weighs. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/iso8601.h"
+#include "state/store.h"
+#include "stream/file_state.h"
+#include "stream/inspect.h"
+
+enum { MEMTABLE_SIZE = 8 << 20, CACHE_SIZE = 8 << 20 }; /* bytes; it is only looked at */
+
+static enum status print_store(const struct config *config, const struct commit_file *commit,
+                               uint32_t partition, FILE *out, struct error *error)
+{
+    char path[COMMIT_PATH_MAX];
+    struct store *store;
+    uint64_t records, disk_bytes, memory_bytes;
+    const struct file_state state = {.commit = *commit};
+    struct store_identity identity = {file_state_source(&state), partition, commit->partitions};
+    struct store_options options = {MEMTABLE_SIZE, CACHE_SIZE};
+    int size = snprintf(path, sizeof path, "%s/store-%04" PRIu32, config->state.dir, partition);
+    if (size < 0 || (size_t)size >= sizeof path) {
+        return error_set(error, STATUS_INVALID, "%s: path too long", config->state.dir);
+    }
+    TRY(store_rocksdb.open(&store, path, &identity, &options, error));
+    struct store_position position = store_rocksdb.position(store);
+    store_rocksdb.measure(store, &records, &disk_bytes, &memory_bytes);
+    store_rocksdb.close(store);
+    const struct commit_entry *entry = &commit->entries[partition];
+    bool level = position.log == entry->log && position.seal == entry->seal;
+    fprintf(out,
+            "partition %" PRIu32 "\n"
+            "  committed  seal %" PRIu64 ", generation %" PRIu64 ", log %" PRIu64 " of %" PRIu64
+            " bytes, interests %" PRIu64 " bytes, dead letters %" PRIu64 " bytes\n"
+            "  store      seal %" PRIu64 ", log %" PRIu64 " up to byte %" PRId64 "%s\n"
+            "             about %" PRIu64 " records and chunks, %" PRIu64 " bytes in %s\n",
+            partition, entry->seal, entry->generation, entry->log, entry->length[RECORD_HISTORY],
+            entry->length[RECORD_INTERESTS], entry->length[RECORD_DEAD_LETTER], position.seal,
+            position.log, position.next, level ? "" : " (behind: a restart reads the rest)",
+            records, disk_bytes, path);
+    return STATUS_OK;
+}
+
+enum status inspect_store(const struct config *config, FILE *out, struct error *error)
+{
+    struct commit_file commit;
+    enum status status = commit_file_read(&commit, config->state.dir, error);
+    if (status == STATUS_NOT_FOUND) {
+        return error_set(error, STATUS_INVALID,
+                         "nothing was ever committed in %s: is this the state.dir of the job?",
+                         config->state.dir);
+    }
+    TRY(status);
+    fprintf(out,
+            "state of %s\n"
+            "  input      identity %016" PRIx64 " (%" PRIu32 " bytes), %" PRId64
+            " lines processed\n"
+            "  partitions %" PRIu32 "\n",
+            config->state.dir, commit.input.hash, commit.input.size, commit.position.line,
+            commit.partitions);
+    for (uint32_t p = 0; p < commit.partitions && status == STATUS_OK; p++) {
+        status = print_store(config, &commit, p, out, error);
+    }
+    commit_file_close(&commit);
+    return status;
+}

@@ -1,0 +1,139 @@
+/*
+ * test_crash.c - kills the real program at every step it takes and at random moments.
+ *
+ * After each kill the job is started again until its input is drained; then `braid verify` must find
+ * nothing lost and nothing repeated, and every user's newest record must be, byte for byte, that of a
+ * run that nobody disturbed. $CRASH_PART chooses the half: `points` or `moments`.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "tests/crash/scene.h"
+
+enum {
+    EVENTS = 4000,
+    PASSES = 5,   /* kills at each point, at its 1st, 2nd, 4th ... pass */
+    MOMENTS = 50, /* kills at random moments */
+};
+
+static struct scene scene;
+static uint64_t undisturbed; /* what every job must come to */
+static uint32_t users;
+static int64_t run_us; /* how long it took undisturbed */
+static uint32_t kills;
+
+static void print_output(void)
+{
+    fprintf(stderr, "%s\n", scene.output);
+}
+
+/* Drains the job and holds it to the undisturbed one. */
+static void finish_and_prove(const char *name, const char *what)
+{
+    uint32_t found;
+    int code = scene_run(&scene, "run", name, NULL);
+    if (code != 0) {
+        print_output();
+        fail_msg("%s: restarting ended with %d", what, code);
+    }
+    code = scene_run(&scene, "verify", name, NULL);
+    if (code != 0) {
+        print_output();
+        fail_msg("%s: verify ended with %d", what, code);
+    }
+    uint64_t result = scene_result(&scene, name, &found);
+    if (found != users || result != undisturbed) {
+        fail_msg("%s: %u users of %u, or other newest records", what, found, users);
+    }
+    scene_remove(&scene, name);
+}
+
+static int run_undisturbed(void **state)
+{
+    (void)state;
+    scene_open(&scene, EVENTS, 11);
+    int64_t start_ns = clock_monotonic_ns();
+    if (scene_run(&scene, "run", "undisturbed", NULL) != 0) {
+        print_output();
+        return -1;
+    }
+    run_us = (clock_monotonic_ns() - start_ns) / 1000;
+    if (scene_run(&scene, "verify", "undisturbed", NULL) != 0) {
+        print_output();
+        return -1;
+    }
+    undisturbed = scene_result(&scene, "undisturbed", &users);
+    return 0;
+}
+
+static int report(void **state)
+{
+    (void)state;
+    printf("crash kills=%u lost=0 repeated=0 run_ms=%" PRId64 "\n", kills, run_us / 1000);
+    scene_close(&scene);
+    return 0;
+}
+
+static void nothing_is_lost_or_repeated_when_killed_at_any_step(void **state)
+{
+    (void)state;
+    for (const char *const *name = fault_names; *name; name++) {
+        uint32_t pass = 1;
+        for (int i = 0; i < PASSES; i++, pass *= 2) {
+            char fault[128];
+            snprintf(fault, sizeof fault, "%s:%u", *name, pass);
+            int code = scene_run(&scene, "run", "job", &(struct scene_run){.fault = fault});
+            if (code != -SIGKILL) {
+                print_output();
+                fail_msg("%s: never passed, the run ended with %d", fault, code);
+            }
+            kills++;
+            finish_and_prove("job", fault);
+        }
+    }
+}
+
+static void nothing_is_lost_or_repeated_when_killed_at_any_moment(void **state)
+{
+    (void)state;
+    const char *chosen = getenv("CRASH_SEED");
+    uint64_t seed = chosen ? strtoull(chosen, NULL, 10) : (uint64_t)clock_monotonic_ns() % 1000000;
+    printf("CRASH_SEED=%" PRIu64 "\n", seed);
+    for (uint64_t turn = 0; kills < MOMENTS; turn++) {
+        char what[128];
+        assert_true(turn < 20 * MOMENTS);
+        int64_t after_us = 1 + (int64_t)(splitmix64(seed * 1000003 + turn) % (uint64_t)run_us);
+        struct scene_run how = {.signal = SIGKILL, .signal_us = after_us};
+        snprintf(what, sizeof what, "CRASH_SEED=%" PRIu64 ", killed after %" PRId64 " us", seed,
+                 after_us);
+        if (scene_run(&scene, "run", "job", &how) == -SIGKILL) kills++;
+        finish_and_prove("job", what);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest points[] = {
+        cmocka_unit_test(nothing_is_lost_or_repeated_when_killed_at_any_step),
+    };
+    const struct CMUnitTest moments[] = {
+        cmocka_unit_test(nothing_is_lost_or_repeated_when_killed_at_any_moment),
+    };
+    const char *half = getenv("CRASH_PART");
+    if (half && strcmp(half, "points") == 0) {
+        return cmocka_run_group_tests(points, run_undisturbed, report);
+    }
+    return cmocka_run_group_tests(moments, run_undisturbed, report);
+}

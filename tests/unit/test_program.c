@@ -1,0 +1,257 @@
+/*
+ * test_program.c - the program as a person meets it: commands, messages, exit codes, signals.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include "tests/crash/scene.h"
+
+enum { EVENTS = 1500 };
+
+static struct scene scene;
+
+/* Runs `braid A [B [C]]` and holds its exit code and a part of what it says to what is expected. */
+static void assert_says(const char *a, const char *b, const char *c, int code, const char *text)
+{
+    const char *arguments[] = {a, b, c, NULL};
+    int found = scene_program(&scene, arguments, NULL);
+    if (found != code || !strstr(scene.output, text)) {
+        fail_msg("%s %s %s: exit code %d, expected %d and '%s', said:\n%s", a, b ? b : "",
+                 c ? c : "", found, code, text, scene.output);
+    }
+}
+
+/* As assert_says, of a command that works on the job `name` of the scene. */
+static void assert_job(const char *command, const char *name, const struct scene_run *how, int code,
+                       const char *text)
+{
+    int found = scene_run(&scene, command, name, how);
+    if (found != code || !strstr(scene.output, text)) {
+        fail_msg("%s of %s: exit code %d, expected %d and '%s', said:\n%s", command, name, found,
+                 code, text, scene.output);
+    }
+}
+
+static void every_command_has_help_with_examples(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"run",    "init",         "inspect",
+                                           "verify", "check-config", "version"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char example[64];
+        snprintf(example, sizeof example, "\n  braid %s", commands[i]);
+        assert_says(commands[i], "--help", NULL, 0, example);
+        assert_says("--help", NULL, NULL, 0, commands[i]);
+    }
+}
+
+static void unknown_words_get_suggestions(void **state)
+{
+    (void)state;
+    assert_says("verfy", NULL, NULL, 2, "did you mean 'verify'");
+    assert_says("run", "--state.dri=x", NULL, 2, "state.dir");
+    assert_says("run", "now", NULL, 2, "'now' is not expected");
+    assert_says("inspect", "usr", NULL, 2, "user, store or checkpoint");
+}
+
+static void version_tells_build_libraries_and_faults(void **state)
+{
+    (void)state;
+    assert_says("version", NULL, NULL, 0, "rocksdb ");
+    assert_says("version", "--faults", NULL, 0, "committed");
+}
+
+static void configuration_errors_name_file_line_and_key(void **state)
+{
+    (void)state;
+    static const char bad[] = "job:\n  workers: many\n";
+    scene_write(scene_path(&scene, "bad.yaml"), bad, sizeof bad - 1);
+    assert_says("run", "--config", "bad.yaml", 2, "bad.yaml:2: job.workers");
+    assert_says("run", "--config", "none.yaml", 2, "none.yaml");
+    assert_says("run", "--job.memory=1MB", NULL, 2, "job.memory");
+    assert_says("run", "--source.path=log.jsonl", NULL, 2, "must be set");
+}
+
+static void missing_or_foreign_checkpoint_is_refused(void **state)
+{
+    (void)state;
+    struct scene_run none = {.setting = "--model.checkpoint=none.safetensors"};
+    struct scene_run foreign = {.setting = "--model.checkpoint=log.jsonl"};
+    assert_job("run", "refused", &none, 1, "none.safetensors");
+    assert_job("run", "refused", &foreign, 3, "log.jsonl");
+}
+
+static void bad_events_are_counted_kept_and_passed_over(void **state)
+{
+    (void)state;
+    char counts[64];
+    snprintf(counts, sizeof counts, "dropped=%u dead_letters=%u ", scene.dropped, scene.bad);
+    assert_true(scene.bad > 18);
+    assert_job("run", "job", NULL, 0, counts);
+    assert_job("verify", "job", NULL, 0, "verdict=ok");
+
+    static const char *const reasons[] = {"malformed", "missing_field", "bad_field",
+                                          "oversize",  "bad_time",      "bad_utf8"};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        char reason[64];
+        bool found = false;
+        snprintf(reason, sizeof reason, "\"reason\":\"%s\"", reasons[i]);
+        for (int partition = 0; partition < 4 && !found; partition++) {
+            size_t size;
+            char *letters = scene_read(
+                scene_path(&scene, "job/output/dead-letters-%04d.jsonl", partition), &size);
+            found = strstr(letters, reason) != NULL;
+            free(letters);
+        }
+        if (!found) fail_msg("no dead letter with %s", reason);
+    }
+}
+
+static void finished_job_goes_on_with_nothing_to_do(void **state)
+{
+    (void)state;
+    assert_job("run", "again", NULL, 0, "events=1500 ");
+    assert_job("run", "again", NULL, 0, "events=0 ");
+    assert_job("verify", "again", NULL, 0, "verdict=ok");
+}
+
+static void inspect_shows_user_store_and_checkpoint(void **state)
+{
+    (void)state;
+    static const char titles[] = "item\ttitle\ni0\tThe First\n";
+    char catalogue[SCENE_PATH_MAX];
+    snprintf(catalogue, sizeof catalogue, "--catalogue=%s", scene_path(&scene, "titles.tsv"));
+    scene_write(scene_path(&scene, "titles.tsv"), titles, sizeof titles - 1);
+    assert_job("run", "inspected", NULL, 0, "events=1500 ");
+    char state_dir[SCENE_PATH_MAX];
+    snprintf(state_dir, sizeof state_dir, "--state.dir=%s", scene_path(&scene, "inspected/state"));
+    const char *user[] = {"inspect", "user",       "u0",      "--config",       "braid.yaml",
+                          state_dir, "--last=200", catalogue, "--output.dir=x", NULL};
+    assert_int_equal(scene_program(&scene, user, NULL), 0);
+    assert_non_null(strstr(scene.output, "The First"));
+    assert_non_null(strstr(scene.output, "interests now, 4"));
+    user[2] = "nobody";
+    assert_int_equal(scene_program(&scene, user, NULL), 1);
+    assert_non_null(strstr(scene.output, "no user 'nobody'"));
+    assert_says("inspect", "store", state_dir, 0, "partition 3");
+    assert_says("inspect", "checkpoint", "generation-1.safetensors", 0, "limarec");
+}
+
+static void signal_finishes_the_transaction_and_exits_with_0(void **state)
+{
+    (void)state;
+    static const int signals[] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < 2; i++) {
+        struct scene_run stop = {.signal = signals[i], .signal_us = 150000};
+        const char *name = i ? "interrupted" : "terminated";
+        assert_job("run", name, &stop, 0, "events=");
+        assert_job("verify", name, NULL, 0, "verdict=ok");
+        assert_job("run", name, NULL, 0, "events=");
+        assert_job("verify", name, NULL, 0, "events=1500 ");
+    }
+}
+
+/* Standard input that never ends, and two signals that arrive together. */
+static void second_signal_exits_at_once(void **state)
+{
+    (void)state;
+    char pipe[SCENE_PATH_MAX];
+    snprintf(pipe, sizeof pipe, "%s", scene_path(&scene, "pipe"));
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    struct scene_run twice = {.input = pipe,
+                              .setting = "--source.path=-",
+                              .signal = SIGTERM,
+                              .second_signal = SIGINT,
+                              .signal_us = 500000};
+    int code = scene_run(&scene, "run", "twice", &twice);
+    assert_true(code == 128 + SIGTERM || code == 128 + SIGINT);
+}
+
+static void standard_input_is_read_and_verified_with_a_file(void **state)
+{
+    (void)state;
+    char input[SCENE_PATH_MAX];
+    snprintf(input, sizeof input, "%s", scene_path(&scene, "log.jsonl"));
+    struct scene_run piped = {.input = input, .setting = "--source.path=-"};
+    struct scene_run reread = {.setting = "--source.path=-"};
+    assert_job("run", "piped", &piped, 0, "events=1500 ");
+    assert_job("verify", "piped", &reread, 2, "cannot be read again");
+    assert_job("verify", "piped", NULL, 0, "verdict=ok");
+}
+
+static void gzip_input_gives_the_same_records(void **state)
+{
+    (void)state;
+    size_t size;
+    char setting[SCENE_PATH_MAX];
+    uint32_t users, zipped_users;
+    char *bytes = scene_read(scene_path(&scene, "log.jsonl"), &size);
+    gzFile zip = gzopen(scene_path(&scene, "log.jsonl.gz"), "wb");
+    assert_int_equal(gzwrite(zip, bytes, (unsigned)size), (int)size);
+    assert_int_equal(gzclose(zip), Z_OK);
+    free(bytes);
+    snprintf(setting, sizeof setting, "--source.path=%s", scene_path(&scene, "log.jsonl.gz"));
+    struct scene_run zipped = {.setting = setting};
+    assert_job("run", "plain", NULL, 0, "events=1500 ");
+    assert_job("run", "zipped", &zipped, 0, "events=1500 ");
+    assert_job("verify", "zipped", &zipped, 0, "verdict=ok");
+    uint64_t plain = scene_result(&scene, "plain", &users);
+    assert_true(plain == scene_result(&scene, "zipped", &zipped_users));
+    assert_int_equal(users, zipped_users);
+}
+
+static void another_input_is_refused_with_the_remedy(void **state)
+{
+    (void)state;
+    static const char other[] = "{\"user\":\"u\",\"item\":\"i\",\"time\":1500000000}\n";
+    char setting[SCENE_PATH_MAX];
+    scene_write(scene_path(&scene, "other.jsonl"), other, sizeof other - 1);
+    snprintf(setting, sizeof setting, "--source.path=%s", scene_path(&scene, "other.jsonl"));
+    assert_job("run", "first", NULL, 0, "events=1500 ");
+    assert_job("run", "first", &(struct scene_run){.setting = setting}, 3, "another state.dir");
+    assert_job("verify", "first", &(struct scene_run){.setting = setting}, 3, "not the input");
+}
+
+static int open_scene(void **state)
+{
+    (void)state;
+    scene_open(&scene, EVENTS, 5);
+    return 0;
+}
+
+static int close_scene(void **state)
+{
+    (void)state;
+    scene_close(&scene);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_command_has_help_with_examples),
+        cmocka_unit_test(unknown_words_get_suggestions),
+        cmocka_unit_test(version_tells_build_libraries_and_faults),
+        cmocka_unit_test(configuration_errors_name_file_line_and_key),
+        cmocka_unit_test(missing_or_foreign_checkpoint_is_refused),
+        cmocka_unit_test(bad_events_are_counted_kept_and_passed_over),
+        cmocka_unit_test(finished_job_goes_on_with_nothing_to_do),
+        cmocka_unit_test(inspect_shows_user_store_and_checkpoint),
+        cmocka_unit_test(signal_finishes_the_transaction_and_exits_with_0),
+        cmocka_unit_test(second_signal_exits_at_once),
+        cmocka_unit_test(standard_input_is_read_and_verified_with_a_file),
+        cmocka_unit_test(gzip_input_gives_the_same_records),
+        cmocka_unit_test(another_input_is_refused_with_the_remedy),
+    };
+    return cmocka_run_group_tests(tests, open_scene, close_scene);
+}
