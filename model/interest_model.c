@@ -306,11 +306,10 @@ static void set_weights(real *weights, const real *evidence, uint32_t live, uint
 
 /* One user's part of the result, out of what was read of all K. */
 static void finish_user(const struct interest_model *model, const real *vectors,
-                        const real *evidence, uint64_t events, struct interest_sets *sets,
+                        const real *evidence, uint32_t live, struct interest_sets *sets,
                         uint32_t user)
 {
     const uint32_t d = model->dims.d, interests = model->dims.interests;
-    const uint32_t live = model->ops->live(&model->dims, events);
     real *out = sets->vectors + (size_t)user * interests * d;
     memcpy(out, vectors, (size_t)live * d * sizeof(real));
     memset(out + (size_t)live * d, 0, (size_t)(interests - live) * d * sizeof(real));
@@ -338,9 +337,10 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
                                     interest_model_state_size(model) - unread);
         struct interest_reads reads = model->ops->read(&tape, model, tile, count);
         for (uint32_t user = 0; user < count; user++) {
+            uint32_t live = reads.live ? reads.live[user]
+                                       : model->ops->live(&model->dims, events[first + user]);
             finish_user(model, reads.vectors->data + (size_t)user * interests * d,
-                        reads.evidence->data + (size_t)user * interests, events[first + user], sets,
-                        first + user);
+                        reads.evidence->data + (size_t)user * interests, live, sets, first + user);
         }
         arena_release(&scratch->arena, 0);
     }

@@ -60,6 +60,7 @@ struct interest_reads {
     const struct tensor *vectors; /* [users * K, d] */
     const struct tensor
         *evidence; /* [users, K], not negative: how much of the state each one saw */
+    const uint32_t *live; /* [users] live interests, where the state decides; else NULL */
 };
 
 struct interest_ops {
@@ -87,7 +88,7 @@ struct interest_ops {
     struct interest_reads (*read)(struct tape *tape, const struct interest_model *model,
                                   const real *const *states, uint32_t users);
 
-    /* How many of the K are live after so many behaviours. */
+    /* How many of the K are live after so many behaviours. NULL: `read` says it for each user. */
     uint32_t (*live)(const struct model_dims *dims, uint64_t events);
 };
 

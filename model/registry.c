@@ -4,10 +4,12 @@
 
 #include "model/interest_ops.h"
 
+extern const struct interest_ops ledger_ops;
 extern const struct interest_ops limarec_ops;
 
 static const struct interest_ops *const models[] = {
     &limarec_ops,
+    &ledger_ops,
 };
 
 enum { MODELS = sizeof(models) / sizeof(models[0]) };

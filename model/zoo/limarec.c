@@ -242,13 +242,13 @@ static struct interest_reads limarec_read(struct tape *tape, const struct intere
     if (!dims->conditional) {
         struct tensor *q = op_repeat(tape, limarec->query, users);
         struct tensor *o = op_attention_read(tape, &limarec->extract_sums, q, states, &evidence);
-        return (struct interest_reads){o, evidence};
+        return (struct interest_reads){.vectors = o, .evidence = evidence};
     }
     struct tensor *last = op_state(tape, limarec->last_at, dims->d, states, users);
     struct tensor *q = op_linear(tape, &limarec->condition, last);
     struct tensor *o = op_attention_read(tape, &limarec->extract_sums, q, states, &evidence);
     struct tensor *v = op_add_repeated(tape, op_linear(tape, &limarec->mix, o), last);
-    return (struct interest_reads){v, evidence};
+    return (struct interest_reads){.vectors = v, .evidence = evidence};
 }
 
 /* After one event all K reads are equal. */

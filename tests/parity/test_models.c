@@ -286,6 +286,7 @@ static void every_model_equals_its_fixtures(void **state)
     for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
         glob_t files;
         char pattern[64];
+        if (strcmp(ops->name, "ledger") == 0) continue; /* has no parameters: test_ledger.c */
         snprintf(pattern, sizeof(pattern), "%s.*", ops->name);
         fixture_glob(&files, pattern);
         for (size_t file = 0; file < files.gl_pathc; file++) {
