@@ -1,0 +1,150 @@
+/* test_interest_model.c - opening models, what is refused, and calls with nothing to do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "model/interest_ops.h"
+
+static const struct model_dims defaults = {.d = 64,
+                                           .heads = 4,
+                                           .blocks = 2,
+                                           .ffn = 128,
+                                           .interests = 4,
+                                           .extract_heads = 4,
+                                           .conditional = true,
+                                           .use_category = true,
+                                           .use_gap = true,
+                                           .gap_buckets = 32};
+
+static struct interest_model *open_model(struct checkpoint *checkpoint)
+{
+    struct error error;
+    struct interest_model *model = NULL;
+    const struct item_entry items[] = {{bytes_of("one"), 1}, {bytes_of("two"), 0}};
+    const struct bytes categories[] = {bytes_of("films")};
+    *checkpoint = (struct checkpoint){.model = "limarec", .dims = defaults, .generation = 7};
+    assert_int_equal(item_table_open(&checkpoint->items, items, 2, categories, 1, 1, &error),
+                     STATUS_OK);
+    assert_int_equal(interest_params_open(&checkpoint->params, "limarec", &defaults, 4, 1, &error),
+                     STATUS_OK);
+    param_set_draw(checkpoint->params, 1);
+    assert_int_equal(interest_model_open(&model, checkpoint, &error), STATUS_OK);
+    return model;
+}
+
+static void close_model(struct interest_model *model, struct checkpoint *checkpoint)
+{
+    interest_model_close(model);
+    param_set_close(checkpoint->params);
+    item_table_close(checkpoint->items);
+}
+
+static void the_default_state_has_the_documented_size(void **state)
+{
+    (void)state;
+    struct checkpoint checkpoint;
+    struct interest_model *model = open_model(&checkpoint);
+    assert_int_equal(interest_model_state_size(model), 13312);
+    assert_int_equal(interest_model_generation(model), 7);
+    assert_int_equal(interest_model_width(model), 64);
+    assert_int_equal(interest_model_count(model), 4);
+    assert_string_equal(interest_model_name(model), "limarec");
+    close_model(model, &checkpoint);
+}
+
+static void a_batch_without_events_changes_nothing(void **state)
+{
+    (void)state;
+    struct checkpoint checkpoint;
+    struct interest_model *model = open_model(&checkpoint);
+    struct interest_scratch *scratch = NULL;
+    assert_int_equal(interest_scratch_open(&scratch, model, NULL), STATUS_OK);
+    const size_t size = interest_model_state_size(model);
+    unsigned char *one = malloc(size), *before = malloc(size);
+    assert_true(one && before);
+    memset(one, 0x3f, size);
+    memcpy(before, one, size);
+    void *const states[] = {one};
+    const uint32_t offsets[] = {0, 0};
+    struct behavior_batch batch = {NULL, offsets, 1};
+    interest_absorb(model, scratch, states, &batch);
+    batch.users = 0;
+    interest_absorb(model, scratch, NULL, &batch);
+    assert_memory_equal(one, before, size);
+    free(one);
+    free(before);
+    interest_scratch_close(scratch);
+    close_model(model, &checkpoint);
+}
+
+static void a_user_without_events_has_no_interests(void **state)
+{
+    (void)state;
+    struct checkpoint checkpoint;
+    struct interest_model *model = open_model(&checkpoint);
+    struct interest_scratch *scratch = NULL;
+    assert_int_equal(interest_scratch_open(&scratch, model, NULL), STATUS_OK);
+    void *one = malloc(interest_model_state_size(model));
+    assert_non_null(one);
+    interest_state_init(model, one);
+    real vectors[4 * 64], weights[4], zeros[4 * 64] = {0};
+    uint32_t count = 9;
+    struct interest_sets sets = {vectors, weights, &count};
+    memset(vectors, 1, sizeof(vectors));
+    memset(weights, 1, sizeof(weights));
+    interest_read(model, scratch, (const void *const[]){one}, (const uint64_t[]){0}, 1, &sets);
+    assert_int_equal(count, 0);
+    assert_memory_equal(vectors, zeros, sizeof(vectors));
+    assert_memory_equal(weights, zeros, sizeof(weights));
+    free(one);
+    interest_scratch_close(scratch);
+    close_model(model, &checkpoint);
+}
+
+/* Opens parameters of changed dimensions, which must be refused with a text that has `word`. */
+static void refused(const char *model, struct model_dims dims, const char *word)
+{
+    struct error error;
+    struct param_set *params = (struct param_set *)&error;
+    assert_int_equal(interest_params_open(&params, model, &dims, 4, 1, &error), STATUS_INVALID);
+    assert_null(params);
+    assert_non_null(strstr(error.text, word));
+}
+
+static void impossible_dimensions_are_refused_by_name(void **state)
+{
+    (void)state;
+    struct model_dims dims = defaults;
+    refused("limarek", defaults, "limarek");
+    dims.d = 0;
+    refused("limarec", dims, "d = 0");
+    dims = defaults, dims.heads = 5;
+    refused("limarec", dims, "heads = 5");
+    dims = defaults, dims.extract_heads = 0;
+    refused("limarec", dims, "extract_heads = 0");
+    dims = defaults, dims.interests = 65;
+    refused("limarec", dims, "interests = 65");
+    dims = defaults, dims.blocks = 17;
+    refused("limarec", dims, "blocks = 17");
+    dims = defaults, dims.ffn = 0;
+    refused("limarec", dims, "ffn = 0");
+    dims = defaults, dims.gap_buckets = 1;
+    refused("limarec", dims, "gap_buckets = 1");
+    dims = defaults, dims.cosine = true, dims.temperature = 0;
+    refused("limarec", dims, "temperature");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_default_state_has_the_documented_size),
+        cmocka_unit_test(a_batch_without_events_changes_nothing),
+        cmocka_unit_test(a_user_without_events_has_no_interests),
+        cmocka_unit_test(impossible_dimensions_are_refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,126 @@
+/* test_params.c - declared parameters: layout, drawing, fingerprints. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "model/params.h"
+
+/* Two weights, a table and a read-side query; `with_extra` declares one more in front. */
+static struct param_set *declared(bool with_extra)
+{
+    struct param_set *set = NULL;
+    const struct param_spec query = {
+        .init = PARAM_NORMAL, .spread = 2, .rank = 2, .shape = {50, 40}, .read_side = true};
+    assert_int_equal(param_set_open(&set, NULL), STATUS_OK);
+    if (with_extra) param_declare(set, param_vector(PARAM_ONES, 3), "extra");
+    param_declare(set, param_table(0.5, 100, 8), "item.embedding");
+    param_declare(set, param_matrix(5, 7), "block.%d.query.weight", 1);
+    param_declare(set, query, "extract.query");
+    assert_int_equal(param_set_allocate(set, NULL), STATUS_OK);
+    return set;
+}
+
+static void parameters_lie_aligned_in_declared_order(void **state)
+{
+    (void)state;
+    struct param_set *set = declared(true);
+    const char *names[] = {"extra", "item.embedding", "block.1.query.weight", "extract.query"};
+    assert_int_equal(param_set_count(set), 4);
+    const real *end = param_set_block(set);
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct param *param = param_set_at(set, i);
+        assert_string_equal(param->name, names[i]);
+        assert_ptr_equal(param_set_find(set, names[i]), param);
+        assert_int_equal((uintptr_t)param->data % 64, 0);
+        assert_true(param->data >= end);
+        end = param->data + param->count;
+    }
+    assert_true(end <= param_set_block(set) + param_set_size(set));
+    assert_null(param_set_find(set, "block.2.query.weight"));
+    param_set_close(set);
+}
+
+static void values_do_not_depend_on_other_parameters(void **state)
+{
+    (void)state;
+    struct param_set *one = declared(false), *two = declared(true), *other = declared(false);
+    param_set_draw(one, 5);
+    param_set_draw(two, 5);
+    param_set_draw(other, 6);
+    for (uint32_t i = 0; i < param_set_count(one); i++) {
+        const struct param *param = param_set_at(one, i);
+        const size_t size = param->count * sizeof(real);
+        assert_memory_equal(param->data, param_set_get(two, "%s", param->name)->data, size);
+        assert_memory_not_equal(param->data, param_set_at(other, i)->data, size);
+    }
+    param_set_close(one);
+    param_set_close(two);
+    param_set_close(other);
+}
+
+static void draws_follow_their_initialisers(void **state)
+{
+    (void)state;
+    struct param_set *set = declared(true);
+    param_set_draw(set, 1);
+    const struct param *table = param_set_get(set, "item.embedding");
+    for (uint32_t i = 0; i < 8; i++) {
+        assert_true(table->data[i] == 0 && table->data[8 + i] != 0);
+    }
+    const struct param *weight = param_set_get(set, "block.1.query.weight");
+    for (size_t i = 0; i < weight->count; i++) {
+        assert_true(fabs((double)weight->data[i]) <= sqrt(6.0 / 12) && weight->data[i] != 0);
+    }
+    const struct param *query = param_set_get(set, "extract.query");
+    double squares = 0;
+    for (size_t i = 0; i < query->count; i++) {
+        squares += (double)query->data[i] * (double)query->data[i];
+    }
+    assert_float_equal(sqrt(squares / (double)query->count), 2, 0.15);
+    assert_true(param_set_get(set, "extra")->data[2] == 1);
+    param_set_close(set);
+}
+
+static void only_state_producing_parameters_change_the_state_fingerprint(void **state)
+{
+    (void)state;
+    struct param_set *set = declared(false);
+    param_set_draw(set, 1);
+    const uint64_t all = param_set_fingerprint(set, PARAMS_ALL);
+    const uint64_t states = param_set_fingerprint(set, PARAMS_STATE_PRODUCING);
+    param_set_find(set, "extract.query")->data[0] += 1;
+    assert_int_not_equal(param_set_fingerprint(set, PARAMS_ALL), all);
+    assert_int_equal(param_set_fingerprint(set, PARAMS_STATE_PRODUCING), states);
+    param_set_find(set, "item.embedding")->data[9] += 1;
+    assert_int_not_equal(param_set_fingerprint(set, PARAMS_STATE_PRODUCING), states);
+    param_set_close(set);
+}
+
+static void a_value_that_is_not_finite_is_found(void **state)
+{
+    (void)state;
+    struct param_set *set = declared(false);
+    const struct param *bad = NULL;
+    assert_true(param_set_finite(set, &bad));
+    param_set_find(set, "extract.query")->data[1999] = NAN;
+    assert_false(param_set_finite(set, &bad));
+    assert_string_equal(bad->name, "extract.query");
+    param_set_close(set);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parameters_lie_aligned_in_declared_order),
+        cmocka_unit_test(values_do_not_depend_on_other_parameters),
+        cmocka_unit_test(draws_follow_their_initialisers),
+        cmocka_unit_test(only_state_producing_parameters_change_the_state_fingerprint),
+        cmocka_unit_test(a_value_that_is_not_finite_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
