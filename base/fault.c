@@ -12,14 +12,22 @@
 #include "base/status.h"
 
 const char *const fault_names[] = {
-    "transaction_begun",   "outputs_appended",
-    "log_appended",        "dead_letters_appended",
-    "files_synced",        "commit_file_written",
-    "commit_file_renamed", "committed",
-    "store_committed",     "snapshots_written",
-    "store_flushed",       "log_rewritten",
-    "log_switched",        "outputs_sent",
-    "seals_sent",          "offsets_sent",
+    "transaction_begun",
+    "outputs_appended",
+    "log_appended",
+    "dead_letters_appended",
+    "files_synced",
+    "commit_file_written",
+    "commit_file_renamed",
+    "committed",
+    "store_committed",
+    "snapshots_written",
+    "store_flushed",
+    "log_rewritten",
+    "log_switched",
+    "outputs_sent",
+    "seals_sent",
+    "offsets_sent",
     NULL,
 };
 

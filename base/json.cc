@@ -12,7 +12,6 @@
 #include <cstring>
 #include <new>
 #include <type_traits>
-#include <utility>
 
 using namespace simdjson;
 
@@ -28,6 +27,9 @@ struct json_document {
 
 namespace
 {
+
+/* A value, or why there is none; simdjson reports the latter at the first use. */
+using json_result = simdjson_result<ondemand::value>;
 
 /* Values nested deeper than this are refused; nothing that comes as an event is. */
 constexpr int depth_max = 64;
@@ -46,9 +48,10 @@ bool is_big_integer(std::string_view digits)
     return digits.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-error_code read_number(ondemand::value value, json_value *out)
+error_code read_number(json_result &value, json_value *out)
 {
-    std::string_view token = value.raw_json_token();
+    std::string_view token;
+    TRY_JSON(value.raw_json_token().get(token));
     token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
     out->text = {token.data(), token.size()};
     ondemand::number number;
@@ -73,7 +76,7 @@ error_code read_number(ondemand::value value, json_value *out)
     return SUCCESS;
 }
 
-error_code read_null(ondemand::value value)
+error_code read_null(json_result &value)
 {
     bool null;
     TRY_JSON(value.is_null().get(null));
@@ -81,7 +84,7 @@ error_code read_null(ondemand::value value)
 }
 
 /* Checks a value that nobody asked for, so that "malformed" does not depend on what is asked. */
-error_code skim(ondemand::value value, int depth)
+error_code skim(json_result &value, int depth)
 {
     ondemand::json_type type;
     TRY_JSON(value.type().get(type));
@@ -91,8 +94,7 @@ error_code skim(ondemand::value value, int depth)
         if (depth == 0) return DEPTH_ERROR;
         TRY_JSON(value.get_array().get(array));
         for (auto element : array) {
-            ondemand::value child;
-            TRY_JSON(std::move(element).get(child));
+            json_result child = element;
             TRY_JSON(skim(child, depth - 1));
         }
         return SUCCESS;
@@ -102,9 +104,8 @@ error_code skim(ondemand::value value, int depth)
         if (depth == 0) return DEPTH_ERROR;
         TRY_JSON(value.get_object().get(object));
         for (auto member : object) {
-            ondemand::field field;
-            TRY_JSON(std::move(member).get(field));
-            TRY_JSON(skim(field.value(), depth - 1));
+            json_result child = member.value();
+            TRY_JSON(skim(child, depth - 1));
         }
         return SUCCESS;
     }
@@ -125,7 +126,7 @@ error_code skim(ondemand::value value, int depth)
 }
 
 /* One member that was asked for; `to` moves behind the string that it may have been. */
-error_code read_value(ondemand::value value, json_value *out, char **to)
+error_code read_value(json_result &value, json_value *out, char **to)
 {
     ondemand::json_type type;
     TRY_JSON(value.type().get(type));
@@ -172,15 +173,14 @@ error_code read_object(json_decoder *decoder, bytes text, const bytes *names, un
     TRY_JSON(decoder->parser.iterate(at, text.size, text.size + JSON_PADDING).get(document));
     TRY_JSON(document.get_object().get(object));
     for (auto member : object) {
-        ondemand::field field;
         std::string_view key;
-        TRY_JSON(std::move(member).get(field));
-        TRY_JSON(field.unescaped_key().get(key));
+        TRY_JSON(member.unescaped_key().get(key));
+        json_result value = member.value();
         unsigned which = find_name(names, count, key);
         if (which == count) {
-            TRY_JSON(skim(field.value(), depth_max));
+            TRY_JSON(skim(value, depth_max));
         } else {
-            TRY_JSON(read_value(field.value(), &values[which], &to));
+            TRY_JSON(read_value(value, &values[which], &to));
         }
     }
     /* "Out of bounds" is how the reader says that nothing follows the object. */

@@ -28,7 +28,7 @@ struct metric *metrics_get(const char *name, const char *label, const char *valu
         REQUIRE(metrics_count < METRICS_MAX);
         metrics[i].name = name;
         metrics[i].label = label;
-        if (label) strncpy(metrics[i].label_value, value, METRICS_LABEL_MAX - 1);
+        if (label) snprintf(metrics[i].label_value, METRICS_LABEL_MAX, "%s", value);
         metrics_count++;
     }
     pthread_mutex_unlock(&metrics_lock);

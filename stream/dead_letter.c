@@ -1,5 +1,6 @@
 /* dead_letter.c - what is written about an event that cannot be used. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,38 +20,49 @@ size_t dead_letter_size_max(uint32_t payload_max)
     return FRAME_SIZE_MAX + texts * ESCAPED_BYTE + base64_size(payload_max);
 }
 
+static void PRINTF_LIKE(2, 3) put(struct byte_writer *to, const char *format, ...)
+{
+    size_t room = to->size - to->used;
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf((char *)to->at + to->used, room, format, arguments);
+    va_end(arguments);
+    REQUIRE(size >= 0 && (size_t)size < room);
+    to->used += (size_t)size;
+}
+
 /* A text inside a JSON string. What is no UTF-8 (it was cut, or is a path) is made so with '?'. */
-static char *put_text(char *to, const char *text)
+static void put_text(struct byte_writer *to, const char *text)
 {
     bool valid = json_utf8_valid(bytes_of(text));
     for (; *text; text++) {
         unsigned char byte = (unsigned char)*text;
         if (byte < 0x20) {
-            to += sprintf(to, "\\u%04x", byte);
-        } else if (byte >= 0x80 && !valid) {
-            *to++ = '?';
+            put(to, "\\u%04x", byte);
+        } else if (byte == '"' || byte == '\\') {
+            put(to, "\\%c", byte);
         } else {
-            if (byte == '"' || byte == '\\') *to++ = '\\';
-            *to++ = (char)byte;
+            write_u8(to, byte >= 0x80 && !valid ? '?' : byte);
         }
     }
-    return to;
 }
 
 size_t dead_letter_encode(const struct event *event, const char *source, uint32_t payload_max,
                           void *to)
 {
+    struct byte_writer letter = byte_writer_of(to, dead_letter_size_max(payload_max));
     struct bytes payload = event->payload;
     size_t source_size = strlen(source);
-    char *at = to;
     if (payload.size > payload_max) payload.size = payload_max;
     if (source_size > SOURCE_MAX) source += source_size - SOURCE_MAX;
-    at += sprintf(at, "{\"reason\":\"%s\",\"detail\":\"", event_verdict_name(event->verdict));
-    at = put_text(at, event->why);
-    at = put_text(at + sprintf(at, "\",\"source\":\""), source);
-    at += sprintf(at, "\",\"partition\":%" PRIu32 ",\"offset\":%" PRId64 ",\"payload\":\"",
-                  event->partition, event->offset);
-    at += base64_encode(payload, at);
-    at += sprintf(at, "\"}");
-    return (size_t)(at - (char *)to);
+    put(&letter, "{\"reason\":\"%s\",\"detail\":\"", event_verdict_name(event->verdict));
+    put_text(&letter, event->why);
+    put(&letter, "\",\"source\":\"");
+    put_text(&letter, source);
+    put(&letter, "\",\"partition\":%" PRIu32 ",\"offset\":%" PRId64 ",\"payload\":\"",
+        event->partition, event->offset);
+    letter.used += base64_encode(payload, (char *)letter.at + letter.used);
+    put(&letter, "\"}");
+    REQUIRE(!letter.failed);
+    return letter.used;
 }

@@ -156,7 +156,7 @@ static void deep_nesting_is_refused(void **state)
     char text[TEXT_MAX] = "{\"skip\":";
     memset(text + 8, '[', 1500);
     memset(text + 1508, ']', 1500);
-    strcpy(text + 3008, "}");
+    text[3008] = '}';
     assert_int_equal(decode(text), JSON_MALFORMED);
 }
 

@@ -25,7 +25,7 @@ static struct error error;
 static int set_up(void **state)
 {
     (void)state;
-    strcpy(path + strlen(path) - 6, "XXXXXX");
+    memcpy(path + strlen(path) - 6, "XXXXXX", 6);
     int file = mkstemp(path);
     return file < 0 || close(file);
 }
