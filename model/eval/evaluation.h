@@ -85,6 +85,13 @@ MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,
                                       const struct ranker *ranker, struct evaluation_result *result,
                                       struct error *error);
 
+/*
+ * Mean and standard deviation (over count - 1) of the metrics of several results, named after the
+ * first: one model from several seeds. `count` >= 2.
+ */
+void evaluation_average(const struct evaluation_result *results, uint32_t count,
+                        struct evaluation_result *mean, struct evaluation_result *deviation);
+
 /* A table for people; one JSON object, with a line end, for programs. */
 void evaluation_print_table(const struct evaluation *evaluation,
                             const struct evaluation_result *results, uint32_t count, FILE *out);

@@ -1,7 +1,55 @@
 /*
- * evaluation_print.c - results for people and for programs.
+ * evaluation_print.c - results together: averaged over seeds, for people and for programs.
  */
 #include "model/eval/evaluation.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { FIGURES = 6 };
+
+/* What a cut holds, as an array. */
+static void unpack(const struct evaluation_cut *cut, double *at)
+{
+    const struct ranking_metrics *metrics = &cut->metrics;
+    const double figures[FIGURES] = {metrics->recall,          metrics->hit_rate, metrics->ndcg,
+                                     metrics->reciprocal_rank, cut->coverage,     cut->diversity};
+    memcpy(at, figures, sizeof figures);
+}
+
+static struct evaluation_cut packed(uint32_t n, const double *at)
+{
+    return (struct evaluation_cut){n, {at[0], at[1], at[2], at[3]}, at[4], at[5]};
+}
+
+void evaluation_average(const struct evaluation_result *results, uint32_t count,
+                        struct evaluation_result *mean, struct evaluation_result *deviation)
+{
+    *mean = *deviation =
+        (struct evaluation_result){.cases = results[0].cases, .cuts_count = results[0].cuts_count};
+    snprintf(mean->name, sizeof mean->name, "%.40s mean of %u", results[0].name, count);
+    snprintf(deviation->name, sizeof deviation->name, "%.40s deviation", results[0].name);
+    for (uint32_t cut = 0; cut < mean->cuts_count; cut++) {
+        double middle[FIGURES] = {0}, spread[FIGURES] = {0}, at[FIGURES];
+        for (uint32_t i = 0; i < count; i++) {
+            unpack(&results[i].cuts[cut], at);
+            for (int f = 0; f < FIGURES; f++) {
+                middle[f] += at[f] / count;
+            }
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            unpack(&results[i].cuts[cut], at);
+            for (int f = 0; f < FIGURES; f++) {
+                spread[f] += (at[f] - middle[f]) * (at[f] - middle[f]) / (count - 1);
+            }
+        }
+        for (int f = 0; f < FIGURES; f++) {
+            spread[f] = sqrt(spread[f]);
+        }
+        mean->cuts[cut] = packed(results[0].cuts[cut].n, middle);
+        deviation->cuts[cut] = packed(results[0].cuts[cut].n, spread);
+    }
+}
 
 static void print_quartiles(const struct evaluation_result *result, FILE *out)
 {
@@ -18,12 +66,12 @@ void evaluation_print_table(const struct evaluation *evaluation,
     fprintf(out, "%s, %u cases\n\n",
             evaluation_protocol_name(evaluation_options(evaluation)->protocol),
             evaluation_cases(evaluation));
-    fprintf(out, "%-16s %4s %8s %8s %8s %8s %9s %10s\n", "", "N", "Recall", "HitRate", "NDCG",
+    fprintf(out, "%-20s %4s %8s %8s %8s %8s %9s %10s\n", "", "N", "Recall", "HitRate", "NDCG",
             "MRR", "Coverage", "Interests");
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t cut = 0; cut < results[i].cuts_count; cut++) {
             const struct evaluation_cut *at = &results[i].cuts[cut];
-            fprintf(out, "%-16s %4u %8.4f %8.4f %8.4f %8.4f %9.4f", cut ? "" : results[i].name,
+            fprintf(out, "%-20s %4u %8.4f %8.4f %8.4f %8.4f %9.4f", cut ? "" : results[i].name,
                     at->n, at->metrics.recall, at->metrics.hit_rate, at->metrics.ndcg,
                     at->metrics.reciprocal_rank, at->coverage);
             if (cut == 0 && results[i].interests > 0) fprintf(out, " %10.2f", results[i].interests);
@@ -33,7 +81,8 @@ void evaluation_print_table(const struct evaluation *evaluation,
     if (count == 0) return;
     fprintf(out, "\nHitRate@%u by behaviors known:\n", results[0].cuts[0].n);
     for (uint32_t i = 0; i < count; i++) {
-        fprintf(out, "%-16s ", results[i].name);
+        if (results[i].quartiles[0].cases == 0) continue; /* an average */
+        fprintf(out, "%-20s ", results[i].name);
         print_quartiles(&results[i], out);
         fputc('\n', out);
     }

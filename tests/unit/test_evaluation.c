@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/checksum.h"
@@ -185,6 +187,57 @@ static void log_without_a_case_is_refused(void **state)
     dataset_close(dataset);
 }
 
+static void average_of_seeds_has_mean_and_standard_deviation(void **state)
+{
+    (void)state;
+    struct evaluation_result results[2] = {{.name = "mind", .cases = 4, .cuts_count = 1},
+                                           {.name = "mind", .cases = 4, .cuts_count = 1}};
+    struct evaluation_result mean, deviation;
+    results[0].cuts[0] = (struct evaluation_cut){.n = 10, .metrics = {.hit_rate = 0.25}};
+    results[1].cuts[0] = (struct evaluation_cut){.n = 10, .metrics = {.hit_rate = 0.75}};
+    evaluation_average(results, 2, &mean, &deviation);
+    assert_string_equal(mean.name, "mind mean of 2");
+    assert_near(mean.cuts[0].metrics.hit_rate, 0.5, 1e-12);
+    assert_near(deviation.cuts[0].metrics.hit_rate, 0.25 * sqrt(2), 1e-12);
+    assert_near(deviation.cuts[0].metrics.ndcg, 0, 0);
+}
+
+static void json_names_protocol_cases_and_every_metric(void **state)
+{
+    (void)state;
+    static const uint32_t log[][2] = {{0, 1}, {0, 2}};
+    struct dataset *dataset = dataset_of(log, 2);
+    struct recorder recorder = {0};
+    struct evaluation_options options = {.cuts = {1}, .cuts_count = 1};
+    struct ranker ranker = {"recorder", &recorder, 1, recorder_observe, recorder_rank};
+    struct evaluation *evaluation;
+    struct evaluation_result result;
+    struct error error;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(evaluation_open(&evaluation, dataset, &options, &error), STATUS_OK);
+    assert_int_equal(evaluation_run(evaluation, &ranker, &result, &error), STATUS_OK);
+    result.seconds = 0.5;
+    evaluation_print_json(evaluation, &result, 1, out);
+    fclose(out);
+    const char *quarter = "{\"known_max\":1,\"cases\":0,\"recall\":0.000000,"
+                          "\"hit_rate\":0.000000,\"ndcg\":0.000000,\"mrr\":0.000000}";
+    char want[1024];
+    snprintf(want, sizeof want,
+             "{\"protocol\":\"leave-one-out\",\"cases\":1,\"results\":[{\"name\":\"recorder\","
+             "\"seconds\":0.500,\"interests\":2.0000,\"cosine\":0.5000,\"idle\":0.5000,"
+             "\"cuts\":[{\"n\":1,\"recall\":1.000000,\"hit_rate\":1.000000,\"ndcg\":1.000000,"
+             "\"mrr\":1.000000,\"coverage\":0.090909,\"diversity\":0.000000}],"
+             "\"quartiles\":[{\"known_max\":1,\"cases\":1,\"recall\":1.000000,"
+             "\"hit_rate\":1.000000,\"ndcg\":1.000000,\"mrr\":1.000000},%s,%s,%s]}]}\n",
+             quarter, quarter, quarter);
+    assert_string_equal(text, want);
+    free(text);
+    evaluation_close(evaluation);
+    dataset_close(dataset);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +246,8 @@ int main(void)
         cmocka_unit_test(a_batch_never_asks_twice_about_a_user),
         cmocka_unit_test(user_split_tests_users_that_were_not_shown),
         cmocka_unit_test(log_without_a_case_is_refused),
+        cmocka_unit_test(average_of_seeds_has_mean_and_standard_deviation),
+        cmocka_unit_test(json_names_protocol_cases_and_every_metric),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
