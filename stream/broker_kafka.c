@@ -269,13 +269,7 @@ static enum status session_trouble(struct session *session, const rd_kafka_messa
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
         return error_set(error, STATUS_IO, "kafka: reading '%s': %s", topic, why);
-    default:
-        if (session->consumer.fault != message->err) {
-            session->consumer.fault = message->err;
-            log_warn("kafka trouble", log_text("client", session->consumer.role),
-                     log_text("code", rd_kafka_err2name(message->err)), log_text("reason", why));
-        }
-        return STATUS_OK;
+    default: client_trouble(&session->consumer, message->err, why); return STATUS_OK;
     }
 }
 

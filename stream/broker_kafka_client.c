@@ -51,19 +51,24 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
     log_debug("librdkafka", log_text("facility", facility), log_text("text", text));
 }
 
-static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
+void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char *reason)
 {
-    struct client *client = opaque;
     char text[512] = "";
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        code = rd_kafka_fatal_error(handle, text, sizeof text);
-        client->lethal = (rd_kafka_resp_err_t)code;
+        code = rd_kafka_fatal_error(client->handle, text, sizeof text);
+        client->lethal = code;
         reason = text;
     }
-    if (client->fault == (rd_kafka_resp_err_t)code) return;
-    client->fault = (rd_kafka_resp_err_t)code;
+    if (client->fault == code) return;
+    client->fault = code;
     log_warn("kafka trouble", log_text("client", client->role),
-             log_text("code", rd_kafka_err2name(client->fault)), log_text("reason", reason));
+             log_text("code", rd_kafka_err2name(code)), log_text("reason", reason));
+}
+
+static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
+{
+    (void)handle;
+    client_trouble(opaque, (rd_kafka_resp_err_t)code, reason);
 }
 
 void client_well(struct client *client)
@@ -127,6 +132,17 @@ enum status client_open(struct client *client, struct client_setup *setup, rd_ka
     }
     rd_kafka_set_log_queue(client->handle, NULL);
     return STATUS_OK;
+}
+
+void client_warm(struct client *client, const char *topic)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *named = rd_kafka_topic_new(client->handle, topic, NULL);
+    if (!named) return; /* whoever uses it next is told why */
+    if (!rd_kafka_metadata(client->handle, 0, named, &metadata, CLIENT_REQUEST_MS)) {
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(named);
 }
 
 void client_close(struct client *client)

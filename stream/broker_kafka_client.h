@@ -71,6 +71,15 @@ MUST_CHECK enum status client_open(struct client *client, struct client_setup *s
 /* Legal on a closed client. */
 void client_close(struct client *client);
 
+/*
+ * Makes the client learn where a topic's partitions are. Without it the first use of a topic waits
+ * for librdkafka's timer, up to a second.
+ */
+void client_warm(struct client *client, const char *topic);
+
+/* Tells the operator of a trouble, once while it lasts, and notes whether it is lethal. */
+void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char *reason);
+
 /* Tells the operator, once, that a trouble told before is over. */
 void client_well(struct client *client);
 

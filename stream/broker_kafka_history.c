@@ -125,12 +125,14 @@ static enum status reader_connect(struct history_reader *reader, struct error *e
     client_set(&setup, "isolation.level", "read_committed");
     client_set(&setup, "auto.offset.reset", "error");
     client_set(&setup, "enable.partition.eof", "true");
+    client_set(&setup, "fetch.wait.max.ms", "%d", READ_WAIT_MS);
     client_set(&setup, "queued.max.messages.kbytes", "%d", READ_QUEUE_KB);
     client_set(&setup, "fetch.max.bytes", "%d", READ_QUEUE_KB * 1024);
     reader->consumer = (struct client){.role = "history reader", .owner = reader};
     TRY(client_open(&reader->consumer, &setup, RD_KAFKA_CONSUMER));
     rd_kafka_poll_set_consumer(reader->consumer.handle);
     reader->queue = rd_kafka_queue_get_consumer(reader->consumer.handle);
+    client_warm(&reader->consumer, reader->broker->topics[RECORD_HISTORY]);
     return STATUS_OK;
 }
 

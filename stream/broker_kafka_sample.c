@@ -127,11 +127,13 @@ static enum status sample_open(struct sample *sample, struct error *error)
     client_set(&setup, "isolation.level", "read_committed");
     client_set(&setup, "auto.offset.reset", "earliest");
     client_set(&setup, "enable.partition.eof", "true");
+    client_set(&setup, "fetch.wait.max.ms", "10"); /* the end is near: don't wait for more */
     client_set(&setup, "queued.max.messages.kbytes", "4096");
     sample->consumer = (struct client){.role = "source sample", .owner = sample};
     TRY(client_open(&sample->consumer, &setup, RD_KAFKA_CONSUMER));
     rd_kafka_poll_set_consumer(sample->consumer.handle);
     sample->queue = rd_kafka_queue_get_consumer(sample->consumer.handle);
+    client_warm(&sample->consumer, config->source.topic);
     TRY(event_decoder_open(&sample->decoder, config, error));
     sample->room = calloc(2, config->source.event_size_max + 2 * EVENT_PADDING);
     sample->seen = calloc(SAMPLE_SLOTS, sizeof *sample->seen);

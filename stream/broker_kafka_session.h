@@ -41,9 +41,10 @@ struct session {
     uint8_t *room; /* payloads of one poll with their decoding scratch */
 
     struct client producer;
-    bool open;   /* a transaction is, for the processor */
-    bool ended;  /* and it has ended at the brokers already: its producer was replaced */
-    bool broken; /* the producer can't go on: make a new one */
+    bool open;        /* a transaction is, for the processor */
+    bool ended;       /* and it has ended at the brokers already: its producer was replaced */
+    bool broken;      /* the producer can't go on: make a new one */
+    struct error why; /* it is broken */
     bool wants_commit;
     int64_t begun_ns;                      /* when the open transaction began */
     int64_t fencings_ns[FENCINGS_MAX - 1]; /* when the last producers were lost, a ring */

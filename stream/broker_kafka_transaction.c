@@ -33,21 +33,6 @@ static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, v
     }
 }
 
-/* Knowing the topics beforehand spares the first transaction a wait for their metadata. */
-static void producer_warm(struct session *session)
-{
-    for (int kind = 0; kind < RECORD_KINDS; kind++) {
-        const struct rd_kafka_metadata *metadata;
-        rd_kafka_topic_t *topic =
-            rd_kafka_topic_new(session->producer.handle, session->broker->topics[kind], NULL);
-        if (topic &&
-            !rd_kafka_metadata(session->producer.handle, 0, topic, &metadata, CLIENT_REQUEST_MS)) {
-            rd_kafka_metadata_destroy(metadata);
-        }
-        if (topic) rd_kafka_topic_destroy(topic);
-    }
-}
-
 /*
  * Whether a call that ended with `status` is to be made again. While brokers are out of reach it is,
  * however long that takes; only the end of the job limits the patience.
@@ -85,7 +70,9 @@ enum status producer_open(struct session *session, struct error *error)
                           "beginning to use a transactional id", error);
     } while (again(session, status, begun_ns));
     if (status != STATUS_OK) return status == STATUS_BUSY ? STATUS_IO : status;
-    producer_warm(session);
+    for (int kind = 0; kind < RECORD_KINDS; kind++) {
+        client_warm(&session->producer, session->broker->topics[kind]);
+    }
     return STATUS_OK;
 }
 
@@ -108,8 +95,7 @@ static enum status producer_renew(struct session *session, struct error *error)
     }
     *oldest_ns = now_ns;
     log_warn("producer is replaced: its transaction took too long, or the brokers lost it",
-             log_int("worker", session->worker),
-             log_text("code", rd_kafka_err2name(session->producer.lethal)));
+             log_int("worker", session->worker), log_text("reason", session->why.text));
     client_close(&session->producer);
     session->ended = session->open;
     session->broken = false;
@@ -117,10 +103,12 @@ static enum status producer_renew(struct session *session, struct error *error)
 }
 
 /* What a failed call means for the processor, and whether the producer survives it. */
-static enum status session_failed(struct session *session, enum status status)
+static enum status session_failed(struct session *session, enum status status,
+                                  const struct error *error)
 {
     if (status == STATUS_ABORTABLE) return status;
     if (status != STATUS_FENCED) return STATUS_IO;
+    session->why = *error;
     session->broken = true;
     return STATUS_ABORTABLE;
 }
@@ -246,6 +234,7 @@ static enum status resolve(struct session *session, const struct commit_partitio
                            struct error *error)
 {
     struct history_seal seal = {0};
+    session->why = *error;
     TRY(producer_renew(session, error));
     TRY(committed_seals(session->broker, &session->consumer, &parts[0].partition, 1, INT64_MAX,
                         &seal, error));
@@ -280,7 +269,7 @@ enum status kafka_commit(struct session *session, struct commit_partition *parts
     FAULT_POINT("outputs_sent");
     enum status status = send_seals(session, parts, count, error);
     if (status == STATUS_OK) status = send_offsets(session, parts, count, error);
-    if (status != STATUS_OK) return session_failed(session, status);
+    if (status != STATUS_OK) return session_failed(session, status, error);
     status = end_transaction(session, error);
     if (status == STATUS_ABORTABLE && session->undelivered) {
         error_set(error, status, "kafka: a record was not taken: %s",

@@ -1,0 +1,815 @@
+/*
+ * test_broker_kafka.c - the Kafka broker behind its seam, against a real Kafka (BRAID_TEST_KAFKA).
+ *
+ * A job in miniature stands in for the processor: it copies each event's offset to the interests and
+ * restores its seals from the history log. What a read-committed reader then finds must be every
+ * event once, in order, whatever was done to the session meanwhile.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/broker.h"
+
+enum { PARTITIONS = 2, EVENTS_MAX = 4096, NAME_MAX_SIZE = 64, DEADLINE_S = 40 };
+
+/* --- the world of one test: topics and a configuration ----------------------------------------- */
+
+struct world {
+    struct config config;
+    char source[NAME_MAX_SIZE], interests[NAME_MAX_SIZE], history[NAME_MAX_SIZE];
+    char dead[NAME_MAX_SIZE], items[NAME_MAX_SIZE], group[NAME_MAX_SIZE];
+    rd_kafka_t *raw; /* a plain client: produces events, creates topics */
+    int64_t produced[PARTITIONS];
+};
+
+static rd_kafka_t *raw_client(rd_kafka_type_t type, const char *const (*settings)[2])
+{
+    char why[512];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", getenv("BRAID_TEST_KAFKA"), NULL, 0);
+    for (; settings && (*settings)[0]; settings++) {
+        if (rd_kafka_conf_set(conf, (*settings)[0], (*settings)[1], why, sizeof why)) {
+            fail_msg("%s", why);
+        }
+    }
+    rd_kafka_t *client = rd_kafka_new(type, conf, why, sizeof why);
+    if (!client) fail_msg("%s", why);
+    return client;
+}
+
+static void create_topic(struct world *world, const char *name, int partitions, const char *cleanup)
+{
+    char why[512];
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, 1, why, sizeof why);
+    assert_non_null(topic);
+    rd_kafka_NewTopic_set_config(topic, "cleanup.policy", cleanup);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(world->raw);
+    rd_kafka_CreateTopics(world->raw, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+    assert_non_null(event);
+    assert_int_equal(rd_kafka_event_error(event), 0);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy(topic);
+}
+
+static void world_open(struct world *world)
+{
+    static int number;
+    *world = (struct world){0};
+    world->raw = raw_client(RD_KAFKA_PRODUCER, NULL);
+    number++;
+    snprintf(world->source, NAME_MAX_SIZE, "clicks-%d-%d", getpid(), number);
+    snprintf(world->interests, NAME_MAX_SIZE, "interests-%d-%d", getpid(), number);
+    snprintf(world->history, NAME_MAX_SIZE, "history-%d-%d", getpid(), number);
+    snprintf(world->dead, NAME_MAX_SIZE, "dead-%d-%d", getpid(), number);
+    snprintf(world->items, NAME_MAX_SIZE, "items-%d-%d", getpid(), number);
+    snprintf(world->group, NAME_MAX_SIZE, "group-%d-%d", getpid(), number);
+    create_topic(world, world->source, PARTITIONS, "delete");
+    config_defaults(&world->config);
+    struct config *config = &world->config;
+    config->source.broker = CONFIG_BROKER_KAFKA;
+    config->source.topic = world->source;
+    config->output.topic = world->interests;
+    config->output.history_topic = world->history;
+    config->output.dead_letter_topic = world->dead;
+    config->output.items_topic = world->items;
+    config->job.commit_interval_ms = 50;
+    config->job.poll_events_max = 100;
+    config->kafka.brokers = getenv("BRAID_TEST_KAFKA");
+    config->kafka.group = world->group;
+    config->kafka.instance = "one";
+    config->kafka.create_topics = true;
+    config->kafka.replication = 1;
+    config->kafka.session_timeout_ms = 6000;
+    config->kafka.transaction_timeout_ms = 3000;
+}
+
+static void world_close(struct world *world)
+{
+    rd_kafka_destroy(world->raw);
+    config_close(&world->config);
+}
+
+static void send_event(struct world *world, uint32_t partition, const char *user)
+{
+    char text[256];
+    int size = snprintf(text, sizeof text, "{\"user\":\"%s\",\"item\":\"i%lld\",\"time\":%lld}",
+                        user, (long long)world->produced[partition], (long long)clock_wall_ms());
+    while (rd_kafka_producev(
+        world->raw, RD_KAFKA_V_TOPIC(world->source), RD_KAFKA_V_PARTITION((int32_t)partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(user, strlen(user)),
+        RD_KAFKA_V_VALUE(text, (size_t)size), RD_KAFKA_V_END)) {
+        rd_kafka_poll(world->raw, 10);
+    }
+    world->produced[partition]++;
+}
+
+/* `count` events more in each partition, of users of its own. */
+static void send_events(struct world *world, int count)
+{
+    for (int i = 0; i < count; i++) {
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            char user[32];
+            snprintf(user, sizeof user, "u%u-%d", p, i % 7);
+            send_event(world, p, user);
+        }
+    }
+    assert_int_equal(rd_kafka_flush(world->raw, 20000), 0);
+}
+
+/* --- the job in miniature ---------------------------------------------------------------------- */
+
+struct job {
+    struct broker *broker;
+    struct session *session;
+    struct history_seal seals[PARTITIONS]; /* last committed; next_offset runs ahead when open */
+    int64_t next[PARTITIONS];
+    bool mine[PARTITIONS], open;
+    uint32_t assigned, revoked, lost, aborts;
+    enum status (*before_commit)(struct job *job, struct error *error); /* a test's mischief */
+    struct world *world;
+    int mischief;
+};
+
+static const struct broker_ops *const ops = &broker_kafka;
+
+static enum status restore(struct job *job, uint32_t p, struct error *error)
+{
+    struct history_reader *reader;
+    struct store_position start = {.next = -1};
+    struct partition_truth truth;
+    struct record records[64];
+    uint32_t count;
+    enum status status;
+    do {
+        status = ops->history_open(&reader, job->broker, p, &start, &truth, error);
+    } while (status == STATUS_BUSY);
+    TRY(status);
+    do {
+        status = ops->history_next(reader, records, 64, &count, error);
+    } while (status == STATUS_BUSY || (status == STATUS_OK && count > 0));
+    if (status == STATUS_OK && truth.seal.number) {
+        assert_int_equal(ops->history_position(reader).seal, truth.seal.number);
+    }
+    ops->history_close(reader);
+    TRY(status);
+    job->seals[p] = truth.seal;
+    job->next[p] = truth.seal.next_offset;
+    job->mine[p] = true;
+    return ops->resume(job->session, p, &truth.seal, error);
+}
+
+static enum status job_abort(struct job *job, struct error *error)
+{
+    job->aborts++;
+    job->open = false;
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        job->next[p] = job->seals[p].next_offset;
+    }
+    return ops->abort(job->session, error);
+}
+
+static enum status job_commit(struct job *job, struct error *error)
+{
+    struct commit_partition parts[PARTITIONS];
+    uint32_t count = 0;
+    if (job->before_commit) {
+        enum status status = job->before_commit(job, error);
+        if (status == STATUS_ABORTABLE) return job_abort(job, error);
+        TRY(status);
+    }
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        if (!job->mine[p]) continue;
+        parts[count++] = (struct commit_partition){
+            .partition = p,
+            .seal = {.number = job->seals[p].number + 1,
+                     .source_identity = ops->source_identity(job->broker),
+                     .partitions = PARTITIONS,
+                     .next_offset = job->next[p],
+                     .generation = 1,
+                     .target = 1,
+                     .watermark_ms = HISTORY_NO_TIME},
+        };
+    }
+    enum status status = ops->commit(job->session, parts, count, error);
+    if (status == STATUS_ABORTABLE) return job_abort(job, error);
+    TRY(status);
+    job->open = false;
+    for (uint32_t i = 0; i < count; i++) {
+        job->seals[parts[i].partition] = parts[i].seal;
+        assert_true(parts[i].position.next > 0);
+    }
+    return STATUS_OK;
+}
+
+static enum status job_events(struct job *job, const struct poll *poll, struct error *error)
+{
+    for (uint32_t i = 0; i < poll->events_count; i++) {
+        const struct event *event = &poll->events[i];
+        char value[32];
+        int size = snprintf(value, sizeof value, "%lld", (long long)event->offset);
+        uint8_t key[HISTORY_KEY_MAX];
+        assert_true(job->mine[event->partition]);
+        if (!job->open) TRY(ops->begin(job->session, error));
+        job->open = true;
+        struct record record = {.kind = RECORD_INTERESTS,
+                                .partition = event->partition,
+                                .key = event->user,
+                                .value = {value, (size_t)size}};
+        enum status status = ops->send(job->session, &record, error);
+        record.kind = RECORD_HISTORY;
+        record.key = (struct bytes){key, history_key_encode(event->user, 0, key)};
+        if (status == STATUS_OK) status = ops->send(job->session, &record, error);
+        if (status == STATUS_ABORTABLE) return job_abort(job, error);
+        TRY(status);
+        job->next[event->partition] = event->offset + 1;
+    }
+    return STATUS_OK;
+}
+
+/* One turn of a worker's loop; STATUS_END after POLL_END. */
+static enum status job_turn(struct job *job, struct error *error)
+{
+    static struct poll poll;
+    TRY(ops->poll(job->session, 50, &poll, error));
+    switch (poll.kind) {
+    case POLL_EVENTS: return job_events(job, &poll, error);
+    case POLL_COMMIT: return job_commit(job, error);
+    case POLL_ASSIGN:
+        for (uint32_t i = 0; i < poll.partitions_count; i++, job->assigned++) {
+            TRY(restore(job, poll.partitions[i], error));
+        }
+        return STATUS_OK;
+    case POLL_LOST:
+        if (job->open) TRY(job_abort(job, error));
+        for (uint32_t i = 0; i < poll.partitions_count; i++, job->lost++) {
+            job->mine[poll.partitions[i]] = false;
+        }
+        return STATUS_OK;
+    case POLL_REVOKE:
+        assert_false(job->open);
+        for (uint32_t i = 0; i < poll.partitions_count; i++, job->revoked++) {
+            job->mine[poll.partitions[i]] = false;
+        }
+        return STATUS_OK;
+    case POLL_END: return STATUS_END;
+    }
+    return STATUS_IO;
+}
+
+static void job_open(struct job *job, struct world *world)
+{
+    struct error error;
+    *job = (struct job){.world = world};
+    if (ops->open(&job->broker, &world->config, &error) != STATUS_OK) fail_msg("%s", error.text);
+    if (ops->session_open(&job->session, job->broker, 0, &error) != STATUS_OK) {
+        fail_msg("%s", error.text);
+    }
+}
+
+static void job_close(struct job *job)
+{
+    ops->session_close(job->session);
+    ops->close(job->broker);
+}
+
+/* Turns until everything produced is committed. */
+static void job_drain(struct job *job)
+{
+    struct error error;
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_S * 1000000000;
+    for (;;) {
+        enum status status = job_turn(job, &error);
+        if (status != STATUS_OK) fail_msg("%s: %s", status_name(status), error.text);
+        bool done = true;
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            done = done && job->mine[p] && job->seals[p].next_offset >= job->world->produced[p];
+        }
+        if (done) return;
+        if (clock_monotonic_ns() > deadline_ns) fail_msg("not drained in %d s", DEADLINE_S);
+    }
+}
+
+/* What a read-committed reader finds: the offsets 0 .. n-1 in each partition, each once. */
+static void expect_every_event_once(struct world *world)
+{
+    static const char *const settings[][2] = {{"group.id", "reader"},
+                                              {"enable.partition.eof", "true"},
+                                              {"enable.auto.commit", "false"},
+                                              {NULL, NULL}};
+    rd_kafka_t *reader = raw_client(RD_KAFKA_CONSUMER, settings);
+    for (int p = 0; p < PARTITIONS; p++) {
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_add(list, world->interests, p)->offset =
+            RD_KAFKA_OFFSET_BEGINNING;
+        assert_int_equal(rd_kafka_assign(reader, list), 0);
+        rd_kafka_topic_partition_list_destroy(list);
+        int64_t expected = 0;
+        for (bool end = false; !end;) {
+            rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 20000);
+            assert_non_null(message);
+            end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+            if (!end) {
+                assert_int_equal(message->err, 0);
+                char text[32] = "";
+                memcpy(text, message->payload, message->len);
+                assert_int_equal(strtoll(text, NULL, 10), expected++);
+            }
+            rd_kafka_message_destroy(message);
+        }
+        assert_int_equal(expected, world->produced[p]);
+    }
+    rd_kafka_destroy(reader);
+}
+
+/* --- the tests --------------------------------------------------------------------------------- */
+
+static void every_event_is_delivered_once_and_in_order(void **state)
+{
+    struct world world;
+    struct job job;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 500);
+    job_open(&job, &world);
+    job_drain(&job);
+    send_events(&world, 500);
+    job_drain(&job);
+    job_close(&job);
+    expect_every_event_once(&world);
+    world_close(&world);
+}
+
+static void a_restarted_job_goes_on_at_its_seal(void **state)
+{
+    struct world world;
+    struct job job;
+    (void)state;
+    world_open(&world);
+    for (int i = 0; i < 3; i++) {
+        send_events(&world, 50);
+        job_open(&job, &world);
+        job_drain(&job);
+        job_close(&job);
+    }
+    expect_every_event_once(&world);
+    world_close(&world);
+}
+
+static enum status abort_often(struct job *job, struct error *error)
+{
+    return ++job->mischief % 3 ? error_set(error, STATUS_ABORTABLE, "mischief") : STATUS_OK;
+}
+
+static void an_abort_rewinds_to_the_committed_offsets(void **state)
+{
+    struct world world;
+    struct job job;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 2000);
+    job_open(&job, &world);
+    job.before_commit = abort_often;
+    job_drain(&job);
+    assert_true(job.aborts > 1);
+    job_close(&job);
+    expect_every_event_once(&world);
+    world_close(&world);
+}
+
+static enum status sleep_once(struct job *job, struct error *error)
+{
+    (void)error;
+    if (job->mischief++ == 0) usleep(5000000);
+    return STATUS_OK;
+}
+
+static void a_transaction_open_too_long_is_aborted_and_the_job_goes_on(void **state)
+{
+    struct world world;
+    struct job job;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 100);
+    job_open(&job, &world);
+    job.before_commit = sleep_once;
+    job_drain(&job);
+    assert_true(job.aborts > 0);
+    job_close(&job);
+    expect_every_event_once(&world);
+    world_close(&world);
+}
+
+static void fence(struct world *world)
+{
+    char id[2 * NAME_MAX_SIZE];
+    snprintf(id, sizeof id, "%s-one-0", world->group);
+    const char *const settings[][2] = {{"transactional.id", id}, {NULL, NULL}};
+    rd_kafka_t *rival = raw_client(RD_KAFKA_PRODUCER, settings);
+    rd_kafka_error_t *failure = rd_kafka_init_transactions(rival, 20000);
+    assert_null(failure);
+    rd_kafka_destroy(rival);
+}
+
+static enum status fence_twice(struct job *job, struct error *error)
+{
+    (void)error;
+    if (job->mischief++ < 2) fence(job->world);
+    return STATUS_OK;
+}
+
+static enum status fence_always(struct job *job, struct error *error)
+{
+    (void)error;
+    fence(job->world);
+    return STATUS_OK;
+}
+
+static void a_producer_fenced_now_and_then_is_replaced(void **state)
+{
+    struct world world;
+    struct job job;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 100);
+    job_open(&job, &world);
+    job.before_commit = fence_twice;
+    job_drain(&job);
+    assert_int_equal(job.aborts, 2);
+    job_close(&job);
+    expect_every_event_once(&world);
+    world_close(&world);
+}
+
+static void a_rival_with_our_transactional_id_makes_us_leave(void **state)
+{
+    struct world world;
+    struct job job;
+    struct error error;
+    enum status status;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 100);
+    job_open(&job, &world);
+    job.before_commit = fence_always;
+    do {
+        status = job_turn(&job, &error);
+    } while (status == STATUS_OK);
+    assert_int_equal(status, STATUS_FENCED);
+    assert_non_null(strstr(error.text, "give each its own"));
+    job_close(&job);
+    world_close(&world);
+}
+
+static void a_rival_with_our_instance_id_makes_us_leave(void **state)
+{
+    struct world world;
+    struct job job;
+    struct error error;
+    enum status status;
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_S * 1000000000;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 10);
+    job_open(&job, &world);
+    job_drain(&job);
+    const char *const settings[][2] = {
+        {"group.id", world.group}, {"group.instance.id", "one-0"}, {NULL, NULL}};
+    rd_kafka_t *rival = raw_client(RD_KAFKA_CONSUMER, settings);
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, world.source, RD_KAFKA_PARTITION_UA);
+    rd_kafka_subscribe(rival, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    do {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rival, 10);
+        if (message) rd_kafka_message_destroy(message);
+        status = job_turn(&job, &error);
+    } while (status == STATUS_OK && clock_monotonic_ns() < deadline_ns);
+    assert_int_equal(status, STATUS_FENCED);
+    assert_non_null(strstr(error.text, "kafka.instance 'one'"));
+    job_close(&job);
+    rd_kafka_consumer_close(rival);
+    rd_kafka_destroy(rival);
+    world_close(&world);
+}
+
+static void an_open_transaction_hides_the_log_until_it_ends(void **state)
+{
+    struct world world;
+    struct job job;
+    struct error error;
+    struct history_reader *reader;
+    struct store_position start = {.next = -1};
+    struct partition_truth truth;
+    struct record records[64];
+    uint32_t count, total = 0;
+    enum status status;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 20);
+    job_open(&job, &world);
+    job_drain(&job);
+
+    /* A third member writes to the same partition and dies; then we commit behind its records. */
+    const char *const settings[][2] = {{"transactional.id", "third"}, {NULL, NULL}};
+    rd_kafka_t *third = raw_client(RD_KAFKA_PRODUCER, settings);
+    assert_null(rd_kafka_init_transactions(third, 20000));
+    assert_null(rd_kafka_begin_transaction(third));
+    assert_int_equal(rd_kafka_producev(third, RD_KAFKA_V_TOPIC(world.history),
+                                       RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("x", 1),
+                                       RD_KAFKA_V_VALUE("y", 1), RD_KAFKA_V_END),
+                     0);
+    rd_kafka_flush(third, 20000);
+    send_events(&world, 20);
+    job_drain(&job);
+
+    if (ops->history_open(&reader, job.broker, 0, &start, &truth, &error) != STATUS_OK) {
+        fail_msg("%s", error.text);
+    }
+    assert_int_equal(truth.seal.number, job.seals[0].number);
+    for (int busy = 0; busy < 5 || total == 0;) {
+        status = ops->history_next(reader, records, 64, &count, &error);
+        if (status == STATUS_BUSY) {
+            busy++;
+        } else {
+            if (status != STATUS_OK) fail_msg("%s", error.text);
+            assert_true(count > 0); /* 0 would say that the seal was reached */
+            total += count;
+        }
+    }
+    assert_int_equal(total, 20);
+    assert_null(rd_kafka_abort_transaction(third, 20000));
+    do {
+        status = ops->history_next(reader, records, 64, &count, &error);
+        if (status == STATUS_OK) total += count;
+    } while (status == STATUS_BUSY || count > 0);
+    if (status != STATUS_OK) fail_msg("%s", error.text);
+    assert_int_equal(total, 40);
+    assert_int_equal(ops->history_position(reader).seal, truth.seal.number);
+    ops->history_close(reader);
+    rd_kafka_destroy(third);
+    job_close(&job);
+    world_close(&world);
+}
+
+static void delete_group(struct world *world)
+{
+    rd_kafka_DeleteGroup_t *group = rd_kafka_DeleteGroup_new(world->group);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(world->raw);
+    rd_kafka_resp_err_t code;
+    do { /* not before its members' sessions have timed out */
+        size_t count;
+        usleep(500000);
+        rd_kafka_DeleteGroups(world->raw, &group, 1, NULL, queue);
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+        assert_non_null(event);
+        const rd_kafka_group_result_t *result =
+            *rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
+        code = rd_kafka_error_code(rd_kafka_group_result_error(result));
+        rd_kafka_event_destroy(event);
+    } while (code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP);
+    assert_int_equal(code, 0);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_DeleteGroup_destroy(group);
+}
+
+static void an_expired_group_is_resumed_from_the_log_alone(void **state)
+{
+    struct world world;
+    struct job job;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 300);
+    job_open(&job, &world);
+    job_drain(&job);
+    job_close(&job);
+    delete_group(&world);
+    send_events(&world, 30);
+    job_open(&job, &world);
+    job_drain(&job);
+    job_close(&job);
+    expect_every_event_once(&world);
+    world_close(&world);
+}
+
+static void expect_open_refused(struct world *world, const char *why)
+{
+    struct broker *broker;
+    struct error error;
+    assert_int_equal(ops->open(&broker, &world->config, &error), STATUS_REFUSED);
+    assert_null(broker);
+    if (!strstr(error.text, why)) fail_msg("'%s' is not in: %s", why, error.text);
+}
+
+static void topics_of_the_wrong_kind_are_refused(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world);
+    world.config.kafka.create_topics = false;
+    expect_open_refused(&world, "kafka.create_topics: true");
+    create_topic(&world, world.interests, PARTITIONS, "compact");
+    create_topic(&world, world.history, PARTITIONS, "compact,delete");
+    create_topic(&world, world.dead, PARTITIONS, "delete");
+    create_topic(&world, world.items, PARTITIONS, "compact");
+    expect_open_refused(&world, "has cleanup.policy=compact,delete; it has exactly 'compact'");
+    world_close(&world);
+
+    world_open(&world);
+    create_topic(&world, world.history, PARTITIONS + 1, "compact");
+    expect_open_refused(&world, "has 3 partitions");
+    world_close(&world);
+
+    world_open(&world);
+    create_topic(&world, world.dead, PARTITIONS, "compact");
+    expect_open_refused(&world, "dead letters may have no key");
+    world.config.source.topic = "no-such-topic";
+    expect_open_refused(&world, "'no-such-topic' does not exist");
+    world_close(&world);
+}
+
+static void a_source_not_keyed_by_user_is_refused(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 50);
+    send_event(&world, 0, "everywhere");
+    send_event(&world, 1, "everywhere");
+    rd_kafka_flush(world.raw, 20000);
+    expect_open_refused(&world, "user 'everywhere' has events in partitions");
+    world_close(&world);
+}
+
+static void offsets_that_braid_did_not_commit_are_refused(void **state)
+{
+    struct world world;
+    struct job job;
+    struct error error;
+    struct history_reader *reader;
+    struct store_position start = {.next = -1};
+    struct partition_truth truth;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 10);
+    const char *const settings[][2] = {{"group.id", world.group}, {NULL, NULL}};
+    rd_kafka_t *other = raw_client(RD_KAFKA_CONSUMER, settings);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, world.source, 0)->offset = 5;
+    assert_int_equal(rd_kafka_commit(other, list, 0), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(other);
+    job_open(&job, &world);
+    assert_int_equal(ops->history_open(&reader, job.broker, 0, &start, &truth, &error),
+                     STATUS_REFUSED);
+    assert_non_null(strstr(error.text, "was not committed by Braid"));
+    job_close(&job);
+    world_close(&world);
+}
+
+static void a_store_ahead_of_its_log_is_refused_and_an_old_one_is_stale(void **state)
+{
+    struct world world;
+    struct job job;
+    struct error error;
+    struct history_reader *reader;
+    struct partition_truth truth;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 10);
+    job_open(&job, &world);
+    job_drain(&job);
+    struct store_position ahead = {.next = 1000000, .seal = 1};
+    assert_int_equal(ops->history_open(&reader, job.broker, 0, &ahead, &truth, &error),
+                     STATUS_REFUSED);
+    assert_non_null(strstr(error.text, "ahead of its log"));
+
+    struct store_position old = {.next = 0, .written_ms = 1000};
+    assert_int_equal(ops->history_open(&reader, job.broker, 0, &old, &truth, &error), STATUS_OK);
+    assert_true(truth.stale);
+    ops->history_close(reader);
+
+    struct store_position recent = {.next = 0, .written_ms = clock_wall_ms() - 60000};
+    assert_int_equal(ops->history_open(&reader, job.broker, 0, &recent, &truth, &error), STATUS_OK);
+    assert_false(truth.stale);
+    ops->history_close(reader);
+    job_close(&job);
+    world_close(&world);
+}
+
+static void client_properties_that_braid_decides_are_refused(void **state)
+{
+    struct world world;
+    struct broker *broker;
+    struct error error;
+    (void)state;
+    world_open(&world);
+    world.config.kafka.client_count = 1;
+    world.config.kafka.client[0] = (struct config_pair){"isolation.level", "read_uncommitted"};
+    assert_int_equal(ops->open(&broker, &world.config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "kafka.client.isolation.level"));
+    world.config.kafka.client[0] = (struct config_pair){"sasl.pasword", "secret"};
+    assert_int_equal(ops->open(&broker, &world.config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "kafka.client.sasl.pasword"));
+    assert_null(strstr(error.text, "secret"));
+    world_close(&world);
+}
+
+static void two_sessions_share_the_partitions_and_hand_them_over(void **state)
+{
+    struct world world;
+    struct job one, two;
+    struct error error;
+    (void)state;
+    world_open(&world);
+    send_events(&world, 100);
+    job_open(&one, &world);
+    job_drain(&one);
+    two = (struct job){.world = &world, .broker = one.broker};
+    if (ops->session_open(&two.session, two.broker, 1, &error) != STATUS_OK) {
+        fail_msg("%s", error.text);
+    }
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_S * 1000000000;
+    for (int rounds = 0, sent = 0; sent < 20 || rounds < 50; rounds++) {
+        assert_int_equal(job_turn(&one, &error), STATUS_OK);
+        if (job_turn(&two, &error) != STATUS_OK) fail_msg("%s", error.text);
+        if (two.assigned && sent < 20 && ++sent) send_events(&world, 10);
+        if (clock_monotonic_ns() > deadline_ns) fail_msg("no second member");
+    }
+    assert_int_equal(one.revoked, PARTITIONS);
+    assert_int_equal(one.lost + two.lost, 0);
+    for (int p = 0; p < PARTITIONS; p++) {
+        assert_true(one.mine[p] != two.mine[p]);
+        struct job *owner = one.mine[p] ? &one : &two;
+        while (owner->seals[p].next_offset < world.produced[p]) {
+            assert_int_equal(job_turn(owner, &error), STATUS_OK);
+        }
+    }
+    ops->session_close(two.session);
+    job_close(&one);
+    expect_every_event_once(&world);
+    world_close(&world);
+}
+
+static void a_stopped_job_commits_and_ends(void **state)
+{
+    struct world world;
+    struct job job;
+    struct error error;
+    enum status status;
+    (void)state;
+    world_open(&world);
+    world.config.job.commit_interval_ms = 60000;
+    send_events(&world, 30);
+    job_open(&job, &world);
+    while (job.next[0] < 30 || job.next[1] < 30) {
+        assert_int_equal(job_turn(&job, &error), STATUS_OK);
+    }
+    assert_true(job.open);
+    ops->stop(job.broker);
+    do {
+        status = job_turn(&job, &error);
+    } while (status == STATUS_OK);
+    assert_int_equal(status, STATUS_END);
+    assert_false(job.open);
+    job_close(&job);
+    expect_every_event_once(&world);
+    world_close(&world);
+}
+
+int main(void)
+{
+    log_setup(LOG_WARN, false);
+    if (getenv("CMOCKA_TEST_FILTER")) cmocka_set_test_filter(getenv("CMOCKA_TEST_FILTER"));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_event_is_delivered_once_and_in_order),
+        cmocka_unit_test(a_restarted_job_goes_on_at_its_seal),
+        cmocka_unit_test(an_abort_rewinds_to_the_committed_offsets),
+        cmocka_unit_test(a_transaction_open_too_long_is_aborted_and_the_job_goes_on),
+        cmocka_unit_test(a_producer_fenced_now_and_then_is_replaced),
+        cmocka_unit_test(a_rival_with_our_transactional_id_makes_us_leave),
+        cmocka_unit_test(a_rival_with_our_instance_id_makes_us_leave),
+        cmocka_unit_test(an_open_transaction_hides_the_log_until_it_ends),
+        cmocka_unit_test(an_expired_group_is_resumed_from_the_log_alone),
+        cmocka_unit_test(topics_of_the_wrong_kind_are_refused),
+        cmocka_unit_test(a_source_not_keyed_by_user_is_refused),
+        cmocka_unit_test(offsets_that_braid_did_not_commit_are_refused),
+        cmocka_unit_test(a_store_ahead_of_its_log_is_refused_and_an_old_one_is_stale),
+        cmocka_unit_test(client_properties_that_braid_decides_are_refused),
+        cmocka_unit_test(two_sessions_share_the_partitions_and_hand_them_over),
+        cmocka_unit_test(a_stopped_job_commits_and_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
