@@ -1,5 +1,5 @@
 /* fixture.c - a store in a directory of its own. */
-#include "fixture.h"
+#include "tests/store/fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 const struct store_identity fixture_identity = {.source = 0xABC, .partition = 3, .partitions = 8};
 const struct store_options fixture_options = {
-    .memtable_size = 8 << 20, /* 1 MiB for each of 8 partitions: tests flush often */
+    .memtable_size = 16 << 20, /* 2 MiB for each of 8 partitions: tests flush often */
     .block_cache_size = 4 << 20,
 };
 

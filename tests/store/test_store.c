@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/checksum.h"
-#include "fixture.h"
+#include "tests/store/fixture.h"
 
 enum { USERS = 40, CHUNKS = 3, STEPS = 3000, WRITES_MAX = 20, SEED = 5 };
 
