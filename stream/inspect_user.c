@@ -12,6 +12,7 @@
 #include "stream/catalogue.h"
 #include "stream/fold.h"
 #include "stream/inspect.h"
+#include "stream/item_log.h"
 
 enum { SHOWN_VALUES = 6 }; /* of each interest vector */
 
@@ -22,6 +23,7 @@ struct inspection {
     struct interest_model *model;
     struct interest_scratch *scratch;
     struct fold *fold;
+    struct item_log *items;
     struct catalogue *catalogue; /* NULL: no titles */
     struct arena arena;
     struct fold_progress progress;
@@ -55,8 +57,9 @@ static void print_behavior(const struct inspection *inspection, uint64_t ordinal
     if (action > 0 && action <= inspection->config->actions_count) {
         name = inspection->config->actions[action - 1].name;
     }
-    const struct item_table *items = interest_model_items(inspection->model);
-    struct bytes id = item_table_id(items, item_table_find(items, behavior.item));
+    const struct item_table *known = interest_model_items(inspection->model);
+    struct bytes id = item_table_id(known, item_table_find(known, behavior.item));
+    if (id.size == 0) id = item_log_id(inspection->items, behavior.item);
     struct bytes title = catalogue_title(inspection->catalogue, behavior.item);
     fprintf(inspection->out, "  %6" PRIu64 "  %s  %-8s", ordinal + 1,
             iso8601_print(history_time_ms(behavior), time), name);
@@ -163,6 +166,7 @@ static enum status inspect(struct inspection *inspection, const char *user, cons
 {
     TRY(user_history_read(&inspection->history, inspection->config, user, error));
     TRY(open_model(inspection, error));
+    TRY(item_log_open(&inspection->items, inspection->config, error));
     if (catalogue) TRY(catalogue_open(&inspection->catalogue, catalogue, NULL, NULL, error));
     TRY(fold_history(inspection, error));
     print_counts(inspection, user);
@@ -177,6 +181,7 @@ enum status inspect_user(const struct config *config, const char *user, const ch
     struct inspection inspection = {.config = config, .out = out};
     enum status status = inspect(&inspection, user, catalogue, last, error);
     catalogue_close(inspection.catalogue);
+    item_log_close(inspection.items);
     arena_close(&inspection.arena);
     fold_close(inspection.fold);
     interest_scratch_close(inspection.scratch);

@@ -147,6 +147,26 @@ static void inspect_shows_user_store_and_checkpoint(void **state)
     assert_says("inspect", "checkpoint", "generation-1.safetensors", 0, "limarec");
 }
 
+/* A dictionary of one item: the names of the others come from what the job noted. */
+static void inspect_names_items_that_the_generation_does_not_know(void **state)
+{
+    (void)state;
+    char checkpoint[SCENE_PATH_MAX];
+    char state_dir[SCENE_PATH_MAX];
+    snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
+             scene_path(&scene, "small.safetensors"));
+    snprintf(state_dir, sizeof state_dir, "--state.dir=%s", scene_path(&scene, "named/state"));
+    const char *init[] = {"init",      "--config", "braid.yaml",    "--d=16",
+                          "--heads=2", checkpoint, "--items-max=1", NULL};
+    assert_int_equal(scene_program(&scene, init, NULL), 0);
+    assert_job("run", "named", &(struct scene_run){.setting = checkpoint}, 0, "events=1500 ");
+    const char *user[] = {"inspect",  "user",           "u1", "--config", "braid.yaml", state_dir,
+                          checkpoint, "--output.dir=x", NULL};
+    assert_int_equal(scene_program(&scene, user, NULL), 0);
+    assert_non_null(strstr(scene.output, "  i7\n"));
+    assert_null(strstr(scene.output, "  item "));
+}
+
 static void signal_finishes_the_transaction_and_exits_with_0(void **state)
 {
     (void)state;
@@ -247,6 +267,7 @@ int main(void)
         cmocka_unit_test(bad_events_are_counted_kept_and_passed_over),
         cmocka_unit_test(finished_job_goes_on_with_nothing_to_do),
         cmocka_unit_test(inspect_shows_user_store_and_checkpoint),
+        cmocka_unit_test(inspect_names_items_that_the_generation_does_not_know),
         cmocka_unit_test(signal_finishes_the_transaction_and_exits_with_0),
         cmocka_unit_test(second_signal_exits_at_once),
         cmocka_unit_test(standard_input_is_read_and_verified_with_a_file),

@@ -1,0 +1,26 @@
+/*
+ * item_log.h - names of items out of the item logs (file broker), for people.
+ *
+ * A history holds hashes. What a hash stands for is in the generation's dictionary, or, for an item
+ * that is newer than it, in a log that item_names.h writes: that of any partition, whoever met it first.
+ */
+#ifndef STREAM_ITEM_LOG_H
+#define STREAM_ITEM_LOG_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "config/config.h"
+
+struct item_log;
+
+/* Reads the committed item logs of all partitions. On failure *logp is NULL. */
+MUST_CHECK enum status item_log_open(struct item_log **logp, const struct config *config,
+                                     struct error *error);
+void item_log_close(struct item_log *log);
+
+/* The newest id with that hash, empty if none. Looks through all of them: for a few. */
+struct bytes item_log_id(const struct item_log *log, uint64_t hash);
+
+#endif
