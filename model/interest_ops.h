@@ -59,7 +59,7 @@ struct interest_model {
 struct interest_reads {
     const struct tensor *vectors; /* [users * K, d] */
     const struct tensor
-        *evidence; /* [users, K], not negative: how much of the state each one saw */
+        *evidence;        /* [users, K], not negative: how much of the state each one saw */
     const uint32_t *live; /* [users] live interests, where the state decides; else NULL */
 };
 
