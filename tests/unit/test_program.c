@@ -160,8 +160,9 @@ static void inspect_names_items_that_the_generation_does_not_know(void **state)
                           "--heads=2", checkpoint, "--items-max=1", NULL};
     assert_int_equal(scene_program(&scene, init, NULL), 0);
     assert_job("run", "named", &(struct scene_run){.setting = checkpoint}, 0, "events=1500 ");
-    const char *user[] = {"inspect",  "user",           "u1", "--config", "braid.yaml", state_dir,
-                          checkpoint, "--output.dir=x", NULL};
+    const char *user[] = {"inspect",    "user",    "u1",       "--config",
+                          "braid.yaml", state_dir, checkpoint, "--output.dir=x",
+                          "--last=500", NULL};
     assert_int_equal(scene_program(&scene, user, NULL), 0);
     assert_non_null(strstr(scene.output, "  i7\n"));
     assert_null(strstr(scene.output, "  item "));
