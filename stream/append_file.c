@@ -105,3 +105,13 @@ enum status append_file_cut(struct append_file *file, uint64_t length, struct er
     if (ftruncate(file->file, (off_t)length) != 0) return failed(file, "cutting", error);
     return STATUS_OK;
 }
+
+enum status append_file_sync_directory(const char *path, struct error *error)
+{
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool synced = directory >= 0 && fsync(directory) == 0;
+    enum status status = STATUS_OK;
+    if (!synced) status = error_set(error, STATUS_IO, "syncing %s: %s", path, strerror(errno));
+    if (directory >= 0) close(directory);
+    return status;
+}

@@ -50,4 +50,7 @@ MUST_CHECK enum status append_file_sync(struct append_file *file, struct error *
 MUST_CHECK enum status append_file_cut(struct append_file *file, uint64_t length,
                                        struct error *error);
 
+/* Makes the entries of a directory durable: a new file's name, a rename. */
+MUST_CHECK enum status append_file_sync_directory(const char *path, struct error *error);
+
 #endif

@@ -99,7 +99,7 @@ static enum status restore(struct assignment *assignment, struct task *task, str
     task->position = recovery.position;
     task->next_offset = recovery.seal.next_offset;
     task->flushed_ns = clock_monotonic_ns();
-    task->flushed_at = recovery.position.next;
+    task->flushed = recovery.position;
     return status;
 }
 

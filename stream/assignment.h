@@ -31,8 +31,8 @@ struct task {
     struct change_list changes;     /* of the open transaction */
     struct store_write *writes;     /* the same as writes, during a commit */
     size_t writes_count;
-    int64_t flushed_ns; /* when the store was last flushed, */
-    int64_t flushed_at; /* and the log position it had then */
+    int64_t flushed_ns;            /* when the store was last flushed, */
+    struct store_position flushed; /* and its position then */
 };
 
 struct assignment;

@@ -31,6 +31,7 @@
 struct broker;
 struct session;
 struct history_reader;
+struct history_rewrite;
 
 enum poll_kind {
     POLL_EVENTS, /* decoded events of this session's partitions (possibly none: timed out) */
@@ -163,6 +164,26 @@ struct broker_ops {
     /* The position after the last record delivered: what a store that applied it records. */
     struct store_position (*history_position)(const struct history_reader *reader);
     void (*history_close)(struct history_reader *reader);
+
+    /*
+     * Rewriting an overgrown history log; all NULL where the broker compacts by itself (Kafka). Its
+     * partition's owner opens a new log that joins the old one at `start`, the position of his store
+     * (with the seal he committed there), adds every live record, finishes it with what was committed
+     * since, and between two transactions installs it: with the next commit it is the log. open, add
+     * and finish may run on another thread. A rewrite that is not installed is closed.
+     */
+    bool (*rewrite_due)(const struct session *session, uint32_t partition);
+    enum status (*rewrite_open)(struct history_rewrite **rewritep, struct broker *broker,
+                                uint32_t partition, const struct store_position *start,
+                                struct error *error);
+    enum status (*rewrite_add)(struct history_rewrite *rewrite, struct bytes key,
+                               struct bytes value, struct error *error);
+    enum status (*rewrite_finish)(struct broker *broker, struct history_rewrite *rewrite,
+                                  const struct history_seal *seal, struct error *error);
+    /* Takes `rewrite`, also on failure. */
+    enum status (*rewrite_install)(struct session *session, struct history_rewrite *rewrite,
+                                   struct error *error);
+    void (*rewrite_close)(struct history_rewrite *rewrite);
 };
 
 extern const struct broker_ops broker_file;

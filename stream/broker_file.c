@@ -12,11 +12,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
 #include "stream/broker.h"
 #include "stream/file_reader.h"
+#include "stream/file_rewrite.h"
 #include "stream/file_state.h"
 #include "stream/history_file.h"
 
@@ -42,6 +44,8 @@ struct session {
     bool assigned;                 /* its partitions were announced */
     bool ended;                    /* it was told that the input is finished */
     struct line_position position; /* of the commit marker it has been given */
+    bool replaced;                 /* a log of this partition was installed, and */
+    uint32_t replaced_partition;   /* the one before goes when a commit names the new one */
 };
 
 static enum status file_open(struct broker **brokerp, const struct config *config,
@@ -283,6 +287,8 @@ static void enter_partitions(struct session *session, struct commit_partition *p
         struct commit_entry *entry = &state->commit.entries[p];
         entry->seal = parts[i].seal.number;
         entry->generation = parts[i].seal.generation;
+        entry->log = state->partitions[p].log;
+        entry->base = state->partitions[p].base;
         for (int kind = 0; kind < RECORD_KINDS; kind++) {
             entry->length[kind] = state->partitions[p].kind[kind].length;
         }
@@ -322,6 +328,25 @@ static enum status cross_barrier(struct session *session, struct commit_partitio
     return status;
 }
 
+/* A commit of the partition names its new log: the one that it replaced can go. */
+static enum status remove_replaced_log(struct session *session,
+                                       const struct commit_partition *parts, uint32_t count,
+                                       struct error *error)
+{
+    uint32_t p = session->replaced_partition;
+    for (uint32_t i = 0; session->replaced && i < count; i++) {
+        if (parts[i].partition != p) continue;
+        char path[COMMIT_PATH_MAX];
+        TRY(commit_file_path(session->broker->config, RECORD_HISTORY, p, parts[i].position.log - 1,
+                             path, error));
+        if (unlink(path) != 0) {
+            return error_set(error, STATUS_IO, "deleting %s: %s", path, strerror(errno));
+        }
+        session->replaced = false;
+    }
+    return STATUS_OK;
+}
+
 static enum status file_commit(struct session *session, struct commit_partition *parts,
                                uint32_t count, struct error *error)
 {
@@ -329,7 +354,8 @@ static enum status file_commit(struct session *session, struct commit_partition 
         TRY(append_seal(session, &parts[i], error));
     }
     TRY(append_and_sync(session, parts, count, error));
-    return cross_barrier(session, parts, count, error);
+    TRY(cross_barrier(session, parts, count, error));
+    return remove_replaced_log(session, parts, count, error);
 }
 
 /*
@@ -349,6 +375,7 @@ struct history_reader {
     struct store_position start;
     uint64_t log;
     uint64_t end_seal; /* the last committed one */
+    uint64_t source;
 };
 
 static enum status check_start(const struct broker *broker, uint32_t partition,
@@ -394,6 +421,7 @@ static enum status file_history_open(struct history_reader **readerp, struct bro
     reader->start = *start;
     reader->log = entry->log;
     reader->end_seal = entry->seal;
+    reader->source = truth->seal.source_identity;
     char path[COMMIT_PATH_MAX];
     uint64_t from = start->next > 0 && !truth->stale ? (uint64_t)start->next : 0;
     enum status status =
@@ -424,12 +452,18 @@ static enum status file_history_next(struct history_reader *reader, struct recor
 {
     TRY(history_file_next(reader->file, records, max, countp, error));
     if (*countp > 0) return STATUS_OK;
-    uint64_t seal = file_history_position(reader).seal;
-    if (seal == reader->end_seal) return STATUS_OK;
+    uint64_t number = file_history_position(reader).seal;
+    const struct history_seal *seal = history_file_seal(reader->file);
+    if (seal->number && seal->source_identity != reader->source) {
+        return error_set(error, STATUS_REFUSED,
+                         "the history log is of another input: restore state.dir and output.dir "
+                         "from the same backup");
+    }
+    if (number == reader->end_seal) return STATUS_OK;
     return error_set(error, STATUS_REFUSED,
                      "the history log ends at seal %" PRIu64 ", and %" PRIu64
                      " were committed: restore state.dir and output.dir from the same backup",
-                     seal, reader->end_seal);
+                     number, reader->end_seal);
 }
 
 static void file_history_close(struct history_reader *reader)
@@ -437,6 +471,47 @@ static void file_history_close(struct history_reader *reader)
     if (!reader) return;
     history_file_close(reader->file);
     free(reader);
+}
+
+/* ---- rewriting the history log ---- */
+
+static bool session_rewrite_due(const struct session *session, uint32_t partition)
+{
+    return !session->replaced && file_rewrite_due(&session->broker->state.partitions[partition]);
+}
+
+static enum status session_rewrite_open(struct history_rewrite **rewritep, struct broker *broker,
+                                        uint32_t partition, const struct store_position *start,
+                                        struct error *error)
+{
+    return file_rewrite_open(rewritep, broker->config, partition, start, error);
+}
+
+static uint64_t committed_length(struct broker *broker, uint32_t partition)
+{
+    pthread_mutex_lock(&broker->lock);
+    uint64_t length = broker->state.commit.entries[partition].length[RECORD_HISTORY];
+    pthread_mutex_unlock(&broker->lock);
+    return length;
+}
+
+static enum status session_rewrite_finish(struct broker *broker, struct history_rewrite *rewrite,
+                                          const struct history_seal *seal, struct error *error)
+{
+    uint64_t end = committed_length(broker, file_rewrite_partition(rewrite));
+    return file_rewrite_finish(rewrite, seal, end, error);
+}
+
+static enum status session_rewrite_install(struct session *session, struct history_rewrite *rewrite,
+                                           struct error *error)
+{
+    struct broker *broker = session->broker;
+    uint32_t partition = file_rewrite_partition(rewrite);
+    uint64_t end = committed_length(broker, partition);
+    TRY(file_rewrite_install(rewrite, &broker->state.partitions[partition], end, error));
+    session->replaced = true;
+    session->replaced_partition = partition;
+    return STATUS_OK;
 }
 
 const struct broker_ops broker_file = {
@@ -461,4 +536,10 @@ const struct broker_ops broker_file = {
     .history_next = file_history_next,
     .history_position = file_history_position,
     .history_close = file_history_close,
+    .rewrite_due = session_rewrite_due,
+    .rewrite_open = session_rewrite_open,
+    .rewrite_add = file_rewrite_add,
+    .rewrite_finish = session_rewrite_finish,
+    .rewrite_install = session_rewrite_install,
+    .rewrite_close = file_rewrite_close,
 };

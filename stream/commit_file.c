@@ -15,11 +15,13 @@
 
 #include "base/checksum.h"
 #include "base/fault.h"
+#include "stream/append_file.h"
 
 enum {
     COMMIT_VERSION = 1,
     HEAD_MAX = 512,  /* bytes of the lines that are not a partition's */
     ENTRY_MAX = 320, /* bytes of one partition's line */
+    CHECKSUM_LINE = sizeof "checksum 0123456789abcdef",
 };
 
 static const char *const remedy =
@@ -98,6 +100,12 @@ static size_t print_lines(const struct commit_file *commit, char *text, size_t r
     return used;
 }
 
+/* The last line, over the `size` bytes of `text`; `line` has room for it and its zero. */
+static void print_checksum(char *line, const char *text, size_t size)
+{
+    snprintf(line, CHECKSUM_LINE + 1, "checksum %016" PRIx64 "\n", checksum_of(text, size));
+}
+
 /* Writes all of `text` to a new file `path` and syncs it. */
 static enum status write_synced(const char *path, const char *text, size_t size,
                                 struct error *error)
@@ -121,16 +129,6 @@ static enum status write_synced(const char *path, const char *text, size_t size,
     return status;
 }
 
-static enum status sync_directory(const char *path, struct error *error)
-{
-    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = directory >= 0 && fsync(directory) == 0;
-    enum status status = STATUS_OK;
-    if (!synced) status = error_set(error, STATUS_IO, "syncing %s: %s", path, strerror(errno));
-    if (directory >= 0) close(directory);
-    return status;
-}
-
 enum status commit_file_write(const struct commit_file *commit, const char *state_dir,
                               struct error *error)
 {
@@ -142,8 +140,8 @@ enum status commit_file_write(const struct commit_file *commit, const char *stat
     char *text = malloc(room);
     if (!text) return error_set(error, STATUS_IO, "out of memory: a commit file");
     size_t size = print_lines(commit, text, room);
-    size += (size_t)snprintf(text + size, room - size, "checksum %016" PRIx64 "\n",
-                             checksum_of(text, size));
+    print_checksum(text + size, text, size);
+    size += CHECKSUM_LINE;
     enum status status = write_synced(next, text, size, error);
     free(text);
     TRY(status);
@@ -152,7 +150,7 @@ enum status commit_file_write(const struct commit_file *commit, const char *stat
     if (rename(next, path) != 0) {
         return error_set(error, STATUS_IO, "renaming %s: %s", next, strerror(errno));
     }
-    TRY(sync_directory(state_dir, error));
+    TRY(append_file_sync_directory(state_dir, error));
     FAULT_POINT("commit_file_renamed");
     return STATUS_OK;
 }
@@ -212,11 +210,10 @@ static enum status check_text(char *text, size_t size, const char *path, struct 
                          "%s: format %d, this program knows %d: use the program that wrote it",
                          path, version, COMMIT_VERSION);
     }
-    enum { CHECKSUM_LINE = 9 + 16 + 1 };
-    uint64_t checksum = 0;
+    char last[CHECKSUM_LINE + 1];
     size_t covered = size > CHECKSUM_LINE ? size - CHECKSUM_LINE : 0;
-    if (sscanf(text + covered, "checksum %" SCNx64 "\n", &checksum) != 1 ||
-        checksum != checksum_of(text, covered)) {
+    print_checksum(last, text, covered);
+    if (strcmp(text + covered, last) != 0) {
         return error_set(error, STATUS_CORRUPT, "%s: its checksum fails; %s", path, remedy);
     }
     text[covered] = 0;

@@ -146,6 +146,20 @@ static enum status open_commit(struct file_state *state, struct error *error)
     return STATUS_OK;
 }
 
+/* A crash may have left the log before a rewrite, or one after it that was not committed. */
+static enum status remove_other_logs(const struct config *config, uint32_t partition, uint64_t log,
+                                     struct error *error)
+{
+    const uint64_t others[] = {log - 1, log + 1};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char path[COMMIT_PATH_MAX];
+        TRY(commit_file_path(config, RECORD_HISTORY, partition, others[i], path, error));
+        if (unlink(path) == 0 || errno == ENOENT) continue;
+        return error_set(error, STATUS_IO, "deleting %s: %s", path, strerror(errno));
+    }
+    return STATUS_OK;
+}
+
 static enum status open_files(struct file_state *state, struct error *error)
 {
     uint32_t count = state->commit.partitions;
@@ -153,6 +167,9 @@ static enum status open_files(struct file_state *state, struct error *error)
     if (!state->partitions) return error_set(error, STATUS_IO, "out of memory: files");
     for (uint32_t p = 0; p < count; p++) {
         const struct commit_entry *entry = &state->commit.entries[p];
+        state->partitions[p].log = entry->log;
+        state->partitions[p].base = entry->base;
+        TRY(remove_other_logs(state->config, p, entry->log, error));
         for (int k = 0; k < RECORD_KINDS; k++) {
             enum record_kind kind = (enum record_kind)k;
             char path[COMMIT_PATH_MAX];
@@ -160,20 +177,6 @@ static enum status open_files(struct file_state *state, struct error *error)
             TRY(append_file_open(&state->partitions[p].kind[kind], path, entry->length[kind],
                                  buffer_size(kind, count), error));
         }
-    }
-    return STATUS_OK;
-}
-
-/* New files must not vanish from their directory when what is in them has been committed. */
-static enum status sync_directories(const struct config *config, struct error *error)
-{
-    const char *const paths[] = {config->state.dir, config->output.dir};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        int directory = open(paths[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        bool synced = directory >= 0 && fsync(directory) == 0;
-        if (!synced) error_set(error, STATUS_IO, "syncing %s: %s", paths[i], strerror(errno));
-        if (directory >= 0) close(directory);
-        if (!synced) return STATUS_IO;
     }
     return STATUS_OK;
 }
@@ -187,7 +190,9 @@ enum status file_state_open(struct file_state *state, const struct config *confi
     TRY(take_lock(state, error));
     TRY(open_commit(state, error));
     TRY(open_files(state, error));
-    return sync_directories(config, error);
+    /* New files must not vanish from their directory when what is in them has been committed. */
+    TRY(append_file_sync_directory(config->state.dir, error));
+    return append_file_sync_directory(config->output.dir, error);
 }
 
 void file_state_close(struct file_state *state)

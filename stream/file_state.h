@@ -17,6 +17,8 @@
 
 struct partition_files {
     struct append_file kind[RECORD_KINDS];
+    uint64_t log;  /* number of the history log that is appended to, */
+    uint64_t base; /* and the bytes it had when it was made by a rewrite */
 };
 
 struct file_state {

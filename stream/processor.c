@@ -18,6 +18,7 @@
 #include "stream/absorb.h"
 #include "stream/assignment.h"
 #include "stream/item_names.h"
+#include "stream/log_rewriter.h"
 #include "stream/publisher.h"
 #include "stream/snapshot_writer.h"
 #include "stream/transaction.h"
@@ -40,6 +41,7 @@ struct processor {
     struct user_loader *loader;
     struct snapshot_writer *snapshots;
     struct item_names *names;
+    struct log_rewriter *rewriter;
     struct absorber *absorber;
     struct transaction transaction;
 
@@ -196,22 +198,27 @@ static void count_committed(struct processor *processor, uint64_t records)
     metric_add(shared->commits, 1);
 }
 
-/* Bounds how much of the log a restart must read again, in time and in bytes. */
+/* A flush is due by time or by bytes of log, and at once when the log was replaced. */
+static bool flush_due(const struct config *config, const struct task *task, int64_t now_ns)
+{
+    if (task->position.log != task->flushed.log) return true;
+    int64_t behind = task->position.next - task->flushed.next;
+    int64_t interval_ns = config->state.flush_interval_ms * INT64_C(1000000);
+    if (behind == 0) return false;
+    return now_ns - task->flushed_ns >= interval_ns || behind >= (int64_t)config->state.flush_size;
+}
+
+/* Bounds how much of the log a restart must read again. */
 static enum status flush_stores(struct processor *processor, int64_t now_ns, struct error *error)
 {
-    const struct config *config = processor->config;
-    int64_t interval_ns = config->state.flush_interval_ms * INT64_C(1000000);
     uint32_t count;
     struct task *const *tasks = assignment_live(processor->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {
         struct task *task = tasks[t];
-        int64_t behind = task->position.next - task->flushed_at;
-        bool due =
-            now_ns - task->flushed_ns >= interval_ns || behind >= (int64_t)config->state.flush_size;
-        if (behind == 0 || !due) continue;
+        if (!flush_due(processor->config, task, now_ns)) continue;
         TRY(processor->shared->stores->flush(task->store, false, error));
         task->flushed_ns = now_ns;
-        task->flushed_at = task->position.next;
+        task->flushed = task->position;
         FAULT_POINT("store_flushed");
     }
     return STATUS_OK;
@@ -234,7 +241,10 @@ static enum status commit(struct processor *processor, struct error *error)
     count_committed(processor, records);
     int64_t now_ns = clock_monotonic_ns();
     TRY(snapshot_writer_background(processor->snapshots, processor->cache, now_ns, error));
-    return flush_stores(processor, now_ns, error);
+    TRY(flush_stores(processor, now_ns, error));
+    uint32_t count;
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    return log_rewriter_step(processor->rewriter, tasks, count, error);
 }
 
 /* ---- partitions ---- */
@@ -353,6 +363,8 @@ static enum status open_parts(struct processor *processor, uint32_t worker, stru
     TRY(shared->ops->session_open(&processor->session, shared->broker, worker, error));
     TRY(assignment_open(&processor->assignment, shared->ops, shared->broker, shared->stores,
                         &plan->store, config, error));
+    TRY(log_rewriter_open(&processor->rewriter, shared->ops, shared->broker, processor->session,
+                          shared->stores, error));
     TRY(snapshot_writer_open(&processor->snapshots, config, shared->model, shared->stores,
                              processor->assignment, error));
     TRY(cache_open(&processor->cache, plan->cache_users, interest_model_state_size(shared->model),
@@ -401,6 +413,7 @@ enum status processor_open(struct processor **processorp, const struct processor
 void processor_close(struct processor *processor)
 {
     if (!processor) return;
+    log_rewriter_close(processor->rewriter);
     assignment_close(processor->assignment);
     if (processor->session) processor->ops->session_close(processor->session);
     absorber_close(processor->absorber);

@@ -1,2 +1,6 @@
 # The heart of the stream: fold, transaction, commit and history files, the job as a whole.
+braid_test(unit.fold test_fold.c LIBRARIES stream)
+braid_test(unit.transaction test_transaction.c LIBRARIES stream)
+braid_test(unit.commit_file test_commit_file.c LIBRARIES stream)
+braid_test(unit.history_file test_history_file.c LIBRARIES stream)
 braid_test(unit.job test_job.c job_fixture.c LIBRARIES stream)

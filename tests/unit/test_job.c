@@ -8,86 +8,112 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "stream/commit_file.h"
 #include "tests/unit/job_fixture.h"
 
-enum { SEED = 11, EVENTS = 6000, USERS = 120 };
+enum { SEED = 11, HALF = 3000, USERS = 120, PARTITIONS = 4 };
 
 static const char *const stores[] = {"state/store-0000", "state/store-0001", "state/store-0002",
                                      "state/store-0003"};
 
+/* A job over two halves of `half` events each: both logged, one run. */
+static void open_whole(struct fixture *fixture, uint32_t half, uint32_t partitions)
+{
+    fixture_open(fixture, SEED);
+    fixture->config.state.partitions = partitions;
+    fixture_log(fixture, half, USERS);
+    fixture_log(fixture, half, USERS);
+}
+
 /* What one run over the whole log publishes last of each user. */
-static char *published_in_one_run(void)
+static char *published_in_one_run(uint32_t half, uint32_t partitions)
 {
     struct fixture fixture;
-    fixture_open(&fixture, SEED);
-    fixture_log(&fixture, EVENTS / 2, USERS);
-    fixture_log(&fixture, EVENTS / 2, USERS);
+    open_whole(&fixture, half, partitions);
     struct job_summary summary = fixture_run(&fixture);
-    assert_int_equal(summary.events, EVENTS);
-    assert_int_equal(summary.accepted, EVENTS);
+    assert_int_equal(summary.events, 2 * half);
+    assert_int_equal(summary.accepted, 2 * half);
     assert_int_equal(summary.records, fixture_records(&fixture));
     char *newest = fixture_newest(&fixture);
     fixture_close(&fixture);
     return newest;
 }
 
-static void a_restart_goes_on_where_the_last_commit_was(void **state)
+/* Closes the fixture; it must have published last what `expected` (freed) says. */
+static void published(struct fixture *fixture, char *expected)
 {
-    (void)state;
-    char *expected = published_in_one_run();
-    struct fixture fixture;
-    fixture_open(&fixture, SEED);
-    fixture_log(&fixture, EVENTS / 2, USERS);
-    assert_int_equal(fixture_run(&fixture).events, EVENTS / 2);
-    assert_int_equal(fixture_run(&fixture).events, 0);
-    fixture_log(&fixture, EVENTS / 2, USERS);
-    assert_int_equal(fixture_run(&fixture).events, EVENTS / 2);
-    char *newest = fixture_newest(&fixture);
+    char *newest = fixture_newest(fixture);
     assert_string_equal(newest, expected);
     free(newest);
     free(expected);
-    fixture_close(&fixture);
+    fixture_close(fixture);
+}
+
+static void a_restart_goes_on_where_the_last_commit_was(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture, SEED);
+    fixture_log(&fixture, HALF, USERS);
+    assert_int_equal(fixture_run(&fixture).events, HALF);
+    assert_int_equal(fixture_run(&fixture).events, 0);
+    fixture_log(&fixture, HALF, USERS);
+    assert_int_equal(fixture_run(&fixture).events, HALF);
+    published(&fixture, published_in_one_run(HALF, PARTITIONS));
 }
 
 static void a_lost_store_is_rebuilt_to_the_same_bytes(void **state)
 {
     (void)state;
-    char *expected = published_in_one_run();
     struct fixture fixture;
     fixture_open(&fixture, SEED);
-    fixture_log(&fixture, EVENTS / 2, USERS);
+    fixture_log(&fixture, HALF, USERS);
     fixture_run(&fixture);
     for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
         fixture_delete(&fixture, stores[i]);
     }
-    fixture_log(&fixture, EVENTS / 2, USERS);
+    fixture_log(&fixture, HALF, USERS);
     fixture_run(&fixture);
-    char *newest = fixture_newest(&fixture);
-    assert_string_equal(newest, expected);
-    free(newest);
-    free(expected);
-    fixture_close(&fixture);
+    published(&fixture, published_in_one_run(HALF, PARTITIONS));
 }
 
 static void polls_workers_and_transactions_do_not_change_what_is_published(void **state)
 {
     (void)state;
-    char *expected = published_in_one_run();
     struct fixture fixture;
-    fixture_open(&fixture, SEED);
-    fixture_log(&fixture, EVENTS / 2, USERS);
-    fixture_log(&fixture, EVENTS / 2, USERS);
+    open_whole(&fixture, HALF, PARTITIONS);
     fixture.config.job.workers = 3;
     fixture.config.job.poll_events_max = 7;
     fixture.config.job.commit_events_max = 100;
     fixture.config.state.snapshot_every = 2;
     fixture_run(&fixture);
-    char *newest = fixture_newest(&fixture);
-    assert_string_equal(newest, expected);
-    free(newest);
-    free(expected);
-    fixture_close(&fixture);
+    published(&fixture, published_in_one_run(HALF, PARTITIONS));
+}
+
+static void an_overgrown_log_is_rewritten_and_still_rebuilds_the_store(void **state)
+{
+    (void)state;
+    enum { MANY = 20000 };
+    struct fixture fixture;
+    fixture_open(&fixture, SEED);
+    fixture.config.state.partitions = 1;
+    fixture.config.job.commit_events_max = 500; /* each user's record many times over */
+    fixture_log(&fixture, MANY, USERS);
+    fixture_run(&fixture);
+    struct commit_file commit;
+    assert_int_equal(commit_file_read(&commit, fixture.state, NULL), STATUS_OK);
+    assert_true(commit.entries[0].log > 1);
+    char path[160];
+    snprintf(path, sizeof path, "%s/history-0000.1.log", fixture.state);
+    assert_int_equal(access(path, F_OK), -1);
+    commit_file_close(&commit);
+
+    fixture_delete(&fixture, stores[0]);
+    fixture_log(&fixture, MANY, USERS);
+    fixture_run(&fixture);
+    published(&fixture, published_in_one_run(MANY, 1));
 }
 
 static void bad_events_become_dead_letters_and_the_job_goes_on(void **state)
@@ -145,6 +171,7 @@ int main(void)
         cmocka_unit_test(a_restart_goes_on_where_the_last_commit_was),
         cmocka_unit_test(a_lost_store_is_rebuilt_to_the_same_bytes),
         cmocka_unit_test(polls_workers_and_transactions_do_not_change_what_is_published),
+        cmocka_unit_test(an_overgrown_log_is_rewritten_and_still_rebuilds_the_store),
         cmocka_unit_test(bad_events_become_dead_letters_and_the_job_goes_on),
         cmocka_unit_test(what_does_not_belong_together_is_refused),
     };

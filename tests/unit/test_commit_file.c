@@ -1,0 +1,135 @@
+/* test_commit_file.c - what decides what is committed: read as written, and never believed damaged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "stream/commit_file.h"
+
+static char dir[64];
+static char path[96];
+
+static int make_directory(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/braid-commit-XXXXXX");
+    if (!mkdtemp(dir)) return -1;
+    snprintf(path, sizeof path, "%s/commit", dir);
+    return 0;
+}
+
+static int remove_directory(void **state)
+{
+    (void)state;
+    unlink(path);
+    return rmdir(dir);
+}
+
+static struct commit_file written_commit(uint32_t partitions)
+{
+    struct commit_file commit;
+    assert_int_equal(commit_file_init(&commit, partitions, NULL), STATUS_OK);
+    commit.input = (struct input_identity){.hash = UINT64_C(0xfedcba9876543210), .size = 65536};
+    commit.position = (struct line_position){.line = 12, .byte = INT64_MAX};
+    for (uint32_t p = 0; p < partitions; p++) {
+        struct commit_entry *entry = &commit.entries[p];
+        entry->seal = UINT64_MAX - p;
+        entry->generation = 3;
+        entry->log = p + 1;
+        entry->base = 99;
+        for (int kind = 0; kind < RECORD_KINDS; kind++) {
+            entry->length[kind] = p * 10u + (unsigned)kind;
+        }
+    }
+    assert_int_equal(commit_file_write(&commit, dir, NULL), STATUS_OK);
+    return commit;
+}
+
+static void reads_what_was_written(void **state)
+{
+    (void)state;
+    const uint32_t counts[] = {1, 4, POLL_PARTITIONS_MAX};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct commit_file commit = written_commit(counts[i]);
+        struct commit_file read;
+        assert_int_equal(commit_file_read(&read, dir, NULL), STATUS_OK);
+        assert_int_equal(read.partitions, commit.partitions);
+        assert_memory_equal(&read.input, &commit.input, sizeof read.input);
+        assert_memory_equal(&read.position, &commit.position, sizeof read.position);
+        assert_memory_equal(read.entries, commit.entries, counts[i] * sizeof *read.entries);
+        commit_file_close(&read);
+        commit_file_close(&commit);
+    }
+}
+
+static void a_missing_file_is_not_found(void **state)
+{
+    (void)state;
+    struct commit_file read;
+    assert_int_equal(commit_file_read(&read, dir, NULL), STATUS_NOT_FOUND);
+}
+
+static size_t load(char *text, size_t room)
+{
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t size = fread(text, 1, room, file);
+    fclose(file);
+    return size;
+}
+
+static void store(const char *text, size_t size)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, size, file), size);
+    fclose(file);
+}
+
+static void any_changed_or_missing_byte_is_refused(void **state)
+{
+    (void)state;
+    struct commit_file commit = written_commit(2);
+    commit_file_close(&commit);
+    char text[2048], damaged[2048];
+    size_t size = load(text, sizeof text);
+    for (size_t i = 0; i < size; i++) {
+        struct commit_file read;
+        memcpy(damaged, text, size);
+        damaged[i] ^= 1;
+        store(damaged, size);
+        assert_int_not_equal(commit_file_read(&read, dir, NULL), STATUS_OK);
+        store(text, i);
+        assert_int_not_equal(commit_file_read(&read, dir, NULL), STATUS_OK);
+    }
+}
+
+static void a_newer_format_is_refused(void **state)
+{
+    (void)state;
+    store("braid-commit 2\nwhatever\n", 24);
+    struct commit_file read;
+    struct error error;
+    assert_int_equal(commit_file_read(&read, dir, &error), STATUS_REFUSED);
+    assert_non_null(strstr(error.text, "format 2"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(reads_what_was_written, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(a_missing_file_is_not_found, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(any_changed_or_missing_byte_is_refused, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(a_newer_format_is_refused, make_directory,
+                                        remove_directory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
