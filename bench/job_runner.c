@@ -1,0 +1,137 @@
+/* job_runner.c - fork, run, and ask the system what it took. */
+#include "bench/job_runner.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/event.h"
+#include "stream/init.h"
+#include "stream/line_reader.h"
+
+void runner_check(enum status status, const struct error *error)
+{
+    if (status == STATUS_OK) return;
+    fprintf(stderr, "bench: %s\n", error->text);
+    exit(1);
+}
+
+void runner_open(struct runner *runner)
+{
+    const char *base = getenv("BRAID_BENCH_DIR");
+    snprintf(runner->dir, sizeof runner->dir, "%s/braid-bench-XXXXXX", base ? base : "/tmp");
+    REQUIRE(mkdtemp(runner->dir) != NULL);
+    snprintf(runner->log, sizeof runner->log, "%s/log.jsonl", runner->dir);
+    snprintf(runner->checkpoint, sizeof runner->checkpoint, "%s/g1.safetensors", runner->dir);
+    snprintf(runner->state, sizeof runner->state, "%s/state", runner->dir);
+    snprintf(runner->output, sizeof runner->output, "%s/output", runner->dir);
+    struct config *config = &runner->config;
+    config_defaults(config);
+    config->source.path = runner->log;
+    config->source.field_category = "category";
+    config->model.checkpoint = runner->checkpoint;
+    config->state.dir = runner->state;
+    config->output.dir = runner->output;
+    config->log.quiet = true;
+    log_setup(LOG_WARN, false);
+}
+
+static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *walk)
+{
+    (void)facts;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+void runner_close(struct runner *runner)
+{
+    config_close(&runner->config);
+    REQUIRE(nftw(runner->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
+void runner_log(struct runner *runner, const struct log_options *options, uint64_t events)
+{
+    struct error error;
+    struct log_generator *generator;
+    runner_check(log_generator_open(&generator, options, &error), &error);
+    runner_check(log_generator_write(generator, events, runner->log, &error), &error);
+    log_generator_close(generator);
+
+    struct init_options init;
+    struct init_summary summary;
+    init_options_defaults(&init);
+    runner_check(
+        init_checkpoint(&runner->config, &init, runner->checkpoint, NULL, &summary, &error),
+        &error);
+}
+
+/* The child's part: the job, its summary into the pipe. */
+static _Noreturn void run_child(const struct runner *runner, int pipe_end)
+{
+    struct error error;
+    struct job_summary summary;
+    runner_check(job_run(&runner->config, &summary, &error), &error);
+    REQUIRE(write(pipe_end, &summary, sizeof summary) == sizeof summary);
+    _exit(0);
+}
+
+static double seconds_of(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+struct run_result runner_run(const struct runner *runner)
+{
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    fflush(stdout);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) run_child(runner, ends[1]);
+    close(ends[1]);
+    struct run_result result;
+    ssize_t size = read(ends[0], &result.summary, sizeof result.summary);
+    close(ends[0]);
+    struct rusage usage;
+    int status = 0;
+    REQUIRE(wait4(child, &status, 0, &usage) == child);
+    if (status != 0 || size != sizeof result.summary) exit(1);
+    result.cpu_s = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+    result.rss_mb = (double)usage.ru_maxrss / 1024;
+    return result;
+}
+
+double runner_decode_rate(const struct runner *runner)
+{
+    const struct config *config = &runner->config;
+    struct error error;
+    struct line_reader *lines;
+    struct event_decoder *decoder;
+    runner_check(event_decoder_open(&decoder, config, &error), &error);
+    runner_check(line_reader_open(&lines, config->source.path, config->source.event_size_max + 1,
+                                  (struct line_position){0}, &error),
+                 &error);
+    uint8_t *scratch = malloc(config->source.event_size_max + 1 + EVENT_PADDING);
+    REQUIRE(scratch != NULL);
+    int64_t begin_ns = clock_monotonic_ns();
+    uint64_t events = 0;
+    struct line line;
+    struct event event;
+    while (line_reader_next(lines, &line, &error) == STATUS_OK) {
+        event_decode(decoder, line.text, -1, scratch, &event);
+        REQUIRE(event.verdict == EVENT_ACCEPTED);
+        events++;
+    }
+    double seconds = (double)(clock_monotonic_ns() - begin_ns) / 1e9;
+    free(scratch);
+    line_reader_close(lines);
+    event_decoder_close(decoder);
+    return (double)events / seconds;
+}
