@@ -4,33 +4,30 @@
 #     demo.sh PROGRAM
 set -euo pipefail
 braid=$1
-work=.cache/demo
-log=$work/events.jsonl
-job=(--config demo/demo.yaml --source.path="$log" --model.checkpoint="$work/generation-1.safetensors"
-    --state.dir="$work/state" --output.dir="$work/output")
+work=build/demo # as config/movielens.yaml has it
+titles=$work/catalogue.tsv
 
 bold='' plain=''
 if [[ -t 1 ]]; then bold=$'\033[1m' plain=$'\033[0m'; fi
 step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 
-mkdir -p "$work"
-rm -rf "$work/state" "$work/output" "$work/generation-1.safetensors"
+rm -rf "$work"
 
-step "The log"
-[[ -s $log && -s $work/catalogue.tsv ]] || python3 -B demo/events.py "$work"
-wc -l "$log"
+step "A real click log"
+python3 -B demo/events.py "$work" .cache/demo
+export BRAID_CONFIG=config/movielens.yaml
 
 step "braid init: generation 1, its parameters drawn from a seed"
-"$braid" init "${job[@]}"
+"$braid" init
 
 step "braid run: every event absorbed, every changed user published"
-"$braid" run "${job[@]}"
+"$braid" run --job.commit_interval=20ms
 
 step "braid inspect: one user, what he did and what that came to"
-"$braid" inspect user 196 "${job[@]}" --catalogue "$work/catalogue.tsv" --last 8
+"$braid" inspect user 196 --catalogue "$titles" --last 8
 
 step "braid verify: every record computed again from the log"
-"$braid" verify "${job[@]}"
+"$braid" verify
 
-printf '\nThe records are in %s. Look at another user:\n  %s inspect user 22 %s\n' \
-    "$work/output" "$braid" "${job[*]} --catalogue $work/catalogue.tsv"
+printf '\nThe records are in %s. Look at another user:\n  %s inspect user 22 %s\n' "$work/output" \
+    "$braid" "--config $BRAID_CONFIG --catalogue $titles"

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """A real click log for the demo: MovieLens-100k as JSON lines in time order.
 
-    events.py FOLDER
+    events.py FOLDER CACHE
 
 Writes FOLDER/events.jsonl and FOLDER/catalogue.tsv (item, title). The log is an example in the
-Python package recbole; a wheel is a zip, and nothing of it is installed or run. Where the package
-cannot be had, a log of the same size is made up, and a line says so.
+Python package recbole, which is kept in CACHE; a wheel is a zip, and nothing of it is installed or
+run. Where the package cannot be had, a log of the same size is made up, and a line says so.
 """
 
 import json
@@ -19,14 +19,16 @@ PACKAGE = "recbole==1.2.1"
 INSIDE = "recbole/dataset_example/ml-100k/ml-100k."
 
 
-def download(folder):
-    """The package's wheel, kept in `folder`."""
-    for name in os.listdir(folder):
-        if name.startswith("recbole-") and name.endswith(".whl"):
-            return os.path.join(folder, name)
-    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary",
-                    ":all:", "--dest", folder, PACKAGE], check=True, timeout=120)
-    return next(os.path.join(folder, n) for n in os.listdir(folder) if n.startswith("recbole-"))
+def kept(cache):
+    return [os.path.join(cache, name) for name in os.listdir(cache) if name.startswith("recbole-")]
+
+
+def download(cache):
+    """The package's wheel."""
+    if not kept(cache):
+        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+                        "--only-binary", ":all:", "--dest", cache, PACKAGE], check=True, timeout=120)
+    return kept(cache)[0]
 
 
 def table(wheel, kind):
@@ -35,13 +37,13 @@ def table(wheel, kind):
     return [line.split("\t") for line in lines[1:]]
 
 
-def movielens(folder):
-    with zipfile.ZipFile(download(folder)) as wheel:
+def movielens(cache):
+    with zipfile.ZipFile(download(cache)) as wheel:
         genres, titles = {}, {}
         for item, title, year, genre in table(wheel, "item"):
             titles[item] = f"{title} ({year})"
             genres[item] = genre.split(" ")[0]
-        events = [(int(float(time)), user, item, "like" if float(rating) >= 4 else "watch",
+        events = [(int(float(time)), user, item, "like" if float(rating) >= 4 else "view",
                    genres.get(item, "")) for user, item, rating, time in table(wheel, "inter")]
     return sorted(events, key=lambda event: event[0]), titles
 
@@ -55,17 +57,18 @@ def made_up():
         user = min(int(draw.expovariate(1 / 200)), 942)
         genre = (user * 7 + draw.choice((0, 0, 0, 1, 2))) % 19
         item = 1 + genre + 19 * min(int(draw.expovariate(1 / 15)), 87)
-        action = draw.choice(("like", "watch"))
+        action = draw.choice(("like", "view"))
         events.append((880000000 + 60 * number, str(user + 1), str(item), action, f"genre-{genre}"))
     return events, titles
 
 
-def main(folder):
+def main(folder, cache):
     os.makedirs(folder, exist_ok=True)
+    os.makedirs(cache, exist_ok=True)
     try:
-        events, titles = movielens(folder)
+        events, titles = movielens(cache)
         print(f"MovieLens-100k, out of {PACKAGE}")
-    except (OSError, subprocess.SubprocessError, StopIteration, KeyError, zipfile.BadZipFile) as why:
+    except (OSError, subprocess.SubprocessError, IndexError, KeyError, zipfile.BadZipFile) as why:
         events, titles = made_up()
         print(f"made up, since {PACKAGE} could not be had ({type(why).__name__}): a generated log")
     with open(os.path.join(folder, "events.jsonl"), "w", encoding="utf-8") as out:
@@ -83,6 +86,6 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

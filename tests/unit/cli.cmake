@@ -4,3 +4,9 @@ foreach(module program verify)
     LIBRARIES stream z TIMEOUT 300 ENVIRONMENT "BRAID=$<TARGET_FILE:braid>")
   add_dependencies(test_unit_${module} braid)
 endforeach()
+
+# The demo, with the real log if it was downloaded before, else with a made-up one.
+add_test(NAME unit.demo COMMAND ${CMAKE_SOURCE_DIR}/demo/demo.sh $<TARGET_FILE:braid>
+  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(unit.demo PROPERTIES LABELS unit TIMEOUT 120 ENVIRONMENT "PIP_NO_INDEX=1"
+  PASS_REGULAR_EXPRESSION "verdict=ok")
