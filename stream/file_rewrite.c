@@ -11,7 +11,7 @@
 #include "stream/history_file.h"
 
 enum {
-    WORTH_IT = 1 << 20, /* bytes of a log below which it is left alone */
+    WORTH_IT = 64 << 10, /* bytes of a log below which it is left alone */
     COPY_SIZE = 256 << 10,
 };
 
