@@ -9,8 +9,10 @@
  *
  * Thread: a session is its worker's.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -188,6 +190,10 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
 {
     *brokerp = NULL;
     TRY(client_check(config, error));
+    if (mkdir(config->state.dir, 0777) != 0 && errno != EEXIST) {
+        return error_set(error, STATUS_IO, "state.dir: making %s: %s", config->state.dir,
+                         strerror(errno));
+    }
     struct broker *broker = calloc(1, sizeof *broker);
     if (!broker) return error_set(error, STATUS_IO, "out of memory");
     broker->config = config;

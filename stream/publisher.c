@@ -1,11 +1,16 @@
 /* publisher.c - states -> interests -> records, a few hundred users at a time. */
 #include "stream/publisher.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "stream/interest_record.h"
 
-enum { BATCH_USERS = 256 }; /* their vectors stay in the second-level cache */
+enum {
+    BATCH_USERS = 256, /* their vectors stay in the second-level cache */
+    PUBLISHER_HEADERS = 3,
+};
 
 struct publisher {
     const struct config *config;
@@ -86,6 +91,34 @@ void publisher_close(struct publisher *publisher)
     free(publisher);
 }
 
+/* Writes the record in the form that its broker and the configuration call for; returns its size. */
+static size_t encode(struct publisher *publisher, const struct interest_record *interests)
+{
+    const struct config *config = publisher->config;
+    if (config->source.broker == CONFIG_BROKER_KAFKA &&
+        config->output.record == CONFIG_RECORD_PROTOBUF) {
+        return interest_record_encode_protobuf(interests, publisher->record);
+    }
+    return interest_record_encode_json(interests, config->output.vectors, publisher->record);
+}
+
+/* What a reader may route by without decoding the record, as text. */
+struct header_texts {
+    char generation[24], event_time_ms[24], source[48];
+};
+
+static void fill_headers(const struct interest_record *interests, struct header_texts *texts,
+                         struct record_header headers[PUBLISHER_HEADERS])
+{
+    snprintf(texts->generation, sizeof texts->generation, "%" PRIu64, interests->generation);
+    snprintf(texts->event_time_ms, sizeof texts->event_time_ms, "%" PRId64, interests->event_ms);
+    snprintf(texts->source, sizeof texts->source, "%" PRIu32 ":%" PRId64, interests->partition,
+             interests->offset);
+    headers[0] = (struct record_header){"generation", bytes_of(texts->generation)};
+    headers[1] = (struct record_header){"event_time_ms", bytes_of(texts->event_time_ms)};
+    headers[2] = (struct record_header){"source", bytes_of(texts->source)};
+}
+
 /* The record of the batch's user `u`. */
 static enum status send_user(struct publisher *publisher, const struct cached_user *user,
                              uint32_t u, struct error *error)
@@ -104,13 +137,17 @@ static enum status send_user(struct publisher *publisher, const struct cached_us
         .vectors = publisher->sets.vectors + (size_t)u * publisher->interests * publisher->width,
         .weights = publisher->sets.weights + (size_t)u * publisher->interests,
     };
-    size_t size = interest_record_encode_json(&interests, publisher->config->output.vectors,
-                                              publisher->record);
+    struct header_texts texts;
+    struct record_header headers[PUBLISHER_HEADERS];
+    bool with_headers = publisher->config->source.broker == CONFIG_BROKER_KAFKA;
+    if (with_headers) fill_headers(&interests, &texts, headers);
     const struct record record = {
         .kind = RECORD_INTERESTS,
         .partition = user->partition,
         .key = user->user,
-        .value = {publisher->record, size},
+        .value = {publisher->record, encode(publisher, &interests)},
+        .headers = headers,
+        .headers_count = with_headers ? PUBLISHER_HEADERS : 0,
     };
     return publisher->ops->send(publisher->session, &record, error);
 }
