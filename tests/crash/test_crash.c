@@ -26,7 +26,8 @@
 enum {
     EVENTS = 6000,
     KILLS = 5,    /* at each point, each at another of its passes */
-    MOMENTS = 50, /* kills at random moments */
+    MOMENTS = 60, /* kills at random moments, */
+    STRIKES = 3,  /* at most so many of one job */
 };
 
 /* Points that only a job on Kafka passes: tests/kafka kills it there. */
@@ -137,11 +138,20 @@ static void nothing_is_lost_or_repeated_when_killed_at_any_moment(void **state)
     for (uint64_t turn = 0; kills < MOMENTS; turn++) {
         char what[128];
         assert_true(turn < 20 * MOMENTS);
-        int64_t after_us = 1 + (int64_t)(splitmix64(seed * 1000003 + turn) % (uint64_t)run_us);
-        struct scene_run how = {.signal = SIGKILL, .signal_us = after_us};
-        snprintf(what, sizeof what, "CRASH_SEED=%" PRIu64 ", killed after %" PRId64 " us", seed,
-                 after_us);
-        if (scene_run(&scene, "run", "job", &how) == -SIGKILL) kills++;
+        uint64_t drawn = splitmix64(seed * 1000003 + turn);
+        snprintf(what, sizeof what, "CRASH_SEED=%" PRIu64 " turn %" PRIu64, seed, turn);
+        /* A restart may be killed as well, while it recovers or later. */
+        for (uint64_t strikes = 1 + drawn % STRIKES; strikes > 0; strikes--) {
+            drawn = splitmix64(drawn);
+            struct scene_run how = {.signal = SIGKILL,
+                                    .signal_us = 1 + (int64_t)(drawn % (uint64_t)run_us)};
+            int code = scene_run(&scene, "run", "job", &how);
+            if (code != -SIGKILL && code != 0) {
+                print_output();
+                fail_msg("%s: restarting ended with %d", what, code);
+            }
+            kills += code == -SIGKILL;
+        }
         finish_and_prove("job", what);
     }
 }
