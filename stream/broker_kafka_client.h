@@ -50,6 +50,7 @@ struct broker {
     uint32_t partitions; /* of the source */
     uint64_t source_identity;
     uint32_t dead_letter_payload_max;
+    int64_t batch_size_max;      /* bytes that every topic takes at once */
     int64_t delete_retention_ms; /* of the history topic: how long a tombstone can be read */
     _Atomic bool stopping;
 };

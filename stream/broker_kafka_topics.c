@@ -14,7 +14,11 @@
 #include "base/log.h"
 #include "stream/broker_kafka_client.h"
 
-enum { SETTINGS_MAX = 4, RECORD_OVERHEAD = 512 /* bytes of a record beside its value, at most */ };
+enum {
+    SETTINGS_MAX = 4,
+    RECORD_OVERHEAD = 512, /* bytes of a record beside its value, at most */
+    BATCH_SIZE_MAX = 1000000,
+};
 
 enum cleanup { CLEANUP_COMPACT_ONLY, CLEANUP_COMPACT, CLEANUP_NOT_COMPACT };
 
@@ -227,8 +231,10 @@ static enum status apply_settings(struct broker *broker, enum record_kind kind,
         broker->delete_retention_ms =
             strtoll(setting_of(resource, "delete.retention.ms"), NULL, 10);
     }
+    /* What a topic limits is a batch, and librdkafka neither splits one nor knows the limit. */
+    int64_t message_max = strtoll(setting_of(resource, "max.message.bytes"), NULL, 10);
+    if (message_max < broker->batch_size_max) broker->batch_size_max = message_max;
     if (kind == RECORD_DEAD_LETTER) {
-        int64_t message_max = strtoll(setting_of(resource, "max.message.bytes"), NULL, 10);
         int64_t sends_max = client_message_max(broker);
         broker->dead_letter_payload_max =
             payload_max(broker->config, message_max < sends_max ? message_max : sends_max);
@@ -294,6 +300,7 @@ enum status topics_open(struct broker *broker, struct error *error)
                          config->source.topic, broker->partitions, POLL_PARTITIONS_MAX);
     }
     TRY(identify(broker, error));
+    broker->batch_size_max = BATCH_SIZE_MAX;
     for (int kind = 0; kind < RECORD_KINDS; kind++) {
         TRY(topic_find(broker, (enum record_kind)kind, error));
     }

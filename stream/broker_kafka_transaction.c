@@ -56,6 +56,7 @@ enum status producer_open(struct session *session, struct error *error)
     client_set(&setup, "transaction.timeout.ms", "%u", config->kafka.transaction_timeout_ms);
     client_set(&setup, "retry.backoff.ms", "5");
     client_set(&setup, "partitioner", "murmur2_random");
+    client_set(&setup, "batch.size", "%lld", (long long)session->broker->batch_size_max);
     client_set(&setup, "queue.buffering.max.kbytes", "%llu",
                (unsigned long long)session_queue_kb(config));
     rd_kafka_conf_set_dr_msg_cb(setup.conf, on_delivery);
@@ -167,6 +168,7 @@ static enum status session_produce(struct session *session, const struct record 
             continue;
         }
         if (headers) rd_kafka_headers_destroy(headers);
+        if (session->undelivered) code = session->undelivered; /* says more than "wrong state" */
         error_set(error, STATUS_ABORTABLE, "kafka: writing to %s[%u]: %s",
                   broker->topics[record->kind], record->partition, rd_kafka_err2str(code));
         return STATUS_ABORTABLE;

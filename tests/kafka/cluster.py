@@ -2,7 +2,7 @@
 """cluster.py - a real Apache Kafka on loopback for tests, from the jars of Maven Central.
 
     cluster.py install                        fetch the jars into .cache/kafka
-    cluster.py run [--nodes N] -- COMMAND...  run COMMAND with BRAID_TEST_KAFKA=host:port,... set
+    cluster.py run [--nodes N] -- COMMAND...  run COMMAND with TEST_KAFKA=host:port,... set
 
 Tests use `Cluster` directly: it formats, starts, kills and restarts nodes in KRaft mode, each a JVM
 of 512 MB at most. Nodes die with the process that started them. A cluster's directory, its logs
@@ -24,7 +24,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CACHE = pathlib.Path(os.environ.get("BRAID_CACHE", ROOT / ".cache"))
+CACHE = ROOT / ".cache"
 JARS = CACHE / "kafka" / "lib"
 CLUSTER_ID = "AAAAAAAAQACAAAAAAAAAAA"
 START_SECONDS = 60
@@ -208,7 +208,7 @@ def main():
         return install()
     with Cluster(arguments.nodes, arguments.keep) as cluster:
         pids = ",".join(str(process.pid) for process in cluster.processes.values())
-        environment = dict(os.environ, BRAID_TEST_KAFKA=cluster.address, BRAID_TEST_KAFKA_PIDS=pids)
+        environment = dict(os.environ, TEST_KAFKA=cluster.address, TEST_KAFKA_PIDS=pids)
         return subprocess.run(arguments.command, env=environment).returncode
 
 

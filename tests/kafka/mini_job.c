@@ -12,7 +12,7 @@ rd_kafka_t *raw_client(rd_kafka_type_t type, const char *const (*settings)[2])
 {
     char why[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", getenv("BRAID_TEST_KAFKA"), NULL, 0);
+    rd_kafka_conf_set(conf, "bootstrap.servers", getenv("TEST_KAFKA"), NULL, 0);
     for (; settings && (*settings)[0]; settings++) {
         if (rd_kafka_conf_set(conf, (*settings)[0], (*settings)[1], why, sizeof why)) {
             fail_msg("%s", why);
@@ -62,7 +62,7 @@ void world_open(struct world *world)
     config->output.items_topic = world->items;
     config->job.commit_interval_ms = 50;
     config->job.poll_events_max = 100;
-    config->kafka.brokers = getenv("BRAID_TEST_KAFKA");
+    config->kafka.brokers = getenv("TEST_KAFKA");
     config->kafka.group = world->group;
     config->kafka.instance = "one";
     config->kafka.create_topics = true;

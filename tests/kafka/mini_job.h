@@ -43,7 +43,7 @@ struct job {
 
 static const struct broker_ops *const ops = &broker_kafka;
 
-/* A librdkafka handle on BRAID_TEST_KAFKA; `settings` ends with NULL, NULL. */
+/* A librdkafka handle on TEST_KAFKA; `settings` ends with NULL, NULL. */
 rd_kafka_t *raw_client(rd_kafka_type_t type, const char *const (*settings)[2]);
 
 void create_topic(struct world *world, const char *name, int partitions, const char *cleanup);

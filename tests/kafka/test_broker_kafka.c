@@ -1,5 +1,5 @@
 /*
- * test_broker_kafka.c - the Kafka broker behind its seam, against a real Kafka (BRAID_TEST_KAFKA).
+ * test_broker_kafka.c - the Kafka broker behind its seam, against a real Kafka (TEST_KAFKA).
  *
  * CMOCKA_TEST_FILTER in the environment chooses tests by name.
  */

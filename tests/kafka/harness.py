@@ -1,0 +1,301 @@
+"""harness.py - topics, events, jobs and an independent reader for the tests of the Kafka job.
+
+Everything that judges the job here is Python and kafka-python: no librdkafka, no line of Braid. A
+`World` is one job's topics and directories; `Feed` produces its events, `Job` is a process of the
+program under test, and `check` reads source, output and dead letters back as committed and compares
+them event by event: none lost, none repeated, each at its place.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from cluster import die_with_parent
+
+BRAID = pathlib.Path(os.environ["TEST_BRAID"])
+ITEMS = 300
+USERS = 400
+DRAIN_SECONDS = 60
+
+CONFIG = """\
+source:
+  broker: kafka
+  topic: {name}
+  fields: {{user: user, item: item, time: time, action: action}}
+  time_behind: 36500d
+actions: {{view: 1, buy: 3}}
+model: {{checkpoint: {checkpoint}}}
+output:
+  topic: {name}-interests
+  history_topic: {name}-history
+  dead_letter_topic: {name}-dead-letters
+  items_topic: {name}-items
+job: {{workers: 2, memory: 512MB, commit_interval: 100ms}}
+state: {{history_max: 256, flush_interval: 1s}}
+kafka:
+  brokers: {brokers}
+  group: {name}
+  create_topics: true
+  replication: {replication}
+  session_timeout: 6s
+  transaction_timeout: 3s
+"""
+
+
+def make_checkpoint(directory):
+    """Generation 1 of a small model that knows most of the items the feeds use."""
+    log = directory / "init.jsonl"
+    checkpoint = directory / "generation-1.safetensors"
+    log.write_text("".join(json.dumps({"user": f"u{i}", "item": f"i{i}", "time": 1700000000000,
+                                       "action": "view"}) + "\n" for i in range(ITEMS - 20)))
+    subprocess.run([BRAID, "init", f"--source.path={log}", f"--model.checkpoint={checkpoint}",
+                    "--d=16", "--ffn=16", "--heads=2", "--interests=2", "--oov=8"],
+                   check=True, capture_output=True)
+    return checkpoint
+
+
+class World:
+    """One job's topics, named after `name`, and a directory for its states and logs."""
+
+    def __init__(self, cluster, checkpoint, name, partitions=4, settings=None):
+        self.cluster, self.name, self.partitions = cluster, name, partitions
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"braid-{name}-"))
+        self.config = self.directory / "braid.yaml"
+        self.config.write_text(CONFIG.format(name=name, checkpoint=checkpoint,
+                                             brokers=cluster.address,
+                                             replication=len(cluster.ports)))
+        self.settings = settings or {}
+        self.create(name, partitions)
+
+    def create(self, topic, partitions, **settings):
+        admin = KafkaAdminClient(bootstrap_servers=self.cluster.address)
+        admin.create_topics([NewTopic(topic, partitions, len(self.cluster.ports),
+                                      topic_configs=settings)])
+        admin.close()
+
+    def options(self):
+        return [f"--{key}={value}" for key, value in self.settings.items()]
+
+
+class Feed:
+    """Produces seeded events, keyed by user, and remembers where each partition ends."""
+
+    def __init__(self, world, seed=1, **producer):
+        self.world, self.random = world, random.Random(seed)
+        self.number = 0
+        self.ends = collections.defaultdict(int)
+        self.producer = KafkaProducer(bootstrap_servers=world.cluster.address, linger_ms=5,
+                                      **producer)
+        self.weights = [1 / (rank + 1) for rank in range(USERS)]
+
+    def event(self):
+        self.number += 1
+        return {"user": f"user-{self.random.choices(range(USERS), self.weights)[0]}",
+                "item": f"i{self.random.randrange(ITEMS)}",
+                "time": 1700000000000 + self.number * 1000,
+                "action": self.random.choice(["view", "view", "view", "buy", "hover"])}
+
+    def send(self, count):
+        self.wait([self.send_raw(json.dumps(event).encode(), event["user"])
+                   for event in (self.event() for _ in range(count))])
+
+    def send_raw(self, value, user, partition=None):
+        return self.producer.send(self.world.name, value, user.encode(), partition=partition)
+
+    def wait(self, futures):
+        self.producer.flush()
+        for future in futures:
+            place = future.get(60)
+            self.ends[place.partition] = max(self.ends[place.partition], place.offset + 1)
+
+    def close(self):
+        self.producer.close()
+
+
+class Pulse(threading.Thread):
+    """Feeds a little all the time, until told to stop."""
+
+    def __init__(self, feed, count=40, pause=0.05):
+        super().__init__(daemon=True)
+        self.feed, self.count, self.pause = feed, count, pause
+        self.over = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.over.is_set():
+            self.feed.send(self.count)
+            time.sleep(self.pause)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+
+
+class Job:
+    """One process of the program. `fault` is where it shall kill itself: name:pass."""
+
+    def __init__(self, world, instance="a", fault=None, **settings):
+        self.world, self.instance = world, instance
+        self.log = world.directory / f"{instance}.log"
+        state = world.directory / f"state-{instance}"
+        environment = dict(os.environ, **({"BRAID_FAULT": fault} if fault else {}))
+        arguments = [f"--state.dir={state}", f"--kafka.instance={instance}", *world.options(),
+                     *(f"--{key}={value}" for key, value in settings.items())]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [BRAID, "run", "--config", world.config, *arguments], env=environment,
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, expected=0):
+        """SIGTERM: finishes its transaction and leaves."""
+        self.process.terminate()
+        self.ended(expected)
+
+    def ended(self, expected, seconds=60):
+        code = self.process.wait(seconds)
+        assert code == expected, f"exit code {code}, not {expected}:\n{self.tail()}"
+
+    def tail(self, size=3000):
+        return self.log.read_text(errors="replace")[-size:]
+
+    def said(self, pattern):
+        return re.search(pattern, self.log.read_text(errors="replace")) is not None
+
+    def wait_said(self, pattern, seconds=30):
+        wait_until(lambda: self.said(pattern), seconds, f"{pattern!r}:\n{self.tail()}")
+
+
+def wait_until(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+class Offsets:
+    """The group's committed offsets."""
+
+    def __init__(self, world):
+        self.group = world.name
+        self.admin = KafkaAdminClient(bootstrap_servers=world.cluster.address)
+
+    def get(self):
+        try:
+            answer = self.admin.list_group_offsets({self.group: None})[self.group]
+        except KafkaError:  # no coordinator yet, or none at the moment
+            return {}
+        return {place.partition: told.offset for place, told in answer.items()
+                if told.offset >= 0}
+
+    def close(self):
+        self.admin.close()
+
+
+def drain(world, feed, *jobs, seconds=DRAIN_SECONDS):
+    """Waits until everything that was fed is committed; the jobs must live meanwhile."""
+    offsets = Offsets(world)
+
+    def done():
+        for job in jobs:
+            assert job.process.poll() is None, f"job {job.instance} ended:\n{job.tail()}"
+        committed = offsets.get()
+        return all(committed.get(partition, 0) >= end for partition, end in feed.ends.items())
+
+    try:
+        wait_until(done, seconds, "; ".join(job.tail() for job in jobs) or "no job")
+    finally:
+        offsets.close()
+
+
+def read_all(world, topic, isolation="read_committed"):
+    """Every record of a topic in the order of its partitions, as a read-committed reader sees it."""
+    consumer = KafkaConsumer(bootstrap_servers=world.cluster.address, isolation_level=isolation,
+                             enable_auto_commit=False, fetch_max_wait_ms=50,
+                             max_partition_fetch_bytes=8 << 20)
+    places = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
+    records = []
+    for place in places:
+        consumer.assign([place])
+        end = consumer.end_offsets([place])[place]  # the last stable offset
+        consumer.seek_to_beginning(place)
+        while consumer.position(place) < end:
+            for batch in consumer.poll(timeout_ms=200, max_records=10000).values():
+                records += [record for record in batch if record.offset < end]
+    consumer.close()
+    return records
+
+
+def expected_history(world):
+    """By user the source places of his accepted events, in order; and the places of bad ones."""
+    histories, bad = collections.defaultdict(list), set()
+    for record in read_all(world, world.name):
+        place = (record.partition, record.offset)
+        try:
+            event = json.loads(record.value)
+            user, item = event["user"], event["item"]
+            if not isinstance(user, str) or not isinstance(item, str):
+                raise ValueError("not an id")
+            if abs(event["time"]) > 4e12 or len(record.value) > 65536:
+                raise ValueError("too late, or too long")
+        except (ValueError, KeyError, TypeError):
+            bad.add(place)
+            continue
+        if event["action"] in ("view", "buy"):
+            histories[user].append((*place, event["time"]))
+    return histories, bad
+
+
+def check(world, parse):
+    """Fails unless the committed output is exactly what the source calls for. Returns counts."""
+    histories, bad = expected_history(world)
+    newest = {}
+    records = read_all(world, f"{world.name}-interests")
+    for record in records:
+        user, generation, events, partition, offset, time_ms = parse(record)
+        at = f"record {record.partition}:{record.offset} of {user}"
+        assert record.key.decode() == user, f"{at}: key {record.key}"
+        assert generation == 1, f"{at}: generation {generation}"
+        assert user in histories, f"{at}: no such user"
+        assert 0 < events <= len(histories[user]), f"{at}: n = {events}"
+        assert events > newest.get(user, 0), f"{at}: n = {events} after {newest.get(user)}"
+        place = (partition, offset, time_ms)
+        assert place == histories[user][events - 1], f"{at}: {place}"
+        assert record.partition == partition, f"{at}: of source partition {partition}"
+        newest[user] = events
+    for user, history in histories.items():
+        assert newest.get(user) == len(history), f"{user}: {newest.get(user)} of {len(history)}"
+    letters = []
+    for record in read_all(world, f"{world.name}-dead-letters"):
+        letter = json.loads(record.value)
+        letters.append((letter["partition"], letter["offset"]))
+    assert len(letters) == len(set(letters)), "repeated dead letters"
+    assert set(letters) == bad, f"dead letters {set(letters) ^ bad}"
+    return {"users": len(histories), "events": sum(map(len, histories.values())),
+            "records": len(records), "dead_letters": len(letters)}
+
+
+def verify(world):
+    """The program's own proof, which computes every record again; returns its output."""
+    done = subprocess.run([BRAID, "verify", "--config", world.config, *world.options()],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, f"verify: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout

@@ -1,0 +1,409 @@
+#!/usr/bin/env python3
+"""test_job.py - the whole program on a real Kafka: what it must survive, and what must come of it.
+
+    test_job.py [TestName ...]       TEST_BRAID is the program; `./run test kafka` sets all of it up
+
+Each test feeds events, does something cruel, and then holds every committed record against the
+source: first with an independent reader, then with `braid verify`, which computes each one again.
+"""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+
+import harness
+from cluster import ROOT, Cluster
+from harness import Feed, Job, Pulse, World, check, drain, read_all, verify, wait_until
+
+SEED = int(os.environ.get("TEST_SEED", "20240501"))
+KILLS_PER_STEP = 5
+RANDOM_KILLS = 20
+STEPS = ["transaction_begun", "outputs_sent", "seals_sent", "offsets_sent", "committed",
+         "store_committed", "snapshots_written", "store_flushed"]
+
+common = {}
+totals = {"kills": 0, "records": 0}
+
+
+def setUpModule():
+    common["directory"] = pathlib.Path(tempfile.mkdtemp(prefix="braid-kafka-test-"))
+    subprocess.run(["protoc", f"--proto_path={ROOT}/stream", f"--python_out={common['directory']}",
+                    "interest_record.proto"], check=True)
+    sys.path.insert(0, str(common["directory"]))
+    common["checkpoint"] = harness.make_checkpoint(common["directory"])
+    print(f"seed {SEED}", file=sys.stderr)
+
+
+def tearDownModule():
+    print(f"case=kafka kills={totals['kills']} records={totals['records']} lost=0 repeated=0")
+    shutil.rmtree(common["directory"])
+
+
+def parse_protobuf(record):
+    from interest_record_pb2 import InterestRecord
+    told = InterestRecord.FromString(record.value)
+    assert len(told.vectors) == len(told.weights) * told.width
+    return (told.user.decode(), told.generation, told.events, told.partition, told.offset,
+            told.event_time_ms)
+
+
+def parse_json(record):
+    told = json.loads(record.value)
+    return (told["user"], told["generation"], told["events"], told["partition"], told["offset"],
+            told["event_time_ms"])
+
+
+class KafkaCase(unittest.TestCase):
+    nodes = 1
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(Cluster(cls.nodes))
+
+    def setUp(self):
+        self.jobs = []
+
+    def tearDown(self):
+        for job in self.jobs:
+            if job.process.poll() is None:
+                job.kill()
+
+    def world(self, **arguments):
+        name = self.id().rsplit(".", 1)[1].removeprefix("test_").replace("_", "-")
+        world = World(self.cluster, common["checkpoint"], name, **arguments)
+        self.addCleanup(shutil.rmtree, world.directory, ignore_errors=True)
+        return world
+
+    def feed(self, world, **arguments):
+        feed = Feed(world, seed=SEED, **arguments)
+        self.addCleanup(feed.close)
+        return feed
+
+    def job(self, world, *arguments, **settings):
+        job = Job(world, *arguments, **settings)
+        self.jobs.append(job)
+        return job
+
+    def kill(self, job):
+        job.kill()
+        totals["kills"] += 1
+
+    def prove(self, world, parse=parse_protobuf):
+        counts = check(world, parse)
+        totals["records"] += counts["records"]
+        if os.environ.get("WITH_VERIFY"): verify(world)
+        return counts
+
+
+class OneBroker(KafkaCase):
+    def test_every_event_counts_once(self):
+        world = self.world()
+        feed = self.feed(world)
+        feed.send(3000)
+        job = self.job(world)
+        drain(world, feed, job)
+        feed.send(3000)
+        drain(world, feed, job)
+        job.stop()
+        counts = self.prove(world)
+        self.assertGreater(counts["records"], counts["users"])
+        headers = dict(read_all(world, f"{world.name}-interests")[0].headers)
+        self.assertEqual(headers["generation"], b"1")
+        self.assertEqual(set(headers), {"generation", "event_time_ms", "source"})
+
+    def test_records_may_be_json(self):
+        world = self.world(settings={"output.record": "json"})
+        feed = self.feed(world)
+        feed.send(500)
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world, parse_json)
+
+    def test_a_transactional_source_has_gaps(self):
+        world = self.world()
+        feed = self.feed(world, transactional_id="upstream")
+        feed.producer.init_transactions()
+        job = self.job(world)
+        for number in range(10):
+            ends = dict(feed.ends)
+            feed.producer.begin_transaction()
+            feed.send(50)
+            if number % 3 == 1:
+                feed.producer.abort_transaction()
+                feed.ends.clear()
+                feed.ends.update(ends)
+            else:
+                feed.producer.commit_transaction()
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+
+    def test_poison_becomes_dead_letters(self):
+        world = self.world()
+        world.create(f"{world.name}-dead-letters", world.partitions,
+                     **{"max.message.bytes": "4096"})
+        feed = self.feed(world)
+        poison = [b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"user":"x"}',
+                  b'{"user":[],"item":"i1","time":1700000000000,"action":"view"}',
+                  b'{"user":"x","item":"i1","time":9000000000000,"action":"view"}',
+                  b'{"user":"x","item":"' + b"y" * 20000 + b'"', b"z" * 200000]
+        job = self.job(world)
+        for round_number in range(3):
+            feed.send(100)
+            feed.wait([feed.send_raw(value, f"poisoner-{i}") for i, value in enumerate(poison)])
+        drain(world, feed, job)
+        job.stop()
+        counts = self.prove(world)
+        self.assertEqual(counts["dead_letters"], 3 * len(poison))
+
+    def test_killed_at_every_step(self):
+        world = self.world()
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        for step in STEPS:
+            for number in range(KILLS_PER_STEP):
+                job = self.job(world, "a", f"{step}:{1 + number}", **{"state.flush_interval": "1s"})
+                self.assertEqual(job.process.wait(60), -signal.SIGKILL, f"{step}: {job.tail()}")
+                totals["kills"] += 1
+        pulse.stop()
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+
+    def test_killed_at_random_moments(self):
+        world = self.world()
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        moments = random.Random(SEED)
+        for _ in range(RANDOM_KILLS):
+            job = self.job(world)
+            time.sleep(moments.uniform(0.3, 2.5))
+            self.kill(job)
+        pulse.stop()
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+
+    def test_a_lost_store_is_restored_to_the_same_bytes(self):
+        world = self.world()
+        feed = self.feed(world)
+        feed.send(6000)
+        job = self.job(world)
+        drain(world, feed, job)
+        self.kill(job)
+        shutil.rmtree(world.directory / "state-a")
+        feed.send(1000)
+        job = self.job(world)
+        drain(world, feed, job)
+        self.assertTrue(job.said("partition restored"))
+        job.stop()
+        self.prove(world)
+
+    def test_another_instance_takes_over_from_a_killed_one(self):
+        world = self.world()
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world, "a")
+        second = self.job(world, "b")
+        first.wait_said("session|memory planned")
+        time.sleep(4)
+        self.kill(first)
+        time.sleep(8)  # its session ends, its transaction too
+        pulse.stop()
+        drain(world, feed, second)
+        second.stop()
+        self.prove(world)
+
+    def test_partitions_move_while_events_flow(self):
+        world = self.world()
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world, "a")
+        time.sleep(3)
+        second = self.job(world, "b")
+        time.sleep(4)
+        first.stop()
+        time.sleep(8)
+        first = self.job(world, "a")
+        time.sleep(4)
+        pulse.stop()
+        drain(world, feed, first, second)
+        first.stop()
+        second.stop()
+        self.prove(world)
+
+    def test_a_zombie_writes_nothing(self):
+        world = self.world()
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        zombie = self.job(world, "a")
+        heir = self.job(world, "b")
+        time.sleep(4)
+        zombie.signal(signal.SIGSTOP)
+        time.sleep(9)  # beyond its session: the heir has its partitions
+        zombie.signal(signal.SIGCONT)
+        time.sleep(5)
+        pulse.stop()
+        drain(world, feed, heir)
+        heir.stop()
+        if zombie.process.poll() is None:
+            zombie.stop()
+        self.prove(world)
+
+    def test_a_transaction_that_took_too_long_is_done_again(self):
+        world = self.world(settings={"kafka.session_timeout": "20s"})
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        job = self.job(world)
+        time.sleep(3)
+        for _ in range(2):
+            job.signal(signal.SIGSTOP)
+            time.sleep(5)
+            job.signal(signal.SIGCONT)
+            time.sleep(2)
+        pulse.stop()
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+
+    def test_a_broker_that_dies_is_waited_for(self):
+        world = self.world()
+        feed = self.feed(world)
+        feed.send(2000)
+        job = self.job(world)
+        drain(world, feed, job)
+        for _ in range(2):
+            pulse = Pulse(feed)
+            time.sleep(1)
+            self.cluster.kill(1)
+            totals["kills"] += 1
+            time.sleep(2)
+            self.cluster.start(1)
+            self.cluster.wait()
+            pulse.stop()
+        drain(world, feed, job)
+        self.assertTrue(job.said("kafka trouble"))
+        self.assertTrue(job.said("kafka well again"))
+        job.stop()
+        self.prove(world)
+
+    def alter(self, topic, **settings):
+        admin = KafkaAdminClient(bootstrap_servers=self.cluster.address)
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={
+            name.replace("_", "."): value for name, value in settings.items()})])
+        admin.close()
+
+    def test_a_compacted_log_restores_the_same(self):
+        world = self.world()
+        history = f"{world.name}-history"
+        feed = self.feed(world)
+        job = self.job(world)
+        for _ in range(10):
+            feed.send(1000)
+            drain(world, feed, job)
+        self.kill(job)
+        shutil.rmtree(world.directory / "state-a")
+        before = len(read_all(world, history))
+        self.alter(history, cleanup_policy="compact", segment_bytes="16384", segment_ms="100",
+                   min_cleanable_dirty_ratio="0.01", delete_retention_ms="604800000")
+        job = self.job(world)  # whose seals roll the segments
+        for _ in range(3):
+            feed.send(50)
+            drain(world, feed, job)
+        self.kill(job)
+        shutil.rmtree(world.directory / "state-a")
+        wait_until(lambda: len(read_all(world, history)) < before / 2, 60, "compaction")
+        feed.send(500)
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+
+    def test_a_store_older_than_the_tombstones_is_restored_from_zero(self):
+        world = self.world()
+        feed = self.feed(world)
+        feed.send(3000)
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        shutil.copytree(world.directory / "state-a", world.directory / "old")
+        job = self.job(world)
+        feed.send(3000)
+        drain(world, feed, job)
+        job.stop()
+        self.alter(f"{world.name}-history", cleanup_policy="compact", delete_retention_ms="1000")
+        time.sleep(1)
+        shutil.rmtree(world.directory / "state-a")
+        (world.directory / "old").rename(world.directory / "state-a")
+        feed.send(500)
+        job = self.job(world)
+        drain(world, feed, job)
+        self.assertTrue(job.said("store rebuilt from the history log"))
+        job.stop()
+        self.prove(world)
+
+    def test_a_takeover_waits_for_a_dead_member_s_transaction(self):
+        world = self.world()
+        feed = self.feed(world)
+        feed.send(3000)
+        job = self.job(world, "a")
+        drain(world, feed, job)
+        third = KafkaProducer(bootstrap_servers=self.cluster.address, transactional_id="third",
+                              transaction_timeout_ms=12000)
+        third.init_transactions()
+        third.begin_transaction()
+        for partition in range(world.partitions):
+            third.send(f"{world.name}-history", b"half", b"third", partition=partition)
+        third.flush()
+        feed.send(1000)
+        drain(world, feed, job)
+        self.kill(job)
+        begun = time.monotonic()
+        heir = self.job(world, "b")
+        feed.send(100)
+        drain(world, feed, heir)
+        self.assertTrue(heir.said("another member's open transaction"))
+        self.assertGreater(time.monotonic() - begun, 5)
+        third.close(0)
+        heir.stop()
+        self.prove(world)
+
+
+class ThreeBrokers(KafkaCase):
+    nodes = 3
+
+    def test_one_of_three_brokers_may_die(self):
+        world = self.world()
+        feed = self.feed(world, acks="all", retries=100)
+        pulse = Pulse(feed)
+        job = self.job(world)
+        time.sleep(5)
+        for node in (1, 2):
+            self.cluster.kill(node)
+            totals["kills"] += 1
+            time.sleep(10)
+            self.cluster.start(node)
+            self.cluster.wait()
+            time.sleep(5)
+        pulse.stop()
+        drain(world, feed, job, seconds=120)
+        job.stop()
+        self.prove(world)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
