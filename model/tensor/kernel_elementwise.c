@@ -7,51 +7,7 @@
  */
 #include "model/tensor/kernel.h"
 
-#include <string.h>
-
-#include "model/tensor/vector.h"
-
-#ifdef REAL_IS_DOUBLE
-
-#include <math.h>
-
-static inline real exp_of(real x)
-{
-    return exp(x);
-}
-
-#else
-
-/*
- * e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer
- * and leaves it in the low bits of the sum, from where it becomes the exponent of 2^n. ln 2 is split
- * so that n times its upper part is exact. e^r = 1 + r + r^2 q(r), q interpolating (e^r - 1 - r) / r^2
- * at five Chebyshev nodes (error 1e-8) and evaluated in pairs, which shortens the chain.
- */
-static inline real exp_of(real x)
-{
-    const float round = 0x1.8p23f;
-    x = x > -87.0f ? x : -87.0f;
-    x = x < 88.0f ? x : 88.0f;
-    float shifted = __builtin_fmaf(x, 1.44269504f, round);
-    float n = shifted - round;
-    float r = __builtin_fmaf(n, -0.693359375f, x);
-    r = __builtin_fmaf(n, 2.12194440e-4f, r);
-    float r2 = r * r;
-    float low = __builtin_fmaf(1.66665768e-1f, r, 0.5f);
-    float high = __builtin_fmaf(8.36320297e-3f, r, 4.16665544e-2f);
-    high = __builtin_fmaf(1.39262135e-3f, r2, high);
-    float q = __builtin_fmaf(high, r2, low);
-    float p = __builtin_fmaf(q, r2, r + 1.0f);
-    uint32_t bits;
-    memcpy(&bits, &shifted, sizeof(bits));
-    bits = (bits + 127) << 23;
-    float power;
-    memcpy(&power, &bits, sizeof(power));
-    return p * power;
-}
-
-#endif
+#include "model/tensor/special.h"
 
 void kernel_exp(real *y, const real *x, size_t n)
 {
