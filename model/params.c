@@ -56,7 +56,7 @@ void param_declare(struct param_set *set, struct param_spec spec, const char *na
 {
     REQUIRE(!set->block.block && set->count < PARAM_COUNT_MAX);
     REQUIRE(spec.rank >= 1 && spec.rank <= PARAM_RANK_MAX);
-    REQUIRE(spec.init != PARAM_GLOROT || spec.rank >= 2);
+    REQUIRE((spec.init != PARAM_GLOROT && spec.init != PARAM_GLOROT_GATES) || spec.rank >= 2);
     struct param *param = &set->at[set->count];
     *param = (struct param){.spec = spec, .count = count_of(&spec)};
     va_list arguments;
@@ -78,30 +78,61 @@ enum status param_set_allocate(struct param_set *set, struct error *error)
     return STATUS_OK;
 }
 
+static void draw_normal(struct param *param, size_t from, double spread, struct random *random)
+{
+    for (size_t i = from; i < param->count; i++) {
+        param->data[i] = (real)(spread * random_normal(random));
+    }
+}
+
+static void draw_uniform(struct param *param, double bound, struct random *random)
+{
+    for (size_t i = 0; i < param->count; i++) {
+        param->data[i] = (real)(bound * (2 * random_uniform(random) - 1));
+    }
+}
+
+static void fill(struct param *param, size_t count, size_t step, double value)
+{
+    for (size_t i = 0; i < count; i += step) {
+        param->data[i] = (real)value;
+    }
+}
+
+/* Half-lives spaced evenly in their logarithm; of one head, 8 days, the middle. */
+static double decay_of(size_t head, size_t heads)
+{
+    double power = heads > 1 ? 9.0 * (double)head / (double)(heads - 1) - 3 : 3;
+    return log(expm1(log(2) / exp2(power)));
+}
+
 static void draw(struct param *param, struct random *random)
 {
     const struct param_spec *spec = &param->spec;
-    size_t from = 0;
-    double bound = 0;
+    const uint32_t in = spec->shape[spec->rank - 1];
+    const uint32_t out = spec->rank > 1 ? spec->shape[spec->rank - 2] : 1;
+    const size_t count = param->count;
     switch (spec->init) {
-    case PARAM_ZEROS: return;
-    case PARAM_ONES:
-        for (size_t i = 0; i < param->count; i++) {
-            param->data[i] = 1;
+    case PARAM_ZEROS: break;
+    case PARAM_ONES: fill(param, count, 1, 1); break;
+    case PARAM_FILL: fill(param, count, 1, spec->value); break;
+    case PARAM_DIAGONAL: fill(param, count, (size_t)sqrt((double)count) + 1, spec->value); break;
+    case PARAM_GRU_BIAS: fill(param, count / 3 * 2, 1, 1); break;
+    case PARAM_NORMAL: draw_normal(param, 0, spec->spread, random); break;
+    case PARAM_TABLE: draw_normal(param, count / spec->shape[0], spec->spread, random); break;
+    case PARAM_GLOROT: draw_uniform(param, sqrt(6.0 / (in + out)), random); break;
+    case PARAM_GLOROT_GATES: draw_uniform(param, sqrt(6.0 / (in + out / 3)), random); break;
+    case PARAM_TANH_NORMAL:
+        draw_normal(param, 0, 0.5, random);
+        for (size_t i = 0; i < count; i++) {
+            param->data[i] = (real)tanh((double)param->data[i]);
         }
-        return;
-    case PARAM_TABLE: from = param->count / spec->shape[0]; /* fall through */
-    case PARAM_NORMAL:
-        for (size_t i = from; i < param->count; i++) {
-            param->data[i] = (real)(spec->spread * random_normal(random));
+        break;
+    case PARAM_DECAY:
+        for (size_t head = 0; head < count; head++) {
+            param->data[head] = (real)decay_of(head, count);
         }
-        return;
-    case PARAM_GLOROT:
-        bound = sqrt(6.0 / (spec->shape[spec->rank - 1] + spec->shape[spec->rank - 2]));
-        for (size_t i = 0; i < param->count; i++) {
-            param->data[i] = (real)(bound * (2 * random_uniform(random) - 1));
-        }
-        return;
+        break;
     }
 }
 

@@ -28,15 +28,23 @@ enum param_init {
     PARAM_NORMAL, /* independent N(0, spread^2) */
     PARAM_TABLE,  /* the same, and row 0, which is padding, stays zero */
     PARAM_GLOROT, /* U(-a, a), a = sqrt(6 / (in + out)) of the last two dimensions [.., out, in] */
+    PARAM_GLOROT_GATES, /* the same for each of the three [h, in] of a [3h, in] */
+    PARAM_GRU_BIAS,     /* [3h]: 1 for reset and update, 0 for the candidate */
+    PARAM_TANH_NORMAL,  /* tanh of N(0, 1/4) */
+    PARAM_FILL,         /* `value` everywhere */
+    PARAM_DIAGONAL,     /* `value` on the diagonal of a square, which may be flattened; else 0 */
+    PARAM_DECAY, /* [heads]: softplus of it is ln 2 / half-life; half-lives from 1/8 to 64 days */
 };
 
 struct param_spec {
     enum param_init init;
     double spread; /* standard deviation of PARAM_NORMAL and PARAM_TABLE */
+    double value;  /* of PARAM_FILL and PARAM_DIAGONAL */
     uint32_t rank;
     uint32_t shape[PARAM_RANK_MAX]; /* slowest first; `rank` of them count */
     bool
         read_side; /* a change leaves states as they are (models.md section 6); else it stales them */
+    bool constant; /* stored, never trained */
 };
 
 struct param {

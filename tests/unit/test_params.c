@@ -86,6 +86,56 @@ static void draws_follow_their_initialisers(void **state)
     param_set_close(set);
 }
 
+static void recurrent_initialisers_know_their_blocks(void **state)
+{
+    (void)state;
+    struct param_set *set = NULL;
+    const struct param_spec gates = {.init = PARAM_GLOROT_GATES, .rank = 2, .shape = {9, 5}};
+    const struct param_spec diagonal = {
+        .init = PARAM_DIAGONAL, .value = 4, .rank = 1, .shape = {9}};
+    const struct param_spec forget = {.init = PARAM_FILL, .value = -4, .rank = 1, .shape = {2}};
+    assert_int_equal(param_set_open(&set, NULL), STATUS_OK);
+    param_declare(set, gates, "gates");
+    param_declare(set, diagonal, "diagonal");
+    param_declare(set, forget, "forget");
+    param_declare(set, param_vector(PARAM_GRU_BIAS, 9), "bias");
+    param_declare(set, param_vector(PARAM_TANH_NORMAL, 99), "keys");
+    assert_int_equal(param_set_allocate(set, NULL), STATUS_OK);
+    param_set_draw(set, 1);
+    double largest = 0;
+    for (size_t i = 0; i < 45; i++) {
+        largest = fmax(largest, fabs((double)param_set_at(set, 0)->data[i]));
+    }
+    assert_true(largest <= sqrt(6.0 / 8) && largest > sqrt(6.0 / 14)); /* 3 rows, not 9 */
+    for (size_t i = 0; i < 9; i++) {
+        assert_true(param_set_at(set, 1)->data[i] == (i % 4 == 0 ? 4 : 0));
+        assert_true(param_set_at(set, 3)->data[i] == (i < 6 ? 1 : 0));
+    }
+    assert_true(param_set_at(set, 2)->data[1] == -4);
+    for (size_t i = 0; i < 99; i++) {
+        assert_true(fabs((double)param_set_at(set, 4)->data[i]) < 1);
+    }
+    param_set_close(set);
+}
+
+static void decays_begin_at_half_lives_from_an_eighth_to_64_days(void **state)
+{
+    (void)state;
+    struct param_set *set = NULL;
+    assert_int_equal(param_set_open(&set, NULL), STATUS_OK);
+    param_declare(set, param_vector(PARAM_DECAY, 4), "decay");
+    param_declare(set, param_vector(PARAM_DECAY, 1), "alone");
+    assert_int_equal(param_set_allocate(set, NULL), STATUS_OK);
+    param_set_draw(set, 1);
+    const double days[] = {0.125, 1, 8, 64};
+    for (size_t head = 0; head < 4; head++) {
+        double softplus = log1p(exp((double)param_set_at(set, 0)->data[head]));
+        assert_true(fabs(log(2) / softplus / days[head] - 1) < 1e-5);
+    }
+    assert_true(param_set_at(set, 1)->data[0] == param_set_at(set, 0)->data[2]);
+    param_set_close(set);
+}
+
 static void only_state_producing_parameters_change_the_state_fingerprint(void **state)
 {
     (void)state;
@@ -119,6 +169,8 @@ int main(void)
         cmocka_unit_test(parameters_lie_aligned_in_declared_order),
         cmocka_unit_test(values_do_not_depend_on_other_parameters),
         cmocka_unit_test(draws_follow_their_initialisers),
+        cmocka_unit_test(recurrent_initialisers_know_their_blocks),
+        cmocka_unit_test(decays_begin_at_half_lives_from_an_eighth_to_64_days),
         cmocka_unit_test(only_state_producing_parameters_change_the_state_fingerprint),
         cmocka_unit_test(a_value_that_is_not_finite_is_found),
     };
