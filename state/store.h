@@ -78,7 +78,7 @@ struct store_ops {
     /*
      * Opens (creating it if absent) the store in directory `path`. STATUS_REFUSED with the remedy in
      * words: a newer on-disk format, another identity. STATUS_CORRUPT: RocksDB says so.
-     * *storep is NULL on failure.
+     * STATUS_BUSY: somebody else has it open (yet). *storep is NULL on failure.
      */
     enum status (*open)(struct store **storep, const char *path,
                         const struct store_identity *identity, const struct store_options *options,

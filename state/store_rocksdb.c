@@ -328,7 +328,9 @@ static enum status database_open(struct store *store, const struct store_options
     if (!text) return STATUS_OK;
 
     bool foreign = strncmp(text, "Invalid argument", 16) == 0 || strncmp(text, "Not impl", 8) == 0;
+    bool held = strstr(text, "/LOCK: ") != NULL;
     enum status status = failed(store->path, "opening", text, error);
+    if (held) return error_set(error, STATUS_BUSY, "store %s: somebody has it open", store->path);
     if (!foreign) return status;
     return error_set(error, STATUS_REFUSED,
                      "store %s: its files are of a kind that this build does not know: run the "

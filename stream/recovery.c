@@ -9,9 +9,16 @@
 
 enum {
     BATCH_RECORDS = 512,  /* applied as one batch of the store */
-    HIDDEN_PAUSE_MS = 20, /* until records that are not readable yet are asked for again */
+    PAUSE_MS = 20,
     REPORT_EVERY_NS = 2000000000,
 };
+
+/* Before something that is not to be had yet is asked for again. STATUS_END: cancelled. */
+static enum status pause_or_end(const struct recovery *recovery)
+{
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+    return atomic_load(recovery->cancel) ? STATUS_END : STATUS_OK;
+}
 
 static enum status open_store(struct recovery *recovery, struct error *error)
 {
@@ -20,8 +27,16 @@ static enum status open_store(struct recovery *recovery, struct error *error)
         .partition = recovery->partition,
         .partitions = recovery->ops->partitions(recovery->broker),
     };
-    TRY(recovery->stores->open(&recovery->store, recovery->path, &identity, recovery->options,
-                               error));
+    bool told = false;
+    enum status status;
+    while ((status = recovery->stores->open(&recovery->store, recovery->path, &identity,
+                                            recovery->options, error)) == STATUS_BUSY) {
+        /* A worker that has lost the partition may not have noticed yet. */
+        if (!told) log_warn("waiting for a store in use", log_text("store", recovery->path));
+        told = true;
+        TRY(pause_or_end(recovery));
+    }
+    TRY(status);
     recovery->position = recovery->stores->position(recovery->store);
     return STATUS_OK;
 }
@@ -37,13 +52,6 @@ static enum status begin_from_zero(struct recovery *recovery, struct error *erro
     return open_store(recovery, error);
 }
 
-/* Waits for what is hidden by another member's open transaction. STATUS_END: cancelled. */
-static enum status wait_hidden(const struct recovery *recovery)
-{
-    nanosleep(&(struct timespec){.tv_nsec = HIDDEN_PAUSE_MS * 1000000L}, NULL);
-    return atomic_load(recovery->cancel) ? STATUS_END : STATUS_OK;
-}
-
 static enum status open_reader(struct recovery *recovery, struct history_reader **readerp,
                                struct partition_truth *truth, struct error *error)
 {
@@ -51,7 +59,7 @@ static enum status open_reader(struct recovery *recovery, struct history_reader 
         enum status status = recovery->ops->history_open(
             readerp, recovery->broker, recovery->partition, &recovery->position, truth, error);
         if (status != STATUS_BUSY) return status;
-        TRY(wait_hidden(recovery));
+        TRY(pause_or_end(recovery));
     }
 }
 
@@ -133,7 +141,7 @@ static enum status catch_up(struct recovery *recovery, struct history_reader *re
         uint32_t count;
         enum status status = ops->history_next(reader, records, BATCH_RECORDS, &count, error);
         if (status == STATUS_BUSY) {
-            TRY(wait_hidden(recovery));
+            TRY(pause_or_end(recovery));
             continue;
         }
         TRY(status);
