@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 enum {
-    BATCH_RECORDS = 512,  /* applied as one batch of the store */
+    BATCH_RECORDS = 512, /* applied as one batch of the store */
     PAUSE_MS = 20,
     REPORT_EVERY_NS = 2000000000,
 };
