@@ -1,61 +1,14 @@
-/*
- * event_table.c - the configured columns of a row of a table as cells.
- *
- * csv: cells between commas; a cell that begins with a double quote ends with one, and two inside
- * stand for one (RFC 4180; a row is one line, so no cell has a line break). tsv: cells between tabs,
- * as they are.
- */
+/* event_table.c - the configured columns of a row of a table as cells. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "stream/event_decoder.h"
+#include "stream/table_row.h"
 
-struct row {
-    const char *at; /* the next cell; NULL after the last */
-    const char *end;
-    char separator;
-    bool quotes;
-    char *scratch; /* where the next unquoted cell goes */
-};
-
-static struct row row_of(const struct event_decoder *decoder, struct bytes raw, void *scratch)
+static struct table_row row_of(const struct event_decoder *decoder, struct bytes raw, void *scratch)
 {
-    bool csv = decoder->config->source.format == CONFIG_CSV;
-    const char *at = raw.at;
-    return (struct row){at, at + raw.size, csv ? ',' : '\t', csv, scratch};
-}
-
-/* A quoted cell, of which `at` is the first quote. False if it does not end as it must. */
-static bool next_quoted(struct row *row, struct bytes *cell)
-{
-    const char *at = row->at + 1;
-    char *to = row->scratch;
-    for (;;) {
-        if (at == row->end) return false;
-        bool quote = *at == '"';
-        bool doubled = quote && at + 1 < row->end && at[1] == '"';
-        if (quote && !doubled) break;
-        *to++ = *at;
-        at += doubled ? 2 : 1;
-    }
-    *cell = (struct bytes){row->scratch, (size_t)(to - row->scratch)};
-    row->scratch = to;
-    at++;
-    if (at < row->end && *at != row->separator) return false;
-    row->at = at < row->end ? at + 1 : NULL;
-    return true;
-}
-
-/* The next cell of a row that has one (row->at is not NULL). */
-static bool next_cell(struct row *row, struct bytes *cell)
-{
-    if (row->quotes && row->at < row->end && *row->at == '"') return next_quoted(row, cell);
-    const char *end = memchr(row->at, row->separator, (size_t)(row->end - row->at));
-    *cell = (struct bytes){row->at, (size_t)((end ? end : row->end) - row->at)};
-    row->at = end ? end + 1 : NULL;
-    return true;
+    return table_row_of(raw, decoder->config->source.format == CONFIG_CSV ? ',' : '\t', scratch);
 }
 
 static void set_cell(const struct event_decoder *decoder, int column, struct bytes text,
@@ -71,11 +24,11 @@ enum event_verdict event_cells_of_row(struct event_decoder *decoder, struct byte
                                       struct event *event)
 {
     if (!json_utf8_valid(raw)) return event_refuse(event, EVENT_BAD_UTF8, "the row is not UTF-8");
-    struct row row = row_of(decoder, raw, scratch);
+    struct table_row row = row_of(decoder, raw, scratch);
     int column = 0;
-    while (row.at) {
+    while (table_row_more(&row)) {
         struct bytes text;
-        if (!next_cell(&row, &text)) {
+        if (!table_row_next(&row, &text)) {
             return event_refuse(event, EVENT_MALFORMED, "column %d: quotes do not match",
                                 column + 1);
         }
@@ -125,15 +78,15 @@ enum status event_decoder_header(struct event_decoder *decoder, struct bytes lin
 {
     char *scratch = malloc(line.size + 1);
     if (!scratch) return error_set(error, STATUS_IO, "out of memory: a header");
-    struct row row = row_of(decoder, line, scratch);
+    struct table_row row = row_of(decoder, line, scratch);
     int columns = 0;
     bool matched = true;
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
         decoder->columns[i] = -1;
     }
-    while (row.at && matched) {
+    while (table_row_more(&row) && matched) {
         struct bytes name;
-        matched = next_cell(&row, &name);
+        matched = table_row_next(&row, &name);
         if (matched) match_column(decoder, columns++, name);
     }
     decoder->columns_least = decoder->columns_most = columns;
