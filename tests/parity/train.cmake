@@ -1,0 +1,5 @@
+# Read-outs, losses and training steps against the reference, in float and in double.
+foreach(library model model_double)
+  string(REPLACE model "" suffix ${library})
+  braid_test(parity.loss${suffix} test_loss.c fixture.c LIBRARIES ${library})
+endforeach()
