@@ -60,6 +60,14 @@ static const struct dim {
     {"gap_buckets", offsetof(struct model_dims, gap_buckets), DIM_COUNT},
     {"cosine", offsetof(struct model_dims, cosine), DIM_FLAG},
     {"temperature", offsetof(struct model_dims, temperature), DIM_REAL},
+    {"induction_top", offsetof(struct model_dims, induction_top), DIM_COUNT},
+    {"utilization", offsetof(struct model_dims, utilization), DIM_FLAG},
+    {"penalty_weight", offsetof(struct model_dims, penalty_weight), DIM_REAL},
+    {"window", offsetof(struct model_dims, window), DIM_COUNT},
+    {"iterations", offsetof(struct model_dims, iterations), DIM_COUNT},
+    {"mlp", offsetof(struct model_dims, mlp), DIM_COUNT},
+    {"half_life_days", offsetof(struct model_dims, half_life_days), DIM_REAL},
+    {"project", offsetof(struct model_dims, project), DIM_FLAG},
 };
 
 enum { DIMS = sizeof dim_table / sizeof dim_table[0] };

@@ -4,11 +4,13 @@
 
 #include "model/interest_ops.h"
 
+extern const struct interest_ops gdelta_ops;
 extern const struct interest_ops ledger_ops;
 extern const struct interest_ops limarec_ops;
 
 static const struct interest_ops *const models[] = {
     &limarec_ops,
+    &gdelta_ops,
     &ledger_ops,
 };
 

@@ -127,21 +127,52 @@ void assert_close(const struct fixture *fixture, const char *what, const real *g
 
 /* ---- models ---- */
 
+static bool has(const struct fixture *fixture, const char *key)
+{
+    return safetensors_metadata(fixture->file, key) != NULL;
+}
+
+/* 0 where the model has no such dimension. */
+static uint32_t number_or_0(const struct fixture *fixture, const char *key)
+{
+    return has(fixture, key) ? fixture_number(fixture, key) : 0;
+}
+
+static bool has_true(const struct fixture *fixture, const char *key)
+{
+    return has(fixture, key) && fixture_is(fixture, key, "true");
+}
+
+/* What the file calls K, except where a model counts its interests by another name. */
+static uint32_t interests_of(const struct fixture *fixture)
+{
+    if (fixture_is(fixture, "model", "mimn")) return fixture_number(fixture, "slots");
+    return fixture_is(fixture, "model", "single") ? 1 : fixture_number(fixture, "K");
+}
+
 static struct model_dims dims_of(const struct fixture *fixture)
 {
+    const bool recency = has(fixture, "pooling") && fixture_is(fixture, "pooling", "recency");
     return (struct model_dims){
         .d = fixture_number(fixture, "d"),
         .heads = fixture_number(fixture, "H"),
-        .blocks = fixture_number(fixture, "blocks"),
+        .blocks = number_or_0(fixture, "blocks"),
         .ffn = fixture_number(fixture, "ffn"),
-        .interests = fixture_number(fixture, "K"),
-        .extract_heads = fixture_number(fixture, "extract_heads"),
+        .interests = interests_of(fixture),
+        .extract_heads = number_or_0(fixture, "extract_heads"),
         .conditional = fixture_is(fixture, "read", "conditional"),
         .use_category = fixture_is(fixture, "use_category", "true"),
         .use_gap = fixture_is(fixture, "use_gap", "true"),
         .gap_buckets = fixture_number(fixture, "gap_buckets"),
         .cosine = fixture_is(fixture, "similarity", "cosine"),
         .temperature = (float)fixture_real(fixture, "temperature"),
+        .induction_top = number_or_0(fixture, "induction_top"),
+        .utilization = has_true(fixture, "utilization"),
+        .window = fixture_number(fixture, "window"),
+        .iterations = number_or_0(fixture, "iterations"),
+        .mlp = fixture_number(fixture, "mlp"),
+        .half_life_days = recency ? (float)fixture_real(fixture, "half_life_days") : 0,
+        .project = has_true(fixture, "project"),
     };
 }
 
