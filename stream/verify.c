@@ -198,14 +198,15 @@ static void check_slice(struct verify *verify, double weight)
 {
     struct verify_report *report = verify->report;
     const struct verify_slice *slice = &verify->slice;
-    uint64_t checked = 0;
+    uint64_t before = report->accepted;
     for (const struct verify_user *user = slice->first_user; user; user = user->next) {
-        double share = verify->done + weight * (double)checked++ / (double)slice->users;
-        progress_show(&verify->progress, share / verify->ops->partitions(verify->input),
-                      report->accepted);
         check_user(verify, user);
         report->accepted += user->events;
         report->users += user->events > 0;
+        double share = (double)(report->accepted - before) / (double)(slice->accepted + 1);
+        progress_show(&verify->progress,
+                      (verify->done + weight * share) / verify->ops->partitions(verify->input),
+                      report->accepted);
     }
     check_bad_events(verify);
     report->dropped += slice->dropped;

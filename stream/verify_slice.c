@@ -64,7 +64,6 @@ static struct verify_user *user_of(struct verify_slice *slice, struct bytes id, 
     *at = user;
     *slice->last_user = user;
     slice->last_user = &user->next;
-    slice->users++;
     return user;
 }
 

@@ -84,7 +84,6 @@ struct verify_slice {
     struct verify_bad_event **last_bad;
     struct verify_oddity *unreadable;
     struct verify_oddity *strange;
-    uint64_t users; /* of the source or of a record */
     uint64_t accepted;
     uint64_t dropped;
     uint64_t bad;
