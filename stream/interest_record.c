@@ -8,17 +8,17 @@
 #include "stream/interest_record.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
 #include "base/checksum.h"
 #include "base/json.h"
+#include "base/number_text.h"
 
 enum {
-    FIXED_SIZE_MAX = 512, /* all names, punctuation and integers of a record */
-    ESCAPED_SIZE_MAX = 6, /* of one byte of a user id: \u001f */
-    NUMBER_SIZE_MAX = 20, /* of one float: -1.17549435e-38 and what stands around it */
+    FIXED_SIZE_MAX = 512,                 /* all names, punctuation and integers of a record */
+    ESCAPED_SIZE_MAX = 6,                 /* of one byte of a user id: \u001f */
+    NUMBER_SIZE_MAX = FLOAT_TEXT_MAX + 1, /* of one float and the comma before it */
     CHECKSUM_DIGITS = 16,
 };
 
@@ -110,17 +110,13 @@ static char *put_escaped(char *to, struct bytes text)
     return to;
 }
 
-/* Nine digits tell every float from its neighbors. A negative zero would read as an integer. */
+/* A negative zero has a fraction: most readers would make -0 an integer, which has no sign. */
 static char *put_floats(char *to, const float *floats, size_t count)
 {
     *to++ = '[';
     for (size_t i = 0; i < count; i++) {
         if (i) *to++ = ',';
-        if (floats[i] == 0) {
-            to = put_text(to, signbit(floats[i]) ? "-0.0" : "0");
-        } else {
-            to += snprintf(to, NUMBER_SIZE_MAX, "%.9g", (double)floats[i]);
-        }
+        to = floats[i] == 0 && signbit(floats[i]) ? put_text(to, "-0.0") : put_float(to, floats[i]);
     }
     *to++ = ']';
     return to;

@@ -11,6 +11,7 @@
  * JSON line: {"user":"u1","generation":1,"from":0,"events":7,"event_time_ms":...,"partition":0,
  *   "offset":41,"count":4,"width":64,"weights":[...],"vectors":"<base64 of count*width float32>",
  *   "checksum":"<16 hex digits>"}   with output.vectors=numbers: "vectors":[[...],...]
+ * Numbers have the fewest digits that read back as the same float32.
  */
 #ifndef STREAM_INTEREST_RECORD_H
 #define STREAM_INTEREST_RECORD_H

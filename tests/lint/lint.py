@@ -41,7 +41,7 @@ SYSTEM_HEADERS = set("""
     sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/select.h sys/signalfd.h sys/socket.h
     sys/stat.h sys/statvfs.h sys/syscall.h sys/time.h sys/types.h sys/uio.h sys/utsname.h sys/wait.h
     netinet/in.h arpa/inet.h immintrin.h xmmintrin.h cpuid.h
-    algorithm atomic chrono cstddef cstdint cstdio cstdlib cstring memory new string string_view
+    algorithm atomic charconv chrono cstddef cstdint cstdio cstdlib cstring memory new string string_view
     utility vector
 """.split())
 
@@ -245,6 +245,22 @@ def check_reference(root, braid):
                           check=True).stdout
     if said != read(root, "config/REFERENCE.md"):
         yield "config/REFERENCE.md:1: stale: braid check-config --reference > config/REFERENCE.md"
+
+
+def check_container(root, braid):
+    """docker/: its settings are a configuration, its Kafka the tests', its build has all libraries."""
+    settings = dict(re.findall(r"^(BRAID_\w+)=(.*)$", read(root, "docker/braid.env"), re.M))
+    checked = subprocess.run([braid, "check-config"], env=settings, text=True, capture_output=True)
+    if checked.returncode != 0:
+        yield f"docker/braid.env:1: {checked.stderr.strip()}"
+    tested = re.search(r"<artifactId>kafka-tools</artifactId>\s*<version>([\d.]+)",
+                       read(root, "tests/kafka/pom.xml")).group(1)
+    for version in re.findall(r"apache/kafka:(\S+)", read(root, "docker/compose.yaml")):
+        if version != tested:
+            yield f"docker/compose.yaml:1: Kafka {version}: the tests run {tested}"
+    for library in re.findall(r"\blib[\w-]+-dev\b", read(root, "run")):
+        if library != "libcmocka-dev" and library not in read(root, "docker/Dockerfile"):
+            yield f"docker/Dockerfile:1: the build stage lacks {library}, which ./run installs"
 
 
 def check_fixtures(root):
