@@ -1,0 +1,224 @@
+/* preload.c - commit file, logs of one seal each, and stores written through their seam. */
+#include "bench/preload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/checksum.h"
+#include "base/random.h"
+#include "model/checkpoint.h"
+#include "state/snapshot.h"
+#include "state/store.h"
+#include "stream/file_state.h"
+#include "stream/fold.h"
+#include "stream/history_file.h"
+
+enum {
+    TEMPLATES = 256,
+    BATCH = 512, /* users of one commit */
+    ITEMS = 50000,
+    CHUNK = HISTORY_CHUNK_BEHAVIORS,
+};
+
+/* One history and its state, encoded as the store wants them. */
+struct template
+{
+    struct bytes *records; /* [records_count] full chunks, then the record */
+    struct bytes snapshot;
+};
+
+struct preload {
+    struct interest_model *model;
+    uint32_t behaviors;
+    uint32_t records_count;
+    struct template templates[TEMPLATES];
+    struct store *store;
+    struct store_position position;
+    struct store_write *writes; /* [BATCH * records_count] */
+    struct store_key keys[BATCH];
+    struct bytes snapshots[BATCH];
+    char names[BATCH][16];
+};
+
+static struct bytes keep(const void *at, size_t size)
+{
+    void *copy = malloc(size);
+    REQUIRE(copy != NULL);
+    return (struct bytes){memcpy(copy, at, size), size};
+}
+
+static void make_template(struct preload *preload, struct fold *fold, uint32_t number)
+{
+    struct template *template = &preload->templates[number];
+    struct random random = random_seeded(number);
+    struct history history;
+    struct fold_progress progress = {0, HISTORY_NO_TIME};
+    uint8_t record[HISTORY_RECORD_MAX];
+    size_t state_size = interest_model_state_size(preload->model);
+    void *state = aligned_alloc(64, (state_size + 63) / 64 * 64);
+    uint8_t *snapshot = malloc(state_size + SNAPSHOT_OVERHEAD);
+    template->records = calloc(preload->records_count, sizeof *template->records);
+    REQUIRE(state && snapshot && template->records);
+
+    history_init(&history, interest_model_generation(preload->model));
+    interest_state_init(preload->model, state);
+    REQUIRE(fold_user(fold, state, &progress));
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < preload->behaviors; i++) {
+        char item[16];
+        int size = snprintf(item, sizeof item, "i%u", (unsigned)random_below(&random, ITEMS));
+        struct history_behavior behavior =
+            history_behavior_of(identity_of(item, (size_t)size), 1600000000000 + i * 60000, 0);
+        if (history_full(&history)) {
+            template->records[used++] = keep(record, history_encode(&history, record));
+        }
+        (void)history_append(&history, behavior, 0, 1 << 20);
+        REQUIRE(fold_behavior(fold, i, behavior));
+    }
+    fold_run(fold);
+    template->records[used] = keep(record, history_encode(&history, record));
+    const struct snapshot_stamp stamp = {
+        .generation = history.generation,
+        .fingerprint = interest_model_state_fingerprint(preload->model),
+        .events = preload->behaviors,
+        .absorbed = progress.absorbed,
+        .last_ms = progress.last_ms,
+    };
+    template->snapshot = keep(snapshot, snapshot_encode(&stamp, state, state_size, snapshot));
+    free(state);
+    free(snapshot);
+}
+
+/* Writes users first .. of the partition, up to a batch of them. Returns the next user to write. */
+static uint32_t write_batch(struct preload *preload, uint32_t first, uint32_t users,
+                            uint32_t partition, uint32_t partitions, bool snapshots)
+{
+    struct error error;
+    uint32_t count = 0, user = first;
+    size_t writes = 0;
+    for (; user < users && count < BATCH; user++) {
+        int size = snprintf(preload->names[count], sizeof preload->names[count], "u%u", user);
+        struct bytes id = {preload->names[count], (size_t)size};
+        if (identity_of(id.at, id.size) % partitions != partition) continue;
+        const struct template *template = &preload->templates[user % TEMPLATES];
+        for (uint32_t r = 0; r < preload->records_count; r++) {
+            bool last = r + 1 == preload->records_count;
+            preload->writes[writes++] = (struct store_write){
+                last ? STORE_USERS : STORE_CHUNKS, {id, r}, template->records[r]};
+        }
+        preload->keys[count] = (struct store_key){.user = id};
+        preload->snapshots[count++] = template->snapshot;
+    }
+    const struct store_ops *stores = &store_rocksdb;
+    runner_check(
+        stores->commit(preload->store, preload->writes, writes, &preload->position, &error),
+        &error);
+    if (snapshots) {
+        runner_check(
+            stores->put_snapshots(preload->store, preload->keys, preload->snapshots, count, &error),
+            &error);
+    }
+    return user;
+}
+
+static void write_store(struct preload *preload, const struct runner *runner, uint64_t source,
+                        uint32_t users, uint32_t partition, bool snapshots)
+{
+    struct error error;
+    char path[128];
+    uint32_t partitions = runner->config.state.partitions;
+    const struct store_identity identity = {source, partition, partitions};
+    const struct store_options options = {(size_t)512 << 20, (size_t)64 << 20};
+    snprintf(path, sizeof path, "%s/store-%04u", runner->state, partition);
+    runner_check(store_rocksdb.open(&preload->store, path, &identity, &options, &error), &error);
+    for (uint32_t user = 0; user < users;) {
+        user = write_batch(preload, user, users, partition, partitions, snapshots);
+    }
+    runner_check(store_rocksdb.flush(preload->store, true, &error), &error);
+    store_rocksdb.close(preload->store);
+}
+
+/* Directories, files and a commit file after one transaction, whose log is nothing but its seal. */
+static void write_files(const struct runner *runner, uint64_t *sourcep, uint64_t *lengthp)
+{
+    struct error error;
+    struct file_state state;
+    runner_check(file_state_open(&state, &runner->config, &error), &error);
+    *sourcep = file_state_source(&state);
+    for (uint32_t p = 0; p < state.commit.partitions; p++) {
+        const struct history_seal seal = {
+            .number = 1,
+            .source_identity = *sourcep,
+            .partitions = state.commit.partitions,
+            .generation = 1,
+            .target = 1,
+            .watermark_ms = HISTORY_NO_TIME,
+        };
+        uint8_t value[HISTORY_SEAL_SIZE], frame[HISTORY_FRAME_MAX];
+        struct bytes key = {history_seal_key, HISTORY_SEAL_KEY_SIZE};
+        struct bytes bytes = {value, history_seal_encode(&seal, value)};
+        struct append_file *log = &state.partitions[p].kind[RECORD_HISTORY];
+        size_t size = history_frame_encode(key, bytes, frame);
+        runner_check(append_file_add(log, (struct bytes){frame, size}, &error), &error);
+        runner_check(append_file_sync(log, &error), &error);
+        state.commit.entries[p].seal = 1;
+        state.commit.entries[p].generation = 1;
+        state.commit.entries[p].length[RECORD_HISTORY] = *lengthp = log->length;
+    }
+    runner_check(commit_file_write(&state.commit, runner->state, &error), &error);
+    file_state_close(&state);
+}
+
+static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors, bool snapshots)
+{
+    struct error error;
+    struct checkpoint *checkpoint;
+    struct fold *fold;
+    struct preload *preload = calloc(1, sizeof *preload);
+    REQUIRE(preload != NULL && behaviors > 0);
+    preload->behaviors = behaviors;
+    preload->records_count = (behaviors + CHUNK - 1) / CHUNK;
+    preload->writes = calloc((size_t)BATCH * preload->records_count, sizeof *preload->writes);
+    REQUIRE(preload->writes != NULL);
+    runner_check(checkpoint_open(&checkpoint, runner->checkpoint, &error), &error);
+    runner_check(interest_model_open(&preload->model, checkpoint, &error), &error);
+    runner_check(fold_open(&fold, preload->model, 1, behaviors, &error), &error);
+    for (uint32_t t = 0; t < TEMPLATES; t++) {
+        make_template(preload, fold, t);
+    }
+    uint64_t source, length = 0;
+    write_files(runner, &source, &length);
+    preload->position = (struct store_position){.log = 1, .next = (int64_t)length, .seal = 1};
+    for (uint32_t p = 0; p < runner->config.state.partitions; p++) {
+        write_store(preload, runner, source, users, p, snapshots);
+    }
+    for (uint32_t t = 0; t < TEMPLATES; t++) {
+        for (uint32_t r = 0; r < preload->records_count; r++) {
+            free((void *)preload->templates[t].records[r].at);
+        }
+        free(preload->templates[t].records);
+        free((void *)preload->templates[t].snapshot.at);
+    }
+    fold_close(fold);
+    interest_model_close(preload->model);
+    checkpoint_close(checkpoint);
+    free(preload->writes);
+    free(preload);
+}
+
+/* RocksDB's threads would be missing in a job that is forked from a process that had used it. */
+void preload(const struct runner *runner, uint32_t users, uint32_t behaviors, bool snapshots)
+{
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        fill(runner, users, behaviors, snapshots);
+        _exit(0);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    if (status != 0) exit(1);
+}
