@@ -4,7 +4,9 @@
  * The stream sees interest_model.h only; this is the other side of that seam. A model is one file
  * that fills in a `struct interest_ops` and has one line in registry.c. Its forward pass is written
  * once, in ops on a tape: `absorb` advances states by a ragged batch of behaviours, `read` makes
- * interests of states.
+ * interests of states, and `steps` puts both together for training: whole sequences that begin with
+ * empty states, read along the way. Between the recurrence of a sequence and a read of it lies no
+ * state in memory then, but one fused op; all else is the same functions.
  */
 #ifndef MODEL_INTEREST_OPS_H
 #define MODEL_INTEREST_OPS_H
@@ -55,12 +57,20 @@ struct interest_model {
     uint64_t state_fingerprint;
 };
 
-/* What `read` gives for each user; both live in the tape's arena. */
+/* What `read` gives for each user, or `steps` for each point; all in the tape's arena. */
 struct interest_reads {
-    const struct tensor *vectors; /* [users * K, d] */
-    const struct tensor
-        *evidence;        /* [users, K], not negative: how much of the state each one saw */
-    const uint32_t *live; /* [users] live interests, where the state decides; else NULL */
+    struct tensor *vectors;  /* [users * K, d] */
+    struct tensor *evidence; /* [users, K], not negative: how much of the state each one saw. NULL
+                                from steps */
+    uint32_t *live; /* [users] live interests, where the state decides; NULL: interest_ops.live */
+    struct tensor *penalty; /* from steps: [users of the batch, 1], of the state after the last
+                               event (models.md section 4); NULL: the model has none */
+};
+
+/* The events of a batch after which a training pass reads: indices into batch->at, ascending. */
+struct read_points {
+    const uint32_t *events;
+    uint32_t count;
 };
 
 struct interest_ops {
@@ -87,6 +97,15 @@ struct interest_ops {
     /* Reads all K interests of every state. */
     struct interest_reads (*read)(struct tape *tape, const struct interest_model *model,
                                   const real *const *states, uint32_t users);
+
+    /*
+     * The interests after each of `points`, every user of the batch beginning with an empty state:
+     * what absorb and read give event by event, as ops that have a gradient. For a tape that records
+     * or not. NULL: the model has nothing to train.
+     */
+    struct interest_reads (*steps)(struct tape *tape, const struct interest_model *model,
+                                   const struct behavior_batch *batch,
+                                   const struct read_points *points);
 
     /* How many of the K are live after so many behaviours. NULL: `read` says it for each user. */
     uint32_t (*live)(const struct model_dims *dims, uint64_t events);

@@ -85,8 +85,16 @@ void kernel_exp(real *y, const real *x, size_t n);
 /* In place on the first `cols` of each row: x + 1 if x > 0, else e^x. */
 void kernel_elu1(real *x, uint32_t rows, uint32_t cols, uint32_t stride);
 
+/* dx += dy * the slope of elu1, given y = elu1(x). Same rows as forward in all three. */
+void kernel_elu1_backward(real *restrict dx, const real *restrict dy, const real *restrict y,
+                          uint32_t rows, uint32_t cols, uint32_t stride);
+
 /* In place: max(x, 0). */
 void kernel_relu(real *x, size_t n);
+
+/* dx += dy where y = relu(x) is not 0. */
+void kernel_relu_backward(real *restrict dx, const real *restrict dy, const real *restrict y,
+                          size_t n);
 
 /* y += x */
 void kernel_add(real *restrict y, const real *restrict x, size_t n);
@@ -95,11 +103,28 @@ void kernel_add(real *restrict y, const real *restrict x, size_t n);
 void kernel_add_repeated(real *restrict y, const real *restrict x, uint32_t rows, uint32_t copies,
                          uint32_t cols);
 
+/* Backward of the above: dx [rows, cols] += the sum of each group of `copies` rows of dy. */
+void kernel_sum_repeated(real *restrict dx, const real *restrict dy, uint32_t rows, uint32_t copies,
+                         uint32_t cols);
+
+/* y = a x, element by element. */
+void kernel_multiply(real *restrict y, const real *restrict a, const real *restrict x, size_t n);
+
+/* y += a x, element by element. */
+void kernel_add_product(real *restrict y, const real *restrict a, const real *restrict x, size_t n);
+
 /* ---- norms (kernel_norm.c) ---- */
 
 /* y = (x - mean) / sqrt(var + 1e-5) * gain + shift, biased variance of each row. */
 void kernel_layer_norm(real *restrict y, const real *restrict x, const real *gain,
                        const real *shift, uint32_t rows, uint32_t cols);
+
+enum { NORM_COLS_MAX = 1024 }; /* of a backward pass */
+
+/* Adds to dx, d_gain and d_shift (each NULL if not wanted) what dy gives back. */
+void kernel_layer_norm_backward(real *restrict dx, real *restrict d_gain, real *restrict d_shift,
+                                const real *restrict dy, const real *restrict x, const real *gain,
+                                uint32_t rows, uint32_t cols);
 
 /* In place: x / sqrt(sum of squares + 1e-12), each row. */
 void kernel_unit(real *x, uint32_t rows, uint32_t cols);
@@ -122,5 +147,41 @@ void kernel_attention_step(real *restrict y, real *restrict s, real *restrict z,
 /* y = q s / (<z, q> + 1e-10); returns the sum over heads of <z, q>. */
 real kernel_attention_read(real *restrict y, const real *s, const real *z, const real *q,
                            uint32_t heads, uint32_t width);
+
+/* Sequences of many users in training, each row with its stride to the next. */
+struct attention_rows {
+    uint32_t heads, width; /* heads * width = d */
+    uint32_t queries;      /* of a point, one behind the other */
+    const real *q;         /* [points][queries * d] */
+    const real *k, *v;     /* [events][d] each */
+    size_t q_stride, kv_stride;
+    const uint32_t *points; /* the event after which each point reads, ascending */
+};
+
+/* The events and points of one user. */
+struct attention_span {
+    uint32_t event, event_end;
+    uint32_t point, point_end;
+};
+
+/*
+ * Steps through a user's events, from the sums s and z on; y [points][queries][d] at the rows of his
+ * points = what kernel_attention_read gives after their events.
+ */
+void kernel_attention_sequence(real *y, real *s, real *z, const struct attention_rows *rows,
+                               struct attention_span span);
+
+/* Where gradients are added up, shaped like q, k and v of attention_rows. */
+struct attention_gradients {
+    real *q, *k, *v;
+};
+
+/* Reals of scratch for a user with so many reads (points times queries). */
+size_t kernel_attention_scratch(uint32_t reads, uint32_t width);
+
+/* What dy gives back to a user's queries, keys and values, his sums having been empty at first. */
+void kernel_attention_sequence_backward(const struct attention_gradients *gradients, const real *y,
+                                        const real *dy, const struct attention_rows *rows,
+                                        struct attention_span span, real *scratch);
 
 #endif

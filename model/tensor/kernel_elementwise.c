@@ -26,10 +26,28 @@ void kernel_elu1(real *x, uint32_t rows, uint32_t cols, uint32_t stride)
     }
 }
 
+void kernel_elu1_backward(real *restrict dx, const real *restrict dy, const real *restrict y,
+                          uint32_t rows, uint32_t cols, uint32_t stride)
+{
+    for (uint32_t row = 0; row < rows; row++, dx += stride, dy += stride, y += stride) {
+        for (uint32_t i = 0; i < cols; i++) {
+            dx[i] += dy[i] * (y[i] < 1 ? y[i] : 1);
+        }
+    }
+}
+
 void kernel_relu(real *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         x[i] = x[i] > 0 ? x[i] : 0;
+    }
+}
+
+void kernel_relu_backward(real *restrict dx, const real *restrict dy, const real *restrict y,
+                          size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        dx[i] += y[i] > 0 ? dy[i] : 0;
     }
 }
 
@@ -47,5 +65,29 @@ void kernel_add_repeated(real *restrict y, const real *restrict x, uint32_t rows
         for (uint32_t copy = 0; copy < copies; copy++, y += cols) {
             kernel_add(y, x, cols);
         }
+    }
+}
+
+void kernel_sum_repeated(real *restrict dx, const real *restrict dy, uint32_t rows, uint32_t copies,
+                         uint32_t cols)
+{
+    for (uint32_t row = 0; row < rows; row++, dx += cols) {
+        for (uint32_t copy = 0; copy < copies; copy++, dy += cols) {
+            kernel_add(dx, dy, cols);
+        }
+    }
+}
+
+void kernel_multiply(real *restrict y, const real *restrict a, const real *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] = a[i] * x[i];
+    }
+}
+
+void kernel_add_product(real *restrict y, const real *restrict a, const real *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] += a[i] * x[i];
     }
 }

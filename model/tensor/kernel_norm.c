@@ -33,6 +33,37 @@ void kernel_layer_norm(real *restrict y, const real *restrict x, const real *gai
     }
 }
 
+/*
+ * With r = 1 / sqrt(var + 1e-5), h = (x - mean) r and e = dy * gain: dx = r (e - mean(e) - h
+ * mean(e h)).
+ */
+void kernel_layer_norm_backward(real *restrict dx, real *restrict d_gain, real *restrict d_shift,
+                                const real *restrict dy, const real *restrict x, const real *gain,
+                                uint32_t rows, uint32_t cols)
+{
+    const real epsilon = (real)1e-5, n = (real)cols;
+    for (uint32_t row = 0; row < rows; row++, x += cols, dy += cols) {
+        real h[NORM_COLS_MAX], e[NORM_COLS_MAX];
+        real mean = sum_of(x, cols) / n;
+        for (uint32_t i = 0; i < cols; i++) {
+            h[i] = x[i] - mean;
+        }
+        real r = 1 / REAL_SQRT(vec_dot(h, h, cols) / n + epsilon);
+        for (uint32_t i = 0; i < cols; i++) {
+            h[i] *= r;
+            e[i] = dy[i] * gain[i];
+        }
+        if (d_gain) kernel_add_product(d_gain, dy, h, cols);
+        if (d_shift) kernel_add(d_shift, dy, cols);
+        if (!dx) continue;
+        real mean_e = sum_of(e, cols) / n, mean_eh = vec_dot(e, h, cols) / n;
+        for (uint32_t i = 0; i < cols; i++) {
+            dx[i] += r * (e[i] - mean_e - h[i] * mean_eh);
+        }
+        dx += cols;
+    }
+}
+
 void kernel_unit(real *x, uint32_t rows, uint32_t cols)
 {
     const real epsilon = (real)1e-12;

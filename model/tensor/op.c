@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/tensor/kernel.h"
+#include "model/tensor/kernel_blas.h"
 
 enum status linear_open(struct linear *linear, const struct param *const parts[LINEAR_PARTS_MAX],
                         const struct param *bias, struct error *error)
@@ -39,12 +40,67 @@ void linear_close(struct linear *linear)
     arena_close(&linear->packed);
 }
 
-struct tensor *op_linear(struct tape *tape, const struct linear *linear, const struct tensor *x)
+/* The same products with the parameters themselves, each part its columns of y. */
+static void multiply_parts(const struct linear *linear, struct tensor *y, const struct tensor *x)
+{
+    uint32_t from = 0;
+    if (linear->bias) {
+        for (uint32_t row = 0; row < y->rows; row++) {
+            memcpy(y->data + (size_t)row * y->cols, linear->bias->data, y->cols * sizeof(real));
+        }
+    }
+    for (uint32_t i = 0; i < LINEAR_PARTS_MAX && linear->parts[i]; i++) {
+        uint32_t out = (uint32_t)(linear->parts[i]->count / linear->in);
+        kernel_blas_product(y->data + from, y->cols, blas_plain(x->data, x->cols),
+                            blas_transposed(linear->parts[i]->data, linear->in), x->rows, out,
+                            linear->in, linear->bias ? 1 : 0);
+        from += out;
+    }
+}
+
+/* Inputs: x, the parts, the bias if there is one. */
+static void linear_backward(struct tape *tape, const struct node *node)
+{
+    const struct linear *linear = node->saved;
+    struct tensor *x = node->inputs[0], *y = node->output;
+    real *dx = tape_gradient(tape, x);
+    uint32_t from = 0, input = 1;
+    for (; input <= LINEAR_PARTS_MAX && linear->parts[input - 1]; input++) {
+        struct tensor *weight = node->inputs[input];
+        uint32_t out = (uint32_t)(linear->parts[input - 1]->count / linear->in);
+        const real *dy = y->gradient + from;
+        real *dw = tape_gradient(tape, weight);
+        if (dx) {
+            kernel_blas_product(dx, x->cols, blas_plain(dy, y->cols),
+                                blas_plain(weight->data, linear->in), x->rows, linear->in, out, 1);
+        }
+        if (dw) {
+            kernel_blas_product(dw, linear->in, blas_transposed(dy, y->cols),
+                                blas_plain(x->data, x->cols), out, linear->in, x->rows, 1);
+        }
+        from += out;
+    }
+    real *db = linear->bias ? tape_gradient(tape, node->inputs[input]) : NULL;
+    if (db) kernel_sum_repeated(db, y->gradient, 1, y->rows, y->cols);
+}
+
+struct tensor *op_linear(struct tape *tape, const struct linear *linear, struct tensor *x)
 {
     REQUIRE(x->cols == linear->in);
     struct tensor *y = tape_tensor(tape, x->rows, linear->out);
-    kernel_matmul_fetching(y->data, x->data, linear->panels, linear->packed_bias, x->rows,
-                           linear->out, linear->in, &tape->prefetch);
+    if (!tape_records(tape)) {
+        kernel_matmul_fetching(y->data, x->data, linear->panels, linear->packed_bias, x->rows,
+                               linear->out, linear->in, &tape->prefetch);
+        return y;
+    }
+    multiply_parts(linear, y, x);
+    struct node node = {.backward = linear_backward, .output = y, .inputs = {x}, .saved = linear};
+    uint32_t inputs = 1;
+    for (uint32_t i = 0; i < LINEAR_PARTS_MAX && linear->parts[i]; i++) {
+        node.inputs[inputs++] = tape_param(tape, linear->parts[i]);
+    }
+    if (linear->bias) node.inputs[inputs++] = tape_param(tape, linear->bias);
+    tape_record(tape, node);
     return y;
 }
 
@@ -53,6 +109,35 @@ uint32_t gap_bucket(int64_t gap_s, uint32_t buckets)
     if (gap_s < 0) return 0;
     uint32_t bits = 64 - (uint32_t)__builtin_clzll((uint64_t)gap_s + 1);
     return bits < buckets ? bits : buckets - 1;
+}
+
+/* What an embedding read. The caller keeps tables and batch until the backward pass is done. */
+struct embedding {
+    const struct embedding_tables *tables;
+    const struct behavior_batch *batch;
+};
+
+/* Adds dy to the gradient of a row; row 0 is zero for ever. */
+static void add_to_row(struct tape *tape, const struct param *table, uint32_t row, const real *dy)
+{
+    if (!table || row == 0) return;
+    struct row_gradients *rows = gradients_rows(tape->gradients, table);
+    kernel_add(row_gradient(rows, row), dy, rows->width);
+}
+
+static void embed_backward(struct tape *tape, const struct node *node)
+{
+    const struct embedding *embedding = node->saved;
+    const struct embedding_tables *tables = embedding->tables;
+    const struct tensor *y = node->output;
+    for (uint32_t event = 0; event < y->rows; event++) {
+        const struct behavior *behavior = &embedding->batch->at[event];
+        const real *dy = y->gradient + (size_t)event * y->cols;
+        add_to_row(tape, tables->item, behavior->item, dy);
+        add_to_row(tape, tables->category, behavior->category, dy);
+        if (!tables->gap) continue;
+        add_to_row(tape, tables->gap, gap_bucket(behavior->gap_s, tables->gap->spec.shape[0]), dy);
+    }
 }
 
 struct tensor *op_embed(struct tape *tape, const struct embedding_tables *tables,
@@ -72,39 +157,106 @@ struct tensor *op_embed(struct tape *tape, const struct embedding_tables *tables
             kernel_add(row, tables->gap->data + (size_t)bucket * d, d);
         }
     }
+    if (tape_records(tape)) {
+        struct embedding *saved = arena_take(tape->arena, sizeof(*saved));
+        *saved = (struct embedding){tables, batch};
+        x->wants_gradient = tape->gradients != NULL;
+        tape_record(tape, (struct node){embed_backward, x, {NULL}, saved});
+    }
     return x;
 }
 
-struct tensor *op_layer_norm(struct tape *tape, const struct tensor *x, const struct param *weight,
+static void layer_norm_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *x = node->inputs[0], *gain = node->inputs[1], *shift = node->inputs[2];
+    kernel_layer_norm_backward(tape_gradient(tape, x), tape_gradient(tape, gain),
+                               tape_gradient(tape, shift), node->output->gradient, x->data,
+                               gain->data, x->rows, x->cols);
+}
+
+struct tensor *op_layer_norm(struct tape *tape, struct tensor *x, const struct param *weight,
                              const struct param *bias)
 {
-    REQUIRE(weight->count == x->cols && bias->count == x->cols);
+    REQUIRE(weight->count == x->cols && bias->count == x->cols && x->cols <= NORM_COLS_MAX);
     struct tensor *y = tape_tensor(tape, x->rows, x->cols);
     kernel_layer_norm(y->data, x->data, weight->data, bias->data, x->rows, x->cols);
+    if (tape_records(tape)) {
+        struct tensor *gain = tape_param(tape, weight), *shift = tape_param(tape, bias);
+        tape_record(tape, (struct node){layer_norm_backward, y, {x, gain, shift}, NULL});
+    }
     return y;
+}
+
+static void elu1_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *x = node->inputs[0], *y = node->output;
+    const uint32_t cols = *(const uint32_t *)node->saved;
+    real *dx = tape_gradient(tape, x);
+    kernel_elu1_backward(dx, y->gradient, y->data, x->rows, cols, x->cols);
+    for (uint32_t row = 0; row < x->rows; row++) {
+        size_t at = (size_t)row * x->cols + cols;
+        kernel_add(dx + at, y->gradient + at, x->cols - cols);
+    }
+}
+
+struct tensor *op_elu1(struct tape *tape, struct tensor *x, uint32_t cols)
+{
+    REQUIRE(cols <= x->cols);
+    struct tensor *y = tape_consume(tape, x);
+    kernel_elu1(y->data, y->rows, cols, y->cols);
+    if (tape_records(tape)) {
+        uint32_t *saved = arena_take(tape->arena, sizeof(*saved));
+        *saved = cols;
+        tape_record(tape, (struct node){elu1_backward, y, {x}, saved});
+    }
+    return y;
+}
+
+static void relu_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *x = node->inputs[0], *y = node->output;
+    kernel_relu_backward(tape_gradient(tape, x), y->gradient, y->data, tensor_count(x));
 }
 
 struct tensor *op_relu(struct tape *tape, struct tensor *x)
 {
-    (void)tape;
-    kernel_relu(x->data, (size_t)x->rows * x->cols);
-    return x;
+    struct tensor *y = tape_consume(tape, x);
+    kernel_relu(y->data, tensor_count(y));
+    tape_record(tape, (struct node){relu_backward, y, {x}, NULL});
+    return y;
 }
 
-struct tensor *op_add(struct tape *tape, struct tensor *x, const struct tensor *y)
+/* x [rows * copies, cols] + y [rows, cols]; with one copy, the plain sum. */
+static void add_backward(struct tape *tape, const struct node *node)
 {
-    (void)tape;
-    REQUIRE(x->rows == y->rows && x->cols == y->cols);
-    kernel_add(x->data, y->data, (size_t)x->rows * x->cols);
-    return x;
+    struct tensor *x = node->inputs[0], *y = node->inputs[1];
+    const real *dz = node->output->gradient;
+    real *dx = tape_gradient(tape, x);
+    if (dx) kernel_add(dx, dz, tensor_count(x));
+    real *dy = tape_gradient(tape, y);
+    if (dy) kernel_sum_repeated(dy, dz, y->rows, x->rows / y->rows, y->cols);
 }
 
-struct tensor *op_add_repeated(struct tape *tape, struct tensor *x, const struct tensor *y)
+struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y)
 {
-    (void)tape;
+    REQUIRE(x->rows == y->rows);
+    return op_add_repeated(tape, x, y);
+}
+
+struct tensor *op_add_repeated(struct tape *tape, struct tensor *x, struct tensor *y)
+{
     REQUIRE(x->cols == y->cols && x->rows % y->rows == 0);
-    kernel_add_repeated(x->data, y->data, y->rows, x->rows / y->rows, x->cols);
-    return x;
+    struct tensor *z = tape_consume(tape, x);
+    kernel_add_repeated(z->data, y->data, y->rows, x->rows / y->rows, x->cols);
+    tape_record(tape, (struct node){add_backward, z, {x, y}, NULL});
+    return z;
+}
+
+static void repeat_backward(struct tape *tape, const struct node *node)
+{
+    const struct tensor *y = node->output;
+    real *dx = tape_gradient(tape, node->inputs[0]);
+    kernel_sum_repeated(dx, y->gradient, 1, y->rows, y->cols);
 }
 
 struct tensor *op_repeat(struct tape *tape, const struct param *rows_of, uint32_t rows)
@@ -113,83 +265,84 @@ struct tensor *op_repeat(struct tape *tape, const struct param *rows_of, uint32_
     for (uint32_t row = 0; row < rows; row++) {
         memcpy(y->data + row * rows_of->count, rows_of->data, rows_of->count * sizeof(real));
     }
+    if (tape_records(tape)) {
+        tape_record(tape, (struct node){repeat_backward, y, {tape_param(tape, rows_of)}, NULL});
+    }
     return y;
+}
+
+static void reshape_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *x = node->inputs[0];
+    kernel_add(tape_gradient(tape, x), node->output->gradient, tensor_count(x));
 }
 
 struct tensor *op_reshape(struct tape *tape, struct tensor *x, uint32_t rows, uint32_t cols)
 {
-    (void)tape;
-    REQUIRE((size_t)rows * cols == (size_t)x->rows * x->cols);
-    x->rows = rows;
-    x->cols = cols;
-    return x;
-}
-
-/* The z of a state's sums, given their s. */
-static size_t z_after(const struct attention_sums *sums)
-{
-    return (size_t)sums->heads * sums->width * sums->width;
-}
-
-struct tensor *op_attention(struct tape *tape, const struct attention_sums *sums,
-                            struct tensor *qkv, real *const *states,
-                            const struct behavior_batch *batch)
-{
-    const uint32_t d = sums->heads * sums->width;
-    REQUIRE(qkv->cols == 3 * d && qkv->rows == batch->offsets[batch->users]);
-    struct tensor *y = tape_tensor(tape, qkv->rows, d);
-    kernel_elu1(qkv->data, qkv->rows, 2 * d, qkv->cols);
-    for (uint32_t user = 0; user < batch->users; user++) {
-        real *s = states[user] + sums->at;
-        for (uint32_t event = batch->offsets[user]; event < batch->offsets[user + 1]; event++) {
-            const real *q = qkv->data + (size_t)event * qkv->cols;
-            kernel_attention_step(y->data + (size_t)event * d, s, s + z_after(sums), q, q + d,
-                                  q + 2 * (size_t)d, sums->heads, sums->width);
-        }
-    }
+    REQUIRE((size_t)rows * cols == tensor_count(x));
+    struct tensor *y = tape_consume(tape, x);
+    y->rows = rows;
+    y->cols = cols;
+    tape_record(tape, (struct node){reshape_backward, y, {x}, NULL});
     return y;
 }
 
-void op_attention_absorb(struct tape *tape, const struct attention_sums *sums, struct tensor *kv,
-                         real *const *states, const struct behavior_batch *batch)
+static void rows_backward(struct tape *tape, const struct node *node)
 {
-    const uint32_t d = sums->heads * sums->width;
-    (void)tape;
-    REQUIRE(kv->cols == 2 * d && kv->rows == batch->offsets[batch->users]);
-    kernel_elu1(kv->data, kv->rows, d, kv->cols);
-    for (uint32_t user = 0; user < batch->users; user++) {
-        real *s = states[user] + sums->at;
-        for (uint32_t event = batch->offsets[user]; event < batch->offsets[user + 1]; event++) {
-            const real *k = kv->data + (size_t)event * kv->cols;
-            kernel_attention_absorb(s, s + z_after(sums), k, k + d, sums->heads, sums->width);
-        }
+    const struct tensor *y = node->output;
+    const uint32_t *rows = node->saved;
+    real *dx = tape_gradient(tape, node->inputs[0]);
+    for (uint32_t i = 0; i < y->rows; i++) {
+        kernel_add(dx + (size_t)rows[i] * y->cols, y->gradient + (size_t)i * y->cols, y->cols);
     }
 }
 
-struct tensor *op_attention_read(struct tape *tape, const struct attention_sums *sums,
-                                 struct tensor *q, const real *const *states,
-                                 struct tensor **evidencep)
+struct tensor *op_rows(struct tape *tape, struct tensor *x, const uint32_t *rows, uint32_t count)
 {
-    const uint32_t d = sums->heads * sums->width;
-    const uint32_t queries = q->cols / d;
-    REQUIRE(q->cols == queries * d);
-    struct tensor *y = tape_tensor(tape, q->rows * queries, d);
-    struct tensor *evidence = tape_tensor(tape, q->rows, queries);
-    kernel_elu1(q->data, q->rows, q->cols, q->cols);
-    for (uint32_t row = 0; row < y->rows; row++) {
-        const real *s = states[row / queries] + sums->at;
-        evidence->data[row] =
-            kernel_attention_read(y->data + (size_t)row * d, s, s + z_after(sums),
-                                  q->data + (size_t)row * d, sums->heads, sums->width);
+    struct tensor *y = tape_tensor(tape, count, x->cols);
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(y->data + (size_t)i * x->cols, x->data + (size_t)rows[i] * x->cols,
+               x->cols * sizeof(real));
     }
-    *evidencep = evidence;
+    tape_record(tape, (struct node){rows_backward, y, {x}, rows});
     return y;
 }
 
-void op_keep_last(struct tape *tape, const struct tensor *x, size_t at, real *const *states,
+static void dropout_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *x = node->inputs[0];
+    kernel_add_product(tape_gradient(tape, x), node->output->gradient, node->saved,
+                       tensor_count(x));
+}
+
+/* Each element is kept or not by 16 random bits of its own. */
+static void draw_mask(real *mask, size_t count, struct random *random, float dropout)
+{
+    const uint32_t limit = (uint32_t)(dropout * 65536);
+    const real kept = 1 / (1 - (real)limit / 65536);
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i % 4 == 0) bits = random_next(random);
+        mask[i] = (bits & 0xffff) < limit ? 0 : kept;
+        bits >>= 16;
+    }
+}
+
+struct tensor *op_dropout(struct tape *tape, struct tensor *x)
+{
+    if (!tape_records(tape) || tape->dropout == 0) return x;
+    struct tensor *y = tape_tensor(tape, x->rows, x->cols);
+    real *mask = arena_take(tape->arena, tensor_count(x) * sizeof(real));
+    draw_mask(mask, tensor_count(x), tape->random, tape->dropout);
+    kernel_multiply(y->data, mask, x->data, tensor_count(x));
+    tape_record(tape, (struct node){dropout_backward, y, {x}, mask});
+    return y;
+}
+
+void op_keep_last(struct tape *tape, struct tensor *x, size_t at, real *const *states,
                   const struct behavior_batch *batch)
 {
-    (void)tape;
+    REQUIRE(!tape_records(tape));
     for (uint32_t user = 0; user < batch->users; user++) {
         uint32_t end = batch->offsets[user + 1];
         if (end == batch->offsets[user]) continue;

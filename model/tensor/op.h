@@ -1,11 +1,14 @@
 /*
  * op.h - what models are written in: tensors in, a tensor out.
  *
- * An op checks shapes, takes its output from the tape and calls a kernel. `consumes x` means that
- * the op may use x's memory for its output: the caller goes on with the result and forgets x.
+ * An op checks shapes, takes its output from the tape, calls a kernel, and tells the tape how it was
+ * made. `consumes x` means that the op may use x's memory for its output on a serving tape: the
+ * caller goes on with the result and forgets x. (A recording tape keeps x as it was.)
  *
  * A state is one row of reals per user; states lie wherever the caller keeps them. Ops that fold
  * behaviours into states take the users' rows, a ragged batch, and where in a row their part begins.
+ * States have no gradient: in training, sequences begin with empty states that nobody keeps. So a
+ * recurrence takes NULL for states then, and the ops that only move states are for serving tapes.
  */
 #ifndef MODEL_TENSOR_OP_H
 #define MODEL_TENSOR_OP_H
@@ -55,27 +58,42 @@ MUST_CHECK enum status linear_open(struct linear *linear,
                                    const struct param *bias, struct error *error);
 void linear_close(struct linear *linear);
 
-/* x [rows, in] -> [rows, out]. */
-struct tensor *op_linear(struct tape *tape, const struct linear *linear, const struct tensor *x);
+/*
+ * x [rows, in] -> [rows, out]. A serving tape multiplies with the packed weights, row by row alike; a
+ * recording one with the parameters themselves, which change from step to step, by BLAS.
+ */
+struct tensor *op_linear(struct tape *tape, const struct linear *linear, struct tensor *x);
 
 /* layer_norm over the columns of x. */
-struct tensor *op_layer_norm(struct tape *tape, const struct tensor *x, const struct param *weight,
+struct tensor *op_layer_norm(struct tape *tape, struct tensor *x, const struct param *weight,
                              const struct param *bias);
+
+/* x + 1 if x > 0, else e^x, of the first `cols` columns; the others as they are. Consumes x. */
+struct tensor *op_elu1(struct tape *tape, struct tensor *x, uint32_t cols);
 
 /* max(x, 0). Consumes x. */
 struct tensor *op_relu(struct tape *tape, struct tensor *x);
 
 /* x + y. Consumes x. */
-struct tensor *op_add(struct tape *tape, struct tensor *x, const struct tensor *y);
+struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y);
 
 /* x [rows * copies, cols] + y [rows, cols], each row of y to `copies` rows of x. Consumes x. */
-struct tensor *op_add_repeated(struct tape *tape, struct tensor *x, const struct tensor *y);
+struct tensor *op_add_repeated(struct tape *tape, struct tensor *x, struct tensor *y);
 
 /* Every row holds `rows_of`, flattened: [rows, count]. */
 struct tensor *op_repeat(struct tape *tape, const struct param *rows_of, uint32_t rows);
 
 /* The same reals as [rows, cols]. Consumes x. */
 struct tensor *op_reshape(struct tape *tape, struct tensor *x, uint32_t rows, uint32_t cols);
+
+/* [count, cols]: the rows `rows[i]` of x; they may repeat. */
+struct tensor *op_rows(struct tape *tape, struct tensor *x, const uint32_t *rows, uint32_t count);
+
+/*
+ * On a recording tape, zeroes elements with probability tape->dropout and scales the others by
+ * 1 / (1 - dropout), as tape->random draws them. Else x.
+ */
+struct tensor *op_dropout(struct tape *tape, struct tensor *x);
 
 /* ---- ops on states ---- */
 
@@ -88,29 +106,40 @@ struct attention_sums {
 
 /*
  * qkv [events, 3 d]: queries and keys before elu1, values. Each event, in its user's order, adds
- * itself to the sums and reads them: [events, d]. Consumes qkv.
+ * itself to the sums and reads them: [events, d]. `states` may be NULL: empty before each user's
+ * first event, and not kept. Consumes qkv.
  */
 struct tensor *op_attention(struct tape *tape, const struct attention_sums *sums,
                             struct tensor *qkv, real *const *states,
                             const struct behavior_batch *batch);
 
-/* kv [events, 2 d]: keys before elu1, values. Adds every event to the sums. Consumes kv. */
+/*
+ * The sums of whole sequences, read along the way: kv as for op_attention_absorb, q [points,
+ * queries * d] as for op_attention_read, row i reading what user and events up to points[i] have
+ * added to sums empty at first. Result [points * queries, d]. Consumes kv and q.
+ */
+struct tensor *op_attention_steps(struct tape *tape, const struct attention_sums *sums,
+                                  struct tensor *q, struct tensor *kv, const uint32_t *points,
+                                  const struct behavior_batch *batch);
+
+/* kv [events, 2 d]: keys before elu1, values. Adds every event to the sums. Serving; consumes kv. */
 void op_attention_absorb(struct tape *tape, const struct attention_sums *sums, struct tensor *kv,
                          real *const *states, const struct behavior_batch *batch);
 
 /*
  * q [users, queries * d] before elu1: reads each user's sums with all its queries. Result
- * [users * queries, d]; evidence [users, queries] = sum over heads of <z, q>. Consumes q.
+ * [users * queries, d]; evidence [users, queries] = sum over heads of <z, q>.
+ * Serving; consumes q.
  */
 struct tensor *op_attention_read(struct tape *tape, const struct attention_sums *sums,
                                  struct tensor *q, const real *const *states,
                                  struct tensor **evidencep);
 
-/* Keeps, for each user of the batch, the row x [events, cols] of its last event at `at`. */
-void op_keep_last(struct tape *tape, const struct tensor *x, size_t at, real *const *states,
+/* Keeps, for each user of the batch, the row x [events, cols] of its last event at `at`. Serving. */
+void op_keep_last(struct tape *tape, struct tensor *x, size_t at, real *const *states,
                   const struct behavior_batch *batch);
 
-/* [users, cols]: what lies at `at` in each state. */
+/* [users, cols]: what lies at `at` in each state. Serving. */
 struct tensor *op_state(struct tape *tape, size_t at, uint32_t cols, const real *const *states,
                         uint32_t users);
 

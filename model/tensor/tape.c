@@ -1,11 +1,79 @@
-/* tape.c - tensors out of an arena. */
+/* tape.c - tensors out of an arena, and the list of how they were made. */
 #include "model/tensor/tape.h"
+
+#include <string.h>
+
+struct tape tape_recording(struct arena *arena, struct gradients *gradients)
+{
+    return (struct tape){
+        .arena = arena,
+        .nodes = arena_take(arena, TAPE_NODES_MAX * sizeof(struct node)),
+        .gradients = gradients,
+    };
+}
+
+static struct tensor *new_tensor(struct tape *tape, uint32_t rows, uint32_t cols)
+{
+    struct tensor *tensor = arena_take(tape->arena, sizeof(*tensor));
+    *tensor = (struct tensor){.rows = rows, .cols = cols};
+    return tensor;
+}
 
 struct tensor *tape_tensor(struct tape *tape, uint32_t rows, uint32_t cols)
 {
-    struct tensor *tensor = arena_take(tape->arena, sizeof(*tensor));
-    tensor->rows = rows;
-    tensor->cols = cols;
+    struct tensor *tensor = new_tensor(tape, rows, cols);
     tensor->data = arena_take(tape->arena, (size_t)rows * cols * sizeof(real));
     return tensor;
+}
+
+struct tensor *tape_consume(struct tape *tape, struct tensor *x)
+{
+    if (!tape_records(tape)) return x;
+    struct tensor *y = tape_tensor(tape, x->rows, x->cols);
+    memcpy(y->data, x->data, tensor_count(x) * sizeof(real));
+    return y;
+}
+
+struct tensor *tape_param(struct tape *tape, const struct param *param)
+{
+    REQUIRE(tape_records(tape) && param->spec.init != PARAM_TABLE);
+    uint32_t cols = param->spec.shape[param->spec.rank - 1];
+    struct tensor *tensor = new_tensor(tape, (uint32_t)(param->count / cols), cols);
+    tensor->data = param->data;
+    if (tape->gradients && !param->spec.constant) {
+        tensor->wants_gradient = true;
+        tensor->gradient = gradients_of(tape->gradients, param);
+    }
+    return tensor;
+}
+
+void tape_record(struct tape *tape, struct node node)
+{
+    if (!tape_records(tape)) return;
+    for (uint32_t i = 0; i < NODE_INPUTS_MAX && node.inputs[i]; i++) {
+        if (node.inputs[i]->wants_gradient) node.output->wants_gradient = true;
+    }
+    if (!node.output->wants_gradient) return;
+    REQUIRE(tape->count < TAPE_NODES_MAX);
+    tape->nodes[tape->count++] = node;
+}
+
+real *tape_gradient(struct tape *tape, struct tensor *x)
+{
+    if (!x->wants_gradient) return NULL;
+    if (!x->gradient) {
+        const size_t size = tensor_count(x) * sizeof(real);
+        x->gradient = arena_take(tape->arena, size);
+        memset(x->gradient, 0, size);
+    }
+    return x->gradient;
+}
+
+void tape_backward(struct tape *tape)
+{
+    for (uint32_t i = tape->count; i-- > 0;) {
+        const struct node *node = &tape->nodes[i];
+        if (node->output->gradient) node->backward(tape, node);
+    }
+    tape->count = 0;
 }

@@ -205,50 +205,86 @@ static enum status limarec_open(struct interest_model *model, struct error *erro
     return status;
 }
 
-static struct tensor *normalized(struct tape *tape, const struct norm *norm, const struct tensor *u)
+static struct tensor *normalized(struct tape *tape, const struct norm *norm, struct tensor *u)
 {
     return op_layer_norm(tape, u, norm->weight, norm->bias);
 }
 
-static void limarec_absorb(struct tape *tape, const struct interest_model *model,
-                           real *const *states, const struct behavior_batch *batch)
+/* The hidden vector of each event [events, d]. */
+static struct tensor *hidden_of(struct tape *tape, const struct interest_model *model,
+                                real *const *states, const struct behavior_batch *batch)
 {
     const struct limarec *limarec = model->zoo;
-    struct tensor *u = op_embed(tape, &model->tables, batch);
+    struct tensor *u = op_dropout(tape, op_embed(tape, &model->tables, batch));
     for (uint32_t b = 0; b < model->dims.blocks; b++) {
         const struct block *block = &limarec->blocks[b];
         size_t mark = tape_mark(tape);
         struct tensor *y = normalized(tape, &block->attention_norm, u);
         struct tensor *qkv = op_linear(tape, &block->query_key_value, y);
         struct tensor *a = op_attention(tape, &block->sums, qkv, states, batch);
-        u = op_add(tape, u, op_linear(tape, &block->output, a));
+        u = op_add(tape, u, op_dropout(tape, op_linear(tape, &block->output, a)));
         y = normalized(tape, &block->ffn_norm, u);
-        struct tensor *hidden = op_relu(tape, op_linear(tape, &block->up, y));
-        u = op_add(tape, u, op_linear(tape, &block->down, hidden));
+        struct tensor *up = op_relu(tape, op_linear(tape, &block->up, y));
+        u = op_add(tape, u, op_dropout(tape, op_linear(tape, &block->down, up)));
         tape_release(tape, mark);
     }
-    struct tensor *y = normalized(tape, &limarec->final_norm, u);
+    return normalized(tape, &limarec->final_norm, u);
+}
+
+static void limarec_absorb(struct tape *tape, const struct interest_model *model,
+                           real *const *states, const struct behavior_batch *batch)
+{
+    const struct limarec *limarec = model->zoo;
+    struct tensor *y = hidden_of(tape, model, states, batch);
     struct tensor *kv = op_linear(tape, &limarec->extract_key_value, y);
     op_attention_absorb(tape, &limarec->extract_sums, kv, states, batch);
     if (model->dims.conditional) op_keep_last(tape, y, limarec->last_at, states, batch);
+}
+
+/* What asks the extractor, in view of the newest hidden vectors: [users, K * d]. */
+static struct tensor *queries_of(struct tape *tape, const struct interest_model *model,
+                                 struct tensor *last, uint32_t users)
+{
+    const struct limarec *limarec = model->zoo;
+    return model->dims.conditional ? op_linear(tape, &limarec->condition, last)
+                                   : op_repeat(tape, limarec->query, users);
+}
+
+/* The interests that its answers o [users * K, d] make. */
+static struct tensor *interests_of(struct tape *tape, const struct interest_model *model,
+                                   struct tensor *o, struct tensor *last)
+{
+    const struct limarec *limarec = model->zoo;
+    if (!model->dims.conditional) return o;
+    return op_add_repeated(tape, op_linear(tape, &limarec->mix, o), last);
 }
 
 static struct interest_reads limarec_read(struct tape *tape, const struct interest_model *model,
                                           const real *const *states, uint32_t users)
 {
     const struct limarec *limarec = model->zoo;
-    const struct model_dims *dims = &model->dims;
-    struct tensor *evidence = NULL;
-    if (!dims->conditional) {
-        struct tensor *q = op_repeat(tape, limarec->query, users);
-        struct tensor *o = op_attention_read(tape, &limarec->extract_sums, q, states, &evidence);
-        return (struct interest_reads){.vectors = o, .evidence = evidence};
+    struct tensor *last = NULL, *evidence = NULL;
+    if (model->dims.conditional) {
+        last = op_state(tape, limarec->last_at, model->dims.d, states, users);
     }
-    struct tensor *last = op_state(tape, limarec->last_at, dims->d, states, users);
-    struct tensor *q = op_linear(tape, &limarec->condition, last);
+    struct tensor *q = queries_of(tape, model, last, users);
     struct tensor *o = op_attention_read(tape, &limarec->extract_sums, q, states, &evidence);
-    struct tensor *v = op_add_repeated(tape, op_linear(tape, &limarec->mix, o), last);
-    return (struct interest_reads){.vectors = v, .evidence = evidence};
+    return (struct interest_reads){.vectors = interests_of(tape, model, o, last),
+                                   .evidence = evidence};
+}
+
+static struct interest_reads limarec_steps(struct tape *tape, const struct interest_model *model,
+                                           const struct behavior_batch *batch,
+                                           const struct read_points *points)
+{
+    const struct limarec *limarec = model->zoo;
+    struct tensor *y = hidden_of(tape, model, NULL, batch);
+    struct tensor *kv = op_linear(tape, &limarec->extract_key_value, y);
+    struct tensor *last = op_rows(tape, y, points->events, points->count);
+    struct tensor *q = queries_of(tape, model, last, points->count);
+    struct tensor *o =
+        op_attention_steps(tape, &limarec->extract_sums, q, kv, points->events, batch);
+    return (struct interest_reads){.vectors = interests_of(tape, model, o, last)};
 }
 
 /* After one event all K reads are equal. */
@@ -268,5 +304,6 @@ const struct interest_ops limarec_ops = {
     .close = limarec_close,
     .absorb = limarec_absorb,
     .read = limarec_read,
+    .steps = limarec_steps,
     .live = limarec_live,
 };
