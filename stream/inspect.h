@@ -2,7 +2,7 @@
  * inspect.h - what a job keeps, for a person to read: `braid inspect`.
  *
  * A user is read from the history log, which is the truth, so that a running job is not disturbed
- * and a store may be missing. Nothing here writes.
+ * and a store may be missing. Nothing that is kept is changed.
  */
 #ifndef STREAM_INSPECT_H
 #define STREAM_INSPECT_H

@@ -1,14 +1,29 @@
 /* inspect_store.c - how far each partition is, and what it weighs. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
-#include "base/iso8601.h"
 #include "state/store.h"
 #include "stream/file_state.h"
 #include "stream/inspect.h"
 
 enum { MEMTABLE_SIZE = 8 << 20, CACHE_SIZE = 8 << 20 }; /* bytes; it is only looked at */
+
+/* Opening a store that is missing would make it: a look must not. */
+static bool is_missing(const char *path)
+{
+    return access(path, F_OK) != 0;
+}
+
+static void print_committed(const struct commit_entry *entry, uint32_t partition, FILE *out)
+{
+    fprintf(out,
+            "partition %" PRIu32 "\n"
+            "  committed  seal %" PRIu64 ", generation %" PRIu64 ", log %" PRIu64 " of %" PRIu64
+            " bytes, interests %" PRIu64 " bytes, dead letters %" PRIu64 " bytes\n",
+            partition, entry->seal, entry->generation, entry->log, entry->length[RECORD_HISTORY],
+            entry->length[RECORD_INTERESTS], entry->length[RECORD_DEAD_LETTER]);
+}
 
 static enum status print_store(const struct config *config, const struct commit_file *commit,
                                uint32_t partition, FILE *out, struct error *error)
@@ -17,28 +32,29 @@ static enum status print_store(const struct config *config, const struct commit_
     struct store *store;
     uint64_t records, disk_bytes, memory_bytes;
     const struct file_state state = {.commit = *commit};
-    struct store_identity identity = {file_state_source(&state), partition, commit->partitions};
-    struct store_options options = {MEMTABLE_SIZE, CACHE_SIZE};
+    const struct store_identity identity = {file_state_source(&state), partition,
+                                            commit->partitions};
+    const struct store_options options = {MEMTABLE_SIZE, CACHE_SIZE};
+    const struct commit_entry *entry = &commit->entries[partition];
     int size = snprintf(path, sizeof path, "%s/store-%04" PRIu32, config->state.dir, partition);
     if (size < 0 || (size_t)size >= sizeof path) {
         return error_set(error, STATUS_INVALID, "%s: path too long", config->state.dir);
+    }
+    print_committed(entry, partition, out);
+    if (is_missing(path)) {
+        fprintf(out, "  store      missing: a restart rebuilds it from the log\n");
+        return STATUS_OK;
     }
     TRY(store_rocksdb.open(&store, path, &identity, &options, error));
     struct store_position position = store_rocksdb.position(store);
     store_rocksdb.measure(store, &records, &disk_bytes, &memory_bytes);
     store_rocksdb.close(store);
-    const struct commit_entry *entry = &commit->entries[partition];
     bool level = position.log == entry->log && position.seal == entry->seal;
     fprintf(out,
-            "partition %" PRIu32 "\n"
-            "  committed  seal %" PRIu64 ", generation %" PRIu64 ", log %" PRIu64 " of %" PRIu64
-            " bytes, interests %" PRIu64 " bytes, dead letters %" PRIu64 " bytes\n"
             "  store      seal %" PRIu64 ", log %" PRIu64 " up to byte %" PRId64 "%s\n"
             "             about %" PRIu64 " records and chunks, %" PRIu64 " bytes in %s\n",
-            partition, entry->seal, entry->generation, entry->log, entry->length[RECORD_HISTORY],
-            entry->length[RECORD_INTERESTS], entry->length[RECORD_DEAD_LETTER], position.seal,
-            position.log, position.next, level ? "" : " (behind: a restart reads the rest)",
-            records, disk_bytes, path);
+            position.seal, position.log, position.next,
+            level ? "" : " (behind: a restart reads the rest)", records, disk_bytes, path);
     return STATUS_OK;
 }
 

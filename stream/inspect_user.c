@@ -1,8 +1,6 @@
 /* inspect_user.c - a user as a person would ask for him: what he did, and what that came to. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/arena.h"
 #include "base/iso8601.h"

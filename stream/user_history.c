@@ -1,7 +1,6 @@
 /* user_history.c - one user's chunks out of a partition's history log, the last of each. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/checksum.h"
 #include "stream/commit_file.h"

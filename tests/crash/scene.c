@@ -13,10 +13,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/checksum.h"
-#include "base/clock.h"
 #include "base/status.h"
 #include "stream/interest_record.h"
 
