@@ -64,9 +64,12 @@ class Lint(unittest.TestCase):
         self.assertTrue(self.found("format", {"base/a.c": "int   x  ;\n"}))
 
     def test_model_without_registration_or_parity(self):
-        files = {"model/registry.c": "", "tests/parity/test_a.c": "",
-                 "model/zoo/mind.c": "const struct interest_ops mind_ops = {0};\n"}
+        model = "const struct interest_ops mind_ops = {\n    .name = \"mind\",\n};\n"
+        files = {"model/registry.c": "", "model/zoo/mind.c": model}
         self.assertEqual(len(self.found("registry", files)), 2)
+        files = {"model/registry.c": "&mind_ops,", "model/zoo/mind.c": model,
+                 "tests/parity/fixtures/mind.default.safetensors": b"\0"}
+        self.assertEqual(self.found("registry", files), [])
 
     def test_stray_binary_and_unnamed_fixture(self):
         files = {"a.bin": b"\0\1", "tests/parity/fixtures/README.md": "| `limarec` |",
