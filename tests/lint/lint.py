@@ -250,7 +250,7 @@ def check_reference(root, braid):
 
 
 def check_container(root, braid):
-    """docker/: its settings are a configuration, its Kafka the tests', its build has all libraries."""
+    """docker/: its settings are valid, its Kafka is the tests', its build has every library."""
     settings = dict(re.findall(r"^(BRAID_\w+)=(.*)$", read(root, "docker/braid.env"), re.M))
     checked = subprocess.run([braid, "check-config"], env=settings, text=True, capture_output=True)
     if checked.returncode != 0:

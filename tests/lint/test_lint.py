@@ -77,6 +77,15 @@ class Lint(unittest.TestCase):
                  "tests/parity/fixtures/other.a.safetensors": b"\0"}
         self.assertEqual(len(self.found("fixtures", files)), 2)
 
+    def test_container_that_fell_behind(self):
+        files = {"docker/braid.env": "BRAID_JOB_WORKERS=0\n",
+                 "docker/compose.yaml": "image: apache/kafka:3.9.1\n",
+                 "docker/Dockerfile": "RUN apt-get install zlib1g-dev\n",
+                 "tests/kafka/pom.xml": "<artifactId>kafka-tools</artifactId><version>3.9.2</version>",
+                 "run": "packages=(libcmocka-dev libyaml-dev zlib1g-dev)\n"}
+        self.assertEqual(len(self.found("container", files, "true")), 2)
+        self.assertEqual(len(self.found("container", files, "false")), 3)
+
     def test_libm_call_while_serving(self):
         with tempfile.TemporaryDirectory() as build:
             folder = os.path.join(build, "model/CMakeFiles/model.dir/zoo")
