@@ -56,6 +56,17 @@ void runner_close(struct runner *runner)
     REQUIRE(nftw(runner->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
+void runner_checkpoint(const struct runner *runner)
+{
+    struct error error;
+    struct init_options init;
+    struct init_summary summary;
+    init_options_defaults(&init);
+    runner_check(
+        init_checkpoint(&runner->config, &init, runner->checkpoint, NULL, &summary, &error),
+        &error);
+}
+
 void runner_log(struct runner *runner, const struct log_options *options, uint64_t events)
 {
     struct error error;
@@ -63,13 +74,7 @@ void runner_log(struct runner *runner, const struct log_options *options, uint64
     runner_check(log_generator_open(&generator, options, &error), &error);
     runner_check(log_generator_write(generator, events, runner->log, &error), &error);
     log_generator_close(generator);
-
-    struct init_options init;
-    struct init_summary summary;
-    init_options_defaults(&init);
-    runner_check(
-        init_checkpoint(&runner->config, &init, runner->checkpoint, NULL, &summary, &error),
-        &error);
+    runner_checkpoint(runner);
 }
 
 /* The child's part: the job, its summary into the pipe. */
@@ -106,6 +111,18 @@ struct run_result runner_run(const struct runner *runner)
     result.cpu_s = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
     result.rss_mb = (double)usage.ru_maxrss / 1024;
     return result;
+}
+
+pid_t runner_start(const struct runner *runner)
+{
+    struct error error;
+    struct job_summary summary;
+    fflush(stdout);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child > 0) return child;
+    runner_check(job_run(&runner->config, &summary, &error), &error);
+    _exit(0);
 }
 
 double runner_decode_rate(const struct runner *runner)

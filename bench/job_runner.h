@@ -8,6 +8,7 @@
 #define BENCH_JOB_RUNNER_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "bench/log_generator.h"
 #include "config/config.h"
@@ -32,8 +33,14 @@ void runner_open(struct runner *runner);
 /* Deletes the directory. */
 void runner_close(struct runner *runner);
 
-/* Writes a log of `events`, and generation 1 of LimaRec with its defaults from it. */
+/* Writes generation 1 of LimaRec with its defaults from the log. */
+void runner_checkpoint(const struct runner *runner);
+
+/* Writes a log of `events`, and generation 1 from it. */
 void runner_log(struct runner *runner, const struct log_options *options, uint64_t events);
+
+/* Starts the job in a process, which the caller kills and waits for. */
+pid_t runner_start(const struct runner *runner);
 
 /* Runs the job to the end of the log. */
 struct run_result runner_run(const struct runner *runner);

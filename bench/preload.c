@@ -17,7 +17,7 @@
 #include "stream/history_file.h"
 
 enum {
-    TEMPLATES = 256,
+    TEMPLATES = 128,
     BATCH = 512, /* users of one commit */
     ITEMS = 50000,
     CHUNK = HISTORY_CHUNK_BEHAVIORS,
@@ -33,6 +33,8 @@ struct template
 struct preload {
     struct interest_model *model;
     uint32_t behaviors;
+    uint32_t history_max;
+    uint64_t first_chunk; /* of those that are kept */
     uint32_t records_count;
     struct template templates[TEMPLATES];
     struct store *store;
@@ -50,39 +52,58 @@ static struct bytes keep(const void *at, size_t size)
     return (struct bytes){memcpy(copy, at, size), size};
 }
 
-static void make_template(struct preload *preload, struct fold *fold, uint32_t number)
+/* Appends the template's behaviors to an empty history; keeps the records from `from` on. */
+static void make_records(const struct preload *preload, struct template *template, uint32_t number,
+                         struct history_behavior *behaviors, struct history *history)
 {
-    struct template *template = &preload->templates[number];
     struct random random = random_seeded(number);
-    struct history history;
-    struct fold_progress progress = {0, HISTORY_NO_TIME};
     uint8_t record[HISTORY_RECORD_MAX];
-    size_t state_size = interest_model_state_size(preload->model);
-    void *state = aligned_alloc(64, (state_size + 63) / 64 * 64);
-    uint8_t *snapshot = malloc(state_size + SNAPSHOT_OVERHEAD);
-    template->records = calloc(preload->records_count, sizeof *template->records);
-    REQUIRE(state && snapshot && template->records);
-
-    history_init(&history, interest_model_generation(preload->model));
-    interest_state_init(preload->model, state);
-    REQUIRE(fold_user(fold, state, &progress));
+    uint64_t from = history_from(0, preload->behaviors, preload->history_max);
     uint32_t used = 0;
+    history_init(history, interest_model_generation(preload->model));
     for (uint32_t i = 0; i < preload->behaviors; i++) {
         char item[16];
         int size = snprintf(item, sizeof item, "i%u", (unsigned)random_below(&random, ITEMS));
-        struct history_behavior behavior =
+        behaviors[i] =
             history_behavior_of(identity_of(item, (size_t)size), 1600000000000 + i * 60000, 0);
-        if (history_full(&history)) {
-            template->records[used++] = keep(record, history_encode(&history, record));
+        if (history_full(history) && history->first >= from) {
+            struct history chunk = *history;
+            chunk.from = chunk.first;
+            chunk.before_ms = HISTORY_NO_TIME;
+            template->records[used++] = keep(record, history_encode(&chunk, record));
         }
-        (void)history_append(&history, behavior, 0, 1 << 20);
-        REQUIRE(fold_behavior(fold, i, behavior));
+        (void)history_append(history, behaviors[i], 0, preload->history_max);
+    }
+    if (from < history->first) {
+        history_set_before(history, history_time_ms(behaviors[history->first - 1]));
+    }
+    template->records[used++] = keep(record, history_encode(history, record));
+    REQUIRE(used == preload->records_count);
+}
+
+static void make_template(struct preload *preload, struct fold *fold, uint32_t number)
+{
+    struct template *template = &preload->templates[number];
+    struct fold_progress progress = {0, HISTORY_NO_TIME};
+    size_t state_size = interest_model_state_size(preload->model);
+    void *state = aligned_alloc(64, (state_size + 63) / 64 * 64);
+    uint8_t *snapshot = malloc(state_size + SNAPSHOT_OVERHEAD);
+    struct history_behavior *behaviors = calloc(preload->behaviors, sizeof *behaviors);
+    template->records = calloc(preload->records_count, sizeof *template->records);
+    REQUIRE(state && snapshot && behaviors && template->records);
+
+    struct history history;
+    make_records(preload, template, number, behaviors, &history);
+    interest_state_init(preload->model, state);
+    REQUIRE(fold_user(fold, state, &progress));
+    for (uint64_t i = history.from; i < preload->behaviors; i++) {
+        REQUIRE(fold_behavior(fold, i, behaviors[i]));
     }
     fold_run(fold);
-    template->records[used] = keep(record, history_encode(&history, record));
     const struct snapshot_stamp stamp = {
         .generation = history.generation,
         .fingerprint = interest_model_state_fingerprint(preload->model),
+        .from = history.from,
         .events = preload->behaviors,
         .absorbed = progress.absorbed,
         .last_ms = progress.last_ms,
@@ -90,6 +111,7 @@ static void make_template(struct preload *preload, struct fold *fold, uint32_t n
     template->snapshot = keep(snapshot, snapshot_encode(&stamp, state, state_size, snapshot));
     free(state);
     free(snapshot);
+    free(behaviors);
 }
 
 /* Writes users first .. of the partition, up to a batch of them. Returns the next user to write. */
@@ -106,8 +128,9 @@ static uint32_t write_batch(struct preload *preload, uint32_t first, uint32_t us
         const struct template *template = &preload->templates[user % TEMPLATES];
         for (uint32_t r = 0; r < preload->records_count; r++) {
             bool last = r + 1 == preload->records_count;
-            preload->writes[writes++] = (struct store_write){
-                last ? STORE_USERS : STORE_CHUNKS, {id, r}, template->records[r]};
+            preload->writes[writes++] = (struct store_write){last ? STORE_USERS : STORE_CHUNKS,
+                                                             {id, preload->first_chunk + r},
+                                                             template->records[r]};
         }
         preload->keys[count] = (struct store_key){.user = id};
         preload->snapshots[count++] = template->snapshot;
@@ -180,13 +203,15 @@ static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors
     struct preload *preload = calloc(1, sizeof *preload);
     REQUIRE(preload != NULL && behaviors > 0);
     preload->behaviors = behaviors;
-    preload->records_count = (behaviors + CHUNK - 1) / CHUNK;
+    preload->history_max = runner->config.state.history_max;
+    preload->first_chunk = history_from(0, behaviors, preload->history_max) / CHUNK;
+    preload->records_count = (behaviors + CHUNK - 1) / CHUNK - (uint32_t)preload->first_chunk;
     preload->writes = calloc((size_t)BATCH * preload->records_count, sizeof *preload->writes);
     REQUIRE(preload->writes != NULL);
     runner_check(checkpoint_open(&checkpoint, runner->checkpoint, &error), &error);
     runner_check(interest_model_open(&preload->model, checkpoint, &error), &error);
     runner_check(fold_open(&fold, preload->model, 1, behaviors, &error), &error);
-    for (uint32_t t = 0; t < TEMPLATES; t++) {
+    for (uint32_t t = 0; t < TEMPLATES && t < users; t++) {
         make_template(preload, fold, t);
     }
     uint64_t source, length = 0;
@@ -195,7 +220,7 @@ static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors
     for (uint32_t p = 0; p < runner->config.state.partitions; p++) {
         write_store(preload, runner, source, users, p, snapshots);
     }
-    for (uint32_t t = 0; t < TEMPLATES; t++) {
+    for (uint32_t t = 0; t < TEMPLATES && t < users; t++) {
         for (uint32_t r = 0; r < preload->records_count; r++) {
             free((void *)preload->templates[t].records[r].at);
         }
