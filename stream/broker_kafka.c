@@ -84,6 +84,20 @@ static void on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
     session_assign(session); /* none is live yet; this acknowledges the assignment */
 }
 
+static void consumer_close(struct session *session)
+{
+    session->closing = true;
+    if (session->consumer.handle) {
+        bool owed = session->rebalance == REBALANCE_REVOKE || session->rebalance == REBALANCE_LOST;
+        if (owed) rd_kafka_assign(session->consumer.handle, NULL);
+        rd_kafka_consumer_close(session->consumer.handle);
+    }
+    if (session->queue) rd_kafka_queue_destroy(session->queue);
+    session->queue = NULL;
+    client_close(&session->consumer);
+    session->closing = session->renew = false;
+}
+
 static enum status consumer_open(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
@@ -124,16 +138,8 @@ static enum status consumer_open(struct session *session, struct error *error)
 static void kafka_session_close(struct session *session)
 {
     if (!session) return;
-    session->closing = true;
     session_release(session);
-    if (session->consumer.handle) {
-        if (session->rebalance == REBALANCE_REVOKE || session->rebalance == REBALANCE_LOST) {
-            rd_kafka_assign(session->consumer.handle, NULL);
-        }
-        rd_kafka_consumer_close(session->consumer.handle);
-    }
-    if (session->queue) rd_kafka_queue_destroy(session->queue);
-    client_close(&session->consumer);
+    consumer_close(session);
     client_close(&session->producer);
     event_decoder_close(session->decoder);
     free(session->partitions);
@@ -258,6 +264,27 @@ static bool session_rebalance(struct session *session, struct poll *poll)
     return false;
 }
 
+/*
+ * The group has another member under our instance id. That is a rival, unless brokers were out of
+ * reach just before: then it is we ourselves, whose answer to joining was lost.
+ */
+static enum status consumer_fenced(struct session *session, struct error *error)
+{
+    if (!client_troubled(&session->consumer)) {
+        return error_set(error, STATUS_FENCED,
+                         "kafka: worker %u has left its group for good (%s): another process runs "
+                         "with kafka.instance '%s'",
+                         session->worker, rd_kafka_err2name(session->consumer.lethal),
+                         session->broker->config->kafka.instance);
+    }
+    log_warn("consumer is replaced: its membership was lost with the brokers",
+             log_int("worker", session->worker));
+    session->renew = true;
+    session->rebalance = REBALANCE_LOST;
+    session->told = false;
+    return STATUS_OK;
+}
+
 /* An error that the consumer delivers in place of a message. */
 static enum status session_trouble(struct session *session, const rd_kafka_message_t *message,
                                    struct error *error)
@@ -334,14 +361,12 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
                               struct error *error)
 {
     poll->events_count = poll->partitions_count = 0;
-    if (session->consumer.lethal) {
-        return error_set(error, STATUS_FENCED,
-                         "kafka: worker %u has left its group for good (%s): another process runs "
-                         "with kafka.instance '%s'",
-                         session->worker, rd_kafka_err2name(session->consumer.lethal),
-                         session->broker->config->kafka.instance);
-    }
+    if (session->consumer.lethal && !session->renew) TRY(consumer_fenced(session, error));
     if (session->rebalance != REBALANCE_NONE && session_rebalance(session, poll)) return STATUS_OK;
+    if (session->renew) {
+        consumer_close(session);
+        TRY(consumer_open(session, error));
+    }
     bool stopping = atomic_load(&session->broker->stopping);
     if (commit_due(session) || (stopping && session->open)) {
         poll->kind = POLL_COMMIT;

@@ -136,7 +136,7 @@ static enum status reader_connect(struct history_reader *reader, struct error *e
     return STATUS_OK;
 }
 
-/* The log's first offset and its end, open transactions included. */
+/* The log's first offset and its end, open transactions included. STATUS_BUSY: no leader now. */
 static enum status watermarks(const struct history_reader *reader, int64_t *lowp, int64_t *highp,
                               struct error *error)
 {
@@ -145,8 +145,11 @@ static enum status watermarks(const struct history_reader *reader, int64_t *lowp
     rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
         broker->admin.handle, topic, (int32_t)reader->partition, lowp, highp, CLIENT_REQUEST_MS);
     if (!code) return STATUS_OK;
-    return error_set(error, STATUS_IO, "kafka: asking for the end of %s[%u]: %s", topic,
-                     reader->partition, rd_kafka_err2str(code));
+    rd_kafka_poll(broker->admin.handle, 0);
+    bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    return error_set(error, forbidden ? STATUS_IO : STATUS_BUSY,
+                     "kafka: asking for the end of %s[%u]: %s", topic, reader->partition,
+                     rd_kafka_err2str(code));
 }
 
 static void reader_release(struct history_reader *reader)

@@ -33,6 +33,7 @@ struct session {
     enum rebalance rebalance;
     bool told;  /* the processor has been told of that rebalance */
     bool stale; /* the live partitions or their offsets changed since they were last assigned */
+    bool renew; /* the consumer can't go on: make a new one when the partitions are given up */
     bool closing;
     struct event_decoder *decoder;
     struct event *events;          /* [poll_events_max] */
@@ -41,10 +42,9 @@ struct session {
     uint8_t *room; /* payloads of one poll with their decoding scratch */
 
     struct client producer;
-    bool open;        /* a transaction is, for the processor */
-    bool ended;       /* and it has ended at the brokers already: its producer was replaced */
-    bool broken;      /* the producer can't go on: make a new one */
-    struct error why; /* it is broken */
+    bool open;           /* a transaction is, for the processor */
+    bool ended;          /* and it has ended at the brokers already: its producer was replaced */
+    struct error broken; /* why the producer can't go on, STATUS_OK if it can */
     bool wants_commit;
     int64_t begun_ns;                      /* when the open transaction began */
     int64_t fencings_ns[FENCINGS_MAX - 1]; /* when the last producers were lost, a ring */
@@ -55,6 +55,7 @@ struct session {
 
 /* broker_kafka_transaction.c; struct broker_ops has the contracts of the last four. */
 MUST_CHECK enum status producer_open(struct session *session, struct error *error);
+
 enum status kafka_begin(struct session *session, struct error *error);
 enum status kafka_send(struct session *session, const struct record *record, struct error *error);
 enum status kafka_commit(struct session *session, struct commit_partition *parts, uint32_t count,

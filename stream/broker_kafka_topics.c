@@ -18,6 +18,8 @@ enum {
     SETTINGS_MAX = 4,
     RECORD_OVERHEAD = 512, /* bytes of a record beside its value, at most */
     BATCH_SIZE_MAX = 1000000,
+    SHOW_TRIES = 20, /* a new topic does not show on every broker at once */
+    SHOW_PAUSE_MS = 100,
 };
 
 enum cleanup { CLEANUP_COMPACT_ONLY, CLEANUP_COMPACT, CLEANUP_NOT_COMPACT };
@@ -141,7 +143,7 @@ static enum status topic_find(struct broker *broker, enum record_kind kind, stru
     const char *topic = broker->topics[kind];
     uint32_t *countp = &broker->topic_partitions[kind];
     TRY(topic_count(broker, topic, countp, error));
-    for (int tries = 0; *countp == 0 && tries < 50; tries++) {
+    for (int tries = 0; *countp == 0 && tries < SHOW_TRIES; tries++) {
         if (!broker->config->kafka.create_topics) {
             return error_set(error, STATUS_REFUSED,
                              "kafka: %s: topic '%s' does not exist; create it, or let Braid do it "
@@ -149,7 +151,7 @@ static enum status topic_find(struct broker *broker, enum record_kind kind, stru
                              rules[kind].option, topic);
         }
         if (tries == 0) TRY(topic_create(broker, kind, error));
-        rd_kafka_poll(broker->admin.handle, 100);
+        rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
         TRY(topic_count(broker, topic, countp, error));
     }
     if (*countp == 0) {
@@ -222,9 +224,12 @@ static int64_t client_message_max(const struct broker *broker)
 static enum status apply_settings(struct broker *broker, enum record_kind kind,
                                   const rd_kafka_ConfigResource_t *resource, struct error *error)
 {
-    if (rd_kafka_ConfigResource_error(resource)) {
-        return error_set(error, STATUS_IO, "kafka: reading the settings of '%s': %s",
-                         broker->topics[kind], rd_kafka_ConfigResource_error_string(resource));
+    rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resource);
+    if (code) {
+        bool hidden = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        return error_set(error, hidden ? STATUS_BUSY : STATUS_IO,
+                         "kafka: reading the settings of '%s': %s", broker->topics[kind],
+                         rd_kafka_ConfigResource_error_string(resource));
     }
     TRY(check_cleanup(broker, kind, setting_of(resource, "cleanup.policy"), error));
     if (kind == RECORD_HISTORY) {
@@ -242,6 +247,7 @@ static enum status apply_settings(struct broker *broker, enum record_kind kind,
     return STATUS_OK;
 }
 
+/* STATUS_BUSY: a topic does not show yet on the broker that was asked. */
 static enum status settings_check(struct broker *broker, struct error *error)
 {
     rd_kafka_ConfigResource_t *asked[RECORD_KINDS];
@@ -290,7 +296,10 @@ enum status topics_open(struct broker *broker, struct error *error)
     broker->topics[RECORD_HISTORY] = config->output.history_topic;
     broker->topics[RECORD_DEAD_LETTER] = config->output.dead_letter_topic;
     broker->topics[RECORD_ITEM] = config->output.items_topic;
-    TRY(topic_count(broker, config->source.topic, &broker->partitions, error));
+    for (int tries = 0; broker->partitions == 0 && tries < SHOW_TRIES; tries++) {
+        if (tries > 0) rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
+        TRY(topic_count(broker, config->source.topic, &broker->partitions, error));
+    }
     if (broker->partitions == 0) {
         return error_set(error, STATUS_REFUSED, "kafka: source.topic: '%s' does not exist",
                          config->source.topic);
@@ -304,5 +313,10 @@ enum status topics_open(struct broker *broker, struct error *error)
     for (int kind = 0; kind < RECORD_KINDS; kind++) {
         TRY(topic_find(broker, (enum record_kind)kind, error));
     }
-    return settings_check(broker, error);
+    enum status status = STATUS_BUSY;
+    for (int tries = 0; status == STATUS_BUSY && tries < SHOW_TRIES; tries++) {
+        if (tries > 0) rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
+        status = settings_check(broker, error);
+    }
+    return status == STATUS_BUSY ? STATUS_IO : status;
 }

@@ -17,6 +17,7 @@ enum {
     STOP_WAIT_MS = 30000,      /* how long brokers out of reach may delay the end of a job */
     FENCING_WINDOW_MS = 60000, /* more than FENCINGS_MAX within: somebody else has our id */
     ABORTS_MAX = 20,           /* in a row: it would go on for ever */
+    ABORT_MS = 2000,
 };
 
 /* A seal's delivery tells the position that its store will record. */
@@ -78,12 +79,13 @@ enum status producer_open(struct session *session, struct error *error)
 }
 
 /*
- * Replaces a producer that was fenced; its open transaction, if any, ends with it. We fence
- * ourselves when a transaction stays open beyond its time; a rival with our id does it again and
- * again, and then he shall have it.
+ * A rival with our id fences us again and again; then he shall have it. After an outage it is nobody's
+ * doing: the brokers ended what was left open.
  */
-static enum status producer_renew(struct session *session, struct error *error)
+static enum status count_fencing(struct session *session, struct error *error)
 {
+    if (client_troubled(&session->producer) || client_troubled(&session->consumer))
+        return STATUS_OK;
     const int64_t now_ns = clock_monotonic_ns();
     int64_t *oldest_ns = &session->fencings_ns[session->fencings++ % (FENCINGS_MAX - 1)];
     if (*oldest_ns && now_ns - *oldest_ns < (int64_t)FENCING_WINDOW_MS * 1000000) {
@@ -95,12 +97,29 @@ static enum status producer_renew(struct session *session, struct error *error)
                          session->broker->config->kafka.group);
     }
     *oldest_ns = now_ns;
+    return STATUS_OK;
+}
+
+/*
+ * Replaces a producer that can't go on; its open transaction, if any, ends with it. Mostly we have
+ * fenced ourselves: a transaction stayed open beyond its time.
+ */
+static enum status producer_renew(struct session *session, struct error *error)
+{
+    if (session->broken.status == STATUS_FENCED || session->producer.lethal) {
+        TRY(count_fencing(session, error));
+    }
     log_warn("producer is replaced: its transaction took too long, or the brokers lost it",
-             log_int("worker", session->worker), log_text("reason", session->why.text));
+             log_int("worker", session->worker), log_text("reason", session->broken.text));
     client_close(&session->producer);
     session->ended = session->open;
-    session->broken = false;
+    session->broken = (struct error){.status = STATUS_OK};
     return producer_open(session, error);
+}
+
+static bool producer_broken(const struct session *session)
+{
+    return session->broken.status != STATUS_OK || session->producer.lethal;
 }
 
 /* What a failed call means for the processor, and whether the producer survives it. */
@@ -109,18 +128,18 @@ static enum status session_failed(struct session *session, enum status status,
 {
     if (status == STATUS_ABORTABLE) return status;
     if (status != STATUS_FENCED) return STATUS_IO;
-    session->why = *error;
-    session->broken = true;
+    session->broken = *error;
     return STATUS_ABORTABLE;
 }
 
 enum status kafka_begin(struct session *session, struct error *error)
 {
     REQUIRE(!session->open);
-    if (session->broken || session->producer.lethal) TRY(producer_renew(session, error));
+    if (producer_broken(session)) TRY(producer_renew(session, error));
     enum status status = client_failed(rd_kafka_begin_transaction(session->producer.handle),
                                        "beginning a transaction", error);
     if (status != STATUS_OK) {
+        session->broken = *error;
         TRY(producer_renew(session, error));
         status = client_failed(rd_kafka_begin_transaction(session->producer.handle),
                                "beginning a transaction", error);
@@ -236,7 +255,7 @@ static enum status resolve(struct session *session, const struct commit_partitio
                            struct error *error)
 {
     struct history_seal seal = {0};
-    session->why = *error;
+    session->broken = *error;
     TRY(producer_renew(session, error));
     TRY(committed_seals(session->broker, &session->consumer, &parts[0].partition, 1, INT64_MAX,
                         &seal, error));
@@ -298,18 +317,13 @@ enum status kafka_abort(struct session *session, struct error *error)
                          "kafka: worker %u aborted %d transactions in a row: see why above",
                          session->worker, ABORTS_MAX);
     }
-    if (!session->ended && !session->broken && !session->producer.lethal) {
-        const int64_t begun_ns = clock_monotonic_ns();
-        enum status status;
-        do {
-            status = client_failed(
-                rd_kafka_abort_transaction(session->producer.handle, CLIENT_REQUEST_MS),
-                "aborting a transaction", error);
-        } while (again(session, status, begun_ns));
-        if (status == STATUS_BUSY) return STATUS_IO;
-        session->broken = status != STATUS_OK;
+    /* A new producer ends the transaction as well, so there is no need to be patient with this one. */
+    if (!session->ended && !producer_broken(session) &&
+        client_failed(rd_kafka_abort_transaction(session->producer.handle, ABORT_MS),
+                      "aborting a transaction", &session->broken) == STATUS_OK) {
+        session->broken.status = STATUS_OK;
     }
-    if (session->broken || session->producer.lethal) TRY(producer_renew(session, error));
+    if (producer_broken(session)) TRY(producer_renew(session, error));
     session->open = session->wants_commit = false;
     for (uint32_t p = 0; p < session->broker->partitions; p++) {
         session->partitions[p].next = session->partitions[p].committed;

@@ -82,7 +82,8 @@ class KafkaCase(unittest.TestCase):
     def world(self, **arguments):
         name = self.id().rsplit(".", 1)[1].removeprefix("test_").replace("_", "-")
         world = World(self.cluster, common["checkpoint"], name, **arguments)
-        self.addCleanup(shutil.rmtree, world.directory, ignore_errors=True)
+        if not os.environ.get("TEST_KEEP"):
+            self.addCleanup(shutil.rmtree, world.directory, ignore_errors=True)
         return world
 
     def feed(self, world, **arguments):
@@ -406,4 +407,4 @@ class ThreeBrokers(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    unittest.main(verbosity=2, warnings="ignore")
