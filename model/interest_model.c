@@ -346,3 +346,21 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
     }
     float_mode_leave(mode);
 }
+
+struct interest_reads interest_steps(struct tape *tape, const struct interest_model *model,
+                                     const struct behavior_batch *batch,
+                                     const struct read_points *points)
+{
+    struct interest_reads reads = model->ops->steps(tape, model, batch, points);
+    if (reads.live) return reads;
+    reads.live = arena_take(tape->arena, points->count * sizeof(*reads.live));
+    uint32_t user = 0;
+    for (uint32_t i = 0; i < points->count; i++) {
+        while (batch->offsets[user + 1] <= points->events[i]) {
+            user++;
+        }
+        uint32_t events = points->events[i] - batch->offsets[user] + 1;
+        reads.live[i] = model->ops->live(&model->dims, events);
+    }
+    return reads;
+}

@@ -118,6 +118,14 @@ const struct interest_ops *interest_ops_find(const char *name);
 const struct interest_ops *interest_ops_at(uint32_t index);
 
 /*
+ * Runs the model's `steps` and fills in `live` where the model leaves it to the number of events: a
+ * user's sequence counts from its first event in the batch.
+ */
+struct interest_reads interest_steps(struct tape *tape, const struct interest_model *model,
+                                     const struct behavior_batch *batch,
+                                     const struct read_points *points);
+
+/*
  * Declares and allocates (as zeros) every parameter of `model` (registry name): the embedding tables
  * of `item_rows` and 1 + `categories` rows, then the model's own. STATUS_INVALID: no such model, or
  * dimensions that it cannot have. On failure *paramsp is NULL.
