@@ -1,4 +1,7 @@
-/* test_operations.c - single kernels and rules against the reference, in float and in double. */
+/*
+ * test_operations.c - single kernels and rules against the reference, in float and in double; where
+ * the reference gives a cotangent, what backward makes of it, too.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +13,19 @@
 #include "model/tensor/kernel.h"
 #include "tests/parity/fixture.h"
 
+static real *zeros(size_t count)
+{
+    real *at = calloc(count, sizeof(real));
+    assert_non_null(at);
+    return at;
+}
+
+static void assert_gradient(const struct fixture *fixture, const char *name, const real *got)
+{
+    size_t count = safetensors_find(fixture->file, name)->size / sizeof(double);
+    assert_close(fixture, name, got, fixture_f64(fixture, name, NULL), count);
+}
+
 static void elu1_equals_the_reference(void **state)
 {
     (void)state;
@@ -17,10 +33,17 @@ static void elu1_equals_the_reference(void **state)
     const uint64_t *shape = NULL;
     fixture_open_named(&fixture, "op-elu1.default");
     real *x = fixture_reals(&fixture, "input/x", &shape);
-    kernel_elu1(x, (uint32_t)shape[0], (uint32_t)shape[1], (uint32_t)shape[1]);
+    real *dy = fixture_reals(&fixture, "cotangent/y", NULL);
+    const uint32_t rows = (uint32_t)shape[0], cols = (uint32_t)shape[1];
+    real *dx = zeros((size_t)rows * cols);
+    kernel_elu1(x, rows, cols, cols);
     assert_close(&fixture, "output/y", x, fixture_f64(&fixture, "output/y", NULL),
-                 shape[0] * shape[1]);
+                 (size_t)rows * cols);
+    kernel_elu1_backward(dx, dy, x, rows, cols, cols);
+    assert_gradient(&fixture, "grad/x", dx);
     free(x);
+    free(dy);
+    free(dx);
     fixture_close(&fixture);
 }
 
@@ -47,18 +70,29 @@ static void layer_norm_equals_the_reference(void **state)
     real *x = fixture_reals(&fixture, "input/x", &shape);
     real *weight = fixture_reals(&fixture, "input/weight", NULL);
     real *bias = fixture_reals(&fixture, "input/bias", NULL);
-    real *y = calloc(shape[0] * shape[1], sizeof(real));
-    assert_non_null(y);
-    kernel_layer_norm(y, x, weight, bias, (uint32_t)shape[0], (uint32_t)shape[1]);
+    real *dy = fixture_reals(&fixture, "cotangent/y", NULL);
+    const uint32_t rows = (uint32_t)shape[0], cols = (uint32_t)shape[1];
+    real *y = zeros((size_t)rows * cols), *dx = zeros((size_t)rows * cols);
+    real *d_weight = zeros(cols), *d_bias = zeros(cols);
+    kernel_layer_norm(y, x, weight, bias, rows, cols);
     assert_close(&fixture, "output/y", y, fixture_f64(&fixture, "output/y", NULL),
-                 shape[0] * shape[1]);
+                 (size_t)rows * cols);
+    kernel_layer_norm_backward(dx, d_weight, d_bias, dy, x, weight, rows, cols);
+    assert_gradient(&fixture, "grad/x", dx);
+    assert_gradient(&fixture, "grad/weight", d_weight);
+    assert_gradient(&fixture, "grad/bias", d_bias);
     free(x);
     free(weight);
     free(bias);
+    free(dy);
     free(y);
+    free(dx);
+    free(d_weight);
+    free(d_bias);
     fixture_close(&fixture);
 }
 
+/* The steps of a user that count are the first ones of his row, each of them a point. */
 static void linear_attention_equals_the_reference(void **state)
 {
     (void)state;
@@ -68,27 +102,37 @@ static void linear_attention_equals_the_reference(void **state)
     real *q = fixture_reals(&fixture, "input/q", &shape);
     real *k = fixture_reals(&fixture, "input/key", NULL);
     real *v = fixture_reals(&fixture, "input/v", NULL);
+    real *dy = fixture_reals(&fixture, "cotangent/y", NULL);
     const int64_t *length = fixture_i64(&fixture, "input/length", NULL);
-    const uint32_t heads = (uint32_t)shape[2], width = (uint32_t)shape[3];
-    const size_t row = (size_t)heads * width;
-    real *y = calloc(shape[0] * shape[1] * row, sizeof(real));
-    real *sums = calloc(row * width + row, sizeof(real));
-    assert_true(y && sums);
-    for (size_t user = 0; user < shape[0]; user++) {
-        memset(sums, 0, (row * width + row) * sizeof(real));
-        for (size_t step = 0; step < (size_t)length[user]; step++) {
-            size_t at = (user * shape[1] + step) * row;
-            kernel_attention_step(y + at, sums, sums + row * width, q + at, k + at, v + at, heads,
-                                  width);
-        }
+    const uint32_t users = (uint32_t)shape[0], steps = (uint32_t)shape[1];
+    const uint32_t heads = (uint32_t)shape[2], width = (uint32_t)shape[3], d = heads * width;
+    const size_t size = (size_t)users * steps * d;
+    real *y = zeros(size), *dq = zeros(size), *dk = zeros(size), *dv = zeros(size);
+    real *sums = zeros((size_t)d * width + d);
+    real *scratch = zeros(kernel_attention_scratch(steps, width));
+    uint32_t *points = calloc((size_t)users * steps, sizeof(*points));
+    assert_non_null(points);
+    for (uint32_t i = 0; i < users * steps; i++) {
+        points[i] = i;
     }
-    assert_close(&fixture, "output/y", y, fixture_f64(&fixture, "output/y", NULL),
-                 shape[0] * shape[1] * row);
-    free(q);
-    free(k);
-    free(v);
-    free(y);
-    free(sums);
+    const struct attention_gradients gradients = {dq, dk, dv};
+    const struct attention_rows rows = {heads, width, 1, q, k, v, d, d, points};
+    for (uint32_t user = 0; user < users; user++) {
+        const uint32_t from = user * steps, end = from + (uint32_t)length[user];
+        const struct attention_span span = {from, end, from, end};
+        memset(sums, 0, ((size_t)d * width + d) * sizeof(real));
+        kernel_attention_sequence(y, sums, sums + (size_t)d * width, &rows, span);
+        kernel_attention_sequence_backward(&gradients, y, dy, &rows, span, scratch);
+    }
+    assert_close(&fixture, "output/y", y, fixture_f64(&fixture, "output/y", NULL), size);
+    assert_gradient(&fixture, "grad/q", dq);
+    assert_gradient(&fixture, "grad/key", dk);
+    assert_gradient(&fixture, "grad/v", dv);
+    real *all[] = {q, k, v, dy, y, dq, dk, dv, sums, scratch};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        free(all[i]);
+    }
+    free(points);
     fixture_close(&fixture);
 }
 
