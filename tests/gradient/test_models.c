@@ -1,0 +1,212 @@
+/*
+ * test_models.c - every model that trains, along random directions through all of its parameters.
+ *
+ * The interests after every event and the penalty are weighted with random numbers; the derivative of
+ * that sum along a direction is once the inner product with what backward gives, once a central
+ * difference of two forward passes. In double, 1e-6 relative.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "tests/parity/fixture.h"
+
+enum { ARENA_SIZE = 1 << 26, USERS = 4, EVENTS = 23, DIRECTIONS = 4 };
+
+static const double STEP = 1e-5, TOLERANCE = 1e-6;
+static const uint32_t offsets[USERS + 1] = {0, 9, 9, 10, EVENTS};
+
+struct run {
+    struct fixture_model model;
+    struct behavior behaviors[EVENTS];
+    struct behavior_batch batch;
+    struct gradients gradients;
+    struct arena arena;
+};
+
+static void run_open(struct run *run, const char *name, const struct model_dims *dims)
+{
+    struct error error;
+    struct random random = random_seeded(3);
+    random_model_open(&run->model, name, dims, 5);
+    for (uint32_t i = 0; i < EVENTS; i++) {
+        run->behaviors[i] = (struct behavior){
+            .item = 1 + (uint32_t)random_below(&random, RANDOM_ITEMS),
+            .category = (uint32_t)random_below(&random, 1 + RANDOM_CATEGORIES),
+            .gap_s = (int64_t)random_below(&random, 500000),
+        };
+    }
+    for (uint32_t user = 0; user < USERS; user++) {
+        for (uint32_t i = offsets[user]; i < offsets[user + 1]; i++) {
+            run->behaviors[i].ordinal = i - offsets[user];
+        }
+        if (offsets[user] < EVENTS) run->behaviors[offsets[user]].gap_s = -1;
+    }
+    run->batch = (struct behavior_batch){run->behaviors, offsets, USERS};
+    assert_int_equal(
+        gradients_open(&run->gradients, run->model.checkpoint.params, UINT32_MAX, &error),
+        STATUS_OK);
+    assert_int_equal(arena_open(&run->arena, ARENA_SIZE, &error), STATUS_OK);
+}
+
+static void run_close(struct run *run)
+{
+    arena_close(&run->arena);
+    gradients_close(&run->gradients);
+    fixture_model_close(&run->model);
+}
+
+/* The weighted sum of x; if `backward`, the weights become its gradient. */
+static double weigh(struct tape *tape, struct tensor *x, struct random *random, bool backward)
+{
+    double sum = 0;
+    real *gradient = backward ? tape_gradient(tape, x) : NULL;
+    for (size_t i = 0; i < tensor_count(x); i++) {
+        real weight = random_normal(random);
+        sum += weight * x->data[i];
+        if (gradient) gradient[i] = weight;
+    }
+    return sum;
+}
+
+/* One forward pass over whole sequences, read after events 0, 1, 3, 5, .. and the last one. */
+static double forward(struct run *run, bool backward)
+{
+    struct random random = random_seeded(9), dropout = random_seeded(10);
+    uint32_t events[EVENTS], count = 0;
+    for (uint32_t i = 0; i < EVENTS; i++) {
+        if (i % 2 == 1 || i == 0 || i + 1 == EVENTS) events[count++] = i;
+    }
+    const struct read_points points = {events, count};
+    arena_release(&run->arena, 0);
+    struct tape tape = tape_recording(&run->arena, &run->gradients);
+    tape.random = &dropout;
+    tape.dropout = 0.1F;
+    struct interest_reads reads = interest_steps(&tape, run->model.model, &run->batch, &points);
+    double sum = weigh(&tape, reads.vectors, &random, backward);
+    if (reads.penalty) sum += weigh(&tape, reads.penalty, &random, backward);
+    if (backward) tape_backward(&tape);
+    return sum;
+}
+
+/* parameters += step * direction; the padding row of tables and constants stay. */
+static void move(struct param_set *params, const double *direction, double step)
+{
+    real *block = param_set_block(params);
+    for (size_t i = 0; i < param_set_size(params); i++) {
+        block[i] += step * direction[i];
+    }
+}
+
+/* What backward says about a direction, which this draws. */
+static double draw_direction(struct run *run, double *direction, struct random *random)
+{
+    struct param_set *params = run->model.checkpoint.params;
+    double inner = 0;
+    for (uint32_t p = 0; p < param_set_count(params); p++) {
+        const struct param *param = param_set_at(params, p);
+        const bool table = param->spec.init == PARAM_TABLE;
+        double *along = direction + (param->data - param_set_block(params));
+        if (param->spec.constant) continue;
+        for (size_t i = table ? param->spec.shape[1] : 0; i < param->count; i++) {
+            along[i] = random_normal(random);
+        }
+        if (!table) {
+            const real *gradient = gradients_of(&run->gradients, param);
+            for (size_t i = 0; i < param->count; i++) {
+                inner += along[i] * gradient[i];
+            }
+            continue;
+        }
+        const struct row_gradients *rows = gradients_rows(&run->gradients, param);
+        for (size_t i = 0; i < (size_t)rows->count * rows->width; i++) {
+            inner +=
+                along[rows->touched[i / rows->width] * rows->width + i % rows->width] * rows->at[i];
+        }
+    }
+    return inner;
+}
+
+static void check_model(const char *name, const struct model_dims *dims)
+{
+    struct run run;
+    struct random random = random_seeded(21);
+    run_open(&run, name, dims);
+    struct param_set *params = run.model.checkpoint.params;
+    double *direction = calloc(param_set_size(params), sizeof(*direction));
+    assert_non_null(direction);
+    gradients_clear(&run.gradients);
+    forward(&run, true);
+    for (int i = 0; i < DIRECTIONS; i++) {
+        double inner = draw_direction(&run, direction, &random);
+        move(params, direction, STEP);
+        double above = forward(&run, false);
+        move(params, direction, -2 * STEP);
+        double below = forward(&run, false);
+        move(params, direction, STEP);
+        double difference = (above - below) / (2 * STEP);
+        if (!(fabs(difference - inner) <= TOLERANCE * fmax(1, fabs(difference)))) {
+            fail_msg("%s: backward says %.9g along a direction, differences %.9g", name, inner,
+                     difference);
+        }
+    }
+    free(direction);
+    run_close(&run);
+}
+
+/* Dimensions that every model accepts, and what else some have. */
+static const struct model_dims variants[] = {
+    {.d = 8,
+     .heads = 2,
+     .blocks = 2,
+     .ffn = 12,
+     .interests = 3,
+     .extract_heads = 2,
+     .conditional = true,
+     .use_category = true,
+     .use_gap = true,
+     .gap_buckets = 12,
+     .induction_top = 2,
+     .utilization = true,
+     .window = 6,
+     .iterations = 3,
+     .mlp = 10,
+     .half_life_days = 3},
+    {.d = 16,
+     .heads = 1,
+     .blocks = 1,
+     .ffn = 8,
+     .interests = 2,
+     .extract_heads = 1,
+     .induction_top = 1,
+     .window = 50,
+     .iterations = 2,
+     .mlp = 9,
+     .project = true},
+};
+
+static void every_model_gives_back_what_differences_say(void **state)
+{
+    (void)state;
+    const struct interest_ops *ops = NULL;
+    for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
+        if (!ops->steps) continue;
+        for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
+            check_model(ops->name, &variants[v]);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_model_gives_back_what_differences_say),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
