@@ -29,17 +29,6 @@ enum {
     SPAN_COLUMNS = SPAN_VECS * LANES,
 };
 
-/* Candidates as products want them. */
-struct catalogue {
-    uint32_t count, d;
-    size_t stride;
-    real *rows; /* [count, stride] prepared */
-    real *panels;
-    real *bias; /* [count] - log_q */
-    real *d_rows;
-    const uint32_t *row;
-};
-
 /* A block of samples on its way through the candidates. */
 struct block {
     uint32_t samples, interests; /* how many; K */
@@ -104,36 +93,50 @@ size_t loss_scratch_size(uint32_t samples, uint32_t interests_each, uint32_t d, 
     return catalogue + block + readouts;
 }
 
-static void catalogue_prepare(struct catalogue *catalogue, const struct loss_options *options,
-                              const struct loss_candidates *candidates, uint32_t d,
-                              struct arena *scratch)
+void loss_open(struct loss *loss, const struct loss_options *options,
+               const struct loss_candidates *candidates, struct row_gradients *items,
+               struct arena *scratch)
 {
+    const uint32_t d = candidates->d;
     const size_t stride = similarity_stride(d), count = candidates->count;
     const size_t packed = kernel_packed_size(candidates->count, (uint32_t)stride);
-    *catalogue = (struct catalogue){.count = candidates->count,
-                                    .d = d,
-                                    .stride = stride,
-                                    .rows = take(scratch, count * stride),
-                                    .panels = take(scratch, packed),
-                                    .bias = take(scratch, count),
-                                    .d_rows = take(scratch, count * stride),
-                                    .row = candidates->rows};
-    memset(catalogue->panels, 0, packed * sizeof(real));
-    memset(catalogue->d_rows, 0, count * stride * sizeof(real));
+    *loss = (struct loss){.options = *options,
+                          .candidates = *candidates,
+                          .items = items,
+                          .scratch = scratch,
+                          .stride = stride,
+                          .prepared = take(scratch, count * stride),
+                          .d_prepared = take(scratch, count * stride),
+                          .panels = take(scratch, packed),
+                          .bias = take(scratch, count)};
+    memset(loss->panels, 0, packed * sizeof(real));
+    memset(loss->d_prepared, 0, count * stride * sizeof(real));
     for (uint32_t i = 0; i < candidates->count; i++) {
         const uint32_t row = candidates->rows[i];
-        real *to = catalogue->rows + i * stride;
+        real *to = loss->prepared + i * stride;
         similarity_prepare(to, candidates->table + (size_t)row * d, d, options->similarity, 1);
-        kernel_pack(catalogue->panels, to, i, 1, (uint32_t)stride);
-        catalogue->bias[i] = candidates->log_q ? -candidates->log_q[row] : 0;
+        kernel_pack(loss->panels, to, i, 1, (uint32_t)stride);
+        loss->bias[i] = candidates->log_q ? -candidates->log_q[row] : 0;
+    }
+}
+
+void loss_finish(struct loss *loss)
+{
+    const struct loss_candidates *candidates = &loss->candidates;
+    const uint32_t d = candidates->d;
+    for (uint32_t i = 0; i < candidates->count; i++) {
+        const uint32_t row = candidates->rows[i];
+        similarity_prepare_backward(
+            row_gradient(loss->items, row), candidates->table + (size_t)row * d,
+            loss->d_prepared + i * loss->stride, d, loss->options.similarity, 1);
     }
 }
 
 /* ---- scores ---- */
 
 /* Best over a sample's interests of `tile` [live, items], less log_q; its own target drops out. */
-static void reduce_tile(const struct catalogue *catalogue, const struct block *block,
-                        uint32_t sample, uint32_t from, uint32_t items, real *restrict score,
+static void reduce_tile(const struct loss *loss, const struct block *block, uint32_t sample,
+                        uint32_t from, uint32_t items, real *restrict score,
                         uint8_t *restrict chosen)
 {
     const real *tile = block->tile + (size_t)sample * block->interests * items;
@@ -150,27 +153,25 @@ static void reduce_tile(const struct catalogue *catalogue, const struct block *b
     for (uint32_t i = 0; i < items; i++) {
         chosen[i] = (uint8_t)best[i];
     }
-    const real *restrict bias = catalogue->bias + from;
-    const uint32_t *restrict row = catalogue->row + from, target = block->target[sample];
+    const real *restrict bias = loss->bias + from;
+    const uint32_t *restrict row = loss->candidates.rows + from, target = block->target[sample];
     for (uint32_t i = 0; i < items; i++) {
         score[i] = row[i] == target ? -(real)INFINITY : score[i] + bias[i];
     }
 }
 
 /* Scores of the block against the candidates from .. from + columns - 1. */
-static void make_scores(const struct catalogue *catalogue, const struct block *block, uint32_t from,
+static void make_scores(const struct loss *loss, const struct block *block, uint32_t from,
                         uint32_t columns)
 {
     const uint32_t rows = block->samples * block->interests;
     for (uint32_t at = 0; at < columns; at += TILE_ITEMS) {
         const uint32_t items = less(TILE_ITEMS, columns - at);
-        kernel_matmul_packed(block->tile, block->v,
-                             catalogue->panels + (from + at) * catalogue->stride, NULL, rows, items,
-                             (uint32_t)catalogue->stride);
+        kernel_matmul_packed(block->tile, block->v, loss->panels + (from + at) * loss->stride, NULL,
+                             rows, items, (uint32_t)loss->stride);
         for (uint32_t s = 0; s < block->samples; s++) {
             const size_t to = (size_t)s * block->columns + at;
-            reduce_tile(catalogue, block, s, from + at, items, block->score + to,
-                        block->chosen + to);
+            reduce_tile(loss, block, s, from + at, items, block->score + to, block->chosen + to);
         }
     }
 }
@@ -334,14 +335,14 @@ static __attribute__((noinline)) void add_interests_all(real *dy, const struct b
 }
 
 /* Both ways back from p = `score`, of the candidates from .. from + columns - 1. */
-static void add_gradients(const struct catalogue *catalogue, const struct block *block,
-                          uint32_t from, uint32_t columns)
+static void add_gradients(const struct loss *loss, const struct block *block, uint32_t from,
+                          uint32_t columns)
 {
-    const size_t stride = catalogue->stride;
+    const size_t stride = loss->stride;
     for (uint32_t at = 0; at < columns; at += SPAN_ITEMS) {
         const uint32_t items = less(SPAN_ITEMS, columns - at);
         const uint64_t all = UINT64_MAX >> (SPAN_ITEMS - items);
-        const real *rows = catalogue->rows + (from + at) * stride;
+        const real *rows = loss->prepared + (from + at) * stride;
         for (uint32_t row = 0; row < block->samples * block->interests; row++) {
             const uint32_t s = row / block->interests, k = row % block->interests;
             const size_t corner = (size_t)s * block->columns + at;
@@ -349,7 +350,7 @@ static void add_gradients(const struct catalogue *catalogue, const struct block 
                           items_of(block->chosen + corner, k) & all);
         }
         for (uint32_t i = 0; i < items; i++) {
-            add_interests_all(catalogue->d_rows + (from + at + i) * stride, block, stride, at + i);
+            add_interests_all(loss->d_prepared + (from + at + i) * stride, block, stride, at + i);
         }
     }
 }
@@ -369,37 +370,38 @@ static void make_shares(const struct block *block, uint32_t columns, bool expone
 
 /* ---- a block ---- */
 
-static void block_take(struct block *block, uint32_t interests, uint32_t candidates, size_t stride,
-                       struct arena *scratch)
+static void block_take(struct block *block, const struct loss *loss, uint32_t interests)
 {
+    const uint32_t candidates = loss->candidates.count;
     const uint32_t samples = block_samples(interests, candidates);
     const size_t rows = (size_t)samples * interests;
     block->interests = interests;
     block->columns = block_columns(samples, candidates);
-    block->v = take(scratch, rows * stride);
-    block->dv = take(scratch, rows * stride);
-    block->t = take(scratch, samples * stride);
-    block->dt = take(scratch, stride);
-    block->tile = take(scratch, rows * TILE_ITEMS);
-    block->score = take(scratch, (size_t)samples * block->columns);
-    block->chosen = arena_take(scratch, (size_t)samples * block->columns + SPAN_ITEMS);
+    block->v = take(loss->scratch, rows * loss->stride);
+    block->dv = take(loss->scratch, rows * loss->stride);
+    block->t = take(loss->scratch, samples * loss->stride);
+    block->dt = take(loss->scratch, loss->stride);
+    block->tile = take(loss->scratch, rows * TILE_ITEMS);
+    block->score = take(loss->scratch, (size_t)samples * block->columns);
+    block->chosen = arena_take(loss->scratch, (size_t)samples * block->columns + SPAN_ITEMS);
 }
 
-/* Prepares a sample's interests and target and lets its target open its softmax. */
-static void block_add(struct block *block, const struct loss_options *options,
-                      const struct loss_samples *samples, const struct loss_candidates *candidates,
-                      uint32_t index)
+/* Prepares a sample's interests and target, and lets its target open its softmax. */
+static void block_add(struct block *block, const struct loss *loss,
+                      const struct loss_samples *samples, uint32_t index)
 {
-    const uint32_t d = samples->d, interests = block->interests, s = block->samples++;
+    const struct loss_candidates *candidates = &loss->candidates;
+    const struct similarity similarity = loss->options.similarity;
+    const uint32_t d = candidates->d, interests = block->interests, s = block->samples++;
     const uint32_t target = samples->target[index];
-    const real scale = similarity_scale(options->similarity);
-    const size_t stride = similarity_stride(d);
+    const real scale = similarity_scale(similarity);
+    const size_t stride = loss->stride;
     const real *from = samples->interests + (size_t)index * interests * d;
     real *v = block->v + s * interests * stride, *t = block->t + s * stride;
     memset(block->dv + s * interests * stride, 0, interests * stride * sizeof(real));
-    similarity_prepare(t, candidates->table + (size_t)target * d, d, options->similarity, 1);
+    similarity_prepare(t, candidates->table + (size_t)target * d, d, similarity, 1);
     for (uint32_t k = 0; k < interests; k++) {
-        similarity_prepare(v + k * stride, from + (size_t)k * d, d, options->similarity, scale);
+        similarity_prepare(v + k * stride, from + (size_t)k * d, d, similarity, scale);
     }
     real best = vec_dot(v, t, (uint32_t)stride);
     uint8_t chosen = 0;
@@ -418,128 +420,113 @@ static void block_add(struct block *block, const struct loss_options *options,
 }
 
 /* What the target's own score passes back, and all of it from prepared rows to the caller's. */
-static void block_finish(const struct block *block, const struct loss_options *options,
-                         const struct loss_samples *samples,
-                         const struct loss_candidates *candidates,
-                         const struct loss_gradients *gradients, size_t stride, uint32_t s)
+static void block_finish(const struct block *block, const struct loss *loss,
+                         const struct loss_samples *samples, real *d_interests, uint32_t s)
 {
-    const uint32_t d = samples->d, interests = block->interests, index = block->index[s];
+    const struct similarity similarity = loss->options.similarity;
+    const uint32_t d = loss->candidates.d, interests = block->interests, index = block->index[s];
     const real share = exp_of(block->target_score[s] - block->most[s]) / block->sum[s];
-    const real back = block->weight[s] * (share - 1), scale = similarity_scale(options->similarity);
-    const size_t chosen = (size_t)s * interests + block->target_chosen[s];
+    const real back = block->weight[s] * (share - 1), scale = similarity_scale(similarity);
+    const size_t stride = loss->stride, chosen = (size_t)s * interests + block->target_chosen[s];
     const real *t = block->t + s * stride, *v = block->v + chosen * stride;
     real *dv = block->dv + chosen * stride;
-    real *dt = block->dt;
     for (size_t i = 0; i < stride; i++) {
         dv[i] += back * t[i];
-        dt[i] = back * v[i];
+        block->dt[i] = back * v[i];
     }
-    similarity_prepare_backward(gradients->targets + (size_t)index * d,
-                                candidates->table + (size_t)block->target[s] * d, dt, d,
-                                options->similarity, 1);
+    similarity_prepare_backward(row_gradient(loss->items, block->target[s]),
+                                loss->candidates.table + (size_t)block->target[s] * d, block->dt, d,
+                                similarity, 1);
     for (uint32_t k = 0; k < block->live[s]; k++) {
         const size_t at = ((size_t)index * interests + k) * d;
-        similarity_prepare_backward(gradients->interests + at, samples->interests + at,
-                                    block->dv + ((size_t)s * interests + k) * stride, d,
-                                    options->similarity, scale);
+        similarity_prepare_backward(d_interests + at, samples->interests + at,
+                                    block->dv + ((size_t)s * interests + k) * stride, d, similarity,
+                                    scale);
     }
 }
 
 /* Takes the collected samples through all candidates, twice; the weighted sum of their losses. */
-static double block_run(struct block *block, struct catalogue *catalogue)
+static double block_run(struct block *block, const struct loss *loss)
 {
-    double loss = 0;
-    const bool kept = block->columns == catalogue->count;
-    for (uint32_t from = 0; from < catalogue->count; from += block->columns) {
-        const uint32_t columns = less(block->columns, catalogue->count - from);
-        make_scores(catalogue, block, from, columns);
+    const uint32_t count = loss->candidates.count;
+    const bool kept = block->columns == count;
+    double sum = 0;
+    for (uint32_t from = 0; from < count; from += block->columns) {
+        const uint32_t columns = less(block->columns, count - from);
+        make_scores(loss, block, from, columns);
         add_to_softmax(block, columns);
     }
-    for (uint32_t from = 0; from < catalogue->count; from += block->columns) {
-        const uint32_t columns = less(block->columns, catalogue->count - from);
-        if (!kept) make_scores(catalogue, block, from, columns);
+    for (uint32_t from = 0; from < count; from += block->columns) {
+        const uint32_t columns = less(block->columns, count - from);
+        if (!kept) make_scores(loss, block, from, columns);
         make_shares(block, columns, kept);
-        add_gradients(catalogue, block, from, columns);
+        add_gradients(loss, block, from, columns);
     }
     for (uint32_t s = 0; s < block->samples; s++) {
-        loss += (double)block->weight[s] *
-                (log((double)block->sum[s]) + (double)(block->most[s] - block->target_score[s]));
+        sum += (double)block->weight[s] *
+               (log((double)block->sum[s]) + (double)(block->most[s] - block->target_score[s]));
     }
-    return loss;
+    return sum;
 }
 
-/* The loss of samples that each have their interests as they are scored. */
-static double score_all(const struct loss_options *options, const struct loss_samples *samples,
-                        const struct loss_candidates *candidates, struct arena *scratch,
-                        const struct loss_gradients *gradients)
+/* The loss of samples whose items are scored by their best interest. */
+static double score_all(const struct loss *loss, const struct loss_samples *samples,
+                        real *d_interests)
 {
-    const uint32_t d = samples->d;
-    struct catalogue catalogue;
+    const uint32_t full = block_samples(samples->interests_each, loss->candidates.count);
     struct block block = {0};
-    double loss = 0;
-    catalogue_prepare(&catalogue, options, candidates, d, scratch);
-    block_take(&block, samples->interests_each, candidates->count, catalogue.stride, scratch);
-    const uint32_t full = block_samples(samples->interests_each, candidates->count);
+    double sum = 0;
+    block_take(&block, loss, samples->interests_each);
     for (uint32_t i = 0; i < samples->count; i++) {
-        if (samples->target[i] && samples->live[i]) {
-            block_add(&block, options, samples, candidates, i);
-        }
+        if (samples->target[i] && samples->live[i]) block_add(&block, loss, samples, i);
         if (block.samples < full && i + 1 < samples->count) continue;
-        loss += block_run(&block, &catalogue);
+        sum += block_run(&block, loss);
         for (uint32_t s = 0; s < block.samples; s++) {
-            block_finish(&block, options, samples, candidates, gradients, catalogue.stride, s);
+            block_finish(&block, loss, samples, d_interests, s);
         }
         block.samples = 0;
     }
-    for (uint32_t i = 0; i < catalogue.count; i++) {
-        similarity_prepare_backward(gradients->candidates + (size_t)i * d,
-                                    candidates->table + (size_t)candidates->rows[i] * d,
-                                    catalogue.d_rows + i * catalogue.stride, d, options->similarity,
-                                    1);
-    }
-    return loss;
+    return sum;
 }
 
-/* ---- read-outs that choose one vector ---- */
-
 /* Reads a vector for each sample, takes the loss of those, and goes back through the read-out. */
-static double read_and_score(const struct loss_options *options, const struct loss_samples *samples,
-                             const struct loss_candidates *candidates, struct arena *scratch,
-                             const struct loss_gradients *gradients)
+static double read_and_score(const struct loss *loss, const struct loss_samples *samples,
+                             real *d_interests)
 {
-    const uint32_t d = samples->d, count = samples->count;
+    const struct loss_options *options = &loss->options;
+    const uint32_t d = loss->candidates.d, count = samples->count;
     const size_t each = (size_t)samples->interests_each * d;
+    const real *table = loss->candidates.table;
     const struct readout_rule rule = {options->readout, options->similarity, options->power, d};
-    real *read = take(scratch, (size_t)count * d), *d_read = take(scratch, (size_t)count * d);
-    uint32_t *live = arena_take(scratch, count * sizeof(*live));
+    real *read = take(loss->scratch, (size_t)count * d);
+    real *d_read = take(loss->scratch, (size_t)count * d);
+    uint32_t *live = arena_take(loss->scratch, count * sizeof(*live));
     memset(d_read, 0, (size_t)count * d * sizeof(real));
     for (uint32_t i = 0; i < count; i++) {
         live[i] = samples->live[i] > 0 && samples->target[i] > 0;
         if (!live[i]) continue;
         readout_forward(&rule, read + (size_t)i * d, samples->interests + i * each,
-                        samples->live[i], candidates->table + (size_t)samples->target[i] * d);
+                        samples->live[i], table + (size_t)samples->target[i] * d);
     }
-    const struct loss_samples one = {read, live, samples->target, samples->weight, count, 1, d};
-    const struct loss_gradients back = {d_read, gradients->candidates, gradients->targets};
-    const double loss = score_all(options, &one, candidates, scratch, &back);
+    const struct loss_samples one = {read, live, samples->target, samples->weight, count, 1};
+    const double sum = score_all(loss, &one, d_read);
     for (uint32_t i = 0; i < count; i++) {
         if (!live[i]) continue;
-        readout_backward(&rule, gradients->interests + i * each, gradients->targets + (size_t)i * d,
+        const uint32_t target = samples->target[i];
+        readout_backward(&rule, d_interests + i * each, row_gradient(loss->items, target),
                          d_read + (size_t)i * d, samples->interests + i * each, samples->live[i],
-                         candidates->table + (size_t)samples->target[i] * d);
+                         table + (size_t)target * d);
     }
-    return loss;
+    return sum;
 }
 
-double loss_softmax(const struct loss_options *options, const struct loss_samples *samples,
-                    const struct loss_candidates *candidates, struct arena *scratch,
-                    const struct loss_gradients *gradients)
+double loss_add(struct loss *loss, const struct loss_samples *samples, real *d_interests)
 {
     REQUIRE(samples->interests_each >= 1 && samples->interests_each <= READOUT_INTERESTS_MAX);
-    const size_t mark = arena_mark(scratch);
-    const bool choose = options->readout != READOUT_MAX && samples->interests_each > 1;
-    const double loss = choose ? read_and_score(options, samples, candidates, scratch, gradients)
-                               : score_all(options, samples, candidates, scratch, gradients);
-    arena_release(scratch, mark);
-    return loss;
+    const size_t mark = arena_mark(loss->scratch);
+    const bool choose = loss->options.readout != READOUT_MAX && samples->interests_each > 1;
+    const double sum =
+        choose ? read_and_score(loss, samples, d_interests) : score_all(loss, samples, d_interests);
+    arena_release(loss->scratch, mark);
+    return sum;
 }

@@ -104,43 +104,50 @@ static void check_sampled_softmax(const char *name, bool cosine)
         negatives[i] = (uint32_t)rows[i];
     }
     const struct loss_options options = {READOUT_MAX, {cosine, temperature}, power};
-    const struct loss_candidates candidates = {table, log_q, negatives, negatives_count};
-    const struct loss_gradients gradients = {zeros((size_t)samples_count * d, sizeof(real)),
-                                             zeros((size_t)negatives_count * d, sizeof(real)),
-                                             zeros((size_t)samples_count * d, sizeof(real))};
+    const struct loss_candidates candidates = {table, log_q, negatives, negatives_count, d};
+    struct row_gradients d_table = {.width = d, .capacity = items};
+    d_table.slots = zeros(items, sizeof(uint32_t));
+    d_table.touched = zeros(items, sizeof(uint32_t));
+    d_table.at = zeros((size_t)items * d, sizeof(real));
+    real *d_v = zeros((size_t)samples_count * d, sizeof(real));
+    real *nowhere = zeros((size_t)samples_count * d, sizeof(real));
+    real *d_rows = zeros((size_t)items * d, sizeof(real));
+    real losses[64];
+    struct loss loss;
     assert_int_equal(arena_open(&scratch, loss_scratch_size(1, 1, d, negatives_count), &error),
                      STATUS_OK);
-    real losses[64], unused[64 * 64] = {0};
+    loss_open(&loss, &options, &candidates, &d_table, &scratch);
     for (uint32_t i = 0; i < samples_count; i++) {
         const real one = 1;
-        const struct loss_samples alone = {v + i * d, live, target + i, &one, 1, 1, d};
-        const struct loss_gradients nowhere = {unused, unused, unused};
-        losses[i] = (real)loss_softmax(&options, &alone, &candidates, &scratch, &nowhere);
+        const struct loss_samples alone = {v + i * d, live, target + i, &one, 1, 1};
+        losses[i] = (real)loss_add(&loss, &alone, nowhere);
     }
     assert_close(&fixture, "output/y", losses, fixture_f64(&fixture, "output/y", NULL),
                  samples_count);
-    const struct loss_samples samples = {v, live, target, weight, samples_count, 1, d};
-    loss_softmax(&options, &samples, &candidates, &scratch, &gradients);
-    real *d_table = zeros((size_t)items * d, sizeof(real));
-    for (uint32_t i = 0; i < d; i++) {
-        for (uint32_t n = 0; n < negatives_count; n++) {
-            d_table[negatives[n] * d + i] += gradients.candidates[n * d + i];
-        }
-        for (uint32_t s = 0; s < samples_count; s++) {
-            d_table[target[s] * d + i] += gradients.targets[s * d + i];
-        }
+    arena_release(&scratch, 0);
+    memset(d_table.slots, 0, items * sizeof(uint32_t));
+    d_table.count = 0;
+    const struct loss_samples samples = {v, live, target, weight, samples_count, 1};
+    loss_open(&loss, &options, &candidates, &d_table, &scratch);
+    loss_add(&loss, &samples, d_v);
+    loss_finish(&loss);
+    for (uint32_t slot = 0; slot < d_table.count; slot++) {
+        memcpy(d_rows + (size_t)d_table.touched[slot] * d, d_table.at + (size_t)slot * d,
+               d * sizeof(real));
     }
-    assert_gradient(&fixture, "grad/v", gradients.interests, (size_t)samples_count * d);
-    assert_gradient(&fixture, "grad/table", d_table, (size_t)items * d);
+    assert_gradient(&fixture, "grad/v", d_v, (size_t)samples_count * d);
+    assert_gradient(&fixture, "grad/table", d_rows, (size_t)items * d);
     arena_close(&scratch);
     free(v);
     free(table);
     free(log_q);
     free(weight);
-    free(d_table);
-    free(gradients.interests);
-    free(gradients.candidates);
-    free(gradients.targets);
+    free(d_table.slots);
+    free(d_table.touched);
+    free(d_table.at);
+    free(d_v);
+    free(nowhere);
+    free(d_rows);
     fixture_close(&fixture);
 }
 

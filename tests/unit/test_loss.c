@@ -18,7 +18,8 @@ struct problem {
     bool full; /* candidates are all rows from 1 on */
     real *vectors, *table, *log_q, *weight;
     uint32_t *live, *target, *candidate;
-    struct loss_gradients gradients;
+    real *d_vectors;
+    struct row_gradients d_table;
     struct arena scratch;
 };
 
@@ -53,11 +54,16 @@ static void problem_draw(struct problem *problem, uint64_t seed)
         problem->candidate[i] =
             problem->full ? i + 1 : 1 + (uint32_t)random_below(&random, problem->rows - 1);
     }
-    problem->gradients = (struct loss_gradients){
-        calloc(reads, sizeof(real)), calloc((size_t)problem->candidates * problem->d, sizeof(real)),
-        calloc((size_t)problem->samples * problem->d, sizeof(real))};
-    assert_true(problem->gradients.interests && problem->gradients.candidates &&
-                problem->gradients.targets);
+    problem->d_vectors = calloc(reads, sizeof(real));
+    problem->d_table = (struct row_gradients){
+        .width = problem->d,
+        .capacity = problem->rows,
+        .slots = calloc(problem->rows, sizeof(uint32_t)),
+        .touched = calloc(problem->rows, sizeof(uint32_t)),
+        .at = calloc((size_t)problem->rows * problem->d, sizeof(real)),
+    };
+    assert_true(problem->d_vectors && problem->d_table.slots && problem->d_table.touched &&
+                problem->d_table.at);
     assert_int_equal(arena_open(&problem->scratch,
                                 loss_scratch_size(problem->samples, problem->interests, problem->d,
                                                   problem->candidates),
@@ -74,22 +80,33 @@ static void problem_free(struct problem *problem)
     free(problem->live);
     free(problem->target);
     free(problem->candidate);
-    free(problem->gradients.interests);
-    free(problem->gradients.candidates);
-    free(problem->gradients.targets);
+    free(problem->d_vectors);
+    free(problem->d_table.slots);
+    free(problem->d_table.touched);
+    free(problem->d_table.at);
     arena_close(&problem->scratch);
 }
 
+/* In two calls, as a minibatch comes in parts. */
 static double run(struct problem *problem)
 {
-    const struct loss_samples samples = {problem->vectors, problem->live,    problem->target,
-                                         problem->weight,  problem->samples, problem->interests,
-                                         problem->d};
+    const uint32_t half = problem->samples / 2;
+    const size_t each = (size_t)problem->interests * problem->d;
     const struct loss_candidates candidates = {problem->table,
                                                problem->full ? NULL : problem->log_q,
-                                               problem->candidate, problem->candidates};
-    return loss_softmax(&problem->options, &samples, &candidates, &problem->scratch,
-                        &problem->gradients);
+                                               problem->candidate, problem->candidates, problem->d};
+    const struct loss_samples first = {problem->vectors, problem->live, problem->target,
+                                       problem->weight,  half,          problem->interests};
+    const struct loss_samples second = {problem->vectors + half * each, problem->live + half,
+                                        problem->target + half,         problem->weight + half,
+                                        problem->samples - half,        problem->interests};
+    struct loss loss;
+    arena_release(&problem->scratch, 0);
+    loss_open(&loss, &problem->options, &candidates, &problem->d_table, &problem->scratch);
+    double sum = loss_add(&loss, &first, problem->d_vectors);
+    sum += loss_add(&loss, &second, problem->d_vectors + half * each);
+    loss_finish(&loss);
+    return sum;
 }
 
 /* ---- the formula ---- */
@@ -183,13 +200,10 @@ static void check_gradient(struct problem *problem, uint64_t seed)
     const double by = 1e-6;
     struct random random = random_seeded(seed + 1);
     real *of_reads = normals(reads, &random), *of_table = normals(problem->rows * d, &random);
-    double slope = dot(of_reads, problem->gradients.interests, reads);
-    for (uint32_t i = 0; i < problem->candidates; i++) {
+    double slope = dot(of_reads, problem->d_vectors, reads);
+    for (uint32_t slot = 0; slot < problem->d_table.count; slot++) {
         slope +=
-            dot(of_table + problem->candidate[i] * d, problem->gradients.candidates + i * d, d);
-    }
-    for (uint32_t s = 0; s < problem->samples; s++) {
-        slope += dot(of_table + problem->target[s] * d, problem->gradients.targets + s * d, d);
+            dot(of_table + problem->d_table.touched[slot] * d, problem->d_table.at + slot * d, d);
     }
     step(problem->vectors, of_reads, reads, by);
     step(problem->table, of_table, problem->rows * d, by);
@@ -280,7 +294,7 @@ static void samples_without_target_or_interest_count_nothing(void **state)
     memcpy(problem.live, (uint32_t[]){2, 0, 0}, 3 * sizeof(uint32_t));
     assert_true(run(&problem) == 0);
     for (uint32_t i = 0; i < 3 * 2 * 8; i++) {
-        assert_true(problem.gradients.interests[i] == 0);
+        assert_true(problem.d_vectors[i] == 0);
     }
     problem_free(&problem);
 }

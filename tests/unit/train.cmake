@@ -1,5 +1,8 @@
-# Losses, optimizer, minibatches, the trainer.
+# Losses, optimizer, negatives, minibatches, the trainer.
 foreach(library model model_double)
   string(REPLACE model "" suffix ${library})
   braid_test(unit.loss${suffix} test_loss.c LIBRARIES ${library} m)
 endforeach()
+braid_test(unit.optimizer test_optimizer.c LIBRARIES model m)
+braid_test(unit.negative_sampler test_negative_sampler.c LIBRARIES model m)
+braid_test(unit.minibatch test_minibatch.c LIBRARIES model)
