@@ -86,19 +86,27 @@ static enum status identify(const struct config *config, uint32_t size,
     return input_identify(config->source.path, size, identity, error);
 }
 
+static enum status check_empty(const struct config *config, enum record_kind kind,
+                               uint32_t partition, struct error *error)
+{
+    char path[COMMIT_PATH_MAX];
+    struct stat facts;
+    TRY(commit_file_path(config, kind, partition, 1, path, error));
+    if (stat(path, &facts) != 0 || facts.st_size == 0) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "%s is not empty, but %s/commit is missing: put the state back, or choose "
+                     "another output.dir",
+                     path, config->state.dir);
+}
+
 /* A new job writes its commit file before anything else, and only over outputs that are empty. */
 static enum status begin_anew(struct file_state *state, struct error *error)
 {
     const struct config *config = state->config;
-    char path[COMMIT_PATH_MAX];
     for (uint32_t p = 0; p < config->state.partitions; p++) {
-        struct stat facts;
-        TRY(commit_file_path(config, RECORD_INTERESTS, p, 0, path, error));
-        if (stat(path, &facts) != 0 || facts.st_size == 0) continue;
-        return error_set(error, STATUS_REFUSED,
-                         "%s has records, but %s/commit is missing: put the state back, or choose "
-                         "another output.dir",
-                         path, config->state.dir);
+        for (int kind = 0; kind < RECORD_KINDS; kind++) {
+            TRY(check_empty(config, (enum record_kind)kind, p, error));
+        }
     }
     TRY(commit_file_init(&state->commit, config->state.partitions, error));
     TRY(identify(config, 0, &state->commit.input, error));

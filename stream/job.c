@@ -113,6 +113,22 @@ static void close_job(struct job *job)
 
 /* ---- running ---- */
 
+static void finished_one(struct job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    job->left--;
+    pthread_cond_signal(&job->finished);
+    pthread_mutex_unlock(&job->lock);
+}
+
+/* The first failure counts: the other workers only fail because of it. */
+static void note_failure(struct job *job, const struct error *error)
+{
+    pthread_mutex_lock(&job->lock);
+    if (job->failure.status == STATUS_OK) job->failure = *error;
+    pthread_mutex_unlock(&job->lock);
+}
+
 static void *work(void *context)
 {
     struct worker *worker = context;
@@ -120,16 +136,11 @@ static void *work(void *context)
     struct error error = {.status = STATUS_OK};
     /* Rounding and denormals as the processor has them at reset: states must not depend on who ran. */
     _mm_setcsr(MXCSR_DEFAULT);
-    enum status status = processor_run(worker->processor, &error);
+    if (processor_run(worker->processor, &error) != STATUS_OK) note_failure(job, &error);
     /* The stores are flushed and the session ends here, so that others need not wait for it. */
     processor_close(worker->processor);
     worker->processor = NULL;
-
-    pthread_mutex_lock(&job->lock);
-    if (status != STATUS_OK && job->failure.status == STATUS_OK) job->failure = error;
-    job->left--;
-    pthread_cond_signal(&job->finished);
-    pthread_mutex_unlock(&job->lock);
+    finished_one(job);
     return NULL;
 }
 
@@ -173,21 +184,17 @@ static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
 static enum status run_workers(struct job *job, bool *stoppedp, struct error *error)
 {
     uint64_t events_before = counted_events(&job->shared);
-    enum status status = STATUS_OK;
-    for (uint32_t w = 0; w < job->config.job.workers && status == STATUS_OK; w++) {
+    job->left = job->config.job.workers;
+    for (uint32_t w = 0; w < job->config.job.workers; w++) {
         struct worker *worker = &job->workers[w];
-        pthread_mutex_lock(&job->lock);
-        job->left++;
-        pthread_mutex_unlock(&job->lock);
         int failed = pthread_create(&worker->thread, NULL, work, worker);
         worker->running = failed == 0;
-        if (failed) {
-            status = error_set(error, STATUS_IO, "starting a worker: %s", strerror(failed));
-            pthread_mutex_lock(&job->lock);
-            job->left--;
-            job->failure = *error;
-            pthread_mutex_unlock(&job->lock);
-        }
+        if (!failed) continue;
+        error_set(error, STATUS_IO, "starting a worker: %s", strerror(failed));
+        note_failure(job, error);
+        processor_close(worker->processor); /* or the others would wait for it */
+        worker->processor = NULL;
+        finished_one(job);
     }
     watch(job, events_before, stoppedp);
     for (uint32_t w = 0; w < job->config.job.workers; w++) {

@@ -22,9 +22,9 @@ struct job_summary {
     uint64_t dropped;      /* action not listed */
     uint64_t dead_letters; /* bad events */
     uint64_t records;      /* interest records published */
-    uint64_t commits;
-    double seconds; /* from the first event to the last commit */
-    bool stopped;   /* by job_stop, before the input's end */
+    uint64_t commits;      /* transactions, each worker's counted */
+    double seconds;        /* that the workers ran, recovery included */
+    bool stopped;          /* by job_stop, before the input's end */
 };
 
 /*

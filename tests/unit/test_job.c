@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stream/commit_file.h"
@@ -131,6 +133,52 @@ static void bad_events_become_dead_letters_and_the_job_goes_on(void **state)
     fixture_close(&fixture);
 }
 
+static void *run_in_thread(void *context)
+{
+    static struct job_summary summary;
+    summary = fixture_run(context);
+    return &summary;
+}
+
+/* Lines written to standard input are committed though it stays open, and a wish to stop is heard. */
+static void a_pausing_input_holds_up_neither_commits_nor_the_end(void **state)
+{
+    (void)state;
+    enum { LINES = 50 };
+    struct fixture fixture;
+    int ends[2];
+    fixture_open(&fixture, SEED);
+    fixture.config.source.path = "-";
+    fixture.config.job.commit_interval_ms = 50;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    for (int i = 0; i < LINES; i++) {
+        char line[96];
+        int size = snprintf(line, sizeof line,
+                            "{\"user\":\"u%d\",\"item\":\"i1\",\"time\":1700000000000}\n", i);
+        assert_int_equal(write(ends[1], line, (size_t)size), size);
+    }
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, run_in_thread, &fixture), 0);
+    int64_t committed = 0;
+    for (int i = 0; i < 2000 && committed < LINES; i++) {
+        struct commit_file commit;
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        if (commit_file_read(&commit, fixture.state, NULL) != STATUS_OK) continue;
+        committed = commit.position.line;
+        commit_file_close(&commit);
+    }
+    assert_int_equal(committed, LINES);
+    job_stop();
+    void *summary;
+    assert_int_equal(pthread_join(thread, &summary), 0);
+    assert_true(((struct job_summary *)summary)->stopped);
+    assert_int_equal(((struct job_summary *)summary)->accepted, LINES);
+    close(ends[0]);
+    close(ends[1]);
+    fixture_close(&fixture);
+}
+
 static enum status run_status(struct fixture *fixture)
 {
     struct job_summary summary;
@@ -173,6 +221,7 @@ int main(void)
         cmocka_unit_test(polls_workers_and_transactions_do_not_change_what_is_published),
         cmocka_unit_test(an_overgrown_log_is_rewritten_and_still_rebuilds_the_store),
         cmocka_unit_test(bad_events_become_dead_letters_and_the_job_goes_on),
+        cmocka_unit_test(a_pausing_input_holds_up_neither_commits_nor_the_end),
         cmocka_unit_test(what_does_not_belong_together_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
