@@ -147,6 +147,26 @@ enum status client_open(struct client *client, struct client_setup *setup, rd_ka
     return STATUS_OK;
 }
 
+enum status client_open_reader(struct client *client, const struct config *config,
+                               uint32_t queue_kb, rd_kafka_queue_t **queuep, struct error *error)
+{
+    struct client_setup setup;
+    *queuep = NULL;
+    client_setup(&setup, config, error);
+    client_set(&setup, "group.id", "%s", config->kafka.group);
+    client_set(&setup, "enable.auto.commit", "false");
+    client_set(&setup, "isolation.level", "read_committed");
+    client_set(&setup, "auto.offset.reset", "error");
+    client_set(&setup, "enable.partition.eof", "true");
+    client_set(&setup, "fetch.wait.max.ms", "20"); /* the end is told after this */
+    client_set(&setup, "queued.max.messages.kbytes", "%u", queue_kb);
+    client_set(&setup, "fetch.max.bytes", "%u", queue_kb * 1024);
+    TRY(client_open(client, &setup, RD_KAFKA_CONSUMER));
+    rd_kafka_poll_set_consumer(client->handle);
+    *queuep = rd_kafka_queue_get_consumer(client->handle);
+    return STATUS_OK;
+}
+
 void client_warm(struct client *client, const char *topic)
 {
     const struct rd_kafka_metadata *metadata;

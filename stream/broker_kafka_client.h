@@ -1,9 +1,9 @@
 /*
  * broker_kafka_client.h - what the parts of the Kafka broker share: clients, errors, the job's broker.
  *
- * The one includer of librdkafka's header; only broker_kafka*.c include this file. A `struct client`
- * is one librdkafka handle with what its callbacks need. Its log lines and errors are served by the
- * thread that polls it, never by one of librdkafka's own.
+ * The one includer of librdkafka's header; only the files named *_kafka*.c include this one. A
+ * `struct client` is one librdkafka handle with what its callbacks need. Its log lines and errors are
+ * served by the thread that polls it, never by one of librdkafka's own.
  *
  *     client_setup -> client_set ... -> client_open -> client_close
  *
@@ -23,6 +23,7 @@
 
 enum {
     CLIENT_REQUEST_MS = 10000, /* one request; longer waits are loops that heed broker_stop */
+    BATCH_SIZE_MAX = 1000000,  /* bytes of a batch, and so of a record, that a producer sends */
 };
 
 struct client {
@@ -69,6 +70,15 @@ void client_set(struct client_setup *setup, const char *key, const char *format,
  */
 MUST_CHECK enum status client_open(struct client *client, struct client_setup *setup,
                                    rd_kafka_type_t type);
+
+/*
+ * Opens a consumer that reads what is committed and takes no part in the group, though it may ask
+ * for its offsets. It tells the end of a partition, fails where records are gone, and fetches at
+ * most `queue_kb` ahead. *queuep is what it receives on, the caller's to destroy before the client.
+ */
+MUST_CHECK enum status client_open_reader(struct client *client, const struct config *config,
+                                          uint32_t queue_kb, rd_kafka_queue_t **queuep,
+                                          struct error *error);
 
 /* Legal on a closed client. */
 void client_close(struct client *client);

@@ -117,21 +117,9 @@ enum status committed_seals(struct broker *broker, struct client *consumer, cons
 
 static enum status reader_connect(struct history_reader *reader, struct error *error)
 {
-    const struct config *config = reader->broker->config;
-    struct client_setup setup;
-    client_setup(&setup, config, error);
-    client_set(&setup, "group.id", "%s", config->kafka.group);
-    client_set(&setup, "enable.auto.commit", "false");
-    client_set(&setup, "isolation.level", "read_committed");
-    client_set(&setup, "auto.offset.reset", "error");
-    client_set(&setup, "enable.partition.eof", "true");
-    client_set(&setup, "fetch.wait.max.ms", "%d", READ_WAIT_MS);
-    client_set(&setup, "queued.max.messages.kbytes", "%d", READ_QUEUE_KB);
-    client_set(&setup, "fetch.max.bytes", "%d", READ_QUEUE_KB * 1024);
     reader->consumer = (struct client){.role = "history reader", .owner = reader};
-    TRY(client_open(&reader->consumer, &setup, RD_KAFKA_CONSUMER));
-    rd_kafka_poll_set_consumer(reader->consumer.handle);
-    reader->queue = rd_kafka_queue_get_consumer(reader->consumer.handle);
+    TRY(client_open_reader(&reader->consumer, reader->broker->config, READ_QUEUE_KB, &reader->queue,
+                           error));
     client_warm(&reader->consumer, reader->broker->topics[RECORD_HISTORY]);
     return STATUS_OK;
 }

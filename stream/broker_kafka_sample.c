@@ -18,6 +18,7 @@ enum {
     SAMPLE_EVENTS_MAX = 1024, /* of each partition */
     SAMPLE_SLOTS = 2 * SAMPLE_PARTITIONS_MAX * SAMPLE_EVENTS_MAX,
     SAMPLE_MS_MAX = 5000,
+    SAMPLE_QUEUE_KB = 4096,
 };
 
 struct seen {
@@ -120,19 +121,8 @@ static enum status sample_read(struct sample *sample, struct error *error)
 static enum status sample_open(struct sample *sample, struct error *error)
 {
     const struct config *config = sample->broker->config;
-    struct client_setup setup;
-    client_setup(&setup, config, error);
-    client_set(&setup, "group.id", "%s", config->kafka.group);
-    client_set(&setup, "enable.auto.commit", "false");
-    client_set(&setup, "isolation.level", "read_committed");
-    client_set(&setup, "auto.offset.reset", "earliest");
-    client_set(&setup, "enable.partition.eof", "true");
-    client_set(&setup, "fetch.wait.max.ms", "10"); /* the end is near: don't wait for more */
-    client_set(&setup, "queued.max.messages.kbytes", "4096");
     sample->consumer = (struct client){.role = "source sample", .owner = sample};
-    TRY(client_open(&sample->consumer, &setup, RD_KAFKA_CONSUMER));
-    rd_kafka_poll_set_consumer(sample->consumer.handle);
-    sample->queue = rd_kafka_queue_get_consumer(sample->consumer.handle);
+    TRY(client_open_reader(&sample->consumer, config, SAMPLE_QUEUE_KB, &sample->queue, error));
     client_warm(&sample->consumer, config->source.topic);
     TRY(event_decoder_open(&sample->decoder, config, error));
     sample->room = calloc(2, config->source.event_size_max + 2 * EVENT_PADDING);

@@ -17,8 +17,7 @@
 enum {
     SETTINGS_MAX = 4,
     RECORD_OVERHEAD = 512, /* bytes of a record beside its value, at most */
-    BATCH_SIZE_MAX = 1000000,
-    SHOW_TRIES = 20, /* a new topic does not show on every broker at once */
+    SHOW_TRIES = 20,       /* a new topic does not show on every broker at once */
     SHOW_PAUSE_MS = 100,
 };
 

@@ -66,3 +66,20 @@ size_t dead_letter_encode(const struct event *event, const char *source, uint32_
     REQUIRE(!letter.failed);
     return letter.used;
 }
+
+enum status dead_letter_decode(struct json_decoder *json, struct bytes letter, void *scratch,
+                               int64_t *offsetp, struct bytes *reasonp, struct error *error)
+{
+    const struct bytes names[] = {bytes_of("offset"), bytes_of("reason")};
+    struct json_value values[2];
+    const char *why;
+    if (json_decode(json, letter, names, 2, scratch, values, &why) != JSON_OK) {
+        return error_set(error, STATUS_CORRUPT, "not a dead letter: %s", why);
+    }
+    if (values[0].type != JSON_INTEGER || values[1].type != JSON_STRING) {
+        return error_set(error, STATUS_CORRUPT, "not a dead letter: no offset or reason");
+    }
+    *offsetp = values[0].integer;
+    *reasonp = values[1].text;
+    return STATUS_OK;
+}

@@ -52,6 +52,7 @@ struct event {
 };
 
 struct event_decoder;
+struct json_decoder;
 
 /* Prepares decoding as the configuration says. Keeps `config`. One decoder per thread. */
 MUST_CHECK enum status event_decoder_open(struct event_decoder **decoderp,
@@ -80,5 +81,14 @@ void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broke
 size_t dead_letter_size_max(uint32_t payload_max);
 size_t dead_letter_encode(const struct event *event, const char *source, uint32_t payload_max,
                           void *to);
+
+/*
+ * Reads the source offset and the reason of a dead letter, which are put into `scratch` (twice the
+ * letter's size) or point into `letter`, followed by JSON_PADDING readable bytes. STATUS_CORRUPT
+ * says what is wrong.
+ */
+MUST_CHECK enum status dead_letter_decode(struct json_decoder *json, struct bytes letter,
+                                          void *scratch, int64_t *offsetp, struct bytes *reasonp,
+                                          struct error *error);
 
 #endif

@@ -272,7 +272,11 @@ static enum status verify_all(struct verify *verify, struct error *error)
 enum status verify_run(const struct verify_options *options, FILE *out,
                        struct verify_report *report, struct error *error)
 {
-    struct verify verify = {.options = options, .ops = &verify_files, .report = report, .out = out};
+    bool files = options->config->source.broker == CONFIG_BROKER_FILE;
+    struct verify verify = {.options = options,
+                            .ops = files ? &verify_files : &verify_kafka,
+                            .report = report,
+                            .out = out};
     *report = (struct verify_report){0};
     progress_start(&verify.progress, "verify", "events", options->config->log.quiet);
     enum status status = verify_all(&verify, error);

@@ -214,20 +214,9 @@ static enum status files_record(struct verify_input *input, struct interest_reco
 static enum status files_dead_letter(struct verify_input *input, int64_t *offsetp,
                                      struct bytes *reasonp, struct error *error)
 {
-    const struct bytes names[] = {bytes_of("offset"), bytes_of("reason")};
-    struct json_value values[2];
     struct line line;
-    const char *why;
     TRY(next_output(input, &line, error));
-    if (json_decode(input->json, line.text, names, 2, input->scratch, values, &why) != JSON_OK) {
-        return error_set(error, STATUS_CORRUPT, "not a dead letter: %s", why);
-    }
-    if (values[0].type != JSON_INTEGER || values[1].type != JSON_STRING) {
-        return error_set(error, STATUS_CORRUPT, "not a dead letter: no offset or reason");
-    }
-    *offsetp = values[0].integer;
-    *reasonp = values[1].text;
-    return STATUS_OK;
+    return dead_letter_decode(input->json, line.text, input->scratch, offsetp, reasonp, error);
 }
 
 static int64_t files_at(const struct verify_input *input)

@@ -56,5 +56,6 @@ struct verify_input_ops {
 };
 
 extern const struct verify_input_ops verify_files;
+extern const struct verify_input_ops verify_kafka;
 
 #endif

@@ -103,7 +103,7 @@ class KafkaCase(unittest.TestCase):
     def prove(self, world, parse=parse_protobuf):
         counts = check(world, parse)
         totals["records"] += counts["records"]
-        if os.environ.get("WITH_VERIFY"): verify(world)
+        verify(world)
         return counts
 
 
