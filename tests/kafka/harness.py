@@ -14,15 +14,20 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
-from kafka.admin import KafkaAdminClient, NewTopic
+from cluster import SKIPPED, die_with_parent
 
-from cluster import die_with_parent
+try:
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+    from kafka.admin import KafkaAdminClient, NewTopic
+    from kafka.errors import KafkaError
+except ImportError as missing:
+    print(f"{missing}: ./run test installs it", file=sys.stderr)
+    sys.exit(SKIPPED)
 
 BRAID = pathlib.Path(os.environ["TEST_BRAID"])
 ITEMS = 300

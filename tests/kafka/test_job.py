@@ -19,12 +19,12 @@ import tempfile
 import time
 import unittest
 
-from kafka import KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-
 import harness
 from cluster import ROOT, Cluster
 from harness import Feed, Job, Pulse, World, check, drain, read_all, verify, wait_until
+
+from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 SEED = int(os.environ.get("TEST_SEED", "20240501"))
 KILLS_PER_STEP = 5
