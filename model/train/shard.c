@@ -87,6 +87,7 @@ static size_t measure(struct shard *shard, uint32_t behaviors)
     const struct shard_task task = {
         .loss = {READOUT_MAX, {false, 1}, 1},
         .candidates = {items->data, NULL, (const uint32_t[]){1}, 1, shard->model->dims.d},
+        .dropout = 0.5F,
     };
     struct behavior at[MEASURE_BEHAVIORS * MEASURE_RATIO];
     uint32_t events[MEASURE_BEHAVIORS * MEASURE_RATIO], target[MEASURE_BEHAVIORS * MEASURE_RATIO];

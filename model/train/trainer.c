@@ -1,0 +1,429 @@
+/* trainer.c - minibatches over two shards, Adam, and what an epoch is worth. */
+#include "model/train/trainer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "model/train/negative_sampler.h"
+#include "model/train/optimizer.h"
+#include "model/train/shard.h"
+#include "model/train/training_file.h"
+
+enum {
+    SHARDS = 2,            /* of a minibatch, each on a thread */
+    CHUNK_BEHAVIORS = 768, /* that a shard works on at a time, unless one sequence is longer */
+};
+
+struct trainer {
+    struct train_options options;
+    struct checkpoint *checkpoint;
+    struct interest_model *model;
+    struct minibatches *source;
+    struct validation *validation;
+    struct negative_sampler *sampler; /* NULL: full softmax */
+    struct optimizer optimizer;
+    struct shard shards[SHARDS];
+    uint32_t *candidates; /* [candidates_count] of a minibatch */
+    uint32_t candidates_count;
+    uint32_t chunk; /* behaviors of one */
+    struct shard_task task;
+    real *best; /* [param_set_size]; NULL without validation */
+    struct training_progress progress;
+    uint64_t identity; /* of options, parameters and data */
+};
+
+struct train_options train_options_defaults(void)
+{
+    struct train_options options = {
+        .epochs = 20,
+        .sequences = 128,
+        .steps_max = 200,
+        .readout = READOUT_MAX,
+        .power = 2,
+        .full_softmax_items = 50000,
+        .negatives = 1024,
+        .dropout = 0.2,
+        .rate = 1e-3,
+        .final_share = 1,
+        .validation_users = 500,
+        .seed = 1,
+    };
+    for (int action = 0; action < MINIBATCH_ACTIONS; action++) {
+        options.action_weight[action] = 1;
+    }
+    return options;
+}
+
+/* ---- opening ---- */
+
+static enum status no_memory(struct error *error)
+{
+    return error_set(error, STATUS_IO, "not enough memory to train");
+}
+
+static enum status open_source(struct trainer *trainer, const struct dataset *dataset,
+                               const uint32_t *known, struct error *error)
+{
+    const struct train_options *options = &trainer->options;
+    const size_t users = dataset_users(dataset) + (size_t)1;
+    struct minibatch_options samples = {options->steps_max, options->cuts, {0}, options->seed};
+    memcpy(samples.action_weight, options->action_weight, sizeof samples.action_weight);
+    uint32_t *left = malloc(users * sizeof *left);
+    if (!left) return no_memory(error);
+    memcpy(left, known, dataset_users(dataset) * sizeof *left);
+    enum status status = validation_open(&trainer->validation, dataset, left,
+                                         options->validation_users, options->seed, error);
+    if (status == STATUS_OK) {
+        status = minibatches_open(&trainer->source, dataset, left, &samples, error);
+    }
+    free(left);
+    return status;
+}
+
+/* Every known item, or room for negatives that are drawn anew for each minibatch. */
+static enum status open_candidates(struct trainer *trainer, const struct dataset *dataset,
+                                   struct error *error)
+{
+    const struct param_set *params = trainer->checkpoint->params;
+    const uint32_t first = dataset_first_item(dataset), rows = dataset_rows(dataset);
+    const bool full = rows - first <= trainer->options.full_softmax_items;
+    trainer->candidates_count = full ? rows - first : trainer->options.negatives;
+    trainer->candidates = malloc((trainer->candidates_count + (size_t)1) * sizeof(uint32_t));
+    if (!trainer->candidates) return no_memory(error);
+    if (full) {
+        for (uint32_t i = 0; i < trainer->candidates_count; i++) {
+            trainer->candidates[i] = first + i;
+        }
+    } else {
+        TRY(negative_sampler_open(&trainer->sampler, minibatches_targets(trainer->source), first,
+                                  rows, error));
+    }
+    trainer->task.candidates = (struct loss_candidates){
+        .table = param_set_get(params, "item.embedding")->data,
+        .log_q = full ? NULL : negative_sampler_log_q(trainer->sampler),
+        .rows = trainer->candidates,
+        .count = trainer->candidates_count,
+        .d = trainer->checkpoint->dims.d,
+    };
+    return STATUS_OK;
+}
+
+static uint64_t steps_of_epoch(const struct trainer *trainer)
+{
+    const uint32_t pieces = minibatches_pieces(trainer->source);
+    return (pieces + trainer->options.sequences - 1) / trainer->options.sequences;
+}
+
+static enum status open_optimizer(struct trainer *trainer, struct error *error)
+{
+    const struct train_options *options = &trainer->options;
+    const struct optimizer_options adam = {
+        .rate = options->rate,
+        .clip = options->clip,
+        .warmup_steps = options->warmup_steps,
+        .steps = options->final_share < 1 ? options->epochs * steps_of_epoch(trainer) : 0,
+        .final_share = options->final_share,
+    };
+    return optimizer_open(&trainer->optimizer, trainer->checkpoint->params, &adam, error);
+}
+
+static enum status open_shards(struct trainer *trainer, struct error *error)
+{
+    const struct train_options *options = &trainer->options;
+    const uint32_t steps = options->steps_max;
+    trainer->chunk = steps > CHUNK_BEHAVIORS ? steps : CHUNK_BEHAVIORS;
+    const struct shard_limits limits = {
+        .behaviors = trainer->chunk,
+        .candidates = trainer->candidates_count,
+        .touched = trainer->candidates_count + 2 * options->sequences * steps,
+    };
+    for (int i = 0; i < SHARDS; i++) {
+        TRY(shard_open(&trainer->shards[i], trainer->model, &limits, error));
+    }
+    return STATUS_OK;
+}
+
+static uint64_t identity_of_run(const struct trainer *trainer, const struct dataset *dataset)
+{
+    const struct train_options *options = &trainer->options;
+    const double numbers[] = {
+        options->epochs,      options->sequences,
+        options->steps_max,   options->cuts,
+        options->readout,     options->power,
+        options->negatives,   options->full_softmax_items,
+        options->dropout,     options->rate,
+        options->clip,        options->warmup_steps,
+        options->patience,    options->validation_users,
+        options->final_share,
+    };
+    const uint64_t link[] = {
+        checksum_of(numbers, sizeof numbers),
+        checksum_of(options->action_weight, sizeof options->action_weight),
+        options->seed,
+        param_set_fingerprint(trainer->checkpoint->params, PARAMS_ALL),
+        checksum_of(minibatches_targets(trainer->source), dataset_rows(dataset) * sizeof(uint32_t)),
+        minibatches_samples(trainer->source),
+    };
+    return checksum_of(link, sizeof link);
+}
+
+static enum status open_all(struct trainer *trainer, const struct dataset *dataset,
+                            const uint32_t *known, struct error *error)
+{
+    const struct checkpoint *checkpoint = trainer->checkpoint;
+    const struct train_options *options = &trainer->options;
+    const size_t size = param_set_size(checkpoint->params) * sizeof(real);
+    TRY(interest_model_open(&trainer->model, checkpoint, error));
+    if (!trainer->model->ops->steps) {
+        return error_set(error, STATUS_INVALID, "%s has no parameters to train", checkpoint->model);
+    }
+    TRY(open_source(trainer, dataset, known, error));
+    TRY(open_candidates(trainer, dataset, error));
+    TRY(open_optimizer(trainer, error));
+    TRY(open_shards(trainer, error));
+    trainer->task.loss = (struct loss_options){
+        options->readout,
+        {checkpoint->dims.cosine, (real)checkpoint->dims.temperature},
+        (real)options->power,
+    };
+    trainer->task.dropout = (float)options->dropout;
+    trainer->identity = identity_of_run(trainer, dataset);
+    if (validation_users(trainer->validation) == 0) return STATUS_OK;
+    trainer->best = malloc(size);
+    if (!trainer->best) return no_memory(error);
+    memcpy(trainer->best, param_set_block(checkpoint->params), size);
+    return STATUS_OK;
+}
+
+enum status trainer_open(struct trainer **trainerp, struct checkpoint *checkpoint,
+                         const struct dataset *dataset, const uint32_t *known,
+                         const struct train_options *options, struct error *error)
+{
+    *trainerp = NULL;
+    REQUIRE(options->sequences >= 1 && options->sequences <= TRAIN_SEQUENCES_MAX);
+    struct trainer *trainer = calloc(1, sizeof *trainer);
+    if (!trainer) return no_memory(error);
+    trainer->options = *options;
+    trainer->checkpoint = checkpoint;
+    const enum status status = open_all(trainer, dataset, known, error);
+    if (status != STATUS_OK) {
+        trainer_close(trainer);
+        return status;
+    }
+    *trainerp = trainer;
+    return STATUS_OK;
+}
+
+void trainer_close(struct trainer *trainer)
+{
+    if (!trainer) return;
+    for (int i = 0; i < SHARDS; i++) {
+        shard_close(&trainer->shards[i]);
+    }
+    optimizer_close(&trainer->optimizer);
+    negative_sampler_close(trainer->sampler);
+    minibatches_close(trainer->source);
+    validation_close(trainer->validation);
+    interest_model_close(trainer->model);
+    free(trainer->candidates);
+    free(trainer->best);
+    free(trainer);
+}
+
+uint64_t trainer_samples(const struct trainer *trainer)
+{
+    return minibatches_samples(trainer->source);
+}
+
+uint32_t trainer_epochs(const struct trainer *trainer)
+{
+    return trainer->progress.epochs;
+}
+
+bool trainer_more(const struct trainer *trainer)
+{
+    const struct training_progress *progress = &trainer->progress;
+    const uint32_t patience = trainer->options.patience;
+    if (progress->epochs >= trainer->options.epochs) return false;
+    return patience == 0 || progress->epochs - progress->best_epoch < patience;
+}
+
+/* ---- one minibatch ---- */
+
+/* A generator for one purpose at one step of the run. */
+static struct random random_at(const struct trainer *trainer, uint64_t purpose)
+{
+    return random_seeded(splitmix64(trainer->options.seed ^ splitmix64(trainer->optimizer.step)) +
+                         purpose);
+}
+
+/* One shard's share of a minibatch: the pieces from .. to - 1 of the epoch's order. */
+struct work {
+    struct trainer *trainer;
+    struct shard *shard;
+    uint32_t from, to;
+    double scale; /* of the weights: the losses of all shards add up to a mean */
+};
+
+static void *work_run(void *argument)
+{
+    const struct work *work = argument;
+    const struct minibatches *source = work->trainer->source;
+    struct minibatch chunk;
+    for (uint32_t from = work->from, to; from < work->to; from = to) {
+        uint32_t behaviors = minibatches_length(source, from);
+        for (to = from + 1; to < work->to; to++) {
+            behaviors += minibatches_length(source, to);
+            if (behaviors > work->trainer->chunk) break;
+        }
+        minibatch_fill(&chunk, source, from, to, work->scale, shard_arena(work->shard));
+        shard_pass(work->shard, &chunk);
+    }
+    shard_end(work->shard);
+    return NULL;
+}
+
+/* Where the pieces from .. to - 1 divide into halves of behaviors. */
+static uint32_t middle_of(const struct minibatches *source, uint32_t from, uint32_t to)
+{
+    uint64_t all = 0, half = 0;
+    for (uint32_t at = from; at < to; at++) {
+        all += minibatches_length(source, at);
+    }
+    uint32_t middle = from;
+    while (middle < to && 2 * half < all) {
+        half += minibatches_length(source, middle++);
+    }
+    return middle;
+}
+
+/* Runs both shards; the second on a thread of its own. */
+static enum status run_shards(struct trainer *trainer, uint32_t from, uint32_t to,
+                              struct error *error)
+{
+    const uint32_t middle = middle_of(trainer->source, from, to);
+    const double scale = 1 / minibatches_weight(trainer->source, from, to);
+    struct work work[SHARDS] = {
+        {trainer, &trainer->shards[0], from, middle, scale},
+        {trainer, &trainer->shards[1], middle, to, scale},
+    };
+    pthread_t thread;
+    for (uint64_t i = 0; i < SHARDS; i++) {
+        shard_begin(work[i].shard, &trainer->task, random_at(trainer, 1 + i));
+    }
+    const int failed = pthread_create(&thread, NULL, work_run, &work[1]);
+    if (failed) {
+        return error_set(error, STATUS_IO, "no second thread to train on: %s", strerror(failed));
+    }
+    work_run(&work[0]);
+    pthread_join(thread, NULL);
+    return STATUS_OK;
+}
+
+/* One step on the pieces from .. to - 1; *lossp is the mean over their samples. */
+static enum status run_minibatch(struct trainer *trainer, uint32_t from, uint32_t to, double *lossp,
+                                 struct error *error)
+{
+    if (trainer->sampler) {
+        struct random random = random_at(trainer, 0);
+        negative_sampler_draw(trainer->sampler, &random, trainer->candidates,
+                              trainer->candidates_count);
+    }
+    trainer->task.penalty = (double)trainer->checkpoint->dims.penalty_weight / (to - from);
+    TRY(run_shards(trainer, from, to, error));
+    for (int i = 1; i < SHARDS; i++) {
+        gradients_add(&trainer->shards[0].gradients, &trainer->shards[i].gradients);
+    }
+    *lossp = trainer->shards[0].loss + trainer->shards[1].loss;
+    const double norm = optimizer_step(&trainer->optimizer, &trainer->shards[0].gradients);
+    if (isfinite(*lossp) && isfinite(norm)) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "the loss is no number any more at step %" PRIu64
+                     ": a lower rate, some warm-up, or clipping helps",
+                     trainer->optimizer.step);
+}
+
+/* ---- epochs ---- */
+
+static enum status judge(struct trainer *trainer, struct train_epoch *epoch, struct error *error)
+{
+    struct training_progress *progress = &trainer->progress;
+    const struct param_set *params = trainer->checkpoint->params;
+    epoch->best = true;
+    if (!trainer->best) return STATUS_OK;
+    TRY(validation_run(trainer->validation, trainer->checkpoint, &epoch->validation, error));
+    epoch->best = progress->epochs == 1 || epoch->validation.ndcg > progress->best_ndcg;
+    if (!epoch->best) return STATUS_OK;
+    progress->best_ndcg = epoch->validation.ndcg;
+    progress->best_epoch = progress->epochs;
+    memcpy(trainer->best, param_set_block(params), param_set_size(params) * sizeof(real));
+    return STATUS_OK;
+}
+
+enum status trainer_epoch(struct trainer *trainer, const struct train_observer *observer,
+                          struct train_epoch *epoch, struct error *error)
+{
+    const uint32_t pieces = minibatches_pieces(trainer->source);
+    const uint32_t sequences = trainer->options.sequences;
+    double sum = 0;
+    *epoch = (struct train_epoch){.number = trainer->progress.epochs + 1};
+    minibatches_shuffle(trainer->source, epoch->number);
+    for (uint32_t from = 0, to; from < pieces; from = to) {
+        double loss;
+        to = pieces - from < sequences ? pieces : from + sequences;
+        TRY(run_minibatch(trainer, from, to, &loss, error));
+        for (uint32_t at = from; at < to; at++) {
+            epoch->behaviors += minibatches_length(trainer->source, at);
+        }
+        sum += loss * (to - from);
+        if (observer) {
+            observer->show(observer->context, (double)to / pieces, epoch->behaviors, loss);
+        }
+    }
+    epoch->loss = sum / pieces;
+    epoch->steps = trainer->optimizer.step;
+    trainer->progress.epochs++;
+    return judge(trainer, epoch, error);
+}
+
+void trainer_finish(struct trainer *trainer)
+{
+    const struct param_set *params = trainer->checkpoint->params;
+    if (!trainer->best) return;
+    memcpy(param_set_block(params), trainer->best, param_set_size(params) * sizeof(real));
+}
+
+/* ---- to a file and back ---- */
+
+static struct training_blocks blocks_of(const struct trainer *trainer)
+{
+    const struct param_set *params = trainer->checkpoint->params;
+    return (struct training_blocks){
+        .size = param_set_size(params),
+        .parameters = param_set_block(params),
+        .mean = trainer->optimizer.mean,
+        .square = trainer->optimizer.square,
+        .best = trainer->best,
+    };
+}
+
+enum status trainer_save(const struct trainer *trainer, const char *path, struct error *error)
+{
+    struct training_progress progress = trainer->progress;
+    const struct training_blocks blocks = blocks_of(trainer);
+    progress.steps = trainer->optimizer.step;
+    return training_file_write(path, trainer->identity, &progress, &blocks, error);
+}
+
+enum status trainer_resume(struct trainer *trainer, const char *path, struct error *error)
+{
+    const struct training_blocks blocks = blocks_of(trainer);
+    TRY(training_file_read(path, trainer->identity, &trainer->progress, &blocks, error));
+    trainer->optimizer.step = trainer->progress.steps;
+    return STATUS_OK;
+}

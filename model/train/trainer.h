@@ -1,0 +1,104 @@
+/*
+ * trainer.h - fits the parameters of a checkpoint to a dataset, epoch by epoch.
+ *
+ * Each minibatch is cut into two shards that run on two threads; their gradients are added in the
+ * order of shards and make one step of Adam. After each epoch some users' held-back behaviors are
+ * ranked; the parameters that ranked them best are what remains.
+ *
+ *     trainer_open -> [trainer_resume] -> (trainer_epoch -> [trainer_save]) ... -> trainer_finish
+ *
+ * Everything that is drawn follows from the seed and from where the run stands, so a run that is
+ * saved and resumed ends with the same bytes as one that was not interrupted.
+ *
+ * Threads: one owner.
+ */
+#ifndef MODEL_TRAIN_TRAINER_H
+#define MODEL_TRAIN_TRAINER_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "model/checkpoint.h"
+#include "model/dataset.h"
+#include "model/train/minibatch.h"
+#include "model/train/readout.h"
+#include "model/train/validation.h"
+
+enum { TRAIN_SEQUENCES_MAX = 1 << 14 };
+
+struct train_options {
+    uint32_t epochs;
+    uint32_t sequences; /* of a minibatch; <= TRAIN_SEQUENCES_MAX */
+    uint32_t steps_max; /* behaviors of a sequence; a longer history is several */
+    uint32_t cuts;      /* steps of a sequence that are samples; 0: every one */
+    real action_weight[MINIBATCH_ACTIONS];
+    enum readout readout;
+    double power;                /* of the read-out label-aware */
+    uint32_t full_softmax_items; /* a larger catalogue is sampled: */
+    uint32_t negatives;          /* so many for each minibatch */
+    double dropout;
+    double rate; /* optimizer.h has these */
+    double clip;
+    uint32_t warmup_steps;
+    double final_share;
+    uint32_t validation_users; /* 0: none, and the last epoch remains */
+    uint32_t patience;         /* epochs without a better NDCG that end the run; 0: never */
+    uint64_t seed;
+};
+
+/* What one epoch gave. */
+struct train_epoch {
+    uint32_t number; /* from 1 */
+    uint64_t steps;  /* since the beginning */
+    uint64_t behaviors;
+    double loss; /* mean over the samples */
+    struct validation_result validation;
+    bool best; /* so far; true without validation */
+};
+
+/* Told after each minibatch; `share` of the epoch is done, `loss` is the minibatch's. */
+struct train_observer {
+    void (*show)(void *context, double share, uint64_t behaviors, double loss);
+    void *context;
+};
+
+struct trainer;
+
+/* What `braid train` does unless told otherwise. */
+struct train_options train_options_defaults(void);
+
+/*
+ * The first known[user] behaviors of each user may be learned from; `known` is copied. Keeps
+ * `checkpoint`, whose parameters change, and `dataset`. STATUS_INVALID: the model has nothing to
+ * train, or the dataset nothing to learn. On failure *trainerp is NULL.
+ */
+MUST_CHECK enum status trainer_open(struct trainer **trainerp, struct checkpoint *checkpoint,
+                                    const struct dataset *dataset, const uint32_t *known,
+                                    const struct train_options *options, struct error *error);
+void trainer_close(struct trainer *trainer);
+
+uint64_t trainer_samples(const struct trainer *trainer); /* of an epoch */
+uint32_t trainer_epochs(const struct trainer *trainer);  /* done */
+
+/* False when all epochs are done or too many of them were no better. */
+bool trainer_more(const struct trainer *trainer);
+
+/* STATUS_INVALID if the loss is no number any more. `observer` may be NULL. */
+MUST_CHECK enum status trainer_epoch(struct trainer *trainer, const struct train_observer *observer,
+                                     struct train_epoch *epoch, struct error *error);
+
+/* The best epoch's parameters, or without validation the last one's, become the checkpoint's. */
+void trainer_finish(struct trainer *trainer);
+
+/* Where the run stands, in a file (replaced atomically): to be gone on with by trainer_resume. */
+MUST_CHECK enum status trainer_save(const struct trainer *trainer, const char *path,
+                                    struct error *error);
+
+/*
+ * Goes on from a saved file. STATUS_NOT_FOUND: there is none; STATUS_REFUSED: it is of a run with
+ * other options, parameters or data.
+ */
+MUST_CHECK enum status trainer_resume(struct trainer *trainer, const char *path,
+                                      struct error *error);
+
+#endif

@@ -1,0 +1,309 @@
+/*
+ * test_trainer.c - what training does to a model: it learns, alike every time, and can be resumed.
+ *
+ * The log is a walk that can be learned: after item i comes i + 1, or for every other user i + 3.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "model/interest_ops.h"
+#include "model/train/trainer.h"
+
+enum { ITEMS = 40, CATEGORIES = 3, OOV = 2, KNOWN_MAX = 512 };
+
+/* Every model has dimensions for its own use here; the rest are for others. */
+static const struct model_dims dims = {
+    .d = 16,
+    .heads = 2,
+    .blocks = 1,
+    .ffn = 32,
+    .interests = 2,
+    .extract_heads = 2,
+    .conditional = true,
+    .use_category = true,
+    .use_gap = true,
+    .gap_buckets = 16,
+    .induction_top = 1,
+    .utilization = true,
+    .penalty_weight = 1e-4F,
+    .window = 12,
+    .iterations = 3,
+    .mlp = 32,
+    .project = true,
+};
+
+struct scene {
+    struct dataset *dataset;
+    struct checkpoint *checkpoint;
+    uint32_t known[KNOWN_MAX];
+    struct train_options options;
+};
+
+static struct item_table *items_open(void)
+{
+    static char names[ITEMS][8];
+    struct item_entry entries[ITEMS];
+    struct bytes categories[CATEGORIES];
+    struct item_table *table;
+    struct error error;
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        snprintf(names[i], sizeof names[i], "%u", i);
+        entries[i] = (struct item_entry){bytes_of(names[i]), 1 + i % CATEGORIES};
+        if (i < CATEGORIES) categories[i] = bytes_of(names[i]);
+    }
+    assert_int_equal(item_table_open(&table, entries, ITEMS, categories, CATEGORIES, OOV, &error),
+                     STATUS_OK);
+    return table;
+}
+
+static void scene_open(struct scene *scene, const char *model, uint32_t users, uint32_t length)
+{
+    struct error error;
+    struct random random = random_seeded(3);
+    assert_true(users <= KNOWN_MAX);
+    assert_int_equal(checkpoint_init(&scene->checkpoint, model, &dims, items_open(), 1, &error),
+                     STATUS_OK);
+    assert_int_equal(dataset_open(&scene->dataset, 1 + OOV + ITEMS, OOV, &error), STATUS_OK);
+    for (uint32_t user = 0; user < users; user++) {
+        uint32_t item = (uint32_t)random_below(&random, ITEMS);
+        for (uint32_t i = 0; i < length; i++) {
+            assert_int_equal(dataset_add(scene->dataset, 1000 + user, 1 + OOV + item,
+                                         1 + item % CATEGORIES, 60000 * (int64_t)i, 0, &error),
+                             STATUS_OK);
+            item = (item + (user % 2 ? 3 : 1)) % ITEMS;
+        }
+        scene->known[user] = length;
+    }
+    assert_int_equal(dataset_seal(scene->dataset, &error), STATUS_OK);
+    scene->options = train_options_defaults();
+    scene->options.rate = 0.01;
+    scene->options.dropout = 0;
+    scene->options.validation_users = 0;
+}
+
+static void scene_close(struct scene *scene)
+{
+    dataset_close(scene->dataset);
+    checkpoint_close(scene->checkpoint);
+}
+
+static struct trainer *open_trainer(struct scene *scene)
+{
+    struct trainer *trainer;
+    struct error error;
+    if (trainer_open(&trainer, scene->checkpoint, scene->dataset, scene->known, &scene->options,
+                     &error) != STATUS_OK) {
+        fail_msg("%s", error.text);
+    }
+    return trainer;
+}
+
+static struct train_epoch run_epoch(struct trainer *trainer)
+{
+    struct train_epoch epoch;
+    struct error error;
+    if (trainer_epoch(trainer, NULL, &epoch, &error) != STATUS_OK) fail_msg("%s", error.text);
+    return epoch;
+}
+
+static void every_model_can_learn_one_minibatch_by_heart(void **state)
+{
+    (void)state;
+    uint32_t trained = 0;
+    for (uint32_t i = 0; interest_ops_at(i); i++) {
+        const struct interest_ops *ops = interest_ops_at(i);
+        struct scene scene;
+        if (!ops->steps) continue;
+        scene_open(&scene, ops->name, 8, 10);
+        scene.options.epochs = 150;
+        scene.options.cuts = 4;
+        struct trainer *trainer = open_trainer(&scene);
+        const double first = run_epoch(trainer).loss;
+        double last = first;
+        while (trainer_more(trainer)) {
+            last = run_epoch(trainer).loss;
+        }
+        if (last > 0.1 * first) fail_msg("%s: from %g to %g only", ops->name, first, last);
+        trainer_close(trainer);
+        scene_close(&scene);
+        trained++;
+    }
+    assert_true(trained > 0);
+}
+
+static void what_was_learned_is_what_is_served(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, "limarec", 200, 20);
+    scene.options.epochs = 12;
+    scene.options.sequences = 32;
+    scene.options.validation_users = 100;
+    struct trainer *trainer = open_trainer(&scene);
+    struct train_epoch epoch = {0};
+    while (trainer_more(trainer)) {
+        epoch = run_epoch(trainer);
+    }
+    /* Ten of the twenty unseen items by chance; what comes next depends on the step of the user. */
+    if (epoch.validation.ndcg < 0.9) fail_msg("NDCG %g only", epoch.validation.ndcg);
+    trainer_close(trainer);
+    scene_close(&scene);
+}
+
+/* Everything that is drawn is in use: negatives, dropout, cuts, the order of sequences. */
+static void scene_with_chance(struct scene *scene)
+{
+    scene_open(scene, "limarec", 60, 12);
+    scene->options.epochs = 4;
+    scene->options.sequences = 16;
+    scene->options.full_softmax_items = 0;
+    scene->options.negatives = 20;
+    scene->options.dropout = 0.2;
+    scene->options.cuts = 5;
+    scene->options.validation_users = 20;
+    scene->options.final_share = 0.1;
+}
+
+static uint64_t run_through(struct scene *scene, const char *path, uint32_t saved_at)
+{
+    struct error error;
+    struct trainer *trainer = open_trainer(scene);
+    while (trainer_more(trainer)) {
+        run_epoch(trainer);
+        if (trainer_epochs(trainer) != saved_at) continue;
+        assert_int_equal(trainer_save(trainer, path, &error), STATUS_OK);
+    }
+    trainer_finish(trainer);
+    trainer_close(trainer);
+    return param_set_fingerprint(scene->checkpoint->params, PARAMS_ALL);
+}
+
+static void a_resumed_run_ends_with_the_same_bytes(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/braid-trainer-XXXXXX";
+    struct scene scene;
+    struct error error;
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    scene_with_chance(&scene);
+    const uint64_t whole = run_through(&scene, path, 2);
+    scene_close(&scene);
+
+    scene_with_chance(&scene);
+    struct trainer *trainer = open_trainer(&scene);
+    assert_int_equal(trainer_resume(trainer, path, &error), STATUS_OK);
+    assert_int_equal(trainer_epochs(trainer), 2);
+    while (trainer_more(trainer)) {
+        run_epoch(trainer);
+    }
+    trainer_finish(trainer);
+    trainer_close(trainer);
+    assert_true(param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL) == whole);
+    scene_close(&scene);
+    unlink(path);
+}
+
+static void a_run_with_other_options_is_not_resumed(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/braid-trainer-XXXXXX";
+    struct scene scene;
+    struct error error;
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    scene_with_chance(&scene);
+    run_through(&scene, path, 1);
+    scene_close(&scene);
+
+    scene_with_chance(&scene);
+    scene.options.rate *= 2;
+    struct trainer *trainer = open_trainer(&scene);
+    assert_int_equal(trainer_resume(trainer, path, &error), STATUS_REFUSED);
+    assert_int_equal(trainer_epochs(trainer), 0);
+    unlink(path);
+    assert_int_equal(trainer_resume(trainer, path, &error), STATUS_NOT_FOUND);
+    trainer_close(trainer);
+    scene_close(&scene);
+}
+
+static void training_stops_when_it_no_longer_helps_and_keeps_the_best(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct train_epoch epoch;
+    double best = 0;
+    scene_open(&scene, "limarec", 60, 12);
+    scene.options.epochs = 200;
+    scene.options.patience = 3;
+    scene.options.rate = 0.05;
+    scene.options.validation_users = 30;
+    struct trainer *trainer = open_trainer(&scene);
+    uint64_t kept = 0;
+    do {
+        epoch = run_epoch(trainer);
+        assert_true(epoch.best == (epoch.number == 1 || epoch.validation.ndcg > best));
+        if (epoch.best) {
+            best = epoch.validation.ndcg;
+            kept = param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL);
+        }
+    } while (trainer_more(trainer));
+    assert_true(epoch.number < 200 && !epoch.best);
+    trainer_finish(trainer);
+    assert_true(param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL) == kept);
+    trainer_close(trainer);
+    scene_close(&scene);
+}
+
+static void a_model_without_parameters_is_refused(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; interest_ops_at(i); i++) {
+        struct scene scene;
+        struct trainer *trainer;
+        struct error error;
+        if (interest_ops_at(i)->steps) continue;
+        scene_open(&scene, interest_ops_at(i)->name, 8, 10);
+        assert_int_equal(trainer_open(&trainer, scene.checkpoint, scene.dataset, scene.known,
+                                      &scene.options, &error),
+                         STATUS_INVALID);
+        assert_null(trainer);
+        scene_close(&scene);
+    }
+}
+
+static void a_log_without_a_sample_is_refused(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct trainer *trainer;
+    struct error error;
+    scene_open(&scene, "limarec", 8, 1);
+    assert_int_equal(trainer_open(&trainer, scene.checkpoint, scene.dataset, scene.known,
+                                  &scene.options, &error),
+                     STATUS_INVALID);
+    scene_close(&scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_model_can_learn_one_minibatch_by_heart),
+        cmocka_unit_test(what_was_learned_is_what_is_served),
+        cmocka_unit_test(a_resumed_run_ends_with_the_same_bytes),
+        cmocka_unit_test(a_run_with_other_options_is_not_resumed),
+        cmocka_unit_test(training_stops_when_it_no_longer_helps_and_keeps_the_best),
+        cmocka_unit_test(a_model_without_parameters_is_refused),
+        cmocka_unit_test(a_log_without_a_sample_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
