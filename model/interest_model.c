@@ -44,6 +44,12 @@ void state_layout_add(struct state_layout *layout, size_t count, const char *nam
     layout->size += count;
 }
 
+void state_layout_start(struct state_layout *layout, real value)
+{
+    REQUIRE(layout->count > 0);
+    layout->parts[layout->count - 1].start = value;
+}
+
 size_t state_layout_at(const struct state_layout *layout, const char *name_format, ...)
 {
     char name[STATE_NAME_MAX + 1];
@@ -72,6 +78,8 @@ static uint64_t dictionary_fingerprint(const struct item_table *items)
 static uint64_t state_fingerprint(const struct interest_model *model)
 {
     const struct model_dims *dims = &model->dims;
+    uint32_t half_life;
+    memcpy(&half_life, &dims->half_life_days, sizeof half_life);
     uint64_t link[] = {
         identity_of(model->ops->name, strlen(model->ops->name)),
         dims->d,
@@ -80,17 +88,33 @@ static uint64_t state_fingerprint(const struct interest_model *model)
         dims->ffn,
         dims->extract_heads,
         dims->conditional,
+        dims->window,
+        half_life,
         param_set_fingerprint(model->checkpoint->params, PARAMS_STATE_PRODUCING),
         dictionary_fingerprint(model->checkpoint->items),
     };
     return checksum_of(link, sizeof(link));
 }
 
-/* The peak of one full tile of absorbing and one of reading. */
-static enum status measure_scratch(struct interest_model *model, struct error *error)
+/* A tile of padding, of one user or of as many as it has events. */
+static void absorb_padding(struct tape *tape, const struct interest_model *model, real *state,
+                           uint32_t users)
 {
     static const struct behavior padding[TILE_EVENTS];
-    const struct behavior_batch batch = {padding, (const uint32_t[]){0, TILE_EVENTS}, 1};
+    real *states[TILE_EVENTS];
+    uint32_t offsets[TILE_EVENTS + 1] = {0};
+    for (uint32_t user = 0; user < users; user++) {
+        states[user] = state;
+        offsets[user + 1] = TILE_EVENTS / users * (user + 1);
+    }
+    const struct behavior_batch batch = {padding, offsets, users};
+    model->ops->absorb(tape, model, states, &batch);
+    arena_release(tape->arena, 0);
+}
+
+/* The peak of full tiles of absorbing, deep and wide, and of reading full windows. */
+static enum status measure_scratch(struct interest_model *model, struct error *error)
+{
     struct arena arena;
     real *state = calloc(model->state.size, sizeof(real));
     if (!state) return error_set(error, STATUS_IO, "out of memory for a state");
@@ -101,8 +125,11 @@ static enum status measure_scratch(struct interest_model *model, struct error *e
             states[user] = state;
         }
         struct tape tape = {.arena = &arena};
-        model->ops->absorb(&tape, model, &state, &batch);
-        arena_release(&arena, 0);
+        interest_state_init(model, state);
+        absorb_padding(&tape, model, state, TILE_EVENTS);
+        for (uint32_t seen = 0; seen <= model->dims.window; seen += TILE_EVENTS) {
+            absorb_padding(&tape, model, state, 1);
+        }
         model->ops->read(&tape, model, states, TILE_USERS);
         model->scratch_size = arena.peak;
         arena_close(&arena);
@@ -191,7 +218,13 @@ size_t interest_model_state_size(const struct interest_model *model)
 
 void interest_state_init(const struct interest_model *model, void *state)
 {
-    memset(state, 0, interest_model_state_size(model));
+    real *reals = state;
+    for (uint32_t i = 0; i < model->state.count; i++) {
+        const struct state_part *part = &model->state.parts[i];
+        for (size_t at = part->at; at < part->at + part->count; at++) {
+            reals[at] = part->start;
+        }
+    }
 }
 
 enum status interest_scratch_open(struct interest_scratch **scratchp,
@@ -292,11 +325,11 @@ void interest_absorb(const struct interest_model *model, struct interest_scratch
     float_mode_leave(mode);
 }
 
-/* Shares of the evidence over the live interests; without any evidence they are equal. */
+/* Shares of the evidence over the live interests; without any evidence (NULL, or 0) equal ones. */
 static void set_weights(real *weights, const real *evidence, uint32_t live, uint32_t interests)
 {
     real sum = 0;
-    for (uint32_t k = 0; k < live; k++) {
+    for (uint32_t k = 0; evidence && k < live; k++) {
         sum += evidence[k];
     }
     for (uint32_t k = 0; k < interests; k++) {
@@ -339,8 +372,9 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
         for (uint32_t user = 0; user < count; user++) {
             uint32_t live = reads.live ? reads.live[user]
                                        : model->ops->live(&model->dims, events[first + user]);
-            finish_user(model, reads.vectors->data + (size_t)user * interests * d,
-                        reads.evidence->data + (size_t)user * interests, live, sets, first + user);
+            const real *evidence = reads.evidence ? reads.evidence->data + user * interests : NULL;
+            finish_user(model, reads.vectors->data + (size_t)user * interests * d, evidence, live,
+                        sets, first + user);
         }
         arena_release(&scratch->arena, 0);
     }

@@ -25,21 +25,25 @@ enum { WIDTH_MAX = 1024, INTERESTS_MAX = 64, GAP_BUCKETS_MAX = 65 };
 
 enum { STATE_PARTS_MAX = 64, STATE_NAME_MAX = 31 };
 
-/* What a user's state consists of, as models.md names it; all reals, all zero at first. */
+/* What a user's state consists of, as models.md names it; all reals. */
 struct state_layout {
     struct state_part {
         char name[STATE_NAME_MAX + 1];
         size_t at;    /* reals before it */
         size_t count; /* reals */
+        real start;   /* what each of them is at first */
     } parts[STATE_PARTS_MAX];
     uint32_t count;
     size_t size;      /* reals of a state */
     size_t read_from; /* reals in front that reading does not look at */
 };
 
-/* Appends a part of `count` reals. */
+/* Appends a part of `count` reals, all zero at first. */
 void state_layout_add(struct state_layout *layout, size_t count, const char *name_format, ...)
     PRINTF_LIKE(3, 4);
+
+/* Makes `value` the start of the reals of the part added last. */
+void state_layout_start(struct state_layout *layout, real value);
 
 /* Where a part lies that has been added. */
 size_t state_layout_at(const struct state_layout *layout, const char *name_format, ...)
@@ -61,7 +65,7 @@ struct interest_model {
 struct interest_reads {
     struct tensor *vectors;  /* [users * K, d] */
     struct tensor *evidence; /* [users, K], not negative: how much of the state each one saw. NULL
-                                from steps */
+                                from steps, and where all weigh alike */
     uint32_t *live; /* [users] live interests, where the state decides; NULL: interest_ops.live */
     struct tensor *penalty; /* from steps: [users of the batch, 1], of the state after the last
                                event (models.md section 4); NULL: the model has none */
@@ -76,6 +80,8 @@ struct read_points {
 struct interest_ops {
     const char *name; /* configuration value, checkpoint tag */
     const char *paper;
+    struct model_dims defaults; /* those of models.md; 0: the model has no such dimension */
+    bool keeps_history;         /* its state is raw behaviours: no parameter can make it stale */
 
     /* STATUS_INVALID with what is wrong if the model cannot have these dimensions. */
     enum status (*check)(const struct model_dims *dims, struct error *error);

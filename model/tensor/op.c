@@ -40,21 +40,32 @@ void linear_close(struct linear *linear)
     arena_close(&linear->packed);
 }
 
-/* The same products with the parameters themselves, each part its columns of y. */
-static void multiply_parts(const struct linear *linear, struct tensor *y, const struct tensor *x)
+/* With the parameters themselves, each part its columns of y. */
+static void multiply_parts(const struct linear *linear, real *y, const real *x, uint32_t rows)
 {
     uint32_t from = 0;
     if (linear->bias) {
-        for (uint32_t row = 0; row < y->rows; row++) {
-            memcpy(y->data + (size_t)row * y->cols, linear->bias->data, y->cols * sizeof(real));
+        for (uint32_t row = 0; row < rows; row++) {
+            memcpy(y + (size_t)row * linear->out, linear->bias->data, linear->out * sizeof(real));
         }
     }
     for (uint32_t i = 0; i < LINEAR_PARTS_MAX && linear->parts[i]; i++) {
         uint32_t out = (uint32_t)(linear->parts[i]->count / linear->in);
-        kernel_blas_product(y->data + from, y->cols, blas_plain(x->data, x->cols),
-                            blas_transposed(linear->parts[i]->data, linear->in), x->rows, out,
+        kernel_blas_product(y + from, linear->out, blas_plain(x, linear->in),
+                            blas_transposed(linear->parts[i]->data, linear->in), rows, out,
                             linear->in, linear->bias ? 1 : 0);
         from += out;
+    }
+}
+
+void linear_multiply(struct tape *tape, const struct linear *linear, real *y, const real *x,
+                     uint32_t rows)
+{
+    if (tape_records(tape)) {
+        multiply_parts(linear, y, x, rows);
+    } else {
+        kernel_matmul_fetching(y, x, linear->panels, linear->packed_bias, rows, linear->out,
+                               linear->in, &tape->prefetch);
     }
 }
 
@@ -88,12 +99,8 @@ struct tensor *op_linear(struct tape *tape, const struct linear *linear, struct 
 {
     REQUIRE(x->cols == linear->in);
     struct tensor *y = tape_tensor(tape, x->rows, linear->out);
-    if (!tape_records(tape)) {
-        kernel_matmul_fetching(y->data, x->data, linear->panels, linear->packed_bias, x->rows,
-                               linear->out, linear->in, &tape->prefetch);
-        return y;
-    }
-    multiply_parts(linear, y, x);
+    linear_multiply(tape, linear, y->data, x->data, x->rows);
+    if (!tape_records(tape)) return y;
     struct node node = {.backward = linear_backward, .output = y, .inputs = {x}, .saved = linear};
     uint32_t inputs = 1;
     for (uint32_t i = 0; i < LINEAR_PARTS_MAX && linear->parts[i]; i++) {

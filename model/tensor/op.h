@@ -59,9 +59,14 @@ MUST_CHECK enum status linear_open(struct linear *linear,
 void linear_close(struct linear *linear);
 
 /*
- * x [rows, in] -> [rows, out]. A serving tape multiplies with the packed weights, row by row alike; a
- * recording one with the parameters themselves, which change from step to step, by BLAS.
+ * y [rows, out] = x [rows, in] W^T + bias. A serving tape multiplies with the packed weights, row by
+ * row alike; a recording one with the parameters themselves, which change from step to step, by BLAS.
+ * Records nothing: a part of ops.
  */
+void linear_multiply(struct tape *tape, const struct linear *linear, real *y, const real *x,
+                     uint32_t rows);
+
+/* The same as an op: x [rows, in] -> [rows, out]. */
 struct tensor *op_linear(struct tape *tape, const struct linear *linear, struct tensor *x);
 
 /* layer_norm over the columns of x. */

@@ -23,8 +23,10 @@ struct tensor *op_gate(struct tape *tape, struct tensor *x, struct tensor *gate)
 struct tensor *op_unit_silu(struct tape *tape, struct tensor *x, uint32_t cols, uint32_t width);
 struct tensor *op_unit_expf(struct tape *tape, struct tensor *x, uint32_t cols, uint32_t width);
 
-/* Slices of `width` become rms(slice); then each column is multiplied by its weight. Consumes x. */
-struct tensor *op_rms(struct tape *tape, struct tensor *x, uint32_t width,
-                      const struct param *weight);
+/* Slices of `width` become rms(slice). Consumes x. */
+struct tensor *op_rms(struct tape *tape, struct tensor *x, uint32_t width);
+
+/* Each column times its weight. Consumes x. */
+struct tensor *op_scale(struct tape *tape, struct tensor *x, const struct param *weight);
 
 #endif

@@ -275,7 +275,7 @@ static struct tensor *block_forward(struct tape *tape, const struct block *block
                                           op_linear(tape, &block->forget, y), batch);
     qkv = op_unit_silu(tape, qkv, 2 * d, memory->width);
     struct tensor *o = op_delta(tape, memory, qkv, gates, states, batch);
-    o = op_rms(tape, o, memory->width, block->read_norm);
+    o = op_scale(tape, op_rms(tape, o, memory->width), block->read_norm);
     o = op_gate(tape, o, op_linear(tape, &block->gate, y));
     u = op_add(tape, u, op_linear(tape, &block->output, o));
     y = normalized(tape, &block->ffn_norm, u);
@@ -318,7 +318,7 @@ static struct interest_reads gdelta_read(struct tape *tape, const struct interes
     }
     q = op_unit_expf(tape, q, q->cols, width);
     struct tensor *o = op_delta_read(tape, &extractor->memory, q, states, &evidence);
-    struct tensor *v = op_rms(tape, o, width, extractor->read_norm);
+    struct tensor *v = op_scale(tape, op_rms(tape, o, width), extractor->read_norm);
     if (last) v = op_add_repeated(tape, op_linear(tape, &extractor->mix, v), last);
     return (struct interest_reads){.vectors = v, .evidence = evidence};
 }
@@ -332,6 +332,17 @@ static uint32_t gdelta_live(const struct model_dims *dims, uint64_t events)
 const struct interest_ops gdelta_ops = {
     .name = "gdelta",
     .paper = "models.md section 5.2; after Yang et al., Gated Delta Networks, arXiv 2412.06464",
+    .defaults = {.d = 64,
+                 .heads = 4,
+                 .blocks = 2,
+                 .ffn = 128,
+                 .interests = 4,
+                 .extract_heads = 4,
+                 .conditional = true,
+                 .use_category = true,
+                 .use_gap = true,
+                 .gap_buckets = 32,
+                 .temperature = 0.1f},
     .check = gdelta_check,
     .declare = gdelta_declare,
     .layout = gdelta_layout,

@@ -88,6 +88,7 @@ const struct interest_ops ledger_ops = {
     .name = "ledger",
     .paper = "models.md section 7.1; after leader clustering (grow), PinnerSage's Ward linkage "
              "(merge) and IMSR (prune)",
+    .defaults = {.d = 64, .interests = 4, .cosine = true, .temperature = 0.1f},
     .check = ledger_check,
     .declare = ledger_declare,
     .layout = ledger_layout,
