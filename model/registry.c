@@ -7,11 +7,12 @@
 extern const struct interest_ops gdelta_ops;
 extern const struct interest_ops ledger_ops;
 extern const struct interest_ops limarec_ops;
+extern const struct interest_ops mimn_ops;
+extern const struct interest_ops mind_ops;
+extern const struct interest_ops single_ops;
 
 static const struct interest_ops *const models[] = {
-    &limarec_ops,
-    &gdelta_ops,
-    &ledger_ops,
+    &limarec_ops, &gdelta_ops, &mimn_ops, &mind_ops, &single_ops, &ledger_ops,
 };
 
 enum { MODELS = sizeof(models) / sizeof(models[0]) };
@@ -49,6 +50,20 @@ static enum status check_common(const struct model_dims *dims, struct error *err
     return STATUS_OK;
 }
 
+static void declare_tables(struct param_set *params, const struct interest_ops *ops,
+                           const struct model_dims *dims, uint32_t item_rows,
+                           uint32_t category_rows)
+{
+    const double spread = 1 / sqrt(dims->d);
+    struct param_spec item = param_table(spread, item_rows, dims->d);
+    struct param_spec category = param_table(spread, category_rows, dims->d);
+    struct param_spec gap = param_table(0, dims->gap_buckets, dims->d);
+    item.read_side = category.read_side = gap.read_side = ops->keeps_history;
+    param_declare(params, item, "item.embedding");
+    if (dims->use_category) param_declare(params, category, "category.embedding");
+    if (dims->use_gap) param_declare(params, gap, "gap.embedding");
+}
+
 enum status interest_params_open(struct param_set **paramsp, const char *model,
                                  const struct model_dims *dims, uint32_t item_rows,
                                  uint32_t categories, struct error *error)
@@ -60,14 +75,7 @@ enum status interest_params_open(struct param_set **paramsp, const char *model,
     TRY(ops->check(dims, error));
     struct param_set *params = NULL;
     TRY(param_set_open(&params, error));
-    const double spread = 1 / sqrt(dims->d);
-    param_declare(params, param_table(spread, item_rows, dims->d), "item.embedding");
-    if (dims->use_category) {
-        param_declare(params, param_table(spread, 1 + categories, dims->d), "category.embedding");
-    }
-    if (dims->use_gap) {
-        param_declare(params, param_table(0, dims->gap_buckets, dims->d), "gap.embedding");
-    }
+    declare_tables(params, ops, dims, item_rows, 1 + categories);
     ops->declare(params, dims);
     enum status status = param_set_allocate(params, error);
     if (status != STATUS_OK) {

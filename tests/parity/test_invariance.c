@@ -50,7 +50,13 @@ static const struct model_dims shapes[] = {
      .conditional = true,
      .use_category = true,
      .use_gap = true,
-     .gap_buckets = 32},
+     .gap_buckets = 32,
+     .induction_top = 2,
+     .utilization = true,
+     .window = 50,
+     .iterations = 3,
+     .mlp = 256,
+     .project = true},
     {.d = 30,
      .heads = 3,
      .blocks = 1,
@@ -60,16 +66,36 @@ static const struct model_dims shapes[] = {
      .use_gap = true,
      .gap_buckets = 8,
      .cosine = true,
-     .temperature = 0.1f},
+     .temperature = 0.1f,
+     .induction_top = 3,
+     .window = 7,
+     .iterations = 2,
+     .mlp = 33,
+     .half_life_days = 3},
     {.d = 24,
      .blocks = 0,
      .interests = 7,
      .extract_heads = 2,
      .conditional = true,
-     .use_category = true},
+     .use_category = true,
+     .induction_top = 1,
+     .utilization = true,
+     .window = 1,
+     .iterations = 1,
+     .mlp = 16,
+     .half_life_days = 0.5f,
+     .project = true},
 };
 
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
+
+/* A shape with as many interests as the model can have. */
+static struct model_dims fitting(const struct interest_ops *ops, uint32_t shape)
+{
+    struct model_dims dims = shapes[shape];
+    if (ops->defaults.interests == 1) dims.interests = 1;
+    return dims;
+}
 
 struct world {
     struct fixture_model model;
@@ -273,7 +299,8 @@ static void folds_to_the_same_bytes_however_polls_are_cut(void **state)
     const struct interest_ops *ops = NULL;
     for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
         for (uint32_t shape = 0; shape < SHAPES; shape++) {
-            world_open(&world, ops->name, &shapes[shape], 1 + shape);
+            const struct model_dims dims = fitting(ops, shape);
+            world_open(&world, ops->name, &dims, 1 + shape);
             fold_alone(&world);
             for (uint32_t trial = 0; trial < TRIALS; trial++) {
                 fold_in_random_polls(&world);
@@ -289,12 +316,13 @@ static void weights_sum_to_one_over_the_live_interests(void **state)
     static struct world world;
     const struct interest_ops *ops = NULL;
     for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
-        world_open(&world, ops->name, &shapes[0], 9);
+        const struct model_dims dims = fitting(ops, 0);
+        world_open(&world, ops->name, &dims, 9);
         fold_alone(&world);
         for (uint32_t user = 0; user < USERS; user++) {
             real sum = 0;
-            for (uint32_t k = 0; k < shapes[0].interests; k++) {
-                sum += world.weights_alone[user * shapes[0].interests + k];
+            for (uint32_t k = 0; k < dims.interests; k++) {
+                sum += world.weights_alone[user * dims.interests + k];
             }
             assert_float_equal(sum, world.length[user] > 0 ? 1 : 0, 1e-6);
         }

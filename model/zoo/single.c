@@ -1,0 +1,134 @@
+/*
+ * single.c - one vector, the baseline (models.md 5.9).
+ *
+ * The mean of all behaviours, or one in which they fade with time, through a linear layer. Whatever
+ * reads several interests of a user should be better than this.
+ */
+#include <stdlib.h>
+
+#include "model/interest_ops.h"
+#include "model/tensor/op_pool.h"
+
+struct single {
+    struct pool pool;
+    struct linear project; /* if there is one */
+};
+
+static enum status single_check(const struct model_dims *dims, struct error *error)
+{
+    if (dims->interests != 1) {
+        return error_set(error, STATUS_INVALID, "interests = %u: single has 1", dims->interests);
+    }
+    if (!(dims->half_life_days >= 0)) {
+        return error_set(error, STATUS_INVALID, "half_life_days must be positive, or 0 for none");
+    }
+    return STATUS_OK;
+}
+
+static void single_declare(struct param_set *params, const struct model_dims *dims)
+{
+    const uint32_t d = dims->d;
+    const struct param_spec weight = {
+        .init = PARAM_DIAGONAL, .value = 1, .rank = 2, .shape = {d, d}, .read_side = true};
+    const struct param_spec bias = {
+        .init = PARAM_ZEROS, .rank = 1, .shape = {d}, .read_side = true};
+    if (!dims->project) return;
+    param_declare(params, weight, "project.weight");
+    param_declare(params, bias, "project.bias");
+}
+
+static void single_layout(struct state_layout *layout, const struct model_dims *dims)
+{
+    state_layout_add(layout, dims->d, "sum");
+    state_layout_add(layout, 1, "mass");
+}
+
+static void single_close(struct interest_model *model)
+{
+    struct single *single = model->zoo;
+    if (!single) return;
+    linear_close(&single->project);
+    free(single);
+}
+
+static enum status single_open(struct interest_model *model, struct error *error)
+{
+    const struct param_set *params = model->checkpoint->params;
+    struct single *single = calloc(1, sizeof *single);
+    if (!single) return error_set(error, STATUS_IO, "out of memory for the model");
+    model->zoo = single;
+    single->pool = (struct pool){
+        .width = model->dims.d,
+        .at = state_layout_at(&model->state, "sum"),
+        .half_life_days = (real)model->dims.half_life_days,
+    };
+    if (!model->dims.project) return STATUS_OK;
+    const struct param *weight[LINEAR_PARTS_MAX] = {param_set_get(params, "project.weight")};
+    enum status status =
+        linear_open(&single->project, weight, param_set_get(params, "project.bias"), error);
+    if (status != STATUS_OK) single_close(model);
+    return status;
+}
+
+static void single_absorb(struct tape *tape, const struct interest_model *model,
+                          real *const *states, const struct behavior_batch *batch)
+{
+    const struct single *single = model->zoo;
+    struct tensor *x = op_embed(tape, &model->tables, batch);
+    op_pool_absorb(tape, &single->pool, x, states, batch);
+}
+
+static struct interest_reads projected(struct tape *tape, const struct interest_model *model,
+                                       struct tensor *pooled)
+{
+    const struct single *single = model->zoo;
+    if (model->dims.project) pooled = op_linear(tape, &single->project, pooled);
+    return (struct interest_reads){.vectors = pooled};
+}
+
+static struct interest_reads single_read(struct tape *tape, const struct interest_model *model,
+                                         const real *const *states, uint32_t users)
+{
+    const struct single *single = model->zoo;
+    return projected(tape, model, op_pool_read(tape, &single->pool, states, users));
+}
+
+static struct interest_reads single_steps(struct tape *tape, const struct interest_model *model,
+                                          const struct behavior_batch *batch,
+                                          const struct read_points *points)
+{
+    const struct single *single = model->zoo;
+    struct tensor *x = op_embed(tape, &model->tables, batch);
+    struct tensor *pooled =
+        op_pool_steps(tape, &single->pool, x, points->events, points->count, batch);
+    return projected(tape, model, pooled);
+}
+
+static uint32_t single_live(const struct model_dims *dims, uint64_t events)
+{
+    (void)dims;
+    return events > 0;
+}
+
+const struct interest_ops single_ops = {
+    .name = "single",
+    .paper = "models.md section 5.9; in the manner of Covington et al., Deep Neural Networks for "
+             "YouTube Recommendations, RecSys 2016",
+    .defaults = {.d = 64,
+                 .interests = 1,
+                 .use_category = true,
+                 .use_gap = true,
+                 .gap_buckets = 32,
+                 .cosine = true,
+                 .temperature = 0.1f,
+                 .project = true},
+    .check = single_check,
+    .declare = single_declare,
+    .layout = single_layout,
+    .open = single_open,
+    .close = single_close,
+    .absorb = single_absorb,
+    .read = single_read,
+    .steps = single_steps,
+    .live = single_live,
+};
