@@ -36,6 +36,7 @@ enum json_type {
     JSON_OBJECT,
 };
 
+/* What is not said of a value's type below has no meaning for it. */
 struct json_value {
     enum json_type type;
     struct bytes text;  /* strings: unescaped; numbers read by json_decode: as they are written */
