@@ -8,8 +8,6 @@
  */
 #include "model/tensor/kernel_delta.h"
 
-#include <stddef.h>
-
 #include "model/tensor/special.h"
 #include "model/tensor/vector.h"
 
@@ -140,5 +138,18 @@ void kernel_delta_gates(real *restrict alpha, real *restrict beta, const real *w
     for (uint32_t h = 0; h < heads; h++) {
         alpha[h] = exp_of(-(rate[h] * days) - softplus_of(forget[h]));
         beta[h] = sigmoid_of(write[h]);
+    }
+}
+
+void kernel_delta_gates_backward(real *restrict d_write, real *restrict d_forget,
+                                 real *restrict d_rate, const real *d_alpha, const real *d_beta,
+                                 const real *alpha, const real *beta, const real *forget, real days,
+                                 uint32_t heads)
+{
+    for (uint32_t h = 0; h < heads; h++) {
+        const real d_exponent = -d_alpha[h] * alpha[h];
+        d_forget[h] += d_exponent * sigmoid_of(forget[h]);
+        d_write[h] += d_beta[h] * beta[h] * (1 - beta[h]);
+        if (d_rate) d_rate[h] += d_exponent * days;
     }
 }

@@ -8,6 +8,7 @@
 #ifndef MODEL_TENSOR_KERNEL_DELTA_H
 #define MODEL_TENSOR_KERNEL_DELTA_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "model/tensor/real.h"
@@ -31,5 +32,46 @@ void kernel_delta_read(real *restrict y, const real *s, const real *q, uint32_t 
  */
 void kernel_delta_gates(real *restrict alpha, real *restrict beta, const real *write,
                         const real *forget, const real *rate, real days, uint32_t heads);
+
+/* d_write and d_forget += what the gradients of alpha and beta pass back; so d_rate, if wanted. */
+void kernel_delta_gates_backward(real *restrict d_write, real *restrict d_forget,
+                                 real *restrict d_rate, const real *d_alpha, const real *d_beta,
+                                 const real *alpha, const real *beta, const real *forget, real days,
+                                 uint32_t heads);
+
+/* ---- whole sequences, for training ---- */
+
+/* Rows of many users' events and points, each with its stride to the next. */
+struct delta_rows {
+    uint32_t heads, width; /* heads * width = d */
+    uint32_t queries;      /* of a point, one behind the other */
+    const real *q;         /* [points][queries * d] */
+    const real *k, *v;     /* [events][d] each */
+    const real *gates;     /* [events][2 heads]: alpha, then beta */
+    size_t q_stride, kv_stride;
+    const uint32_t *points; /* the event after which each point reads, ascending */
+};
+
+/* The events and points of one user. */
+struct delta_span {
+    uint32_t event, event_end;
+    uint32_t point, point_end;
+};
+
+/* From the memory s on: y [points][queries][d] at the rows of the user's points. */
+void kernel_delta_sequence(real *y, real *s, const struct delta_rows *rows, struct delta_span span);
+
+/* Where gradients are added up, shaped like q, k, v and gates of delta_rows. */
+struct delta_gradients {
+    real *q, *k, *v, *gates;
+};
+
+/* Reals of scratch for a user with so many events. */
+size_t kernel_delta_scratch(uint32_t events, uint32_t width);
+
+/* What dy gives back, the user's memory having been empty at first. */
+void kernel_delta_sequence_backward(const struct delta_gradients *gradients, const real *dy,
+                                    const struct delta_rows *rows, struct delta_span span,
+                                    real *scratch);
 
 #endif

@@ -29,11 +29,20 @@ struct tensor *op_delta_gates(struct tape *tape, const struct delta_memory *memo
 
 /*
  * qkv [events, 3 d]. Each event, in its user's order, writes itself into the memory and reads it:
- * [events, d].
+ * [events, d]. `states` may be NULL: empty before each user's first event, and not kept.
  */
 struct tensor *op_delta(struct tape *tape, const struct delta_memory *memory, struct tensor *qkv,
                         struct tensor *gates, real *const *states,
                         const struct behavior_batch *batch);
+
+/*
+ * The memories of whole sequences, read along the way: kv as for op_delta_absorb, q [points, queries *
+ * d] as for op_delta_read, row i reading what the user and his events up to points[i] have written
+ * into an empty memory. Result [points * queries, d]. The caller keeps `points` and the batch.
+ */
+struct tensor *op_delta_steps(struct tape *tape, const struct delta_memory *memory,
+                              struct tensor *q, struct tensor *kv, struct tensor *gates,
+                              const uint32_t *points, const struct behavior_batch *batch);
 
 /* kv [events, 2 d]. Writes every event into the memory. Serving. */
 void op_delta_absorb(struct tape *tape, const struct delta_memory *memory, struct tensor *kv,

@@ -45,7 +45,7 @@
 #include "model/tensor/kernel.h"
 #include "model/tensor/real.h"
 
-enum { TAPE_NODES_MAX = 4096, NODE_INPUTS_MAX = 8 };
+enum { TAPE_NODES_MAX = 1 << 14, NODE_INPUTS_MAX = 8 };
 
 /* A dense, row-major matrix [rows, cols]. */
 struct tensor {

@@ -277,29 +277,66 @@ static struct tensor *block_forward(struct tape *tape, const struct block *block
     struct tensor *o = op_delta(tape, memory, qkv, gates, states, batch);
     o = op_scale(tape, op_rms(tape, o, memory->width), block->read_norm);
     o = op_gate(tape, o, op_linear(tape, &block->gate, y));
-    u = op_add(tape, u, op_linear(tape, &block->output, o));
+    u = op_add(tape, u, op_dropout(tape, op_linear(tape, &block->output, o)));
     y = normalized(tape, &block->ffn_norm, u);
     struct tensor *hidden = op_relu(tape, op_linear(tape, &block->up, y));
-    return op_add(tape, u, op_linear(tape, &block->down, hidden));
+    return op_add(tape, u, op_dropout(tape, op_linear(tape, &block->down, hidden)));
 }
 
-static void gdelta_absorb(struct tape *tape, const struct interest_model *model,
-                          real *const *states, const struct behavior_batch *batch)
+/* The hidden vectors of all events, after the final norm. `states` NULL: sequences from empty ones. */
+static struct tensor *hidden_of(struct tape *tape, const struct interest_model *model,
+                                real *const *states, const struct behavior_batch *batch)
 {
     const struct gdelta *gdelta = model->zoo;
-    const struct extractor *extractor = &gdelta->extractor;
-    struct tensor *u = op_embed(tape, &model->tables, batch);
+    struct tensor *u = op_dropout(tape, op_embed(tape, &model->tables, batch));
     for (uint32_t b = 0; b < model->dims.blocks; b++) {
         size_t mark = tape_mark(tape);
         u = block_forward(tape, &gdelta->blocks[b], u, states, batch);
         tape_release(tape, mark);
     }
-    struct tensor *y = normalized(tape, &extractor->norm, u);
+    return normalized(tape, &gdelta->extractor.norm, u);
+}
+
+/* What the extractor's memory is to take in of y, and the gates that it does so with. */
+static struct tensor *writes_of(struct tape *tape, const struct extractor *extractor,
+                                struct tensor *y, const struct behavior_batch *batch,
+                                struct tensor **gatesp)
+{
+    struct tensor *write = op_linear(tape, &extractor->write, y);
+    struct tensor *forget = op_linear(tape, &extractor->forget, y);
+    *gatesp = op_delta_gates(tape, &extractor->memory, write, forget, batch);
     struct tensor *kv = op_linear(tape, &extractor->key_value, y);
-    struct tensor *gates =
-        op_delta_gates(tape, &extractor->memory, op_linear(tape, &extractor->write, y),
-                       op_linear(tape, &extractor->forget, y), batch);
-    kv = op_unit_expf(tape, kv, model->dims.d, extractor->memory.width);
+    return op_unit_expf(tape, kv, y->cols, extractor->memory.width);
+}
+
+/* The K queries for each of `count` reads, whose newest hidden vectors are `last` (if conditional). */
+static struct tensor *queries_of(struct tape *tape, const struct interest_model *model,
+                                 struct tensor *last, uint32_t count)
+{
+    const struct extractor *extractor = &((const struct gdelta *)model->zoo)->extractor;
+    struct tensor *q = model->dims.conditional ? op_linear(tape, &extractor->condition, last)
+                                               : op_repeat(tape, extractor->query, count);
+    return op_unit_expf(tape, q, q->cols, extractor->memory.width);
+}
+
+/* Interests of what the memory answered. */
+static struct tensor *interests_of(struct tape *tape, const struct interest_model *model,
+                                   struct tensor *o, struct tensor *last)
+{
+    const struct extractor *extractor = &((const struct gdelta *)model->zoo)->extractor;
+    struct tensor *r = op_rms(tape, o, extractor->memory.width);
+    r = op_scale(tape, r, extractor->read_norm);
+    if (!model->dims.conditional) return r;
+    return op_add_repeated(tape, op_linear(tape, &extractor->mix, r), last);
+}
+
+static void gdelta_absorb(struct tape *tape, const struct interest_model *model,
+                          real *const *states, const struct behavior_batch *batch)
+{
+    const struct extractor *extractor = &((const struct gdelta *)model->zoo)->extractor;
+    struct tensor *gates = NULL;
+    struct tensor *y = hidden_of(tape, model, states, batch);
+    struct tensor *kv = writes_of(tape, extractor, y, batch, &gates);
     op_delta_absorb(tape, &extractor->memory, kv, gates, states, batch);
     if (model->dims.conditional) op_keep_last(tape, y, extractor->last_at, states, batch);
 }
@@ -308,19 +345,29 @@ static struct interest_reads gdelta_read(struct tape *tape, const struct interes
                                          const real *const *states, uint32_t users)
 {
     const struct extractor *extractor = &((const struct gdelta *)model->zoo)->extractor;
-    const uint32_t width = extractor->memory.width;
-    struct tensor *last = NULL, *q = NULL, *evidence = NULL;
+    struct tensor *last = NULL, *evidence = NULL;
     if (model->dims.conditional) {
         last = op_state(tape, extractor->last_at, model->dims.d, states, users);
-        q = op_linear(tape, &extractor->condition, last);
-    } else {
-        q = op_repeat(tape, extractor->query, users);
     }
-    q = op_unit_expf(tape, q, q->cols, width);
+    struct tensor *q = queries_of(tape, model, last, users);
     struct tensor *o = op_delta_read(tape, &extractor->memory, q, states, &evidence);
-    struct tensor *v = op_scale(tape, op_rms(tape, o, width), extractor->read_norm);
-    if (last) v = op_add_repeated(tape, op_linear(tape, &extractor->mix, v), last);
-    return (struct interest_reads){.vectors = v, .evidence = evidence};
+    return (struct interest_reads){.vectors = interests_of(tape, model, o, last),
+                                   .evidence = evidence};
+}
+
+static struct interest_reads gdelta_steps(struct tape *tape, const struct interest_model *model,
+                                          const struct behavior_batch *batch,
+                                          const struct read_points *points)
+{
+    const struct extractor *extractor = &((const struct gdelta *)model->zoo)->extractor;
+    struct tensor *gates = NULL;
+    struct tensor *y = hidden_of(tape, model, NULL, batch);
+    struct tensor *kv = writes_of(tape, extractor, y, batch, &gates);
+    struct tensor *last = op_rows(tape, y, points->events, points->count);
+    struct tensor *q = queries_of(tape, model, last, points->count);
+    struct tensor *o =
+        op_delta_steps(tape, &extractor->memory, q, kv, gates, points->events, batch);
+    return (struct interest_reads){.vectors = interests_of(tape, model, o, last)};
 }
 
 /* After one event every head reads positive multiples of one vector. */
@@ -350,5 +397,6 @@ const struct interest_ops gdelta_ops = {
     .close = gdelta_close,
     .absorb = gdelta_absorb,
     .read = gdelta_read,
+    .steps = gdelta_steps,
     .live = gdelta_live,
 };

@@ -458,7 +458,7 @@ static struct interest_reads mimn_steps(struct tape *tape, const struct interest
                                         const struct read_points *points)
 {
     const uint32_t d = model->dims.d, slots = model->dims.interests;
-    struct tensor *x = op_embed(tape, &model->tables, batch);
+    struct tensor *x = op_dropout(tape, op_embed(tape, &model->tables, batch));
     struct interest_reads reads = {
         .vectors = tape_tensor(tape, points->count * slots, d),
         .penalty = filled(tape, batch->users, 1, 0),

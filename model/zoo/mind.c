@@ -184,7 +184,7 @@ static struct interest_reads interests_of(struct tape *tape, const struct intere
                                           const struct windows *windows)
 {
     const struct mind *mind = model->zoo;
-    struct tensor *x = op_embed(tape, &model->tables, batch);
+    struct tensor *x = op_dropout(tape, op_embed(tape, &model->tables, batch));
     struct tensor *projected = op_linear(tape, &mind->bilinear, x);
     struct tensor *capsules = op_route(tape, &mind->routing, projected, windows);
     struct tensor *hidden = op_relu(tape, op_linear(tape, &mind->hidden, capsules));

@@ -98,7 +98,7 @@ static struct interest_reads single_steps(struct tape *tape, const struct intere
                                           const struct read_points *points)
 {
     const struct single *single = model->zoo;
-    struct tensor *x = op_embed(tape, &model->tables, batch);
+    struct tensor *x = op_dropout(tape, op_embed(tape, &model->tables, batch));
     struct tensor *pooled =
         op_pool_steps(tape, &single->pool, x, points->events, points->count, batch);
     return projected(tape, model, pooled);
