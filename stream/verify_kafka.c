@@ -227,6 +227,8 @@ static enum status padded(struct verify_input *input, const rd_kafka_message_t *
 {
     size_t size = message->len < size_max ? message->len : size_max;
     size_t needed = 5 * size + 2 * EVENT_PADDING + 1024; /* the copy, and a decoder's output */
+    *restp = NULL;
+    *copyp = (struct bytes){NULL, 0};
     if (needed > input->scratch_size) {
         free(input->scratch);
         input->scratch_size = 0;
