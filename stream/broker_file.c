@@ -477,7 +477,9 @@ static void file_history_close(struct history_reader *reader)
 
 static bool session_rewrite_due(const struct session *session, uint32_t partition)
 {
-    return !session->replaced && file_rewrite_due(&session->broker->state.partitions[partition]);
+    struct broker *broker = session->broker;
+    return !session->replaced &&
+           file_rewrite_due(broker->config, &broker->state.partitions[partition]);
 }
 
 static enum status session_rewrite_open(struct history_rewrite **rewritep, struct broker *broker,

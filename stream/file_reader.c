@@ -36,6 +36,9 @@ struct ring {
     uint32_t first;  /* slot that is held, or else the next to take */
     uint32_t queued; /* slots that wait to be taken */
     bool held;
+    uint64_t queued_events; /* in them */
+    int64_t taken_ns;       /* when the held slot was taken */
+    double event_ns;        /* that the worker spends on an event, as of late; 0 unknown */
     pthread_cond_t filled;
 };
 
@@ -73,9 +76,20 @@ static struct slot *building(struct file_reader *reader, struct ring *ring)
 }
 
 /* True if the slot under construction can be queued and the next one begun. */
-static bool has_room(const struct file_reader *reader, const struct ring *ring)
+static bool has_slot(const struct file_reader *reader, const struct ring *ring)
 {
     return ring->held + ring->queued + 1u < reader->slots;
+}
+
+/*
+ * True if another poll of events may be queued. A commit marker waits behind what is queued, so that
+ * is never more than its worker does in half a commit interval.
+ */
+static bool has_room(const struct file_reader *reader, const struct ring *ring)
+{
+    if (ring->queued >= reader->config->job.queue_polls_max) return false;
+    double interval_ns = 1e6 * reader->config->job.commit_interval_ms;
+    return ring->queued == 0 || (double)ring->queued_events * ring->event_ns <= interval_ns / 2;
 }
 
 /* Queues the slot under construction. There is room. */
@@ -85,25 +99,32 @@ static void dispatch(struct file_reader *reader, struct ring *ring, enum file_po
     slot->kind = kind;
     slot->position = reader->position;
     ring->queued++;
+    ring->queued_events += slot->count;
     struct slot *next = building(reader, ring);
     next->count = 0;
     next->used = 0;
     pthread_cond_signal(&ring->filled);
 }
 
-/* The reader waits for a worker to give a slot back. False: the job stops, and nobody will. */
-static void wait_for_room(struct file_reader *reader, struct ring *ring)
+typedef bool room(const struct file_reader *reader, const struct ring *ring);
+
+/* The reader waits for a worker to take or give back slots, or for the end. */
+static void wait_for(struct file_reader *reader, struct ring *ring, room *enough)
 {
-    while (!has_room(reader, ring) && !reader->ended) {
+    while (!enough(reader, ring) && !reader->ended) {
         pthread_cond_wait(&reader->emptied, &reader->lock);
     }
+}
+
+static bool commit_full(const struct file_reader *reader)
+{
+    return reader->events >= reader->config->job.commit_events_max;
 }
 
 static bool commit_due(struct file_reader *reader, int64_t now_ns)
 {
     if (reader->events == 0) return false;
     if (atomic_load(&reader->commit_wanted)) return true;
-    if (reader->events >= reader->config->job.commit_events_max) return true;
     return now_ns - reader->marked_ns >= reader->config->job.commit_interval_ms * INT64_C(1000000);
 }
 
@@ -121,11 +142,11 @@ static void place_marker(struct file_reader *reader, enum file_poll_kind kind)
     for (uint32_t w = 0; w < reader->workers; w++) {
         struct ring *ring = &reader->rings[w];
         if (building(reader, ring)->count > 0) {
-            wait_for_room(reader, ring);
+            wait_for(reader, ring, has_slot);
             if (reader->ended) return;
             dispatch(reader, ring, FILE_EVENTS);
         }
-        wait_for_room(reader, ring);
+        wait_for(reader, ring, has_slot);
         if (reader->ended) return;
         dispatch(reader, ring, kind);
     }
@@ -155,7 +176,7 @@ static void place_event(struct file_reader *reader, const struct event *event)
                   (bad ? event->payload.size : 0);
     if (slot->count == reader->config->job.poll_events_max ||
         size > reader->slot_bytes - slot->used) {
-        wait_for_room(reader, ring);
+        wait_for(reader, ring, has_room);
         if (reader->ended) return;
         dispatch(reader, ring, FILE_EVENTS);
         slot = building(reader, ring);
@@ -215,9 +236,10 @@ static enum status read_lines(struct file_reader *reader)
         pthread_mutex_lock(&reader->lock);
         place_event(reader, &event);
         reader->position = line_reader_position(reader->lines);
-        if (lines++ % CLOCK_EVERY == 0) {
-            note_progress(reader);
-            if (commit_due(reader, clock_monotonic_ns())) place_marker(reader, FILE_COMMIT);
+        bool look = lines++ % CLOCK_EVERY == 0;
+        if (look) note_progress(reader);
+        if (commit_full(reader) || (look && commit_due(reader, clock_monotonic_ns()))) {
+            place_marker(reader, FILE_COMMIT);
         }
         bool ended = reader->ended;
         pthread_mutex_unlock(&reader->lock);
@@ -289,6 +311,19 @@ static void wait_for_poll(struct file_reader *reader, struct ring *ring, uint32_
     if (ring->queued == 0 && !reader->ended) stand_in(reader, ring);
 }
 
+/* The worker is done with the slot he holds; how long that took tells how fast he is. */
+static void give_back(struct file_reader *reader, struct ring *ring)
+{
+    uint32_t count = ring->slots[ring->first].count;
+    if (count > 0) {
+        double event_ns = (double)(clock_monotonic_ns() - ring->taken_ns) / count;
+        ring->event_ns = ring->event_ns > 0 ? (ring->event_ns + event_ns) / 2 : event_ns;
+    }
+    ring->held = false;
+    ring->first = (ring->first + 1) % reader->slots;
+    pthread_cond_signal(&reader->emptied);
+}
+
 enum status file_reader_take(struct file_reader *reader, uint32_t worker, uint32_t timeout_ms,
                              struct file_poll *poll, struct error *error)
 {
@@ -296,17 +331,16 @@ enum status file_reader_take(struct file_reader *reader, uint32_t worker, uint32
     *poll = (struct file_poll){.kind = FILE_NOTHING};
     enum status status = STATUS_OK;
     pthread_mutex_lock(&reader->lock);
-    if (ring->held) {
-        ring->held = false;
-        ring->first = (ring->first + 1) % reader->slots;
-        pthread_cond_signal(&reader->emptied);
-    }
+    if (ring->held) give_back(reader, ring);
     wait_for_poll(reader, ring, timeout_ms);
     if (ring->queued > 0) {
         const struct slot *slot = &ring->slots[ring->first];
         *poll = (struct file_poll){slot->kind, slot->events, slot->count, slot->position};
         ring->held = true;
         ring->queued--;
+        ring->queued_events -= slot->count;
+        ring->taken_ns = clock_monotonic_ns();
+        pthread_cond_signal(&reader->emptied);
     } else if (reader->ended && reader->failure.status != STATUS_OK) {
         if (error) *error = reader->failure;
         status = reader->failure.status;

@@ -10,10 +10,7 @@
 #include "base/fault.h"
 #include "stream/history_file.h"
 
-enum {
-    WORTH_IT = 64 << 10, /* bytes of a log below which it is left alone */
-    COPY_SIZE = 256 << 10,
-};
+enum { COPY_SIZE = 256 << 10 };
 
 struct history_rewrite {
     const struct config *config;
@@ -25,10 +22,10 @@ struct history_rewrite {
     bool installed;
 };
 
-bool file_rewrite_due(const struct partition_files *files)
+bool file_rewrite_due(const struct config *config, const struct partition_files *files)
 {
     uint64_t length = files->kind[RECORD_HISTORY].length;
-    return length >= WORTH_IT && length >= 2 * files->base;
+    return length >= config->state.flush_size && length >= 2 * files->base;
 }
 
 static enum status open_logs(struct history_rewrite *rewrite, uint64_t old_log, struct error *error)

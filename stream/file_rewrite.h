@@ -17,8 +17,11 @@
 #include "stream/broker.h"
 #include "stream/file_state.h"
 
-/* True if the partition's log is twice what it was when it was last rewritten, and worth it. */
-bool file_rewrite_due(const struct partition_files *files);
+/*
+ * True if the partition's log is twice what it was when it was last rewritten. One that is shorter
+ * than what a restart may have to read again anyway (state.flush_size) is left alone.
+ */
+bool file_rewrite_due(const struct config *config, const struct partition_files *files);
 
 /* A new log of `partition`, to be joined to the old one's bytes from `start` on. Keeps `config`. */
 MUST_CHECK enum status file_rewrite_open(struct history_rewrite **rewritep,

@@ -101,6 +101,7 @@ static void an_overgrown_log_is_rewritten_and_still_rebuilds_the_store(void **st
     struct fixture fixture;
     fixture_open(&fixture, SEED);
     fixture.config.state.partitions = 1;
+    fixture.config.state.flush_size = 1 << 20;
     fixture.config.job.commit_events_max = 500; /* each user's record many times over */
     fixture_log(&fixture, MANY, USERS);
     fixture_run(&fixture);
