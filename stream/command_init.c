@@ -1,4 +1,5 @@
 /* command_init.c - `braid init`: generation 1 of a model from a log. */
+#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,36 +17,51 @@ static const char help[] =
     "  braid init --config braid.yaml\n"
     "  braid init --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors\n"
     "  braid init --config braid.yaml --d=32 --interests=8 --seed=7\n"
+    "  braid init --config braid.yaml --model=gdelta --heads=2\n"
     "  braid init --config braid.yaml --count-min=5 --items-max=50000\n"
     "      rare items share --oov rows; their users are still told apart by everything else\n\n"
-    "  --model=NAME        limarec\n"
+    "  --model=NAME        which model, with dimensions of its own where none are given:\n"
+    "      limarec  linear attention, its sums are the state (what init makes if not told)\n"
+    "      gdelta   the same over memories that fade in time and overwrite\n"
+    "      mimn     a memory of slots, each an interest\n"
+    "      mind     dynamic routing over the last behaviors; more of them, more interests\n"
+    "      ledger   clusters of items, as many as a user needs; nothing to train\n"
+    "      single   one vector, the baseline\n"
     "  --d=N               width of embeddings and interests\n"
-    "  --blocks=N          layers; --heads=N attention heads; --ffn=N width between them\n"
-    "  --interests=N       vectors read of a user; --extract-heads=N of their extraction\n"
-    "  --conditional=BOOL  read conditioned on the latest item\n"
+    "  --interests=N       vectors read of a user, at most; of mimn, its slots\n"
     "  --use-gap=BOOL      absorb the time between behaviors, in --gap-buckets=N\n"
     "  --use-category=BOOL absorb the items' categories\n"
-    "  --cosine=BOOL       publish vectors of length 1, for search by cosine\n"
+    "  --cosine=BOOL       publish vectors of length 1, for search by cosine, trained with\n"
+    "                      --temperature=X\n"
+    "  limarec, gdelta:    --blocks=N layers, --heads=N of attention, --ffn=N width between\n"
+    "                      them, --extract-heads=N of the extraction, --conditional=BOOL: read\n"
+    "                      in view of the latest item\n"
+    "  mimn:               --induction-top=N slots that an event advances, --utilization=BOOL:\n"
+    "                      balance writes, --penalty-weight=X of unbalanced ones in training\n"
+    "  mind:               --window=N behaviors, --iterations=N of routing, --mlp=N width after\n"
+    "  single:             --half-life-days=X of a behavior (0: all count alike),\n"
+    "                      --project=BOOL: a linear layer after the mean\n"
     "  --oov=N             rows that unknown items share; 0: they are not absorbed\n"
     "  --items-max=N, --count-min=N   who gets a row of his own\n"
     "  --seed=N\n\n"
     "Exit codes: 0 made; 1 the operating system failed; 2 usage, configuration, no usable event;\n"
     "3 refused: the checkpoint exists.\n";
 
-struct number_option {
+enum option_kind { OPTION_COUNT, OPTION_FLAG, OPTION_REAL };
+
+/* A dimension as an option. */
+struct dim_option {
     const char *name;
-    uint32_t *value;
-    uint32_t most;
+    enum option_kind kind;
+    void *value;        /* uint32_t, bool or float */
+    uint32_t most;      /* of a count */
+    const char *models; /* that have it; NULL: all */
 };
 
-/* Takes "--NAME=N" if it is there. */
-static enum status take_number(struct arguments *arguments, const char *name, uint64_t most,
-                               uint64_t *numberp, struct error *error)
+static enum status parse_number(const char *name, const char *text, uint64_t most,
+                                uint64_t *numberp, struct error *error)
 {
-    const char *text;
     char *end;
-    TRY(arguments_option(arguments, name, &text, error));
-    if (!text) return STATUS_OK;
     unsigned long long number = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || number > most) {
         return error_set(error, STATUS_INVALID, "%s=%s: a number up to %" PRIu64 " is expected",
@@ -55,46 +71,107 @@ static enum status take_number(struct arguments *arguments, const char *name, ui
     return STATUS_OK;
 }
 
-static enum status take_flag(struct arguments *arguments, const char *name, bool *flag,
-                             struct error *error)
+/* Takes "--NAME=N" if it is there. */
+static enum status take_number(struct arguments *arguments, const char *name, uint64_t most,
+                               uint64_t *numberp, struct error *error)
 {
     const char *text;
     TRY(arguments_option(arguments, name, &text, error));
+    return text ? parse_number(name, text, most, numberp, error) : STATUS_OK;
+}
+
+static enum status parse_dim(const struct dim_option *option, const char *text, struct error *error)
+{
+    uint64_t number;
+    float real;
+    char *end;
+    switch (option->kind) {
+    case OPTION_COUNT:
+        TRY(parse_number(option->name, text, option->most, &number, error));
+        *(uint32_t *)option->value = (uint32_t)number;
+        return STATUS_OK;
+    case OPTION_FLAG:
+        *(bool *)option->value = strcmp(text, "true") == 0;
+        if (*(bool *)option->value || strcmp(text, "false") == 0) return STATUS_OK;
+        return error_set(error, STATUS_INVALID, "%s=%s: true or false is expected", option->name,
+                         text);
+    default:
+        real = strtof(text, &end);
+        *(float *)option->value = real;
+        if (*text && !*end && real >= 0 && real <= FLT_MAX) return STATUS_OK;
+        return error_set(error, STATUS_INVALID, "%s=%s: a number from 0 on is expected",
+                         option->name, text);
+    }
+}
+
+/* Whether `name` is one of the words of `models`. */
+static bool is_among(const char *name, const char *models)
+{
+    const size_t size = strlen(name);
+    const char *at = strstr(models, name);
+    return at && (at == models || at[-1] == ' ') && (at[size] == ' ' || at[size] == 0);
+}
+
+static enum status take_dim(struct arguments *arguments, const char *model,
+                            const struct dim_option *option, struct error *error)
+{
+    const char *text;
+    TRY(arguments_option(arguments, option->name, &text, error));
     if (!text) return STATUS_OK;
-    *flag = strcmp(text, "true") == 0;
-    if (*flag || strcmp(text, "false") == 0) return STATUS_OK;
-    return error_set(error, STATUS_INVALID, "%s=%s: true or false is expected", name, text);
+    if (option->models && !is_among(model, option->models)) {
+        return error_set(error, STATUS_INVALID, "%s=%s: a dimension of %s, not of %s", option->name,
+                         text, option->models, model);
+    }
+    return parse_dim(option, text, error);
+}
+
+static enum status take_dims(struct arguments *arguments, struct init_options *options,
+                             struct error *error)
+{
+    struct model_dims *dims = &options->dims;
+    static const char attention[] = "limarec gdelta";
+    const struct dim_option table[] = {
+        {"--d", OPTION_COUNT, &dims->d, 4096, NULL},
+        {"--interests", OPTION_COUNT, &dims->interests, 256, NULL},
+        {"--use-gap", OPTION_FLAG, &dims->use_gap, 0, NULL},
+        {"--gap-buckets", OPTION_COUNT, &dims->gap_buckets, 1024, NULL},
+        {"--use-category", OPTION_FLAG, &dims->use_category, 0, NULL},
+        {"--cosine", OPTION_FLAG, &dims->cosine, 0, NULL},
+        {"--temperature", OPTION_REAL, &dims->temperature, 0, NULL},
+        {"--heads", OPTION_COUNT, &dims->heads, 256, attention},
+        {"--blocks", OPTION_COUNT, &dims->blocks, 64, attention},
+        {"--ffn", OPTION_COUNT, &dims->ffn, 65536, attention},
+        {"--extract-heads", OPTION_COUNT, &dims->extract_heads, 256, attention},
+        {"--conditional", OPTION_FLAG, &dims->conditional, 0, attention},
+        {"--induction-top", OPTION_COUNT, &dims->induction_top, 256, "mimn"},
+        {"--utilization", OPTION_FLAG, &dims->utilization, 0, "mimn"},
+        {"--penalty-weight", OPTION_REAL, &dims->penalty_weight, 0, "mimn"},
+        {"--window", OPTION_COUNT, &dims->window, 65536, "mind"},
+        {"--iterations", OPTION_COUNT, &dims->iterations, 256, "mind"},
+        {"--mlp", OPTION_COUNT, &dims->mlp, 65536, "mind"},
+        {"--half-life-days", OPTION_REAL, &dims->half_life_days, 0, "single"},
+        {"--project", OPTION_FLAG, &dims->project, 0, "single"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        TRY(take_dim(arguments, options->model, &table[i], error));
+    }
+    return STATUS_OK;
 }
 
 static enum status take_options(struct arguments *arguments, struct init_options *options,
                                 struct error *error)
 {
-    struct model_dims *dims = &options->dims;
-    const struct number_option numbers[] = {
-        {"--d", &dims->d, 4096},
-        {"--heads", &dims->heads, 256},
-        {"--blocks", &dims->blocks, 64},
-        {"--ffn", &dims->ffn, 65536},
-        {"--interests", &dims->interests, 256},
-        {"--extract-heads", &dims->extract_heads, 256},
-        {"--gap-buckets", &dims->gap_buckets, 1024},
-        {"--oov", &options->oov, 1 << 20},
-        {"--items-max", &options->items_max, UINT32_MAX - 1},
-    };
     const char *model;
+    uint64_t oov = options->oov, items_max = options->items_max;
     TRY(arguments_option(arguments, "--model", &model, error));
-    if (model) options->model = model;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        uint64_t value = *numbers[i].value;
-        TRY(take_number(arguments, numbers[i].name, numbers[i].most, &value, error));
-        *numbers[i].value = (uint32_t)value;
-    }
+    if (model) TRY(init_options_model(options, model, error));
+    TRY(take_dims(arguments, options, error));
+    TRY(take_number(arguments, "--oov", 1 << 20, &oov, error));
+    TRY(take_number(arguments, "--items-max", UINT32_MAX - 1, &items_max, error));
     TRY(take_number(arguments, "--count-min", UINT64_MAX, &options->count_min, error));
-    TRY(take_number(arguments, "--seed", UINT64_MAX, &options->seed, error));
-    TRY(take_flag(arguments, "--conditional", &dims->conditional, error));
-    TRY(take_flag(arguments, "--use-gap", &dims->use_gap, error));
-    TRY(take_flag(arguments, "--use-category", &dims->use_category, error));
-    return take_flag(arguments, "--cosine", &dims->cosine, error);
+    options->oov = (uint32_t)oov;
+    options->items_max = (uint32_t)items_max;
+    return take_number(arguments, "--seed", UINT64_MAX, &options->seed, error);
 }
 
 static void print_summary(const struct init_summary *summary, const char *path)

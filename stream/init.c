@@ -325,22 +325,29 @@ void init_options_defaults(struct init_options *options)
 {
     *options = (struct init_options){
         .model = "limarec",
-        .dims = {.d = 64,
-                 .heads = 4,
-                 .blocks = 2,
-                 .ffn = 128,
-                 .interests = 4,
-                 .extract_heads = 4,
-                 .conditional = true,
-                 .use_category = true,
-                 .use_gap = true,
-                 .gap_buckets = 32,
-                 .temperature = 0.1f},
+        .dims = interest_ops_find("limarec")->defaults,
         .oov = 64,
         .items_max = INIT_ITEMS_MAX,
         .count_min = 1,
         .seed = 1,
     };
+}
+
+enum status init_options_model(struct init_options *options, const char *model, struct error *error)
+{
+    const struct interest_ops *ops = interest_ops_find(model);
+    char names[128] = "";
+    if (ops) {
+        options->model = model;
+        options->dims = ops->defaults;
+        return STATUS_OK;
+    }
+    for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", ops->name);
+    }
+    return error_set(error, STATUS_INVALID, "there is no model named \"%s\"; there are %s", model,
+                     names);
 }
 
 /* What can be refused before a long log has been read. */

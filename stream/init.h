@@ -31,6 +31,13 @@ struct init_options {
 /* limarec with the dimensions of models.md, 64 OOV rows, every item, seed 1. */
 void init_options_defaults(struct init_options *options);
 
+/*
+ * Another model, with the dimensions of models.md. STATUS_INVALID, naming those there are: no such
+ * model. `model` is kept.
+ */
+MUST_CHECK enum status init_options_model(struct init_options *options, const char *model,
+                                          struct error *error);
+
 /* What was read and made. */
 struct init_summary {
     uint64_t events; /* all of them: */

@@ -12,6 +12,7 @@
 
 #include "base/checksum.h"
 #include "base/random.h"
+#include "model/interest_ops.h"
 #include "model/safetensors.h"
 #include "stream/init.h"
 
@@ -236,6 +237,26 @@ static void a_log_without_a_good_event_is_refused(void **state)
     assert_int_equal(access(out_path, F_OK), -1);
 }
 
+static void every_model_can_be_made_with_its_own_dimensions(void **state)
+{
+    (void)state;
+    const struct interest_ops *ops = NULL;
+    write_log(EVENT("a", ",\"category\":\"c\"") EVENT("b", ""));
+    for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
+        struct interest_model *model = NULL;
+        assert_int_equal(init_options_model(&options, ops->name, &error), STATUS_OK);
+        assert_memory_equal(&options.dims, &ops->defaults, sizeof options.dims);
+        struct checkpoint *checkpoint = init_and_open();
+        assert_string_equal(checkpoint->model, ops->name);
+        assert_int_equal(interest_model_open(&model, checkpoint, &error), STATUS_OK);
+        interest_model_close(model);
+        checkpoint_close(checkpoint);
+        unlink(out_path);
+    }
+    assert_int_equal(init_options_model(&options, "nonesuch", &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "limarec"));
+}
+
 static void what_cannot_work_is_refused_before_the_log_is_read(void **state)
 {
     (void)state;
@@ -350,6 +371,7 @@ int main(void)
         TEST(bad_and_dropped_events_are_counted_and_passed_over),
         TEST(tables_are_read_by_their_header),
         TEST(a_log_without_a_good_event_is_refused),
+        TEST(every_model_can_be_made_with_its_own_dimensions),
         TEST(what_cannot_work_is_refused_before_the_log_is_read),
         TEST(an_existing_checkpoint_is_never_replaced),
         TEST(the_log_and_the_seed_decide_every_byte),
