@@ -24,19 +24,12 @@ void arena_close(struct arena *arena)
     *arena = (struct arena){0};
 }
 
-void *arena_try(struct arena *arena, size_t size)
+void *arena_take(struct arena *arena, size_t size)
 {
     size_t rounded = aligned(size);
-    if (rounded > arena->size - arena->used) return NULL;
+    REQUIRE(rounded <= arena->size - arena->used);
     void *at = arena->block + arena->used;
     arena->used += rounded;
     if (arena->used > arena->peak) arena->peak = arena->used;
-    return at;
-}
-
-void *arena_take(struct arena *arena, size_t size)
-{
-    void *at = arena_try(arena, size);
-    REQUIRE(at != NULL);
     return at;
 }

@@ -29,12 +29,9 @@ MUST_CHECK enum status arena_open(struct arena *arena, size_t size, struct error
 void arena_close(struct arena *arena);
 
 /*
- * `size` bytes aligned to ARENA_ALIGNMENT, uninitialised, or NULL if the arena is full. A caller
- * that sized the arena for its worst case REQUIREs the result; a caller with a limit acts on NULL.
+ * `size` bytes aligned to ARENA_ALIGNMENT, uninitialized. Whoever opened the arena sized it for the
+ * worst case: a full one is a broken precondition.
  */
-void *arena_try(struct arena *arena, size_t size);
-
-/* As arena_try, but running out of memory is a broken precondition. */
 void *arena_take(struct arena *arena, size_t size);
 
 /* Everything taken after a mark is given back by releasing to it. */

@@ -69,11 +69,6 @@ static inline uint8_t read_u8(struct byte_reader *reader)
     return (uint8_t)read_unsigned(reader, 1);
 }
 
-static inline uint16_t read_u16(struct byte_reader *reader)
-{
-    return (uint16_t)read_unsigned(reader, 2);
-}
-
 static inline uint32_t read_u32(struct byte_reader *reader)
 {
     return (uint32_t)read_unsigned(reader, 4);
@@ -123,11 +118,6 @@ static inline void write_unsigned(struct byte_writer *writer, uint64_t value, un
 static inline void write_u8(struct byte_writer *writer, uint8_t value)
 {
     write_unsigned(writer, value, 1);
-}
-
-static inline void write_u16(struct byte_writer *writer, uint16_t value)
-{
-    write_unsigned(writer, value, 2);
 }
 
 static inline void write_u32(struct byte_writer *writer, uint32_t value)

@@ -2,6 +2,7 @@
 #include "base/metrics.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -33,16 +34,4 @@ struct metric *metrics_get(const char *name, const char *label, const char *valu
     }
     pthread_mutex_unlock(&metrics_lock);
     return &metrics[i];
-}
-
-void metrics_print(FILE *out)
-{
-    pthread_mutex_lock(&metrics_lock);
-    for (unsigned i = 0; i < metrics_count; i++) {
-        const struct metric *metric = &metrics[i];
-        fputs(metric->name, out);
-        if (metric->label) fprintf(out, "{%s=\"%s\"}", metric->label, metric->label_value);
-        fprintf(out, " %lld\n", (long long)metric_value(metric));
-    }
-    pthread_mutex_unlock(&metrics_lock);
 }

@@ -1,5 +1,5 @@
 /*
- * metrics.h - counters and gauges that any thread may touch and an operator reads.
+ * metrics.h - counters that any thread may add to and read.
  *
  * A metric is registered once, by name and label, and then costs one relaxed atomic addition. There
  * are at most METRICS_MAX; they live as long as the process.
@@ -12,7 +12,6 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum {
     METRICS_MAX = 256,
@@ -37,18 +36,9 @@ static inline void metric_add(struct metric *metric, int64_t amount)
     atomic_fetch_add_explicit(&metric->value, amount, memory_order_relaxed);
 }
 
-/* For gauges: what is, not what was counted. */
-static inline void metric_set(struct metric *metric, int64_t value)
-{
-    atomic_store_explicit(&metric->value, value, memory_order_relaxed);
-}
-
 static inline int64_t metric_value(const struct metric *metric)
 {
     return atomic_load_explicit(&metric->value, memory_order_relaxed);
 }
-
-/* Prints all metrics in the order of their registration, as Prometheus reads them. */
-void metrics_print(FILE *out);
 
 #endif

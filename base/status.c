@@ -13,7 +13,6 @@ static const struct {
     [STATUS_OK] = {"ok", REMEDY_NONE},
     [STATUS_END] = {"end", REMEDY_NONE},
     [STATUS_NOT_FOUND] = {"not found", REMEDY_NONE},
-    [STATUS_BAD_EVENT] = {"bad event", REMEDY_SKIP},
     [STATUS_BUSY] = {"busy", REMEDY_RETRY},
     [STATUS_ABORTABLE] = {"abortable", REMEDY_ABORT},
     [STATUS_FENCED] = {"fenced", REMEDY_STOP},

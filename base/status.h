@@ -19,7 +19,6 @@ enum status {
     STATUS_OK,
     STATUS_END,       /* nothing more: end of input, end of log */
     STATUS_NOT_FOUND, /* a lookup by key or path found nothing */
-    STATUS_BAD_EVENT, /* one event cannot be used; the stream goes on */
     STATUS_BUSY,      /* not now: call again after polling */
     STATUS_ABORTABLE, /* the open transaction must be aborted; the session lives */
     STATUS_FENCED,    /* another member owns this session's identity */
@@ -32,7 +31,6 @@ enum status {
 /* Ordered by severity: when several apply, the greatest wins. */
 enum remedy {
     REMEDY_NONE,  /* carry on */
-    REMEDY_SKIP,  /* send the event to the dead letters, carry on */
     REMEDY_RETRY, /* call again after polling the broker */
     REMEDY_ABORT, /* abort the transaction, rewind to the committed offsets */
     REMEDY_STOP,  /* leave the process; a restart recovers */

@@ -43,11 +43,6 @@ static const struct {
     [SAFETENSORS_U8] = {"U8", 1},
 };
 
-const char *safetensors_dtype_name(enum safetensors_dtype dtype)
-{
-    return dtypes[dtype].name;
-}
-
 size_t safetensors_dtype_size(enum safetensors_dtype dtype)
 {
     return dtypes[dtype].size;

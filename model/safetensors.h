@@ -37,8 +37,7 @@ enum safetensors_dtype {
     SAFETENSORS_DTYPES
 };
 
-/* "F32"; bytes of one element. */
-const char *safetensors_dtype_name(enum safetensors_dtype dtype);
+/* Bytes of one element. */
 size_t safetensors_dtype_size(enum safetensors_dtype dtype);
 
 /* One tensor, row-major. A scalar has rank 0 and one element. */

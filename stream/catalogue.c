@@ -189,11 +189,6 @@ void catalogue_close(struct catalogue *catalogue)
     free(catalogue);
 }
 
-uint32_t catalogue_count(const struct catalogue *catalogue)
-{
-    return catalogue->count;
-}
-
 struct bytes catalogue_title(const struct catalogue *catalogue, uint64_t item_hash)
 {
     uint32_t least = 0, beyond = catalogue ? catalogue->count : 0;

@@ -30,9 +30,6 @@ MUST_CHECK enum status catalogue_open(struct catalogue **cataloguep, const char 
                                       struct error *error);
 void catalogue_close(struct catalogue *catalogue);
 
-/* Items that have a title. */
-uint32_t catalogue_count(const struct catalogue *catalogue);
-
 /* Title of the item with that hash (identity_of its id), empty if none. Legal on NULL. Borrowed. */
 struct bytes catalogue_title(const struct catalogue *catalogue, uint64_t item_hash);
 
