@@ -1,7 +1,7 @@
 /*
  * checksum.h - the two hashes of the project: XXH3 for integrity, FNV-1a for identity.
  *
- * XXH3-64 guards bytes that are stored or published. FNV-1a-64 names items: a stored behaviour
+ * XXH3-64 guards bytes that are stored or published. FNV-1a-64 names items: a stored behavior
  * keeps the hash of its item id, and splitmix64 of that chooses an out-of-vocabulary row, so both
  * are part of the formats and can never change.
  */

@@ -82,7 +82,7 @@ static struct zipf zipf_of(uint32_t n)
     return zipf;
 }
 
-/* The rank drawn is scattered over 0 .. n - 1, so that neighbours in memory are not equally hot. */
+/* The rank drawn is scattered over 0 .. n - 1, so that neighbors in memory are not equally hot. */
 static uint32_t zipf_draw(const struct zipf *zipf, struct random *random)
 {
     double u = random_uniform(random);

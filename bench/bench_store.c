@@ -365,7 +365,7 @@ static void bench_snapshots(void)
            (double)STATES * SNAPSHOT_SIZE / 1e6);
 }
 
-/* Users with `events` behaviours each: full chunks and the record, as the processor commits them. */
+/* Users with `events` behaviors each: full chunks and the record, as the processor commits them. */
 static void bench_bytes(uint32_t users, uint32_t events)
 {
     static uint8_t records[64][HISTORY_RECORD_MAX];

@@ -22,7 +22,7 @@
 #include "base/status.h"
 
 enum {
-    CONFIG_ACTIONS_MAX = 64, /* an action is 8 bits in a stored behaviour; 0 is "no action field" */
+    CONFIG_ACTIONS_MAX = 64, /* an action is 8 bits in a stored behavior; 0 is "no action field" */
     CONFIG_CLIENT_MAX = 256, /* librdkafka properties under kafka.client */
     CONFIG_VALUE_MAX = 4096, /* bytes of one scalar */
 };
@@ -78,8 +78,8 @@ struct config {
     struct {
         const char *dir; /* state.dir: stores, and for the file broker the commit file and logs */
         uint32_t partitions;  /* state.partitions: file broker; fixed when the directory is made */
-        uint32_t history_max; /* behaviours a user keeps; a multiple of 128 */
-        uint32_t snapshot_every; /* S: an evicted state is saved if so many behaviours came since */
+        uint32_t history_max; /* behaviors a user keeps; a multiple of 128 */
+        uint32_t snapshot_every; /* S: an evicted state is saved if so many behaviors came since */
         uint64_t snapshot_rate;  /* background snapshot budget, bytes per second */
         uint32_t flush_interval_ms; /* bounds the log tail a restart re-reads, in time ... */
         uint64_t flush_size;        /* ... and in bytes of log per partition */

@@ -30,15 +30,15 @@ struct model_dims {
     bool use_category;
     bool use_gap;
     uint32_t gap_buckets;
-    bool cosine;            /* similarity = cosine: interests are published normalised */
+    bool cosine;            /* similarity = cosine: interests are published normalized */
     float temperature;      /* of cosine */
     uint32_t induction_top; /* memory slots whose channels an event advances */
     bool utilization;       /* writes are balanced over the memory slots */
     float penalty_weight;   /* of the model's own term in the loss */
-    uint32_t window;        /* behaviours that a window model keeps */
+    uint32_t window;        /* behaviors that a window model keeps */
     uint32_t iterations;    /* of routing */
     uint32_t mlp;           /* hidden width of the layers after routing */
-    float half_life_days;   /* of a pooled behaviour; 0: it does not fade */
+    float half_life_days;   /* of a pooled behavior; 0: it does not fade */
     bool project;           /* a linear layer after pooling */
 };
 

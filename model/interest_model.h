@@ -1,13 +1,13 @@
 /*
  * interest_model.h - the one seam between the stream and every interest model.
  *
- * A model absorbs a user's behaviours into a state of fixed size and reads K interest vectors out of
+ * A model absorbs a user's behaviors into a state of fixed size and reads K interest vectors out of
  * it. Each model is one file of zoo/ that fills in a `struct interest_ops`; registry.c lists them.
  *
  *     serving:  absorb(a poll, ragged) -> read, with the row-invariant kernel and no allocation
  *
  * The bytes of a state and of an interest are a pure function of the generation and the user's
- * behaviours: they do not depend on how those were cut into batches, on who else was in a batch, or
+ * behaviors: they do not depend on how those were cut into batches, on who else was in a batch, or
  * on the processor. So nothing in here dispatches at run time, reads a clock or draws a number.
  *
  * Threads: an open model never changes and may be shared; a scratch belongs to one thread.
@@ -35,7 +35,7 @@ struct behavior {
     uint64_t ordinal;  /* in the user's life */
 };
 
-/* Behaviours of several users, ragged: user u owns at[offsets[u]] .. at[offsets[u + 1] - 1]. */
+/* Behaviors of several users, ragged: user u owns at[offsets[u]] .. at[offsets[u + 1] - 1]. */
 struct behavior_batch {
     const struct behavior *at;
     const uint32_t *offsets; /* [users + 1] */
@@ -49,7 +49,7 @@ struct behavior_batch {
 struct interest_sets {
     real *vectors;   /* [users][K][d]; rows count .. K-1 of a user are zero */
     real *weights;   /* [users][K]; they sum to 1 over the live ones, 0 beyond */
-    uint32_t *count; /* [users] live interests: 0 before the first behaviour */
+    uint32_t *count; /* [users] live interests: 0 before the first behavior */
 };
 
 /*
@@ -76,7 +76,7 @@ const struct item_table *interest_model_items(const struct interest_model *model
 /* Bytes of one user's state (a multiple of 4; 64-byte alignment is expected of its memory). */
 size_t interest_model_state_size(const struct interest_model *model);
 
-/* The state before the first behaviour. */
+/* The state before the first behavior. */
 void interest_state_init(const struct interest_model *model, void *state);
 
 /* Scratch for calls with any number of users and events: they are worked off in tiles. */
@@ -94,7 +94,7 @@ void interest_absorb(const struct interest_model *model, struct interest_scratch
                      void *const *states, const struct behavior_batch *batch);
 
 /*
- * Reads the interests of `users` states; `events[u]` is how many behaviours that state has absorbed
+ * Reads the interests of `users` states; `events[u]` is how many behaviors that state has absorbed
  * (n - from), which decides how many interests are live.
  */
 void interest_read(const struct interest_model *model, struct interest_scratch *scratch,

@@ -1,7 +1,7 @@
 /*
  * item_table.h - the item dictionary frozen with a generation: from item ids to rows.
  *
- * A stored behaviour holds the FNV-1a hash of its item id; which row that is, and which category,
+ * A stored behavior holds the FNV-1a hash of its item id; which row that is, and which category,
  * is decided when a history is folded, by the dictionary of the generation that folds it. An item
  * without a row of its own reads as one of the `oov` rows 1 .. oov (models.md section 2).
  *
@@ -46,7 +46,7 @@ MUST_CHECK enum status item_table_open(struct item_table **tablep, const struct 
                                        struct error *error);
 void item_table_close(struct item_table *table);
 
-/* False if the item is unknown and oov is 0: its behaviour is not absorbed. */
+/* False if the item is unknown and oov is 0: its behavior is not absorbed. */
 bool item_table_resolve(const struct item_table *table, uint64_t item_hash,
                         struct item_resolved *resolved);
 

@@ -1,7 +1,7 @@
 /*
  * params.h - the named parameters of a model, over one block of memory.
  *
- * A model declares each parameter once, by name, shape and initialiser; checkpoints, fingerprints
+ * A model declares each parameter once, by name, shape and initializer; checkpoints, fingerprints
  * and the optimizer then treat all of them alike. Their values lie in one 64-byte aligned block in
  * the order of declaration, each parameter aligned by itself, with zeros between.
  *
@@ -85,7 +85,7 @@ void param_declare(struct param_set *set, struct param_spec spec, const char *na
 MUST_CHECK enum status param_set_allocate(struct param_set *set, struct error *error);
 
 /*
- * Draws every parameter as its initialiser says. Each has a generator of its own, seeded by `seed`
+ * Draws every parameter as its initializer says. Each has a generator of its own, seeded by `seed`
  * and its name: the values of one do not depend on which others the model has.
  */
 void param_set_draw(struct param_set *set, uint64_t seed);

@@ -1,13 +1,13 @@
 /*
- * history.h - a user's behaviours: what is stored, and the only thing that must survive.
+ * history.h - a user's behaviors: what is stored, and the only thing that must survive.
  *
- * A behaviour is 16 bytes. A user's behaviours are numbered by ordinal from his first one ever and
+ * A behavior is 16 bytes. A user's behaviors are numbered by ordinal from his first one ever and
  * cut into chunks of 32: chunk k holds the ordinals 32k .. 32k+31. The last chunk is the open one;
  * it and the header are the user's record. Chunks before it are full and never change.
  *
- *     record = header | up to 32 behaviours            one encoding for the history log and the store
+ *     record = header | up to 32 behaviors             one encoding for the history log and the store
  *
- * The header says all that a restore needs to know of a user: how many behaviours (n), where his
+ * The header says all that a restore needs to know of a user: how many behaviors (n), where his
  * state's fold begins (`from`), his latest time and the generation that folds him.
  */
 #ifndef STATE_HISTORY_H
@@ -54,21 +54,21 @@ static inline uint8_t history_action(struct history_behavior behavior)
 /* One chunk with its header; the open chunk of a user when held in memory. */
 struct history {
     uint64_t first;        /* ordinal of at[0]: a multiple of HISTORY_CHUNK_BEHAVIORS */
-    uint32_t count;        /* behaviours in `at` */
+    uint32_t count;        /* behaviors in `at` */
     bool tombstone;        /* the user was erased or expired; n goes on counting */
     uint64_t start;        /* ordinal at which the user's life began */
     uint64_t from;         /* ordinal at which the fold of his state begins */
     int64_t before_ms;     /* latest time of ordinals [from, first), HISTORY_NO_TIME if none */
     uint64_t generation;   /* the generation that folds this user */
-    int64_t source_offset; /* of the last behaviour, */
+    int64_t source_offset; /* of the last behavior, */
     int64_t event_ms;      /* and its event time; -1 and HISTORY_NO_TIME if there is none */
     struct history_behavior at[HISTORY_CHUNK_BEHAVIORS];
 };
 
-/* A user without behaviours. */
+/* A user without behaviors. */
 void history_init(struct history *history, uint64_t generation);
 
-/* n: the ordinal after the last behaviour = how many were absorbed in all. */
+/* n: the ordinal after the last behavior = how many were absorbed in all. */
 static inline uint64_t history_events(const struct history *history)
 {
     return history->first + history->count;
@@ -84,7 +84,7 @@ static inline bool history_full(const struct history *history)
 }
 
 /*
- * Appends a behaviour, opening the next chunk first if the open one is full, and lets `from` jump
+ * Appends a behavior, opening the next chunk first if the open one is full, and lets `from` jump
  * to where history_from has it: when n - from reaches `history_max` (a multiple of 128), so that a
  * quarter is left. It never goes back, also when `history_max` was raised. Returns true if `from`
  * jumped: the state must then be folded anew from it. After a jump `before_ms` is the caller's to
@@ -93,7 +93,7 @@ static inline bool history_full(const struct history *history)
 bool history_append(struct history *history, struct history_behavior behavior,
                     int64_t source_offset, uint32_t history_max);
 
-/* Where `from` stands after n behaviours of a life that began at `start`: a pure function. */
+/* Where `from` stands after n behaviors of a life that began at `start`: a pure function. */
 uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
 
 /* Sets the latest time of [from, first), which the caller found by reading chunks. */
@@ -105,11 +105,11 @@ void history_set_before(struct history *history, int64_t before_ms);
  *     version (1) | tombstone (1) | count (1) | first / 32 | start | from - start | before_ms + 1
  *     | generation | source_offset + 1 | count x (item (8), stamp (8)) | XXH3 of all that (4)
  *
- * with 0 for no time. event_ms is not written: it is the last behaviour's. A user with a few hundred
- * behaviours has 24 bytes beside them.
+ * with 0 for no time. event_ms is not written: it is the last behavior's. A user with a few hundred
+ * behaviors has 24 bytes beside them.
  */
 enum {
-    HISTORY_HEADER_MAX = 67, /* bytes beside the behaviours, at most */
+    HISTORY_HEADER_MAX = 67, /* bytes beside the behaviors, at most */
     HISTORY_RECORD_MAX = HISTORY_HEADER_MAX + HISTORY_CHUNK_BEHAVIORS * HISTORY_BEHAVIOR_SIZE,
 };
 

@@ -20,7 +20,7 @@ struct snapshot_stamp {
     uint64_t fingerprint; /* of that generation's state-producing parameters */
     uint64_t from;
     uint64_t events;   /* n: folded are the ordinals [from, n) */
-    uint64_t absorbed; /* behaviours of [from, n) that the model knows */
+    uint64_t absorbed; /* behaviors of [from, n) that the model knows */
     int64_t last_ms;   /* latest time of the absorbed ones */
 };
 

@@ -29,7 +29,7 @@ struct cached_user {
     void *state; /* state_size bytes, 64-byte aligned: the fold of [state_from, state_events) */
     uint64_t state_from;
     uint64_t state_events;    /* 0: `state` holds nothing yet */
-    uint64_t state_absorbed;  /* behaviours of it that the model knows (all, if it has OOV rows) */
+    uint64_t state_absorbed;  /* behaviors of it that the model knows (all, if it has OOV rows) */
     int64_t last_ms;          /* latest time of the absorbed ones, HISTORY_NO_TIME if none */
     uint64_t snapshot_events; /* n of his newest snapshot in the store, 0 if none (or stale) */
     uint64_t mark;            /* scratch for the owner during one poll or commit */
@@ -84,7 +84,7 @@ void cache_drop_partition(struct state_cache *cache, uint32_t partition);
 
 /*
  * The next clean user, in slot order around the cache, whose state has absorbed at least `behind`
- * behaviours since his snapshot, or since state_from if that is later; NULL after one whole round
+ * behaviors since his snapshot, or since state_from if that is later; NULL after one whole round
  * without one (which has read every slot: ask again after the next commit, not at once). For the
  * background snapshot budget.
  */

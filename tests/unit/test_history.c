@@ -22,7 +22,7 @@ static struct history_behavior behavior_at(uint64_t ordinal)
     return history_behavior_of(splitmix64(ordinal), (int64_t)(1000 + ordinal), 3);
 }
 
-/* A user of n behaviours; `before_ms` is restored after jumps as a caller with chunks would. */
+/* A user of n behaviors; `before_ms` is restored after jumps as a caller with chunks would. */
 static struct history user_of(uint64_t start, uint64_t events, uint32_t history_max)
 {
     struct history history;
@@ -208,14 +208,14 @@ static struct bytes resealed(uint8_t *record, size_t size)
 static void a_record_with_a_good_checksum_that_contradicts_itself_is_corrupt(void **state)
 {
     (void)state;
-    /* Offsets of one-byte fields in the record of a user with 40 behaviours. */
+    /* Offsets of one-byte fields in the record of a user with 40 behaviors. */
     static const struct {
         size_t at;
         uint8_t value;
     } lies[] = {
         {0, 0},    /* format 0 */
         {1, 2},    /* a flag that does not exist */
-        {2, 33},   /* more behaviours than fit */
+        {2, 33},   /* more behaviors than fit */
         {2, 7},    /* fewer than are there */
         {3, 0},    /* chunk 0, and yet a time before it */
         {4, 41},   /* begins after its end */

@@ -63,7 +63,7 @@ static void values_do_not_depend_on_other_parameters(void **state)
     param_set_close(other);
 }
 
-static void draws_follow_their_initialisers(void **state)
+static void draws_follow_their_initializers(void **state)
 {
     (void)state;
     struct param_set *set = declared(true);
@@ -86,7 +86,7 @@ static void draws_follow_their_initialisers(void **state)
     param_set_close(set);
 }
 
-static void recurrent_initialisers_know_their_blocks(void **state)
+static void recurrent_initializers_know_their_blocks(void **state)
 {
     (void)state;
     struct param_set *set = NULL;
@@ -168,8 +168,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_lie_aligned_in_declared_order),
         cmocka_unit_test(values_do_not_depend_on_other_parameters),
-        cmocka_unit_test(draws_follow_their_initialisers),
-        cmocka_unit_test(recurrent_initialisers_know_their_blocks),
+        cmocka_unit_test(draws_follow_their_initializers),
+        cmocka_unit_test(recurrent_initializers_know_their_blocks),
         cmocka_unit_test(decays_begin_at_half_lives_from_an_eighth_to_64_days),
         cmocka_unit_test(only_state_producing_parameters_change_the_state_fingerprint),
         cmocka_unit_test(a_value_that_is_not_finite_is_found),
