@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -122,6 +123,27 @@ class OneBroker(KafkaCase):
         headers = dict(read_all(world, f"{world.name}-interests")[0].headers)
         self.assertEqual(headers["generation"], b"1")
         self.assertEqual(set(headers), {"generation", "event_time_ms", "source"})
+
+    def test_the_readme_s_subscriber_reads_records(self):
+        world = self.world()
+        feed = self.feed(world)
+        feed.send(300)
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        users = len({record.key for record in read_all(world, f"{world.name}-interests")})
+        program = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+        program = program.replace('"interests"', f'"{world.name}-interests"')
+        program = program.replace("localhost:9092", self.cluster.address)
+        done = subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE,
+                                text=True, cwd=common["directory"])
+        self.addCleanup(done.wait)
+        self.addCleanup(done.kill)
+        seen = set()
+        while len(seen) < users:  # it reads for ever; the test's time is limited
+            line = done.stdout.readline()
+            self.assertRegex(line, r"^user-\d+ \d+ \[[0-9. ]+\] \(\d, 16\)$")
+            seen.add(line.split()[0])
 
     def test_records_may_be_json(self):
         world = self.world(settings={"output.record": "json"})
