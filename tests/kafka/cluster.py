@@ -35,7 +35,7 @@ process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -107,13 +107,14 @@ def broker_count(port):
 class Cluster:
     """`nodes` brokers that are controllers as well; use as a context manager."""
 
-    def __init__(self, nodes=1, keep=None, extra=""):
+    def __init__(self, nodes=1, keep=None, advertised=None):
         if not JARS.is_dir():
             print("no Kafka jars: run tests/kafka/cluster.py install", file=sys.stderr)
             raise SystemExit(SKIPPED)
         self.keep = keep
         self.directory = pathlib.Path(keep or tempfile.mkdtemp(prefix="braid-kafka-"))
         self.ports = {node: free_port() for node in range(1, nodes + 1)}
+        self.advertised = advertised  # another port, in front of the only node's
         self.processes = {}
         controllers = {node: free_port() for node in self.ports}
         voters = ",".join(f"{n}@127.0.0.1:{p}" for n, p in controllers.items())
@@ -124,12 +125,14 @@ class Cluster:
             (home / "server.properties").write_text(
                 PROPERTIES.format(
                     node=node, voters=voters, port=self.ports[node],
+                    advertised=advertised or self.ports[node],
                     controller_port=controllers[node], directory=home,
-                    replication=nodes, in_sync=min(nodes, 2)) + extra)
+                    replication=nodes, in_sync=min(nodes, 2)))
 
     @property
     def address(self):
-        return ",".join(f"127.0.0.1:{port}" for port in self.ports.values())
+        ports = [self.advertised] if self.advertised else self.ports.values()
+        return ",".join(f"127.0.0.1:{port}" for port in ports)
 
     def __enter__(self):
         for node in self.ports:

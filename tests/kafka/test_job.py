@@ -21,8 +21,9 @@ import time
 import unittest
 
 import harness
-from cluster import ROOT, Cluster
+from cluster import ROOT, Cluster, free_port
 from harness import Feed, Job, Pulse, World, check, drain, read_all, verify, wait_until
+from proxy import END_TXN, Proxy
 
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
@@ -153,6 +154,42 @@ class OneBroker(KafkaCase):
         drain(world, feed, job)
         job.stop()
         self.prove(world, parse_json)
+
+    def test_librdkafka_gets_its_properties(self):
+        world = self.world(settings={"kafka.client.compression.type": "lz4"})
+        feed = self.feed(world)
+        feed.send(500)
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        log = f"data/{world.name}-interests-0/00000000000000000000.log"
+        dump = self.cluster.java(1, "kafka.tools.DumpLogSegments", "--files", log)
+        self.assertIn("compresscodec: lz4", dump.stdout)
+
+    def test_verify_finds_what_was_planted(self):
+        world = self.world()
+        feed = self.feed(world)
+        feed.send(500)
+        feed.wait([feed.send_raw(b"{", "poisoner")])
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        verify(world)
+        first = read_all(world, f"{world.name}-interests")[0]
+        letter = read_all(world, f"{world.name}-dead-letters")[0]
+        planted = KafkaProducer(bootstrap_servers=self.cluster.address)
+        flipped = bytearray(first.value)
+        flipped[-1] ^= 1
+        for topic, key, value, partition in [
+                ("interests", first.key, first.value, first.partition),
+                ("interests", first.key, bytes(flipped), first.partition),
+                ("interests", b"somebody else", first.value, first.partition),
+                ("dead-letters", letter.key, letter.value, letter.partition)]:
+            planted.send(f"{world.name}-{topic}", value, key, partition=partition)
+        planted.close()
+        told = verify(world, expected=4)
+        for violation in ("repeated: 1.", "damaged: 2.", "bad event repeated: 1."):
+            self.assertIn(violation, told)
 
     def test_a_transactional_source_has_gaps(self):
         world = self.world()
@@ -404,6 +441,44 @@ class OneBroker(KafkaCase):
         third.close(0)
         heir.stop()
         self.prove(world)
+
+
+class BehindAProxy(KafkaCase):
+    @classmethod
+    def setUpClass(cls):
+        port = free_port()
+        cls.cluster = Cluster(advertised=port)
+        cls.proxy = Proxy(port, cls.cluster.ports[1])
+        cls.addClassCleanup(cls.proxy.close)
+        cls.enterClassContext(cls.cluster)
+
+    def interrupt(self, delivered):
+        """Loses a commit or its answer, and ends the transaction before it can be asked for again."""
+        world = self.world(settings={"job.workers": "1"})
+        feed = self.feed(world)
+        feed.send(500)
+        job = self.job(world)
+        drain(world, feed, job)
+        self.proxy.lose(END_TXN, "braid-", delivered)
+        feed.send(500)
+        self.assertTrue(self.proxy.lost.wait(20))
+        rival = KafkaProducer(bootstrap_servers=self.cluster.address,
+                              transactional_id=f"{world.name}-a-0")
+        rival.init_transactions()
+        rival.close()
+        self.proxy.heal()
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+        return job
+
+    def test_a_commit_whose_answer_was_lost_is_found_committed(self):
+        job = self.interrupt(delivered=True)
+        self.assertTrue(job.said("outcome of an interrupted commit is known.*=committed"))
+
+    def test_a_commit_that_was_lost_is_found_aborted(self):
+        job = self.interrupt(delivered=False)
+        self.assertTrue(job.said("outcome of an interrupted commit is known.*=aborted"))
 
 
 class ThreeBrokers(KafkaCase):

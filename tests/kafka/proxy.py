@@ -1,0 +1,96 @@
+"""proxy.py - stands between clients and a broker, and loses what it is told to lose.
+
+It reads the frames that clients send far enough to know what they are (request type and client id);
+answers pass through unread. `lose` waits for a request of one type from one client, and then cuts
+that client off, with the request or only its answer lost, until `heal`.
+"""
+
+import socket
+import struct
+import threading
+
+END_TXN = 26
+
+
+class Proxy:
+    def __init__(self, port, broker_port):
+        self.broker_port = broker_port
+        self.lock = threading.Lock()
+        self.wanted = None  # (request type, prefix of the client's id, whether the broker gets it)
+        self.lost = threading.Event()
+        self.cut_off = None  # prefix of a client's id that is out of reach
+        self.listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def lose(self, kind, client, delivered):
+        with self.lock:
+            self.lost.clear()
+            self.wanted = (kind, client, delivered)
+
+    def heal(self):
+        with self.lock:
+            self.cut_off = None
+
+    def close(self):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        try:
+            with client, socket.create_connection(("127.0.0.1", self.broker_port)) as broker:
+                threading.Thread(target=pump, args=(broker, client), daemon=True).start()
+                while self.pass_on(client, broker):
+                    pass
+                for end in (client, broker):
+                    end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # one of the two has gone, and its connection with it
+
+    def pass_on(self, client, broker):
+        """Passes one request on; False if the connection shall be cut."""
+        head = receive(client, 4)
+        frame = receive(client, struct.unpack(">i", head)[0])
+        kind = struct.unpack(">h", frame[:2])[0]
+        name_size = struct.unpack(">h", frame[8:10])[0]
+        name = frame[10:10 + max(name_size, 0)].decode()
+        with self.lock:
+            if self.cut_off and name.startswith(self.cut_off):
+                return False
+            hit = self.wanted and self.wanted[0] == kind and name.startswith(self.wanted[1])
+            if hit:
+                delivered = self.wanted[2]
+                self.cut_off, self.wanted = self.wanted[1], None
+        if not hit:
+            broker.sendall(head + frame)
+            return True
+        if delivered:
+            client.shutdown(socket.SHUT_WR)  # before the broker can answer
+            broker.sendall(head + frame)
+            threading.Event().wait(1)  # for the broker to act on it
+        self.lost.set()
+        return False
+
+
+def pump(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+
+
+def receive(link, size):
+    data = b""
+    while len(data) < size:
+        part = link.recv(size - len(data))
+        if not part:
+            raise OSError("closed")
+        data += part
+    return data
