@@ -16,6 +16,7 @@
 
 #include "base/status.h"
 #include "model/tensor/kernel.h"
+#include "model/tensor/kernel_blas.h"
 #include "model/tensor/special.h"
 #include "model/tensor/vector.h"
 
@@ -41,6 +42,7 @@ struct block {
     real most[TILE_ROWS], sum[TILE_ROWS]; /* of the softmax so far */
     real weight[TILE_ROWS];
     real *v, *dv;    /* [samples * K, stride] prepared interests */
+    real *share;     /* [samples * K, stride] v times weight / sum */
     real *t;         /* [samples, stride] prepared targets */
     real *dt;        /* [stride] of one target */
     real *tile;      /* [samples * K, TILE_ITEMS] */
@@ -134,16 +136,14 @@ void loss_finish(struct loss *loss)
 
 /* ---- scores ---- */
 
-/* Best over a sample's interests of `tile` [live, items], less log_q; its own target drops out. */
-static void reduce_tile(const struct loss *loss, const struct block *block, uint32_t sample,
-                        uint32_t from, uint32_t items, real *restrict score,
+/* The greatest of `live` rows of a tile, item by item, and which it was: the lower of equals. */
+static void choose_best(const real *tile, uint32_t live, uint32_t items, real *restrict score,
                         uint8_t *restrict chosen)
 {
-    const real *tile = block->tile + (size_t)sample * block->interests * items;
     real best[TILE_ITEMS]; /* a number as wide as a score, so that one mask selects both */
     memcpy(score, tile, items * sizeof(real));
     memset(best, 0, items * sizeof(real));
-    for (uint32_t k = 1; k < block->live[sample]; k++) {
+    for (uint32_t k = 1; k < live; k++) {
         const real *restrict other = tile + (size_t)k * items;
         for (uint32_t i = 0; i < items; i++) {
             best[i] = other[i] > score[i] ? (real)k : best[i];
@@ -153,10 +153,23 @@ static void reduce_tile(const struct loss *loss, const struct block *block, uint
     for (uint32_t i = 0; i < items; i++) {
         chosen[i] = (uint8_t)best[i];
     }
+}
+
+/* Best over a sample's interests of `tile` [live, items], less log_q; its own target drops out. */
+static void reduce_tile(const struct loss *loss, const struct block *block, uint32_t sample,
+                        uint32_t from, uint32_t items, real *score, uint8_t *chosen)
+{
+    const real *tile = block->tile + (size_t)sample * block->interests * items;
     const real *restrict bias = loss->bias + from;
     const uint32_t *restrict row = loss->candidates.rows + from, target = block->target[sample];
+    if (block->live[sample] > 1) {
+        choose_best(tile, block->live[sample], items, score, chosen);
+        tile = score;
+    } else if (block->interests > 1) {
+        memset(chosen, 0, items);
+    }
     for (uint32_t i = 0; i < items; i++) {
-        score[i] = row[i] == target ? -(real)INFINITY : score[i] + bias[i];
+        score[i] = row[i] == target ? -(real)INFINITY : tile[i] + bias[i];
     }
 }
 
@@ -178,20 +191,20 @@ static void make_scores(const struct loss *loss, const struct block *block, uint
 
 static real greatest(const real *x, uint32_t n)
 {
-    real lane[SPAN_VECS * LANES], most = -(real)INFINITY;
+    real lane[SPAN_COLUMNS], most = -(real)INFINITY;
     uint32_t i = 0;
-    for (uint32_t j = 0; j < SPAN_VECS * LANES; j++) {
+    for (uint32_t j = 0; j < SPAN_COLUMNS; j++) {
         lane[j] = most;
     }
-    for (; i + SPAN_VECS * LANES <= n; i += SPAN_VECS * LANES) {
-        for (uint32_t j = 0; j < SPAN_VECS * LANES; j++) {
+    for (; i + SPAN_COLUMNS <= n; i += SPAN_COLUMNS) {
+        for (uint32_t j = 0; j < SPAN_COLUMNS; j++) {
             lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
         }
     }
     for (; i < n; i++) {
         most = x[i] > most ? x[i] : most;
     }
-    for (uint32_t j = 0; j < SPAN_VECS * LANES; j++) {
+    for (uint32_t j = 0; j < SPAN_COLUMNS; j++) {
         most = lane[j] > most ? lane[j] : most;
     }
     return most;
@@ -200,21 +213,20 @@ static real greatest(const real *x, uint32_t n)
 /* x = e^(x - shift); returns the sum. */
 static real exponentials(real *x, real shift, uint32_t n)
 {
-    real lane[SPAN_VECS * LANES] = {0}, sum = 0;
+    real lane[SPAN_COLUMNS] = {0}, sum = 0;
     uint32_t i = 0;
     for (uint32_t j = 0; j < n; j++) {
-        x[j] -= shift;
+        x[j] = exp_of(x[j] - shift);
     }
-    kernel_exp(x, x, n);
-    for (; i + SPAN_VECS * LANES <= n; i += SPAN_VECS * LANES) {
-        for (uint32_t j = 0; j < SPAN_VECS * LANES; j++) {
+    for (; i + SPAN_COLUMNS <= n; i += SPAN_COLUMNS) {
+        for (uint32_t j = 0; j < SPAN_COLUMNS; j++) {
             lane[j] += x[i + j];
         }
     }
     for (; i < n; i++) {
         sum += x[i];
     }
-    for (uint32_t j = 0; j < SPAN_VECS * LANES; j++) {
+    for (uint32_t j = 0; j < SPAN_COLUMNS; j++) {
         sum += lane[j];
     }
     return sum;
@@ -231,6 +243,14 @@ static void add_to_softmax(struct block *block, uint32_t columns)
             block->most[s] = most;
         }
         block->sum[s] += exponentials(score, block->most[s], columns);
+    }
+}
+
+/* Scores that were made again, once each sample's maximum is known. */
+static void make_exponentials(const struct block *block, uint32_t columns)
+{
+    for (uint32_t s = 0; s < block->samples; s++) {
+        exponentials(block->score + (size_t)s * block->columns, block->most[s], columns);
     }
 }
 
@@ -276,7 +296,7 @@ static inline __attribute__((always_inline)) void store_sums(real *y, const vec 
     }
 }
 
-/* dv += sum over `items`, bits of a span, of p[item] * rows[item]. */
+/* dv += sum over `items`, bits of a span, of p[item] * rows[item], p as exponentials. */
 static inline __attribute__((always_inline)) void add_items(real *restrict dv,
                                                             const real *restrict rows,
                                                             size_t stride, const real *restrict p,
@@ -303,7 +323,7 @@ static __attribute__((noinline)) void add_items_all(real *dv, const real *rows, 
     }
 }
 
-/* dy += sum over samples of p * the interest that the sample chose; both are columns of a block. */
+/* dy += sum over samples of p * the interest that the sample chose; p, chosen: columns of a block. */
 static inline __attribute__((always_inline)) void add_interests(
     real *restrict dy, const real *restrict v, size_t stride, const real *restrict p,
     const uint8_t *restrict chosen, const struct block *block, const int vecs)
@@ -327,14 +347,27 @@ static __attribute__((noinline)) void add_interests_all(real *dy, const struct b
     const uint8_t *chosen = block->chosen + item;
     size_t c = 0;
     for (; c + SPAN_COLUMNS <= stride; c += SPAN_COLUMNS) {
-        add_interests(dy + c, block->v + c, stride, p, chosen, block, SPAN_VECS);
+        add_interests(dy + c, block->share + c, stride, p, chosen, block, SPAN_VECS);
     }
     for (; c < stride; c += LANES) {
-        add_interests(dy + c, block->v + c, stride, p, chosen, block, 1);
+        add_interests(dy + c, block->share + c, stride, p, chosen, block, 1);
     }
 }
 
-/* Both ways back from p = `score`, of the candidates from .. from + columns - 1. */
+/* The same with one interest a sample: nothing to choose, so products as they come. */
+static void add_products(const struct loss *loss, const struct block *block, uint32_t from,
+                         uint32_t columns)
+{
+    const uint32_t stride = (uint32_t)loss->stride, p_stride = block->columns;
+    const real *rows = loss->prepared + from * loss->stride;
+    kernel_blas_product(block->dv, stride, blas_plain(block->score, p_stride),
+                        blas_plain(rows, stride), block->samples, stride, columns, 1);
+    kernel_blas_product(loss->d_prepared + from * loss->stride, stride,
+                        blas_transposed(block->score, p_stride), blas_plain(block->share, stride),
+                        columns, stride, block->samples, 1);
+}
+
+/* Both ways back from p = `score`, exponentials, of the candidates from .. from + columns - 1. */
 static void add_gradients(const struct loss *loss, const struct block *block, uint32_t from,
                           uint32_t columns)
 {
@@ -355,15 +388,16 @@ static void add_gradients(const struct loss *loss, const struct block *block, ui
     }
 }
 
-/* Scores, or the exponentials that they already are, become what the loss passes back to scores. */
-static void make_shares(const struct block *block, uint32_t columns, bool exponentiated)
+/* Once the sums are known: interests times what a sample's exponentials lack to be shares of it. */
+static void scale_interests(const struct block *block, size_t stride)
 {
-    for (uint32_t s = 0; s < block->samples; s++) {
-        real *p = block->score + (size_t)s * block->columns;
+    for (uint32_t row = 0; row < block->samples * block->interests; row++) {
+        const uint32_t s = row / block->interests;
         const real factor = block->weight[s] / block->sum[s];
-        if (!exponentiated) exponentials(p, block->most[s], columns);
-        for (uint32_t i = 0; i < columns; i++) {
-            p[i] *= factor;
+        const real *v = block->v + row * stride;
+        real *share = block->share + row * stride;
+        for (size_t i = 0; i < stride; i++) {
+            share[i] = factor * v[i];
         }
     }
 }
@@ -379,6 +413,7 @@ static void block_take(struct block *block, const struct loss *loss, uint32_t in
     block->columns = block_columns(samples, candidates);
     block->v = take(loss->scratch, rows * loss->stride);
     block->dv = take(loss->scratch, rows * loss->stride);
+    block->share = take(loss->scratch, rows * loss->stride);
     block->t = take(loss->scratch, samples * loss->stride);
     block->dt = take(loss->scratch, loss->stride);
     block->tile = take(loss->scratch, rows * TILE_ITEMS);
@@ -425,13 +460,17 @@ static void block_finish(const struct block *block, const struct loss *loss,
 {
     const struct similarity similarity = loss->options.similarity;
     const uint32_t d = loss->candidates.d, interests = block->interests, index = block->index[s];
-    const real share = exp_of(block->target_score[s] - block->most[s]) / block->sum[s];
-    const real back = block->weight[s] * (share - 1), scale = similarity_scale(similarity);
-    const size_t stride = loss->stride, chosen = (size_t)s * interests + block->target_chosen[s];
-    const real *t = block->t + s * stride, *v = block->v + chosen * stride;
-    real *dv = block->dv + chosen * stride;
+    const real factor = block->weight[s] / block->sum[s], scale = similarity_scale(similarity);
+    const real back = factor * exp_of(block->target_score[s] - block->most[s]) - block->weight[s];
+    const size_t stride = loss->stride, chosen = block->target_chosen[s];
+    const size_t first = (size_t)s * interests * stride;
+    const real *t = block->t + s * stride, *v = block->v + first + chosen * stride;
+    real *dv = block->dv + first;
+    for (size_t i = 0; i < interests * stride; i++) {
+        dv[i] *= factor;
+    }
     for (size_t i = 0; i < stride; i++) {
-        dv[i] += back * t[i];
+        dv[chosen * stride + i] += back * t[i];
         block->dt[i] = back * v[i];
     }
     similarity_prepare_backward(row_gradient(loss->items, block->target[s]),
@@ -439,9 +478,8 @@ static void block_finish(const struct block *block, const struct loss *loss,
                                 similarity, 1);
     for (uint32_t k = 0; k < block->live[s]; k++) {
         const size_t at = ((size_t)index * interests + k) * d;
-        similarity_prepare_backward(d_interests + at, samples->interests + at,
-                                    block->dv + ((size_t)s * interests + k) * stride, d, similarity,
-                                    scale);
+        similarity_prepare_backward(d_interests + at, samples->interests + at, dv + k * stride, d,
+                                    similarity, scale);
     }
 }
 
@@ -456,11 +494,18 @@ static double block_run(struct block *block, const struct loss *loss)
         make_scores(loss, block, from, columns);
         add_to_softmax(block, columns);
     }
+    scale_interests(block, loss->stride);
     for (uint32_t from = 0; from < count; from += block->columns) {
         const uint32_t columns = less(block->columns, count - from);
-        if (!kept) make_scores(loss, block, from, columns);
-        make_shares(block, columns, kept);
-        add_gradients(loss, block, from, columns);
+        if (!kept) {
+            make_scores(loss, block, from, columns);
+            make_exponentials(block, columns);
+        }
+        if (block->interests == 1) {
+            add_products(loss, block, from, columns);
+        } else {
+            add_gradients(loss, block, from, columns);
+        }
     }
     for (uint32_t s = 0; s < block->samples; s++) {
         sum += (double)block->weight[s] *

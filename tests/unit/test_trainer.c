@@ -18,26 +18,20 @@
 
 enum { ITEMS = 40, CATEGORIES = 3, OOV = 2, KNOWN_MAX = 512 };
 
-/* Every model has dimensions for its own use here; the rest are for others. */
-static const struct model_dims dims = {
-    .d = 16,
-    .heads = 2,
-    .blocks = 1,
-    .ffn = 32,
-    .interests = 2,
-    .extract_heads = 2,
-    .conditional = true,
-    .use_category = true,
-    .use_gap = true,
-    .gap_buckets = 16,
-    .induction_top = 1,
-    .utilization = true,
-    .penalty_weight = 1e-4F,
-    .window = 12,
-    .iterations = 3,
-    .mlp = 32,
-    .project = true,
-};
+/* What a model is by default, but small. */
+static struct model_dims dims_of(const char *model)
+{
+    struct model_dims dims = interest_ops_find(model)->defaults;
+    dims.d = 16;
+    if (dims.heads) dims.heads = 2;
+    if (dims.blocks) dims.blocks = 1;
+    if (dims.ffn) dims.ffn = 32;
+    if (dims.mlp) dims.mlp = 32;
+    if (dims.window) dims.window = 12;
+    if (dims.interests > 2) dims.interests = 2;
+    if (dims.extract_heads) dims.extract_heads = 2;
+    return dims;
+}
 
 struct scene {
     struct dataset *dataset;
@@ -67,6 +61,7 @@ static void scene_open(struct scene *scene, const char *model, uint32_t users, u
 {
     struct error error;
     struct random random = random_seeded(3);
+    const struct model_dims dims = dims_of(model);
     assert_true(users <= KNOWN_MAX);
     assert_int_equal(checkpoint_init(&scene->checkpoint, model, &dims, items_open(), 1, &error),
                      STATUS_OK);
@@ -122,8 +117,7 @@ static void every_model_can_learn_one_minibatch_by_heart(void **state)
         struct scene scene;
         if (!ops->steps) continue;
         scene_open(&scene, ops->name, 8, 10);
-        scene.options.epochs = 150;
-        scene.options.cuts = 4;
+        scene.options.epochs = 200;
         struct trainer *trainer = open_trainer(&scene);
         const double first = run_epoch(trainer).loss;
         double last = first;
