@@ -42,9 +42,10 @@ constexpr int depth_max = 64;
     } while (0)
 
 /*
- * What reads a member is inlined into read_object: the reader's place in the text stays in registers
- * only as long as no function is given a reference to it, which is worth a third of the time. Arrays
- * and objects, whose depth takes a function that calls itself, are checked by a second reader.
+ * What reads a member is inlined into read_object: the reader's place in the text stays in
+ * registers only as long as no function is given a reference to it, which is worth a third of the
+ * time. Arrays and objects, whose depth takes a function that calls itself, are checked by a second
+ * reader.
  */
 
 /* An integer too long for simdjson, which is no reason to call the text malformed. */

@@ -62,8 +62,9 @@ void json_decoder_close(struct json_decoder *decoder);
 /*
  * Reads the members `names[0..count)` of the object that `text` (at most size_max bytes) is into
  * `values`. The whole text is checked, also members nobody named. Of members with the same name the
- * last one counts. Strings are written to `scratch` (text.size bytes are enough), numbers point into
- * `text`. If the verdict is not JSON_OK, *whyp is a constant text that says why. Allocates nothing.
+ * last one counts. Strings are written to `scratch` (text.size bytes are enough), numbers point
+ * into `text`. If the verdict is not JSON_OK, *whyp is a constant text that says why. Allocates
+ * nothing.
  */
 enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
                               const struct bytes *names, unsigned count, void *scratch,

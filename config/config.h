@@ -1,12 +1,12 @@
 /*
  * config.h - every setting of Braid, as one struct that one table fills.
  *
- * The table in config.c says for each option its dotted key, type, default, limits and help. From
- * it come the YAML parser, the checks, the --help of the commands and config/REFERENCE.md. An
+ * The table in option_table.c says for each option its dotted key, type, default, limits and help.
+ * From it come the YAML parser, the checks, the --help of the commands and config/REFERENCE.md. An
  * option may be set in a file, in the environment (source.path -> BRAID_SOURCE_PATH) and on the
  * command line (--source.path=clicks.jsonl or --source.path clicks.jsonl); later ones win.
  *
- *     config_defaults -> config_file -> config_environment -> config_argument ... -> config_check
+ *     config_defaults -> config_file -> config_environment -> config_arguments -> config_check
  *
  * Strings are owned by the config and live until config_close. Sizes are bytes, and are written in
  * files with an optional unit (512MB, 4GB: powers of 1024).
@@ -36,8 +36,7 @@ enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
 struct config_action {
     const char *name;
-    double
-        weight; /* of a training sample whose target is this action; 0: absorbed, never a target */
+    double weight; /* of a training sample whose target it is; 0: absorbed, never a target */
 };
 
 struct config_pair {
@@ -66,13 +65,12 @@ struct config {
         uint32_t event_size_max; /* bytes of one event; larger ones are dead letters */
     } source;
 
-    struct config_action
-        actions[CONFIG_ACTIONS_MAX]; /* actions: {view: 1, buy: 3}; in file order */
-    uint32_t actions_count;          /* 0: every action is accepted, as action 0 */
+    /* actions: {view: 1, buy: 3}, in file order */
+    struct config_action actions[CONFIG_ACTIONS_MAX];
+    uint32_t actions_count; /* 0: every action is accepted, as action 0 */
 
     struct {
-        const char
-            *checkpoint; /* model.checkpoint: the safetensors file of the generation to serve */
+        const char *checkpoint; /* model.checkpoint: the file of the generation to serve */
     } model;
 
     struct {
@@ -114,8 +112,7 @@ struct config {
         uint32_t replication; /* of topics that create_topics makes */
         uint32_t session_timeout_ms;
         uint32_t transaction_timeout_ms;
-        struct config_pair
-            client[CONFIG_CLIENT_MAX]; /* kafka.client.*: passed to librdkafka as they are */
+        struct config_pair client[CONFIG_CLIENT_MAX]; /* kafka.client.*, for librdkafka */
         uint32_t client_count;
     } kafka;
 
@@ -134,8 +131,8 @@ void config_defaults(struct config *config);
 void config_close(struct config *config);
 
 /*
- * Reads a YAML file over what is set so far. Errors (STATUS_INVALID) name path:line, the dotted key,
- * what is allowed and, for an unknown key, the nearest known one.
+ * Reads a YAML file over what is set so far. Errors (STATUS_INVALID) name path:line, the dotted
+ * key, what is allowed and, for an unknown key, the nearest known one.
  */
 MUST_CHECK enum status config_file(struct config *config, const char *path, struct error *error);
 
@@ -161,7 +158,7 @@ MUST_CHECK enum status config_check(const struct config *config, struct error *e
 void config_print_help(FILE *out);
 void config_print_reference(FILE *out);
 
-/* Prints the effective values, secrets (kafka.client.* and anything marked so) as ***. */
+/* Prints the effective values, those of kafka.client.*, which may be secrets, as ***. */
 void config_print(const struct config *config, FILE *out);
 
 #endif

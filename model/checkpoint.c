@@ -1,9 +1,9 @@
 /*
  * checkpoint.c - a generation to and from its safetensors file.
  *
- * Two sums guard it. The checksum is XXH3 over every byte of the file but its own sixteen digits: it
- * finds damage, anywhere. The fingerprint is over what a model computes with (parameters, dimensions,
- * dictionary), whatever file or generation that stands in: it names the model.
+ * Two sums guard it. The checksum is XXH3 over every byte of the file but its own sixteen digits:
+ * it finds damage, anywhere. The fingerprint is over what a model computes with (parameters,
+ * dimensions, dictionary), whatever file or generation that stands in: it names the model.
  */
 #include "model/checkpoint.h"
 

@@ -1,10 +1,10 @@
 /*
  * checkpoint.h - one generation of a model in a file: parameters, dimensions, item dictionary.
  *
- * The file is safetensors (https://github.com/huggingface/safetensors): 8 bytes little-endian header
- * length, JSON header, raw little-endian tensors; the safetensors Python package reads it. The
- * __metadata__ holds `format` = braid-checkpoint-1, model, dimensions, generation, fingerprint and a
- * checksum over every other byte of the file; the dictionary is stored as tensors of its own
+ * The file is safetensors (https://github.com/huggingface/safetensors): 8 bytes little-endian
+ * header length, JSON header, raw little-endian tensors; the safetensors Python package reads it.
+ * The __metadata__ holds `format` = braid-checkpoint-1, model, dimensions, generation, fingerprint
+ * and a checksum over every other byte of the file; the dictionary is stored as tensors of its own
  * (`dictionary.*`: ids as one byte blob with offsets, category rows). Written to a temporary file,
  * synced, renamed.
  */
@@ -57,8 +57,8 @@ struct checkpoint {
 
 /*
  * Reads a checkpoint. Refused with what is wrong and the path: not safetensors, not a Braid
- * checkpoint, newer format, truncated, failed checksum or fingerprint, a parameter missing, extra or
- * of another shape, a non-finite weight. On failure *checkpointp is NULL.
+ * checkpoint, newer format, truncated, failed checksum or fingerprint, a parameter missing, extra
+ * or of another shape, a non-finite weight. On failure *checkpointp is NULL.
  */
 MUST_CHECK enum status checkpoint_open(struct checkpoint **checkpointp, const char *path,
                                        struct error *error);

@@ -37,7 +37,7 @@ struct dataset_point {
     uint32_t position;
 };
 
-/* An empty dataset over `rows` item rows, of which the first 1 + `oov` are no items of their own. */
+/* An empty dataset over `rows` item rows; the first 1 + `oov` are no items of their own. */
 MUST_CHECK enum status dataset_open(struct dataset **datasetp, uint32_t rows, uint32_t oov,
                                     struct error *error);
 void dataset_close(struct dataset *dataset);

@@ -1,8 +1,8 @@
 /*
  * interest_select.h - which of the K interests that a state was asked for are worth publishing.
  *
- * For models whose state does not depend on K: an interest is live if the state has evidence for it,
- * measured against what is usual, and if it points somewhere the ones chosen before do not
+ * For models whose state does not depend on K: an interest is live if the state has evidence for
+ * it, measured against what is usual, and if it points somewhere the ones chosen before do not
  * (models.md section 7.2). A pure function of the read; the state is not changed.
  */
 #ifndef MODEL_INTEREST_SELECT_H
@@ -37,8 +37,8 @@ struct interest_select_read {
 };
 
 /*
- * Writes the indices in the order chosen and the weights that go with them, room for K of each, and returns
- * how many. `basis` is scratch of K x d doubles.
+ * Writes the indices in the order chosen and the weights that go with them, room for K of each, and
+ * returns how many. `basis` is scratch of K x d doubles.
  */
 uint32_t interest_select(const struct interest_select *options,
                          const struct interest_select_read *read, double *basis, uint32_t *chosen,

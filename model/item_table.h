@@ -24,7 +24,7 @@ struct item_entry {
     uint32_t category; /* row of category.embedding, 0 = none */
 };
 
-/* Strings as they lie in memory and in a checkpoint: end to end, string i at offsets[i] .. [i + 1]. */
+/* Strings end to end, as memory and a checkpoint have them; string i at offsets[i] .. [i + 1]. */
 struct item_strings {
     const uint8_t *at;
     const uint64_t *offsets; /* [count + 1] */

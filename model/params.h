@@ -103,7 +103,7 @@ const struct param *param_set_get(const struct param_set *set, const char *name_
 real *param_set_block(const struct param_set *set);
 size_t param_set_size(const struct param_set *set);
 
-/* True if every value is finite; otherwise *badp is the first parameter that has one that is not. */
+/* True if every value is finite; otherwise *badp is the first parameter with one that is not. */
 bool param_set_finite(const struct param_set *set, const struct param **badp);
 
 enum param_part { PARAMS_ALL, PARAMS_STATE_PRODUCING };

@@ -1,9 +1,9 @@
 /*
  * safetensors.c - reading (a mapping, a checked header) and writing of the format.
  *
- * Nothing in a file is believed before it has been checked: sizes are computed without overflow, the
- * tensors must tile the data exactly, and names are copied, so that what is handed out ends where a
- * C string ends.
+ * Nothing in a file is believed before it has been checked: sizes are computed without overflow,
+ * the tensors must tile the data exactly, and names are copied, so that what is handed out ends
+ * where a C string ends.
  */
 #include "model/safetensors.h"
 

@@ -59,8 +59,8 @@ struct safetensors_entry {
 struct safetensors;
 
 /*
- * Maps a file and checks it. STATUS_NOT_FOUND: no such file; STATUS_CORRUPT: it is not safetensors or
- * contradicts itself, with what is wrong. On failure *filep is NULL.
+ * Maps a file and checks it. STATUS_NOT_FOUND: no such file; STATUS_CORRUPT: it is not safetensors
+ * or contradicts itself, with what is wrong. On failure *filep is NULL.
  */
 MUST_CHECK enum status safetensors_open(struct safetensors **filep, const char *path,
                                         struct error *error);

@@ -1,8 +1,8 @@
 /*
  * catalogue.h - titles of items, for people: what inspect and the demo print beside an id.
  *
- * A catalogue is a table in a file, plain or gzipped: tsv if its first line has a tab, else csv. Two
- * of its columns count. Nothing that is published depends on it.
+ * A catalogue is a table in a file, plain or gzipped: tsv if its first line has a tab, else csv.
+ * Two of its columns count. Nothing that is published depends on it.
  *
  * Threads: an open catalogue never changes and may be shared.
  */
@@ -19,9 +19,9 @@ enum { CATALOGUE_LINE_SIZE_MAX = 64 << 10 }; /* a longer line loses its end */
 struct catalogue;
 
 /*
- * Reads a catalogue. A column is given by its number from 1 or, if that is no number, by its name in
- * the first line; with two numbers every line is an item. NULL for both: the columns named item and
- * title if the first line has them, else 1 and 2. A line without a title is passed over; of two
+ * Reads a catalogue. A column is given by its number from 1 or, if that is no number, by its name
+ * in the first line; with two numbers every line is an item. NULL for both: the columns named item
+ * and title if the first line has them, else 1 and 2. A line without a title is passed over; of two
  * titles the first counts. STATUS_INVALID: no such column, or quotes that do not match (with the
  * line's number). On failure *cataloguep is NULL.
  */

@@ -2,7 +2,7 @@
  * event.h - one click as it comes from a source, decoded and validated.
  *
  * Bytes from outside become a `struct event` here and nowhere else; after this the inside may
- * assert. What cannot be used says why: it becomes a dead letter, is counted, and the stream goes on.
+ * assert. What cannot be used says why: it becomes a dead letter, is counted; the stream goes on.
  *
  * Ids are borrowed from whoever holds the raw event or the scratch memory it was decoded with.
  */
@@ -59,15 +59,16 @@ MUST_CHECK enum status event_decoder_open(struct event_decoder **decoderp,
                                           const struct config *config, struct error *error);
 void event_decoder_close(struct event_decoder *decoder);
 
-/* csv/tsv with header: the first line, once, before any event. STATUS_INVALID names a missing column. */
+/* csv, tsv with header: the first line, before any event. STATUS_INVALID names a missing column. */
 MUST_CHECK enum status event_decoder_header(struct event_decoder *decoder, struct bytes line,
                                             struct error *error);
 
 /*
- * Decodes one raw event into `event` (verdict, action, time, ids, why); partition and offset are the
- * caller's. Ids may point into `raw` or into `scratch` (at least `raw.size` + 64 bytes, for unescaped
- * strings), which both must outlive the event. `raw` must be followed by EVENT_PADDING readable bytes.
- * `broker_ms` is the broker's timestamp (-1: files), against which the event's time is judged.
+ * Decodes one raw event into `event` (verdict, action, time, ids, why); partition and offset are
+ * the caller's. Ids may point into `raw` or into `scratch` (at least `raw.size` + 64 bytes, for
+ * unescaped strings), which both must outlive the event. `raw` must be followed by EVENT_PADDING
+ * readable bytes. `broker_ms` is the broker's timestamp (-1: files), against which the event's time
+ * is judged.
  */
 enum { EVENT_PADDING = 64 };
 void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms, void *scratch,

@@ -57,8 +57,8 @@ struct init_progress {
 };
 
 /*
- * Reads config's source (a file, or - for standard input) and writes the checkpoint to `path`, which
- * must not exist. Bad events are counted and passed over. Without any category in the log
+ * Reads config's source (a file, or - for standard input) and writes the checkpoint to `path`,
+ * which must not exist. Bad events are counted and passed over. Without any category in the log
  * dims.use_category is taken as false. `progress` may be NULL. `summary` is filled in any case.
  *
  * STATUS_INVALID: no source file, no good event in it, or dimensions that the model cannot have;

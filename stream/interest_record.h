@@ -1,5 +1,5 @@
 /*
- * interest_record.h - what Braid publishes: a user's interests, and exactly what they were read from.
+ * interest_record.h - what Braid publishes: a user's interests, and what they were read from.
  *
  * A record is a pure function of what it names: user, generation, from, n, and the history. Its
  * checksum is XXH3-64 over this fixed little-endian layout, whatever the encoding on the wire:
@@ -50,9 +50,9 @@ size_t interest_record_encode_json(const struct interest_record *record,
                                    enum config_vectors vectors, void *to);
 
 /*
- * Reads either JSON form; `line` is followed by JSON_PADDING readable bytes. The user and the floats are
- * put into `arena_at`, aligned as floats are (`arena_size` bytes; twice the line's size is enough).
- * STATUS_CORRUPT says what is wrong; the checksum is read, not checked.
+ * Reads either JSON form; `line` is followed by JSON_PADDING readable bytes. The user and the
+ * floats are put into `arena_at`, aligned as floats are (`arena_size` bytes; twice the line's size
+ * is enough). STATUS_CORRUPT says what is wrong; the checksum is read, not checked.
  */
 MUST_CHECK enum status interest_record_decode_json(struct bytes line, void *arena_at,
                                                    size_t arena_size,

@@ -245,8 +245,8 @@ static enum status fill(struct line_reader *reader, struct error *error)
 
 /*
  * Finds the end of the line at `begin`, filling the buffer as needed; *sizep is what the buffer
- * holds of it. Of a line that is too long one byte more than the limit is kept; what lay behind that
- * is counted in *droppedp.
+ * holds of it. Of a line that is too long one byte more than the limit is kept; what lay behind
+ * that is counted in *droppedp.
  */
 static enum status find_end(struct line_reader *reader, size_t *sizep, size_t *droppedp,
                             bool *endedp, struct error *error)

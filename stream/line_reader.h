@@ -2,8 +2,8 @@
  * line_reader.h - a plain or gzipped file, or standard input, as a sequence of lines.
  *
  * Lines come in blocks, each line followed by EVENT_PADDING readable bytes. A line longer than the
- * limit is delivered cut and marked. The reader knows how many lines and bytes it has delivered, and can be
- * opened at a position (a plain file seeks; a gzip stream is decompressed up to there).
+ * limit is delivered cut and marked. The reader knows how many lines and bytes it has delivered,
+ * and can be opened at a position (a plain file seeks; a gzip stream is decompressed up to there).
  */
 #ifndef STREAM_LINE_READER_H
 #define STREAM_LINE_READER_H
@@ -33,13 +33,13 @@ MUST_CHECK enum status line_reader_open(struct line_reader **readerp, const char
                                         struct error *error);
 void line_reader_close(struct line_reader *reader);
 
-/* The next line, valid until the next call. STATUS_END at the end (a last line without \n counts). */
+/* The next line, valid until the next call. A last one without \n counts. STATUS_END at the end. */
 MUST_CHECK enum status line_reader_next(struct line_reader *reader, struct line *line,
                                         struct error *error);
 
 struct line_position line_reader_position(const struct line_reader *reader);
 
-/* Bytes of the file read so far and in all (compressed, for a progress bar); total -1 if unknown. */
+/* Bytes of the file (compressed ones) read so far and in all, for progress; -1: unknown. */
 void line_reader_progress(const struct line_reader *reader, int64_t *donep, int64_t *totalp);
 
 /* Identity of an input: hash over its first bytes (up to 64 KiB of decompressed content). */

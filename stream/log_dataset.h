@@ -30,8 +30,8 @@ struct log_dataset_summary {
 
 /*
  * Reads config's source (a file, or - for standard input) into a sealed dataset. Bad events are
- * counted and passed over. `progress` may be NULL. STATUS_INVALID: no source file, or no event in it that can be
- * used. On failure *datasetp is NULL.
+ * counted and passed over. `progress` may be NULL. STATUS_INVALID: no source file, or no event in
+ * it that can be used. On failure *datasetp is NULL.
  */
 MUST_CHECK enum status log_dataset_open(struct dataset **datasetp, const struct config *config,
                                         const struct item_table *items, struct progress *progress,
