@@ -41,8 +41,8 @@ SYSTEM_HEADERS = set("""
     sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/select.h sys/signalfd.h sys/socket.h
     sys/stat.h sys/statvfs.h sys/syscall.h sys/time.h sys/types.h sys/uio.h sys/utsname.h sys/wait.h
     netinet/in.h arpa/inet.h immintrin.h xmmintrin.h cpuid.h
-    algorithm atomic charconv chrono cstddef cstdint cstdio cstdlib cstring memory new string string_view
-    utility vector
+    algorithm atomic charconv chrono cstddef cstdint cstdio cstdlib cstring memory new string
+    string_view utility vector
 """.split())
 
 # A call, and what to write instead.
