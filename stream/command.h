@@ -27,6 +27,7 @@ struct command {
 };
 
 extern const struct command command_run;
+extern const struct command command_train;
 extern const struct command command_init;
 extern const struct command command_inspect;
 extern const struct command command_verify;

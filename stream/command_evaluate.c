@@ -19,9 +19,6 @@ enum {
     TRANSITION_PAIRS_MAX = 1 << 26,              /* 8 bytes each */
 };
 
-static const double WARM_SHARE =
-    0.8; /* prequential: the part of the log that is only learned from */
-
 static const char help[] =
     "usage: braid evaluate [--config FILE] [--KEY=VALUE ...] [--checkpoint FILE ...]\n"
     "                      [--protocol NAME] [--select] [--json]\n\n"
@@ -252,7 +249,7 @@ static int run(int count, char **words)
     static struct job job;
     struct error error;
     job.options = (struct evaluation_options){
-        .cuts = {10, 20, 50}, .cuts_count = 3, .warm_share = WARM_SHARE};
+        .cuts = {10, 20, 50}, .cuts_count = 3, .warm_share = EVALUATION_WARM_SHARE};
     int code = 0;
     if (evaluate(&job, &arguments, &error) != STATUS_OK) {
         code = command_failed(&command_evaluate, &error);

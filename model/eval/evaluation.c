@@ -177,6 +177,14 @@ const struct evaluation_options *evaluation_options(const struct evaluation *eva
     return &evaluation->options;
 }
 
+void evaluation_shown(const struct evaluation *evaluation, uint32_t *known)
+{
+    memset(known, 0, dataset_users(evaluation->dataset) * sizeof *known);
+    for (uint32_t i = 0; i < evaluation->shown_count; i++) {
+        known[evaluation->shown[i].user]++;
+    }
+}
+
 /* One run of a ranker: its memory, and sums that become means at the end. */
 struct run {
     const struct evaluation *evaluation;

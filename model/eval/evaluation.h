@@ -20,6 +20,9 @@
 
 enum { EVALUATION_CUTS_MAX = 4, EVALUATION_QUARTILES = 4 };
 
+/* Prequential, unless one has a reason: the part of the log that is only learned from. */
+static const double EVALUATION_WARM_SHARE = 0.8;
+
 enum evaluation_protocol {
     /* Each user's last behavior is the truth, all before it are known, and their items no candidates. */
     EVALUATION_LEAVE_ONE_OUT,
@@ -79,6 +82,9 @@ MUST_CHECK enum status evaluation_open(struct evaluation **evaluationp,
 void evaluation_close(struct evaluation *evaluation);
 uint32_t evaluation_cases(const struct evaluation *evaluation);
 const struct evaluation_options *evaluation_options(const struct evaluation *evaluation);
+
+/* How many of each user's first behaviors are shown before the first case: known [users]. */
+void evaluation_shown(const struct evaluation *evaluation, uint32_t *known);
 
 /* Shows the ranker what it may learn from and measures it on every case. */
 MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,

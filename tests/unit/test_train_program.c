@@ -1,0 +1,153 @@
+/* test_train_program.c - `braid train` as a person meets it: files, refusals, the next generation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/crash/scene.h"
+
+enum { EVENTS = 1500, MORE_MAX = 8 };
+
+static struct scene scene;
+
+/* `braid train` with few epochs and what is given (ending with NULL); asserts its exit code. */
+static void train(int code, const char *text, const char *const *more)
+{
+    char config[SCENE_PATH_MAX + 32];
+    const char *arguments[6 + MORE_MAX] = {"train", config, "--epochs=2", "--sequences=16",
+                                           "--validation-users=20"};
+    snprintf(config, sizeof config, "--config=%s", scene_path(&scene, "braid.yaml"));
+    for (int i = 0; more[i]; i++) {
+        assert_true(i < MORE_MAX);
+        arguments[5 + i] = more[i];
+    }
+    const int found = scene_program(&scene, arguments, NULL);
+    if (found != code || !strstr(scene.output, text)) {
+        fail_msg("exit code %d, expected %d and '%s', said:\n%s", found, code, text, scene.output);
+    }
+}
+
+/* An option that names a file of the scene. */
+static const char *file_option(char to[SCENE_PATH_MAX + 32], const char *option, const char *name)
+{
+    snprintf(to, SCENE_PATH_MAX + 32, "%s=%s", option, scene_path(&scene, "%s", name));
+    return to;
+}
+
+static void assert_same_files(const char *a, const char *b)
+{
+    size_t a_size, b_size;
+    char *a_at = scene_read(scene_path(&scene, "%s", a), &a_size),
+         *b_at = scene_read(scene_path(&scene, "%s", b), &b_size);
+    assert_int_equal(a_size, b_size);
+    assert_memory_equal(a_at, b_at, a_size);
+    free(a_at);
+    free(b_at);
+}
+
+static void training_writes_the_next_generation(void **state)
+{
+    (void)state;
+    char out[SCENE_PATH_MAX + 32], evaluated[SCENE_PATH_MAX + 32];
+    train(0, "generation 2 of limarec",
+          (const char *[]){file_option(out, "--out", "g2.safetensors"), NULL});
+    assert_non_null(strstr(scene.output, "epoch   2  loss "));
+    const char *arguments[] = {"evaluate", "--config", scene_path(&scene, "braid.yaml"),
+                               file_option(evaluated, "--checkpoint", "g2.safetensors"), NULL};
+    assert_int_equal(scene_program(&scene, arguments, NULL), 0);
+    assert_non_null(strstr(scene.output, "limarec"));
+}
+
+static void the_same_training_makes_the_same_file(void **state)
+{
+    (void)state;
+    char out[SCENE_PATH_MAX + 32];
+    train(0, "generation 2",
+          (const char *[]){file_option(out, "--out", "again.safetensors"), NULL});
+    assert_same_files("g2.safetensors", "again.safetensors");
+    train(0, "generation 2",
+          (const char *[]){file_option(out, "--out", "other.safetensors"), "--seed=2", NULL});
+    size_t a_size, b_size;
+    char *a = scene_read(scene_path(&scene, "%s", "g2.safetensors"), &a_size),
+         *b = scene_read(scene_path(&scene, "%s", "other.safetensors"), &b_size);
+    assert_true(a_size != b_size || memcmp(a, b, a_size) != 0);
+    free(a);
+    free(b);
+}
+
+static void a_training_that_was_saved_goes_on(void **state)
+{
+    (void)state;
+    char out[SCENE_PATH_MAX + 32], resume[SCENE_PATH_MAX + 32];
+    file_option(resume, "--resume", "run.training");
+    train(0, "epoch   1",
+          (const char *[]){file_option(out, "--out", "saved.safetensors"), resume, NULL});
+    train(0, "going on after epoch 2",
+          (const char *[]){file_option(out, "--out", "resumed.safetensors"), resume, NULL});
+    assert_same_files("saved.safetensors", "resumed.safetensors");
+    train(
+        3, "other options",
+        (const char *[]){file_option(out, "--out", "not.safetensors"), resume, "--rate=0.5", NULL});
+}
+
+static void the_course_is_kept_and_drawn(void **state)
+{
+    (void)state;
+    char out[SCENE_PATH_MAX + 32], curve[SCENE_PATH_MAX + 32], plot[SCENE_PATH_MAX + 32];
+    size_t size;
+    train(0, "generation 2",
+          (const char *[]){file_option(out, "--out", "curve.safetensors"),
+                           file_option(curve, "--curve", "c.csv"),
+                           file_option(plot, "--plot", "c.svg"), NULL});
+    char *text = scene_read(scene_path(&scene, "%s", "c.csv"), &size);
+    assert_non_null(strstr(text, "epoch,steps,loss,hit_rate,ndcg,seconds\n1,"));
+    assert_non_null(strstr(text, "\n2,"));
+    free(text);
+    text = scene_read(scene_path(&scene, "%s", "c.svg"), &size);
+    assert_non_null(strstr(text, "</svg>"));
+    free(text);
+}
+
+static void what_cannot_be_done_is_said_before_the_log_is_read(void **state)
+{
+    (void)state;
+    char out[SCENE_PATH_MAX + 32];
+    train(2, "--out FILE is needed", (const char *[]){NULL});
+    train(3, "exists", (const char *[]){file_option(out, "--out", "g2.safetensors"), NULL});
+    file_option(out, "--out", "none.safetensors");
+    train(2, "--plot needs --curve", (const char *[]){out, "--plot=x.svg", NULL});
+    train(2, "--rate=fast: a number from 0 to 1", (const char *[]){out, "--rate=fast", NULL});
+    train(2, "--cuts=1.5: a whole number", (const char *[]){out, "--cuts=1.5", NULL});
+    train(2, "must be max, hard or label-aware", (const char *[]){out, "--readout=soft", NULL});
+    train(2, "must be leave-one-out", (const char *[]){out, "--hold-out=half", NULL});
+}
+
+static int open_scene(void **state)
+{
+    (void)state;
+    scene_open(&scene, EVENTS, 11);
+    return 0;
+}
+
+static int close_scene(void **state)
+{
+    (void)state;
+    scene_close(&scene);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(training_writes_the_next_generation),
+        cmocka_unit_test(the_same_training_makes_the_same_file),
+        cmocka_unit_test(a_training_that_was_saved_goes_on),
+        cmocka_unit_test(the_course_is_kept_and_drawn),
+        cmocka_unit_test(what_cannot_be_done_is_said_before_the_log_is_read),
+    };
+    return cmocka_run_group_tests(tests, open_scene, close_scene);
+}
