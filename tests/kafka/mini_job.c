@@ -62,6 +62,7 @@ void world_open(struct world *world)
     config->output.items_topic = world->items;
     config->job.commit_interval_ms = 50;
     config->job.poll_events_max = 100;
+    config->state.dir = "/tmp"; /* no store is opened */
     config->kafka.brokers = getenv("TEST_KAFKA");
     config->kafka.group = world->group;
     config->kafka.instance = "one";
