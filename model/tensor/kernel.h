@@ -144,9 +144,12 @@ void kernel_attention_absorb(real *restrict s, real *restrict z, const real *k, 
 void kernel_attention_step(real *restrict y, real *restrict s, real *restrict z, const real *q,
                            const real *k, const real *v, uint32_t heads, uint32_t width);
 
-/* y = q s / (<z, q> + 1e-10); returns the sum over heads of <z, q>. */
-real kernel_attention_read(real *restrict y, const real *s, const real *z, const real *q,
-                           uint32_t heads, uint32_t width);
+/*
+ * y = q s / (<z, q> + 1e-10) for each of `queries` rows; evidence [queries], if not NULL, = the sum
+ * over heads of <z, q>.
+ */
+void kernel_attention_read(real *restrict y, real *restrict evidence, const real *s, const real *z,
+                           const real *q, uint32_t queries, uint32_t heads, uint32_t width);
 
 /* Sequences of many users in training, each row with its stride to the next. */
 struct attention_rows {
@@ -177,7 +180,7 @@ struct attention_gradients {
 };
 
 /* Reals of scratch for a user with so many reads (points times queries). */
-size_t kernel_attention_scratch(uint32_t reads, uint32_t width);
+size_t kernel_attention_scratch(uint32_t reads, uint32_t queries, uint32_t width);
 
 /* What dy gives back to a user's queries, keys and values, his sums having been empty at first. */
 void kernel_attention_sequence_backward(const struct attention_gradients *gradients, const real *y,

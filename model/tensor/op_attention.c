@@ -71,7 +71,8 @@ static void pass_backward(struct tape *tape, const struct node *node)
     for (uint32_t user = 0; user < pass->batch->users; user++) {
         struct attention_span span = span_after(pass, user, point);
         uint32_t reads = (span.point_end - span.point) * pass->rows.queries;
-        size_t scratch = kernel_attention_scratch(reads, pass->rows.width) * sizeof(real);
+        size_t scratch =
+            kernel_attention_scratch(reads, pass->rows.queries, pass->rows.width) * sizeof(real);
         kernel_attention_sequence_backward(&gradients, y->data, y->gradient, &pass->rows, span,
                                            arena_take(tape->arena, scratch));
         arena_release(tape->arena, users_mark);
@@ -193,11 +194,11 @@ struct tensor *op_attention_read(struct tape *tape, const struct attention_sums 
     struct tensor *y = tape_tensor(tape, q->rows * queries, d);
     struct tensor *evidence = tape_tensor(tape, q->rows, queries);
     kernel_elu1(q->data, q->rows, q->cols, q->cols);
-    for (uint32_t row = 0; row < y->rows; row++) {
-        const real *s = states[row / queries] + sums->at;
-        evidence->data[row] =
-            kernel_attention_read(y->data + (size_t)row * d, s, s + z_after(sums),
-                                  q->data + (size_t)row * d, sums->heads, sums->width);
+    for (uint32_t user = 0; user < q->rows; user++) {
+        const real *s = states[user] + sums->at;
+        kernel_attention_read(y->data + (size_t)user * q->cols,
+                              evidence->data + (size_t)user * queries, s, s + z_after(sums),
+                              q->data + (size_t)user * q->cols, queries, sums->heads, sums->width);
     }
     *evidencep = evidence;
     return y;

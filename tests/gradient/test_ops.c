@@ -153,6 +153,16 @@ static struct tensor *run_attention_steps(struct tape *tape, struct tensor *cons
         .init = PARAM_TABLE, .rank = 2, .shape = { rows, n }                                       \
     }
 
+/* More queries than are read in one walk. */
+static struct tensor *run_five_queries(struct tape *tape, struct tensor *const *x,
+                                       const struct param *const *p)
+{
+    static const struct attention_sums sums = {.heads = 1, .width = 16};
+    static const uint32_t points[] = {0, 2, 4};
+    (void)p;
+    return op_attention_steps(tape, &sums, x[0], x[1], points, &batch);
+}
+
 static const struct op_case cases[] = {
     {"op_embed", {{0}}, {TABLE(6, 3), TABLE(3, 3), TABLE(4, 3)}, run_embed},
     {"op_linear", {{5, 4}}, {MATRIX(2, 4), MATRIX(3, 4), MATRIX(4, 4), VECTOR(9)}, run_linear},
@@ -173,6 +183,7 @@ static const struct op_case cases[] = {
     {"op_attention", {{EVENTS, 18}}, {{0}}, run_attention},
     {"op_attention of width 16", {{EVENTS, 48}}, {{0}}, run_wide_attention},
     {"op_attention_steps", {{3, 20}, {EVENTS, 20}}, {{0}}, run_attention_steps},
+    {"op_attention_steps of five queries", {{3, 80}, {EVENTS, 32}}, {{0}}, run_five_queries},
 };
 
 static void every_op_gives_back_what_differences_say(void **state)

@@ -109,7 +109,7 @@ static void linear_attention_equals_the_reference(void **state)
     const size_t size = (size_t)users * steps * d;
     real *y = zeros(size), *dq = zeros(size), *dk = zeros(size), *dv = zeros(size);
     real *sums = zeros((size_t)d * width + d);
-    real *scratch = zeros(kernel_attention_scratch(steps, width));
+    real *scratch = zeros(kernel_attention_scratch(steps, 1, width));
     uint32_t *points = calloc((size_t)users * steps, sizeof(*points));
     assert_non_null(points);
     for (uint32_t i = 0; i < users * steps; i++) {

@@ -125,7 +125,7 @@ static void an_attention_step_is_absorbing_and_then_reading(void **state)
         for (int event = 0; event < 3; event++) {
             kernel_attention_step(step, once, z_once, q, k, v, HEADS, width);
             kernel_attention_absorb(twice, z_twice, k, v, HEADS, width);
-            kernel_attention_read(read, twice, z_twice, q, HEADS, width);
+            kernel_attention_read(read, NULL, twice, z_twice, q, 1, HEADS, width);
             assert_memory_equal(step, read, HEADS * width * sizeof(real));
         }
         assert_memory_equal(once, twice, sizeof(once));
