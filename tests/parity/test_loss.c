@@ -78,6 +78,22 @@ static void readouts_equal_the_reference(void **state)
     check_readout("op-readout-label-aware-cosine.default", READOUT_LABEL_AWARE, true);
 }
 
+static struct row_gradients rows_open(uint32_t rows, uint32_t width)
+{
+    return (struct row_gradients){.width = width,
+                                  .capacity = rows,
+                                  .slots = zeros(rows, sizeof(uint32_t)),
+                                  .touched = zeros(rows, sizeof(uint32_t)),
+                                  .at = zeros((size_t)rows * width, sizeof(real))};
+}
+
+static void rows_close(struct row_gradients *rows)
+{
+    free(rows->slots);
+    free(rows->touched);
+    free(rows->at);
+}
+
 /* The fixture's vectors against its table, every sample's loss weighted by its cotangent. */
 static void check_sampled_softmax(const char *name, bool cosine)
 {
@@ -105,10 +121,7 @@ static void check_sampled_softmax(const char *name, bool cosine)
     }
     const struct loss_options options = {READOUT_MAX, {cosine, temperature}, power};
     const struct loss_candidates candidates = {table, log_q, negatives, negatives_count, d};
-    struct row_gradients d_table = {.width = d, .capacity = items};
-    d_table.slots = zeros(items, sizeof(uint32_t));
-    d_table.touched = zeros(items, sizeof(uint32_t));
-    d_table.at = zeros((size_t)items * d, sizeof(real));
+    struct row_gradients d_table = rows_open(items, d);
     real *d_v = zeros((size_t)samples_count * d, sizeof(real));
     real *nowhere = zeros((size_t)samples_count * d, sizeof(real));
     real *d_rows = zeros((size_t)items * d, sizeof(real));
@@ -142,9 +155,7 @@ static void check_sampled_softmax(const char *name, bool cosine)
     free(table);
     free(log_q);
     free(weight);
-    free(d_table.slots);
-    free(d_table.touched);
-    free(d_table.at);
+    rows_close(&d_table);
     free(d_v);
     free(nowhere);
     free(d_rows);
