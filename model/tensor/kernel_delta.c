@@ -148,8 +148,8 @@ void kernel_delta_gates_backward(real *restrict d_write, real *restrict d_forget
 {
     for (uint32_t h = 0; h < heads; h++) {
         const real d_exponent = -d_alpha[h] * alpha[h];
-        d_forget[h] += d_exponent * sigmoid_of(forget[h]);
-        d_write[h] += d_beta[h] * beta[h] * (1 - beta[h]);
+        if (d_forget) d_forget[h] += d_exponent * sigmoid_of(forget[h]);
+        if (d_write) d_write[h] += d_beta[h] * beta[h] * (1 - beta[h]);
         if (d_rate) d_rate[h] += d_exponent * days;
     }
 }

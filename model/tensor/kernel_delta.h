@@ -33,7 +33,7 @@ void kernel_delta_read(real *restrict y, const real *s, const real *q, uint32_t 
 void kernel_delta_gates(real *restrict alpha, real *restrict beta, const real *write,
                         const real *forget, const real *rate, real days, uint32_t heads);
 
-/* d_write and d_forget += what the gradients of alpha and beta pass back; so d_rate, if wanted. */
+/* Adds to d_write, d_forget and d_rate (each NULL if not wanted) what d_alpha and d_beta pass back. */
 void kernel_delta_gates_backward(real *restrict d_write, real *restrict d_forget,
                                  real *restrict d_rate, const real *d_alpha, const real *d_beta,
                                  const real *alpha, const real *beta, const real *forget, real days,

@@ -35,9 +35,9 @@ static void gates_backward(struct tape *tape, const struct node *node)
         const real *alpha = gates->data + (size_t)event * gates->cols;
         const real *d_alpha = gates->gradient + (size_t)event * gates->cols;
         const size_t at = (size_t)event * heads;
-        kernel_delta_gates_backward(d_write + at, d_forget + at, d_rate, d_alpha, d_alpha + heads,
-                                    alpha, alpha + heads, forget->data + at,
-                                    days_before(batch, event), heads);
+        kernel_delta_gates_backward(d_write ? d_write + at : NULL, d_forget ? d_forget + at : NULL,
+                                    d_rate, d_alpha, d_alpha + heads, alpha, alpha + heads,
+                                    forget->data + at, days_before(batch, event), heads);
     }
     if (d_decay) kernel_softplus_backward(d_decay, d_rate, decay->data, 1, heads);
     arena_release(tape->arena, mark);

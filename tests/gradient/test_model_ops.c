@@ -1,0 +1,279 @@
+/* test_model_ops.c - every op beyond op.h: activations, memories, recurrences, pooling, routing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "model/tensor/op_activation.h"
+#include "model/tensor/op_delta.h"
+#include "model/tensor/op_memory.h"
+#include "model/tensor/op_pool.h"
+#include "model/tensor/op_recurrent.h"
+#include "model/tensor/op_routing.h"
+#include "model/tensor/op_rows.h"
+#include "tests/gradient/op_check.h"
+
+/* Three users, the second without events; with gaps and without. */
+static const struct behavior behaviors[] = {
+    {.gap_s = -1, .ordinal = 4},    {.gap_s = 90000, .ordinal = 5}, {.gap_s = 0, .ordinal = 6},
+    {.gap_s = 86400, .ordinal = 7}, {.gap_s = -1, .ordinal = 0},    {.gap_s = 5000, .ordinal = 1},
+};
+static const uint32_t offsets[] = {0, 4, 4, 6};
+static const struct behavior_batch batch = {behaviors, offsets, 3};
+enum { EVENTS = 6 };
+
+#define RUN(name)                                                                                  \
+    static struct tensor *name(struct tape *tape, struct tensor *const *x,                         \
+                               const struct param *const *p)
+
+RUN(run_sigmoid)
+{
+    (void)p;
+    return op_sigmoid(tape, x[0]);
+}
+
+RUN(run_tanh)
+{
+    (void)p;
+    return op_tanh(tape, x[0]);
+}
+
+RUN(run_gate)
+{
+    (void)p;
+    return op_gate(tape, x[0], x[1]);
+}
+
+RUN(run_unit_silu)
+{
+    (void)p;
+    return op_unit_silu(tape, x[0], 6, 3);
+}
+
+RUN(run_unit_expf)
+{
+    (void)p;
+    return op_unit_expf(tape, x[0], 6, 3);
+}
+
+RUN(run_rms)
+{
+    (void)p;
+    return op_rms(tape, x[0], 4);
+}
+
+RUN(run_scale)
+{
+    return op_scale(tape, x[0], p[0]);
+}
+
+RUN(run_delta_gates)
+{
+    static struct delta_memory memory;
+    memory = (struct delta_memory){.heads = 2, .width = 3, .decay = p[0]};
+    return op_delta_gates(tape, &memory, x[0], x[1], &batch);
+}
+
+RUN(run_delta)
+{
+    static const struct delta_memory memory = {.heads = 2, .width = 3};
+    (void)p;
+    return op_delta(tape, &memory, x[0], x[1], NULL, &batch);
+}
+
+/* A sequence longer than what backward keeps at once. */
+RUN(run_long_delta)
+{
+    static const struct delta_memory memory = {.heads = 1, .width = 16};
+    static struct behavior at[37];
+    static const uint32_t ends[] = {0, 2, 37};
+    static const struct behavior_batch sequences = {at, ends, 2};
+    (void)p;
+    return op_delta(tape, &memory, x[0], x[1], NULL, &sequences);
+}
+
+/* Some events are read by two queries, some by none. */
+RUN(run_delta_steps)
+{
+    static const struct delta_memory memory = {.heads = 2, .width = 3};
+    static const uint32_t points[] = {1, 3, 4};
+    (void)p;
+    return op_delta_steps(tape, &memory, x[0], x[1], x[2], points, &batch);
+}
+
+/* A unit that is not packed: a recording tape multiplies with the parameters. */
+RUN(run_gru)
+{
+    static struct gru gru;
+    gru = (struct gru){.in = 4, .n = 3, .gates = *p[2], .candidate = *p[2]};
+    gru.gates.spec.shape[0] = 6;
+    gru.gates.count = 18;
+    gru.candidate.spec.shape[0] = 3;
+    gru.candidate.count = 9;
+    gru.candidate.data += 18;
+    gru.input = (struct linear){.parts = {p[0]}, .bias = p[1], .in = 4, .out = 9};
+    gru.gates_recurrent = (struct linear){.parts = {&gru.gates}, .in = 3, .out = 6};
+    gru.candidate_recurrent = (struct linear){.parts = {&gru.candidate}, .in = 3, .out = 3};
+    return op_gru(tape, &gru, x[0], x[1]);
+}
+
+RUN(run_strength)
+{
+    (void)p;
+    return op_strength(tape, x[0]);
+}
+
+RUN(run_address)
+{
+    return op_address(tape, x[0], x[1], p[0], x[2]);
+}
+
+RUN(run_balance)
+{
+    (void)p;
+    return op_balance(tape, x[0], x[1]);
+}
+
+RUN(run_memory_read)
+{
+    (void)p;
+    return op_memory_read(tape, x[0], x[1]);
+}
+
+RUN(run_memory_write)
+{
+    (void)p;
+    return op_memory_write(tape, x[0], x[1], x[2], x[3]);
+}
+
+RUN(run_running_mean)
+{
+    static const real count[] = {1, 7};
+    (void)p;
+    return op_running_mean(tape, x[0], x[1], count);
+}
+
+RUN(run_unevenness)
+{
+    (void)p;
+    return op_unevenness(tape, x[0]);
+}
+
+RUN(run_concat)
+{
+    (void)p;
+    return op_concat(tape, x[0], x[1]);
+}
+
+RUN(run_replace_rows)
+{
+    static const uint32_t rows[] = {3, 1};
+    (void)p;
+    return op_replace_rows(tape, x[0], x[1], rows);
+}
+
+RUN(run_place_rows)
+{
+    static const uint32_t first[] = {2, 0}, second[] = {1};
+    struct tensor *into = tape_tensor(tape, 3, 4);
+    (void)p;
+    op_place_rows(tape, into, x[0], first);
+    op_place_rows(tape, into, x[1], second);
+    return into;
+}
+
+RUN(run_pool_steps)
+{
+    static const struct pool pool = {.width = 3, .half_life_days = 2};
+    static const uint32_t points[] = {0, 1, 3, 5};
+    (void)p;
+    return op_pool_steps(tape, &pool, x[0], points, 4, &batch);
+}
+
+/*
+ * Two windows that overlap and one that is empty. Shares after the first iteration are constants to
+ * backward, which differences cannot know; those of one iteration, or of one interest, are.
+ */
+static struct tensor *route(struct tape *tape, struct tensor *projected, uint32_t iterations,
+                            uint32_t most)
+{
+    static const uint32_t first[] = {0, 1, 4}, end[] = {3, 6, 4};
+    static real start[] = {1, 0, 2, -1, 3, 0.5, 0, 0, -2, 1, 1, 1};
+    static const struct param init = {.spec = {.rank = 2, .shape = {4, 3}}, .data = start};
+    static struct routing routing;
+    static struct windows windows;
+    static uint32_t live[3];
+    live[0] = most > 2 ? 2 : most;
+    live[1] = most;
+    live[2] = 0;
+    routing = (struct routing){&init, iterations};
+    windows = (struct windows){behaviors, first, end, live, 3};
+    return op_route(tape, &routing, projected, &windows);
+}
+
+RUN(run_route)
+{
+    (void)p;
+    return route(tape, x[0], 1, 3);
+}
+
+RUN(run_route_to_one)
+{
+    (void)p;
+    return route(tape, x[0], 3, 1);
+}
+
+#define VECTOR(n)                                                                                  \
+    {                                                                                              \
+        .init = PARAM_ZEROS, .rank = 1, .shape = { n }                                             \
+    }
+#define MATRIX(rows, n)                                                                            \
+    {                                                                                              \
+        .init = PARAM_GLOROT, .rank = 2, .shape = { rows, n }                                      \
+    }
+
+static const struct op_case cases[] = {
+    {"op_sigmoid", {{3, 5}}, {{0}}, run_sigmoid},
+    {"op_tanh", {{3, 5}}, {{0}}, run_tanh},
+    {"op_gate", {{3, 5}, {3, 5}}, {{0}}, run_gate},
+    {"op_unit_silu", {{2, 8}}, {{0}}, run_unit_silu},
+    {"op_unit_expf", {{2, 8}}, {{0}}, run_unit_expf},
+    {"op_rms", {{2, 8}}, {{0}}, run_rms},
+    {"op_scale", {{3, 5}}, {VECTOR(5)}, run_scale},
+    {"op_delta_gates", {{EVENTS, 2}, {EVENTS, 2}}, {VECTOR(2)}, run_delta_gates},
+    {"op_delta", {{EVENTS, 18}, {EVENTS, 4}}, {{0}}, run_delta},
+    {"op_delta of 35 events", {{37, 48}, {37, 2}}, {{0}}, run_long_delta},
+    {"op_delta_steps", {{3, 12}, {EVENTS, 12}, {EVENTS, 4}}, {{0}}, run_delta_steps},
+    {"op_gru", {{2, 4}, {2, 3}}, {MATRIX(9, 4), VECTOR(9), MATRIX(9, 3)}, run_gru},
+    {"op_strength", {{4, 1}}, {{0}}, run_strength},
+    {"op_address", {{2, 5}, {2, 1}, {6, 5}}, {MATRIX(3, 5)}, run_address},
+    {"op_balance", {{2, 3}, {2, 9}}, {{0}}, run_balance},
+    {"op_memory_read", {{2, 3}, {6, 5}}, {{0}}, run_memory_read},
+    {"op_memory_write", {{6, 5}, {2, 3}, {2, 5}, {2, 5}}, {{0}}, run_memory_write},
+    {"op_running_mean", {{2, 3}, {2, 3}}, {{0}}, run_running_mean},
+    {"op_unevenness", {{2, 5}}, {{0}}, run_unevenness},
+    {"op_concat", {{2, 3}, {2, 4}}, {{0}}, run_concat},
+    {"op_replace_rows", {{4, 3}, {2, 3}}, {{0}}, run_replace_rows},
+    {"op_place_rows", {{2, 4}, {1, 4}}, {{0}}, run_place_rows},
+    {"op_pool_steps", {{EVENTS, 3}}, {{0}}, run_pool_steps},
+    {"op_route", {{EVENTS, 4}}, {{0}}, run_route},
+    {"op_route to one interest", {{EVENTS, 4}}, {{0}}, run_route_to_one},
+};
+
+static void every_op_gives_back_what_differences_say(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_op(&cases[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_op_gives_back_what_differences_say),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
