@@ -40,6 +40,24 @@ void linear_close(struct linear *linear)
     arena_close(&linear->packed);
 }
 
+/*
+ * The outputs of a part and of those that follow it in memory, which are one product with it; moves on
+ * to the part after them. Gradients lie as the parameters do.
+ */
+static uint32_t joined_outputs(const struct linear *linear, uint32_t *part)
+{
+    const struct param *first = linear->parts[*part], *last = first;
+    size_t count = first->count;
+    for (++*part; *part < LINEAR_PARTS_MAX && linear->parts[*part]; ++*part) {
+        const struct param *next = linear->parts[*part];
+        if (next->data != last->data + last->count) break;
+        if (next->spec.constant != first->spec.constant) break;
+        count += next->count;
+        last = next;
+    }
+    return (uint32_t)(count / linear->in);
+}
+
 /* With the parameters themselves, each part its columns of y. */
 static void multiply_parts(const struct linear *linear, real *y, const real *x, uint32_t rows)
 {
@@ -49,11 +67,12 @@ static void multiply_parts(const struct linear *linear, real *y, const real *x, 
             memcpy(y + (size_t)row * linear->out, linear->bias->data, linear->out * sizeof(real));
         }
     }
-    for (uint32_t i = 0; i < LINEAR_PARTS_MAX && linear->parts[i]; i++) {
-        uint32_t out = (uint32_t)(linear->parts[i]->count / linear->in);
+    for (uint32_t part = 0; part < LINEAR_PARTS_MAX && linear->parts[part];) {
+        const real *weight = linear->parts[part]->data;
+        const uint32_t out = joined_outputs(linear, &part);
         kernel_blas_product(y + from, linear->out, blas_plain(x, linear->in),
-                            blas_transposed(linear->parts[i]->data, linear->in), rows, out,
-                            linear->in, linear->bias ? 1 : 0);
+                            blas_transposed(weight, linear->in), rows, out, linear->in,
+                            linear->bias ? 1 : 0);
         from += out;
     }
 }
@@ -69,21 +88,26 @@ void linear_multiply(struct tape *tape, const struct linear *linear, real *y, co
     }
 }
 
-/* Inputs: x, the parts, the bias if there is one. */
+/* Inputs: x, the bias (or, without one, x again), the parts. */
 static void linear_backward(struct tape *tape, const struct node *node)
 {
     const struct linear *linear = node->saved;
     struct tensor *x = node->inputs[0], *y = node->output;
-    real *dx = tape_gradient(tape, x);
-    uint32_t from = 0, input = 1;
-    for (; input <= LINEAR_PARTS_MAX && linear->parts[input - 1]; input++) {
-        struct tensor *weight = node->inputs[input];
-        uint32_t out = (uint32_t)(linear->parts[input - 1]->count / linear->in);
+    real keep = 1;
+    real *dx = tape_gradient_over(tape, x, &keep);
+    real *db = linear->bias ? tape_gradient(tape, node->inputs[1]) : NULL;
+    if (db) kernel_sum_repeated(db, y->gradient, 1, y->rows, y->cols);
+    uint32_t from = 0;
+    for (uint32_t part = 0; part < LINEAR_PARTS_MAX && linear->parts[part];) {
+        struct tensor *weight = node->inputs[2 + part];
+        const uint32_t out = joined_outputs(linear, &part);
         const real *dy = y->gradient + from;
         real *dw = tape_gradient(tape, weight);
         if (dx) {
             kernel_blas_product(dx, x->cols, blas_plain(dy, y->cols),
-                                blas_plain(weight->data, linear->in), x->rows, linear->in, out, 1);
+                                blas_plain(weight->data, linear->in), x->rows, linear->in, out,
+                                keep);
+            keep = 1;
         }
         if (dw) {
             kernel_blas_product(dw, linear->in, blas_transposed(dy, y->cols),
@@ -91,8 +115,6 @@ static void linear_backward(struct tape *tape, const struct node *node)
         }
         from += out;
     }
-    real *db = linear->bias ? tape_gradient(tape, node->inputs[input]) : NULL;
-    if (db) kernel_sum_repeated(db, y->gradient, 1, y->rows, y->cols);
 }
 
 struct tensor *op_linear(struct tape *tape, const struct linear *linear, struct tensor *x)
@@ -101,12 +123,11 @@ struct tensor *op_linear(struct tape *tape, const struct linear *linear, struct 
     struct tensor *y = tape_tensor(tape, x->rows, linear->out);
     linear_multiply(tape, linear, y->data, x->data, x->rows);
     if (!tape_records(tape)) return y;
-    struct node node = {.backward = linear_backward, .output = y, .inputs = {x}, .saved = linear};
-    uint32_t inputs = 1;
+    struct tensor *bias = linear->bias ? tape_param(tape, linear->bias) : x;
+    struct node node = {linear_backward, y, {x, bias}, linear};
     for (uint32_t i = 0; i < LINEAR_PARTS_MAX && linear->parts[i]; i++) {
-        node.inputs[inputs++] = tape_param(tape, linear->parts[i]);
+        node.inputs[2 + i] = tape_param(tape, linear->parts[i]);
     }
-    if (linear->bias) node.inputs[inputs++] = tape_param(tape, linear->bias);
     tape_record(tape, node);
     return y;
 }
@@ -233,15 +254,29 @@ struct tensor *op_relu(struct tape *tape, struct tensor *x)
     return y;
 }
 
-/* x [rows * copies, cols] + y [rows, cols]; with one copy, the plain sum. */
+/* Passes a gradient on to an input of the same size. */
+static void pass_on(struct tape *tape, struct tensor *x, const real *dy)
+{
+    real keep = 1;
+    real *dx = tape_gradient_over(tape, x, &keep);
+    if (!dx) return;
+    if (keep == 0) {
+        memcpy(dx, dy, tensor_count(x) * sizeof(real));
+    } else {
+        kernel_add(dx, dy, tensor_count(x));
+    }
+}
+
 static void add_backward(struct tape *tape, const struct node *node)
 {
     struct tensor *x = node->inputs[0], *y = node->inputs[1];
     const real *dz = node->output->gradient;
-    real *dx = tape_gradient(tape, x);
-    if (dx) kernel_add(dx, dz, tensor_count(x));
-    real *dy = tape_gradient(tape, y);
-    if (dy) kernel_sum_repeated(dy, dz, y->rows, x->rows / y->rows, y->cols);
+    pass_on(tape, x, dz);
+    if (x->rows == y->rows) {
+        pass_on(tape, y, dz);
+    } else if (y->wants_gradient) {
+        kernel_sum_repeated(tape_gradient(tape, y), dz, y->rows, x->rows / y->rows, y->cols);
+    }
 }
 
 struct tensor *op_add(struct tape *tape, struct tensor *x, struct tensor *y)
@@ -280,8 +315,7 @@ struct tensor *op_repeat(struct tape *tape, const struct param *rows_of, uint32_
 
 static void reshape_backward(struct tape *tape, const struct node *node)
 {
-    struct tensor *x = node->inputs[0];
-    kernel_add(tape_gradient(tape, x), node->output->gradient, tensor_count(x));
+    pass_on(tape, node->inputs[0], node->output->gradient);
 }
 
 struct tensor *op_reshape(struct tape *tape, struct tensor *x, uint32_t rows, uint32_t cols)

@@ -58,15 +58,20 @@ void tape_record(struct tape *tape, struct node node)
     tape->nodes[tape->count++] = node;
 }
 
-real *tape_gradient(struct tape *tape, struct tensor *x)
+real *tape_gradient_over(struct tape *tape, struct tensor *x, real *keep)
 {
     if (!x->wants_gradient) return NULL;
-    if (!x->gradient) {
-        const size_t size = tensor_count(x) * sizeof(real);
-        x->gradient = arena_take(tape->arena, size);
-        memset(x->gradient, 0, size);
-    }
+    *keep = x->gradient ? 1 : 0;
+    if (!x->gradient) x->gradient = arena_take(tape->arena, tensor_count(x) * sizeof(real));
     return x->gradient;
+}
+
+real *tape_gradient(struct tape *tape, struct tensor *x)
+{
+    real keep = 1;
+    real *gradient = tape_gradient_over(tape, x, &keep);
+    if (gradient && keep == 0) memset(gradient, 0, tensor_count(x) * sizeof(real));
+    return gradient;
 }
 
 void tape_backward(struct tape *tape)

@@ -118,6 +118,12 @@ void tape_record(struct tape *tape, struct node node);
 real *tape_gradient(struct tape *tape, struct tensor *x);
 
 /*
+ * The same for who writes all of it at once and need not add: *keep is 1 if there is something to add
+ * to, else 0, and then the reals are not zeros but anything.
+ */
+real *tape_gradient_over(struct tape *tape, struct tensor *x, real *keep);
+
+/*
  * Runs the nodes from the last to the first. The caller has filled the gradients of the results; a
  * node whose output has none is left out. Once per forward pass: the nodes are forgotten.
  */
