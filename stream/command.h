@@ -32,6 +32,7 @@ extern const struct command command_init;
 extern const struct command command_inspect;
 extern const struct command command_verify;
 extern const struct command command_evaluate;
+extern const struct command command_recommend;
 extern const struct command command_check_config;
 extern const struct command command_version;
 

@@ -9,8 +9,8 @@
 #include "stream/command.h"
 
 static const struct command *const commands[] = {
-    &command_init,   &command_train,    &command_run,          &command_inspect,
-    &command_verify, &command_evaluate, &command_check_config, &command_version,
+    &command_init,     &command_train,     &command_run,          &command_inspect, &command_verify,
+    &command_evaluate, &command_recommend, &command_check_config, &command_version,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "model/tensor/kernel_blas.h"
 #include "model/train/negative_sampler.h"
 #include "model/train/optimizer.h"
 #include "model/train/shard.h"
@@ -208,6 +209,7 @@ enum status trainer_open(struct trainer **trainerp, struct checkpoint *checkpoin
     REQUIRE(options->sequences >= 1 && options->sequences <= TRAIN_SEQUENCES_MAX);
     struct trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer) return no_memory(error);
+    kernel_blas_single_thread(); /* there is a thread for each shard already */
     trainer->options = *options;
     trainer->checkpoint = checkpoint;
     const enum status status = open_all(trainer, dataset, known, error);
