@@ -241,6 +241,25 @@ def check_registry(root):
             yield f"{path}:1: no tests/parity/fixtures of this model: hold it to its mathematics"
 
 
+def check_gradients(root):
+    """An op without a gradient test, or a model that has parameters and cannot be trained."""
+    tests = "".join(read(root, p) for p in walk(root, (".c",), ("tests/gradient",)))
+    declared = re.compile(r"^(/\*(?:(?!\*/).)*\*/\n)?(?:struct tensor \*|void )(op_\w+)\(",
+                          re.S | re.M)
+    for path in walk(root, (".h",), ("model/tensor",)):
+        text = read(root, path)
+        for match in declared.finditer(text):
+            serving = re.search(r"\bServing\b", match.group(1) or "")
+            if not serving and not re.search(rf'"{match.group(2)}["\s]', tests):
+                line = text.count("\n", 0, match.start(2)) + 1
+                yield (f"{path}:{line}: no gradient test names {match.group(2)}: add a case, "
+                       "or say in its comment that it is for Serving")
+    for path in walk(root, (".c",), ("model/zoo",)):
+        text = read(root, path)
+        if "struct interest_ops" in text and "param_declare(" in text and ".steps =" not in text:
+            yield f"{path}:1: a model with parameters and without steps: nothing could train them"
+
+
 def check_reference(root, braid):
     """config/REFERENCE.md is what the option table says now."""
     said = subprocess.run([braid, "check-config", "--reference"], text=True, capture_output=True,

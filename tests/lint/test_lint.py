@@ -71,6 +71,16 @@ class Lint(unittest.TestCase):
                  "tests/parity/fixtures/mind.default.safetensors": b"\0"}
         self.assertEqual(self.found("registry", files), [])
 
+    def test_op_without_gradient_test_and_model_without_steps(self):
+        header = ("/* One. */\nstruct tensor *op_a(void);\n\n/* Two. Serving. */\nvoid op_b(void);\n"
+                  "\n/* Three. */\nvoid op_c(void);\n")
+        model = "const struct interest_ops a_ops = {\n};\nparam_declare();\n"
+        files = {"model/tensor/op.h": header, "tests/gradient/test_ops.c": '{"op_a", 0},\n',
+                 "model/zoo/a.c": model}
+        found = self.found("gradients", files)
+        self.assertEqual(len(found), 2)
+        self.assertIn("model/tensor/op.h:8", found[0])
+
     def test_stray_binary_and_unnamed_fixture(self):
         files = {"a.bin": b"\0\1", "tests/parity/fixtures/README.md": "| `limarec` |",
                  "tests/parity/fixtures/limarec.a.safetensors": b"\0",
