@@ -13,14 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/broker_kafka.h"
 #include "stream/broker_kafka_session.h"
 
 enum {
+    QUEUE_SHARE = 64, /* a queue of all workers may take this part of job.memory */
     QUEUE_KB_MIN = 1024,
-    QUEUE_KB_MAX = 65536,
+    QUEUE_KB_MAX = 16384,
+    MESSAGE_SIZE = 512, /* what librdkafka takes for a queued message beside its content, at most */
     ROOM_SIZE =
         8 << 20, /* payloads and scratch of one poll, beside one event of the largest size */
 };
@@ -29,9 +34,26 @@ enum {
 
 uint64_t session_queue_kb(const struct config *config)
 {
-    uint64_t share = config->job.memory / 1024 / 32 / config->job.workers;
+    uint64_t share = config->job.memory / 1024 / QUEUE_SHARE / config->job.workers;
     if (share < QUEUE_KB_MIN) return QUEUE_KB_MIN;
     return share < QUEUE_KB_MAX ? share : QUEUE_KB_MAX;
+}
+
+uint64_t session_queue_messages(const struct config *config)
+{
+    return session_queue_kb(config) * 1024 / MESSAGE_SIZE;
+}
+
+static size_t room_size(const struct config *config)
+{
+    return ROOM_SIZE + 2 * (size_t)config->source.event_size_max + 2 * EVENT_PADDING;
+}
+
+size_t kafka_session_size(const struct config *config)
+{
+    size_t queue = (size_t)session_queue_kb(config) * 1024 * 2; /* contents, and as much around */
+    size_t of_event = sizeof(struct event) + sizeof(rd_kafka_message_t *);
+    return 2 * queue + room_size(config) + config->job.poll_events_max * of_event;
 }
 
 /* Hands the live partitions to librdkafka; what was fetched of an earlier assignment is dropped. */
@@ -47,7 +69,7 @@ static rd_kafka_resp_err_t session_assign(struct session *session)
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(session->consumer.handle, list);
     rd_kafka_topic_partition_list_destroy(list);
-    session->stale = false;
+    session->stale = code != RD_KAFKA_RESP_ERR_NO_ERROR;
     return code;
 }
 
@@ -78,7 +100,12 @@ static void on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
     }
     session->rebalance = REBALANCE_ASSIGN;
     for (int i = 0; i < list->cnt; i++) {
-        struct session_partition *mine = &session->partitions[list->elems[i].partition];
+        uint32_t partition = (uint32_t)list->elems[i].partition;
+        if (partition >= session->broker->partitions) {
+            session->grown = true;
+            continue;
+        }
+        struct session_partition *mine = &session->partitions[partition];
         *mine = (struct session_partition){.state = PARTITION_RESTORING, .news = true};
     }
     session_assign(session); /* none is live yet; this acknowledges the assignment */
@@ -116,6 +143,8 @@ static enum status consumer_open(struct session *session, struct error *error)
     client_set(&setup, "isolation.level", "read_committed");
     client_set(&setup, "queued.max.messages.kbytes", "%llu",
                (unsigned long long)session_queue_kb(config));
+    client_set(&setup, "queued.min.messages", "%llu",
+               (unsigned long long)session_queue_messages(config));
     client_set(&setup, "fetch.max.bytes", "%llu",
                (unsigned long long)session_queue_kb(config) * 1024);
     rd_kafka_conf_set_rebalance_cb(setup.conf, on_rebalance);
@@ -139,6 +168,7 @@ static void kafka_session_close(struct session *session)
 {
     if (!session) return;
     session_release(session);
+    transaction_leave(session);
     consumer_close(session);
     client_close(&session->producer);
     event_decoder_close(session->decoder);
@@ -156,8 +186,7 @@ static enum status session_take_memory(struct session *session, struct error *er
     session->partitions = calloc(session->broker->partitions, sizeof *session->partitions);
     session->events = calloc(events_max, sizeof *session->events);
     session->messages = calloc(events_max, sizeof(rd_kafka_message_t *));
-    session->room =
-        malloc(ROOM_SIZE + 2 * (size_t)config->source.event_size_max + 2 * EVENT_PADDING);
+    session->room = malloc(room_size(config));
     if (!session->partitions || !session->events || !session->messages || !session->room) {
         return error_set(error, STATUS_IO, "out of memory");
     }
@@ -172,6 +201,8 @@ static enum status kafka_session_open(struct session **sessionp, struct broker *
     if (!session) return error_set(error, STATUS_IO, "out of memory");
     session->broker = broker;
     session->worker = worker;
+    session->writer =
+        splitmix64((uint64_t)clock_wall_ms() << 20 ^ (uint64_t)getpid() << 8 ^ worker);
     enum status status = session_take_memory(session, error);
     /* Transactions first: what an earlier run left open ends before anybody fetches offsets. */
     if (status == STATUS_OK) status = producer_open(session, error);
@@ -362,6 +393,13 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
 {
     poll->events_count = poll->partitions_count = 0;
     if (session->consumer.lethal && !session->renew) TRY(consumer_fenced(session, error));
+    if (session->grown) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: '%s' has more than its %u partitions now, and users have moved "
+                         "between them: copy it to a new topic, and use a new group and new "
+                         "companion topics",
+                         session->broker->config->source.topic, session->broker->partitions);
+    }
     if (session->rebalance != REBALANCE_NONE && session_rebalance(session, poll)) return STATUS_OK;
     if (session->renew) {
         consumer_close(session);

@@ -127,18 +127,24 @@ MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);
 /* broker_kafka_sample.c: STATUS_REFUSED if the source is not keyed by user. */
 MUST_CHECK enum status source_sample(struct broker *broker, struct error *error);
 
+/* What the metadata of a committed offset says. */
+struct committed_seal {
+    struct history_seal seal; /* number 0: nothing was committed */
+    uint64_t writer;          /* of the session that committed it: no two have the same */
+};
+
 /*
  * The group's committed offsets of the source's partitions `at`, as the seals that were committed with
- * them: number 0 = none. Asks again while an open transaction hides them or brokers are out of
+ * them. Asks again while an open transaction hides them or brokers are out of
  * reach, for `wait_ms` or until the job stops (STATUS_BUSY). STATUS_REFUSED: offsets that Braid did not commit.
  */
 MUST_CHECK enum status committed_seals(struct broker *broker, struct client *consumer,
                                        const uint32_t *at, uint32_t count, int64_t wait_ms,
-                                       struct history_seal *seals, struct error *error);
+                                       struct committed_seal *found, struct error *error);
 
-/* A seal as the metadata of a committed offset: hexadecimal digits and an end. */
-enum { SEAL_TEXT_SIZE = 2 * HISTORY_SEAL_SIZE + 1 };
-void seal_to_text(const struct history_seal *seal, char text[SEAL_TEXT_SIZE]);
+/* It as text: hexadecimal digits and an end. */
+enum { SEAL_TEXT_SIZE = 2 * (HISTORY_SEAL_SIZE + 8) + 1 };
+void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SIZE]);
 
 /* broker_kafka_history.c: struct broker_ops has the contracts. */
 enum status kafka_history_open(struct history_reader **readerp, struct broker *broker,

@@ -37,11 +37,12 @@ struct history_reader {
 
 static const char digits[] = "0123456789abcdef";
 
-void seal_to_text(const struct history_seal *seal, char text[SEAL_TEXT_SIZE])
+void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SIZE])
 {
-    uint8_t raw[HISTORY_SEAL_SIZE];
-    size_t size = history_seal_encode(seal, raw);
-    REQUIRE(size <= sizeof raw);
+    uint8_t raw[HISTORY_SEAL_SIZE + 8];
+    size_t size = history_seal_encode(&committed->seal, raw);
+    memcpy(raw + size, &committed->writer, 8);
+    size += 8;
     for (size_t i = 0; i < size; i++) {
         text[2 * i] = digits[raw[i] >> 4];
         text[2 * i + 1] = digits[raw[i] & 15];
@@ -49,11 +50,12 @@ void seal_to_text(const struct history_seal *seal, char text[SEAL_TEXT_SIZE])
     text[2 * size] = 0;
 }
 
-static enum status seal_of_text(struct history_seal *seal, struct bytes text, struct error *error)
+static enum status seal_of_text(struct committed_seal *committed, struct bytes text,
+                                struct error *error)
 {
-    uint8_t raw[HISTORY_SEAL_SIZE] = {0};
+    uint8_t raw[HISTORY_SEAL_SIZE + 8] = {0};
     const char *at = text.at;
-    if (text.size == 0 || text.size % 2 || text.size > 2 * sizeof raw) {
+    if (text.size <= 16 || text.size % 2 || text.size > 2 * sizeof raw) {
         return error_set(error, STATUS_REFUSED, "not a seal");
     }
     for (size_t i = 0; i < text.size; i++) {
@@ -61,26 +63,30 @@ static enum status seal_of_text(struct history_seal *seal, struct bytes text, st
         if (!digit) return error_set(error, STATUS_REFUSED, "not a seal");
         raw[i / 2] = (uint8_t)(raw[i / 2] << 4 | (digit - digits));
     }
-    return history_seal_decode(seal, (struct bytes){raw, text.size / 2}, error);
+    size_t size = text.size / 2 - 8;
+    memcpy(&committed->writer, raw + size, 8);
+    return history_seal_decode(&committed->seal, (struct bytes){raw, size}, error);
 }
 
 /* One partition of an answer: its offset must be one that Braid committed for this source. */
-static enum status committed_seal(const struct broker *broker,
-                                  const rd_kafka_topic_partition_t *told, struct history_seal *seal,
-                                  struct error *error)
+static enum status take_committed(const struct broker *broker,
+                                  const rd_kafka_topic_partition_t *told,
+                                  struct committed_seal *found, struct error *error)
 {
     const char *group = broker->config->kafka.group;
-    *seal = (struct history_seal){0};
+    *found = (struct committed_seal){0};
     if (told->offset == RD_KAFKA_OFFSET_INVALID) return STATUS_OK;
     enum status status =
-        seal_of_text(seal, (struct bytes){told->metadata, told->metadata_size}, error);
+        seal_of_text(found, (struct bytes){told->metadata, told->metadata_size}, error);
     if (status != STATUS_OK) {
-        return error_set(error, STATUS_REFUSED,
-                         "kafka: the offset %lld of group '%s' for %s[%d] was not committed by "
-                         "Braid (%s); use a group of its own, or put the group's offset back",
-                         (long long)told->offset, group, told->topic, told->partition, error->text);
+        return error_prefix(error,
+                            "kafka: the offset %lld of group '%s' for %s[%d] was not committed by "
+                            "this version of Braid; use a group of its own, or put the group's "
+                            "offset back: ",
+                            (long long)told->offset, group, told->topic, told->partition);
     }
-    if (seal->source_identity != broker->source_identity || seal->next_offset != told->offset) {
+    if (found->seal.source_identity != broker->source_identity ||
+        found->seal.next_offset != told->offset) {
         return error_set(error, STATUS_REFUSED,
                          "kafka: group '%s' was committed for another source than %s[%d] of this "
                          "cluster; use another group and other companion topics",
@@ -90,7 +96,7 @@ static enum status committed_seal(const struct broker *broker,
 }
 
 enum status committed_seals(struct broker *broker, struct client *consumer, const uint32_t *at,
-                            uint32_t count, int64_t wait_ms, struct history_seal *seals,
+                            uint32_t count, int64_t wait_ms, struct committed_seal *found,
                             struct error *error)
 {
     const int64_t begun_ns = clock_monotonic_ns();
@@ -103,7 +109,7 @@ enum status committed_seals(struct broker *broker, struct client *consumer, cons
         enum status status = STATUS_OK;
         for (int i = 0; i < list->cnt && !code && status == STATUS_OK; i++) {
             code = list->elems[i].err;
-            if (!code) status = committed_seal(broker, &list->elems[i], &seals[i], error);
+            if (!code) status = take_committed(broker, &list->elems[i], &found[i], error);
         }
         rd_kafka_topic_partition_list_destroy(list);
         if (!code) return status;
@@ -254,10 +260,12 @@ static enum status reader_open(struct history_reader *reader, const struct store
                                struct partition_truth *truth, struct error *error)
 {
     struct broker *broker = reader->broker;
+    struct committed_seal committed;
     int64_t low, high;
     TRY(reader_connect(reader, error));
-    TRY(committed_seals(broker, &reader->consumer, &reader->partition, 1, OPEN_WAIT_MS,
-                        &truth->seal, error));
+    TRY(committed_seals(broker, &reader->consumer, &reader->partition, 1, OPEN_WAIT_MS, &committed,
+                        error));
+    truth->seal = committed.seal;
     TRY(watermarks(reader, &low, &high, error));
     if (truth->seal.number == 0) TRY(seal_from_log(reader, high, &truth->seal, error));
     TRY(check_start(reader, low, high, start, truth->seal.number, error));

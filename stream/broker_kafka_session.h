@@ -26,6 +26,7 @@ enum rebalance { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE, REBALANCE_L
 struct session {
     struct broker *broker;
     uint32_t worker;
+    uint64_t writer;                      /* names this session in what it commits */
     struct session_partition *partitions; /* [of the source] */
 
     struct client consumer;
@@ -33,6 +34,7 @@ struct session {
     enum rebalance rebalance;
     bool told;  /* the processor has been told of that rebalance */
     bool stale; /* the live partitions or their offsets changed since they were last assigned */
+    bool grown; /* the source has more partitions than when the job started */
     bool renew; /* the consumer can't go on: make a new one when the partitions are given up */
     bool closing;
     struct event_decoder *decoder;
@@ -56,6 +58,9 @@ struct session {
 /* broker_kafka_transaction.c; struct broker_ops has the contracts of the last four. */
 MUST_CHECK enum status producer_open(struct session *session, struct error *error);
 
+/* Aborts what is open when a session is closed in the middle, so that no reader waits for it. */
+void transaction_leave(struct session *session);
+
 enum status kafka_begin(struct session *session, struct error *error);
 enum status kafka_send(struct session *session, const struct record *record, struct error *error);
 enum status kafka_commit(struct session *session, struct commit_partition *parts, uint32_t count,
@@ -64,5 +69,6 @@ enum status kafka_abort(struct session *session, struct error *error);
 
 /* The share of job.memory that a client of a session may queue. */
 uint64_t session_queue_kb(const struct config *config);
+uint64_t session_queue_messages(const struct config *config);
 
 #endif

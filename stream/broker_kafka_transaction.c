@@ -60,6 +60,8 @@ enum status producer_open(struct session *session, struct error *error)
     client_set(&setup, "batch.size", "%lld", (long long)session->broker->batch_size_max);
     client_set(&setup, "queue.buffering.max.kbytes", "%llu",
                (unsigned long long)session_queue_kb(config));
+    client_set(&setup, "queue.buffering.max.messages", "%llu",
+               (unsigned long long)session_queue_messages(config));
     rd_kafka_conf_set_dr_msg_cb(setup.conf, on_delivery);
     session->producer = (struct client){.role = "producer", .owner = session};
     TRY(client_open(&session->producer, &setup, RD_KAFKA_PRODUCER));
@@ -84,8 +86,8 @@ enum status producer_open(struct session *session, struct error *error)
  */
 static enum status count_fencing(struct session *session, struct error *error)
 {
-    if (client_troubled(&session->producer) || client_troubled(&session->consumer))
-        return STATUS_OK;
+    if (client_troubled(&session->producer)) return STATUS_OK;
+    if (client_troubled(&session->consumer)) return STATUS_OK;
     const int64_t now_ns = clock_monotonic_ns();
     int64_t *oldest_ns = &session->fencings_ns[session->fencings++ % (FENCINGS_MAX - 1)];
     if (*oldest_ns && now_ns - *oldest_ns < (int64_t)FENCING_WINDOW_MS * 1000000) {
@@ -226,7 +228,7 @@ static enum status send_offsets(struct session *session, const struct commit_par
         char text[SEAL_TEXT_SIZE];
         rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(
             list, session->broker->config->source.topic, (int32_t)parts[i].partition);
-        seal_to_text(&parts[i].seal, text);
+        seal_to_text(&(struct committed_seal){parts[i].seal, session->writer}, text);
         one->offset = parts[i].seal.next_offset;
         one->metadata_size = strlen(text);
         one->metadata = strdup(text);
@@ -254,20 +256,17 @@ static enum status send_offsets(struct session *session, const struct commit_par
 static enum status resolve(struct session *session, const struct commit_partition *parts,
                            struct error *error)
 {
-    struct history_seal seal = {0};
+    struct committed_seal found;
     session->broken = *error;
     TRY(producer_renew(session, error));
     TRY(committed_seals(session->broker, &session->consumer, &parts[0].partition, 1, INT64_MAX,
-                        &seal, error));
-    bool committed = seal.number == parts[0].seal.number;
+                        &found, error));
+    bool ours = found.writer == session->writer;
+    bool committed = ours && found.seal.number == parts[0].seal.number;
     log_info("outcome of an interrupted commit is known", log_int("worker", session->worker),
              log_text("outcome", committed ? "committed" : "aborted"));
     if (committed) return STATUS_OK;
-    if (seal.number + 1 == parts[0].seal.number) return STATUS_ABORTABLE;
-    return error_set(error, STATUS_FENCED,
-                     "kafka: partition %u is another member's: its seal is %llu, not %llu",
-                     parts[0].partition, (unsigned long long)seal.number,
-                     (unsigned long long)parts[0].seal.number);
+    return error_set(error, STATUS_ABORTABLE, "kafka: an interrupted commit was not carried out");
 }
 
 /* Ends the transaction; while brokers are out of reach the commit goes on in the background. */
@@ -330,4 +329,11 @@ enum status kafka_abort(struct session *session, struct error *error)
     }
     session->stale = true;
     return STATUS_OK;
+}
+
+void transaction_leave(struct session *session)
+{
+    if (!session->open || session->ended || producer_broken(session)) return;
+    rd_kafka_error_t *failure = rd_kafka_abort_transaction(session->producer.handle, ABORT_MS);
+    if (failure) rd_kafka_error_destroy(failure); /* then it times out */
 }

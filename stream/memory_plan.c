@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "state/state_cache.h"
+#include "stream/broker_kafka.h"
 #include "stream/changeset.h"
 #include "stream/file_reader.h"
 #include "stream/file_state.h"
@@ -113,6 +114,8 @@ enum status memory_plan_make(struct memory_plan *plan, const struct config *conf
     uint64_t fixed = taken + config->job.memory / SLACK_SHARE + workers * of_worker;
     if (config->source.broker == CONFIG_BROKER_FILE) {
         fixed += file_reader_size(config) + file_state_size(config);
+    } else {
+        fixed += workers * kafka_session_size(config);
     }
     uint64_t left = config->job.memory > fixed ? config->job.memory - fixed : 0;
     uint64_t memtable = left / MEMTABLE_SHARE, block_cache = left / BLOCK_CACHE_SHARE;

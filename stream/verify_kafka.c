@@ -22,7 +22,7 @@ struct verify_input {
     struct broker broker;
     struct client consumer;
     rd_kafka_queue_t *queue;
-    struct history_seal *seals; /* [partitions] number 0: nothing was committed */
+    struct committed_seal *committed; /* [partitions] */
     struct event_decoder *decoder;
     struct json_decoder *json;
     uint8_t *scratch;
@@ -59,7 +59,7 @@ static void kafka_close(struct verify_input *input)
     client_close(&input->broker.admin);
     event_decoder_close(input->decoder);
     json_decoder_close(input->json);
-    free(input->seals);
+    free(input->committed);
     free(input->counted);
     free(input->scratch);
     free(input);
@@ -88,11 +88,11 @@ static enum status fetch_seals(struct verify_input *input, struct error *error)
         all[p] = p;
     }
     enum status status = committed_seals(&input->broker, &input->consumer, all, partitions,
-                                         INT64_MAX, input->seals, error);
+                                         INT64_MAX, input->committed, error);
     free(all);
     TRY(status);
     for (uint32_t p = 0; p < partitions; p++) {
-        sealed += input->seals[p].number > 0;
+        sealed += input->committed[p].seal.number > 0;
     }
     if (sealed > 0) return STATUS_OK;
     return error_set(error, STATUS_INVALID,
@@ -122,9 +122,9 @@ static enum status open_parts(struct verify_input *input, struct error *error)
     TRY(check_counts(input, error));
     input->consumer = (struct client){.role = "verify"};
     TRY(client_open_reader(&input->consumer, config, QUEUE_KB, &input->queue, error));
-    input->seals = calloc(input->broker.partitions, sizeof *input->seals);
+    input->committed = calloc(input->broker.partitions, sizeof *input->committed);
     input->counted = calloc(input->broker.partitions, sizeof *input->counted);
-    if (!input->seals || !input->counted) {
+    if (!input->committed || !input->counted) {
         return error_set(error, STATUS_IO, "out of memory: verify");
     }
     TRY(fetch_seals(input, error));
@@ -181,7 +181,7 @@ static enum status kafka_begin(struct verify_input *input, enum verify_sequence 
     input->end = high;
     input->seen = low;
     if (sequence == VERIFY_SOURCE) {
-        const struct history_seal *seal = &input->seals[partition];
+        const struct history_seal *seal = &input->committed[partition].seal;
         input->end = seal->number ? seal->next_offset : low;
         if (low > 0 && seal->number) {
             return error_set(error, STATUS_REFUSED,
@@ -285,7 +285,7 @@ static enum status kafka_record(struct verify_input *input, struct interest_reco
         const rd_kafka_message_t *message;
         TRY(next(input, &message, error));
         TRY(decode_record(input, message, record, error));
-        if (record->offset < input->seals[input->partition].next_offset) return STATUS_OK;
+        if (record->offset < input->committed[input->partition].seal.next_offset) return STATUS_OK;
     }
 }
 
@@ -299,7 +299,7 @@ static enum status kafka_dead_letter(struct verify_input *input, int64_t *offset
         TRY(next(input, &message, error));
         TRY(padded(input, message, BATCH_SIZE_MAX, &letter, &rest, error));
         TRY(dead_letter_decode(input->json, letter, rest, offsetp, reasonp, error));
-        if (*offsetp < input->seals[input->partition].next_offset) return STATUS_OK;
+        if (*offsetp < input->committed[input->partition].seal.next_offset) return STATUS_OK;
     }
 }
 

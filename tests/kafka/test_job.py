@@ -26,7 +26,7 @@ from harness import Feed, Job, Pulse, World, check, drain, read_all, verify, wai
 from proxy import END_TXN, Proxy
 
 from kafka import KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions
 
 SEED = int(os.environ.get("TEST_SEED", "20240501"))
 KILLS_PER_STEP = 5
@@ -165,6 +165,18 @@ class OneBroker(KafkaCase):
         log = f"data/{world.name}-interests-0/00000000000000000000.log"
         dump = self.cluster.java(1, "kafka.tools.DumpLogSegments", "--files", log)
         self.assertIn("compresscodec: lz4", dump.stdout)
+
+    def test_a_source_that_grows_is_refused(self):
+        world = self.world(settings={"kafka.client.topic.metadata.refresh.interval.ms": "500"})
+        feed = self.feed(world)
+        feed.send(100)
+        job = self.job(world)
+        drain(world, feed, job)
+        admin = KafkaAdminClient(bootstrap_servers=self.cluster.address)
+        admin.create_partitions({world.name: NewPartitions(world.partitions + 2)})
+        admin.close()
+        job.ended(3)
+        self.assertTrue(job.said("has more than its 4 partitions now"))
 
     def test_verify_finds_what_was_planted(self):
         world = self.world()
