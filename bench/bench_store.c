@@ -349,10 +349,10 @@ static uint32_t run_snapshots(struct race *race)
 static void bench_snapshots(void)
 {
     struct race race = {.store = store_at("snapshots")};
-    uint64_t records, disk_bytes, memory_bytes;
+    uint64_t disk_bytes, memory_bytes;
     bare_open(&race.bare, true);
     uint32_t gets = run_snapshots(&race);
-    ops->measure(race.store, &records, &disk_bytes, &memory_bytes);
+    ops->measure(race.store, &disk_bytes, &memory_bytes);
     bare_remove(&race.bare);
     store_remove(race.store, "snapshots");
     double rate = per_second(SNAPSHOT_PUTS * SNAPSHOT_PUT, race.put_ns[OURS]);
@@ -396,8 +396,8 @@ static void bench_bytes(uint32_t users, uint32_t events)
     }
     ops->close(store);
     store = store_at("bytes");
-    uint64_t found, disk_bytes, memory_bytes;
-    ops->measure(store, &found, &disk_bytes, &memory_bytes);
+    uint64_t disk_bytes, memory_bytes;
+    ops->measure(store, &disk_bytes, &memory_bytes);
     store_remove(store, "bytes");
     printf("case=bytes events=%u users=%u bytes_per_user=%.0f bytes_per_event=%.1f\n", events,
            users, (double)disk_bytes / users, (double)disk_bytes / users / events);

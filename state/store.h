@@ -117,11 +117,10 @@ struct store_ops {
     enum status (*flush)(struct store *store, bool wait, struct error *error);
 
     /*
-     * Facts for metrics and `inspect store`: records and chunks (estimated), bytes on disk, and
-     * bytes in memory beside the shared block cache.
+     * Facts for metrics and `inspect store`: bytes on disk, and bytes in memory beside the shared
+     * block cache.
      */
-    void (*measure)(struct store *store, uint64_t *recordsp, uint64_t *disk_bytesp,
-                    uint64_t *memory_bytesp);
+    void (*measure)(struct store *store, uint64_t *disk_bytesp, uint64_t *memory_bytesp);
 
     /* Deletes the directory of a closed store. */
     enum status (*destroy)(const char *path, struct error *error);

@@ -204,15 +204,12 @@ static enum status memory_flush(struct store *store, bool wait, struct error *er
     return STATUS_OK;
 }
 
-static void memory_measure(struct store *store, uint64_t *recordsp, uint64_t *disk_bytesp,
-                           uint64_t *memory_bytesp)
+static void memory_measure(struct store *store, uint64_t *disk_bytesp, uint64_t *memory_bytesp)
 {
-    *recordsp = 0;
     *disk_bytesp = 0;
     *memory_bytesp = store->capacity * sizeof(struct entry *);
     for (size_t i = 0; i < store->count; i++) {
         const struct entry *entry = store->entries[i];
-        *recordsp += entry->space != STORE_SNAPSHOTS;
         *memory_bytesp += sizeof *entry + entry->key.user.size + entry->value.size;
     }
 }

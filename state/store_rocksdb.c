@@ -487,10 +487,9 @@ static enum status rocksdb_store_scan(struct store *store, enum store_space spac
     return status;
 }
 
-static void rocksdb_store_measure(struct store *store, uint64_t *recordsp, uint64_t *disk_bytesp,
+static void rocksdb_store_measure(struct store *store, uint64_t *disk_bytesp,
                                   uint64_t *memory_bytesp)
 {
-    *recordsp = family_fact(store, 0, "rocksdb.estimate-num-keys");
     *disk_bytesp = family_fact(store, 1, "rocksdb.total-blob-file-size");
     *memory_bytesp = 0;
     for (int i = 0; i < FAMILIES; i++) {

@@ -25,12 +25,35 @@ static void print_committed(const struct commit_entry *entry, uint32_t partition
             entry->length[RECORD_INTERESTS], entry->length[RECORD_DEAD_LETTER]);
 }
 
+static bool count_entry(void *context, const struct store_key *key, struct bytes value)
+{
+    (void)key, (void)value;
+    ++*(uint64_t *)context;
+    return true;
+}
+
+/* What a store holds, counted, and what that takes on disk. */
+static enum status print_content(struct store *store, const char *path, FILE *out,
+                                 struct error *error)
+{
+    static const enum store_space spaces[] = {STORE_USERS, STORE_CHUNKS, STORE_SNAPSHOTS};
+    uint64_t counts[3] = {0}, disk_bytes, memory_bytes;
+    for (int i = 0; i < 3; i++) {
+        TRY(store_rocksdb.scan(store, spaces[i], NULL, count_entry, &counts[i], error));
+    }
+    store_rocksdb.measure(store, &disk_bytes, &memory_bytes);
+    fprintf(out,
+            "             %" PRIu64 " users, %" PRIu64 " full chunks, %" PRIu64
+            " snapshots: %" PRIu64 " bytes in %s\n",
+            counts[0], counts[1], counts[2], disk_bytes, path);
+    return STATUS_OK;
+}
+
 static enum status print_store(const struct config *config, const struct commit_file *commit,
                                uint32_t partition, FILE *out, struct error *error)
 {
     char path[COMMIT_PATH_MAX];
     struct store *store;
-    uint64_t records, disk_bytes, memory_bytes;
     const struct file_state state = {.commit = *commit};
     const struct store_identity identity = {file_state_source(&state), partition,
                                             commit->partitions};
@@ -47,15 +70,13 @@ static enum status print_store(const struct config *config, const struct commit_
     }
     TRY(store_rocksdb.open(&store, path, &identity, &options, error));
     struct store_position position = store_rocksdb.position(store);
-    store_rocksdb.measure(store, &records, &disk_bytes, &memory_bytes);
-    store_rocksdb.close(store);
     bool level = position.log == entry->log && position.seal == entry->seal;
-    fprintf(out,
-            "  store      seal %" PRIu64 ", log %" PRIu64 " up to byte %" PRId64 "%s\n"
-            "             about %" PRIu64 " records and chunks, %" PRIu64 " bytes in %s\n",
+    fprintf(out, "  store      seal %" PRIu64 ", log %" PRIu64 " up to byte %" PRId64 "%s\n",
             position.seal, position.log, position.next,
-            level ? "" : " (behind: a restart reads the rest)", records, disk_bytes, path);
-    return STATUS_OK;
+            level ? "" : " (behind: a restart reads the rest)");
+    enum status status = print_content(store, path, out, error);
+    store_rocksdb.close(store);
+    return status;
 }
 
 enum status inspect_store(const struct config *config, FILE *out, struct error *error)

@@ -216,19 +216,19 @@ static void a_scan_sees_the_moment_it_began(void **state)
     assert_scan(STORE_USERS, NULL, 9, "a:0=A zz:0=new ");
 }
 
-static void a_measure_counts_what_was_committed(void **state)
+static void a_measure_sees_what_was_committed(void **state)
 {
     (void)state;
     char user[8];
-    uint64_t records, disk_bytes, memory_bytes;
+    uint64_t disk_bytes, before, after;
+    fixture.ops->measure(fixture.store, &disk_bytes, &before);
     for (int i = 0; i < 100; i++) {
         snprintf(user, sizeof user, "%d", i);
         struct store_write write = write_of(STORE_USERS, user, 0, "value");
         fixture_commit(&fixture, &write, 1, i);
     }
-    fixture.ops->measure(fixture.store, &records, &disk_bytes, &memory_bytes);
-    assert_in_range(records, 100, 201); /* RocksDB counts each rewriting of its mark */
-    assert_true(memory_bytes > 0);
+    fixture.ops->measure(fixture.store, &disk_bytes, &after);
+    assert_true(after > before);
 }
 
 /* Values of a few sizes up to some kilobytes; `at` NULL one time in five. */
@@ -328,7 +328,7 @@ int main(void)
         OVER_BOTH(a_batched_get_skips_what_is_missing),
         OVER_BOTH(a_scan_goes_in_order_from_its_start_until_it_is_stopped),
         OVER_BOTH(a_scan_sees_the_moment_it_began),
-        OVER_BOTH(a_measure_counts_what_was_committed),
+        OVER_BOTH(a_measure_sees_what_was_committed),
         cmocka_unit_test(both_stores_hold_the_same_after_any_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

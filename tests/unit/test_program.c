@@ -144,6 +144,8 @@ static void inspect_shows_user_store_and_checkpoint(void **state)
     assert_int_equal(scene_program(&scene, user, NULL), 1);
     assert_non_null(strstr(scene.output, "no user 'nobody'"));
     assert_says("inspect", "store", state_dir, 0, "partition 3");
+    assert_non_null(strstr(scene.output, " users, "));
+    assert_null(strstr(scene.output, " 0 users, "));
     scene_remove(&scene, "inspected/state/store-0003");
     assert_says("inspect", "store", state_dir, 0, "store      missing");
     assert_says("inspect", "store", state_dir, 0, "store      missing"); /* looking made none */
