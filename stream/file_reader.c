@@ -190,17 +190,17 @@ static void place_event(struct file_reader *reader, const struct event *event)
     reader->events++;
 }
 
-/* Decodes a line; its number is the event's offset, its user's hash chooses the partition. */
-static void decode(struct file_reader *reader, const struct line *line, int64_t offset,
-                   struct event *event)
+uint32_t file_partition(struct bytes user, uint32_t partitions)
 {
-    event_decode(reader->decoder, line->text, -1, reader->scratch, event);
-    event->offset = offset;
-    event->partition = 0;
-    if (event->user.size > 0) {
-        uint64_t hash = identity_of(event->user.at, event->user.size);
-        event->partition = (uint32_t)(hash % reader->partitions);
-    }
+    return (uint32_t)(identity_of(user.at, user.size) % partitions);
+}
+
+void file_event_decode(struct event_decoder *decoder, const struct line *line, int64_t number,
+                       uint32_t partitions, void *scratch, struct event *event)
+{
+    event_decode(decoder, line->text, -1, scratch, event);
+    event->offset = number;
+    event->partition = event->user.size ? file_partition(event->user, partitions) : 0;
 }
 
 /* The next line. Only here may the thread be cancelled: a pipe may never deliver again. */
@@ -227,11 +227,12 @@ static enum status read_lines(struct file_reader *reader)
     struct event event;
     uint64_t lines = 0;
     while (!atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
-        int64_t offset = line_reader_position(reader->lines).line;
+        int64_t number = line_reader_position(reader->lines).line;
         enum status status = next_line(reader, &line);
         if (status == STATUS_END) return STATUS_OK;
         TRY(status);
-        decode(reader, &line, offset, &event);
+        file_event_decode(reader->decoder, &line, number, reader->partitions, reader->scratch,
+                          &event);
 
         pthread_mutex_lock(&reader->lock);
         place_event(reader, &event);

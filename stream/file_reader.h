@@ -22,6 +22,16 @@
 
 struct file_reader;
 
+/* The partition in which a file job keeps a user. */
+uint32_t file_partition(struct bytes user, uint32_t partitions);
+
+/*
+ * Decodes a line of the input. Its number is the event's offset; the event's partition is its
+ * user's, 0 if none can be read. `scratch` is event_decode's.
+ */
+void file_event_decode(struct event_decoder *decoder, const struct line *line, int64_t number,
+                       uint32_t partitions, void *scratch, struct event *event);
+
 enum file_poll_kind { FILE_NOTHING, FILE_EVENTS, FILE_COMMIT, FILE_END };
 
 struct file_poll {

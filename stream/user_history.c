@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/checksum.h"
 #include "stream/commit_file.h"
+#include "stream/file_reader.h"
 #include "stream/history_file.h"
 #include "stream/inspect.h"
 
@@ -66,7 +66,7 @@ static enum status read_partition(struct user_history *history, const struct con
 {
     char path[COMMIT_PATH_MAX];
     struct history_file *log;
-    history->partition = (uint32_t)(identity_of(user.at, user.size) % commit->partitions);
+    history->partition = file_partition(user, commit->partitions);
     const struct commit_entry *entry = &commit->entries[history->partition];
     if (entry->length[RECORD_HISTORY] == 0) return STATUS_OK;
     TRY(commit_file_path(config, RECORD_HISTORY, history->partition, entry->log, path, error));

@@ -11,10 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checksum.h"
 #include "base/json.h"
 #include "stream/commit_file.h"
-#include "stream/line_reader.h"
+#include "stream/file_reader.h"
 
 enum { OUTPUT_LINE_MAX = 1 << 20 }; /* bytes of a record or dead letter */
 
@@ -154,18 +153,6 @@ static enum status files_begin(struct verify_input *input, enum verify_sequence 
     }
 }
 
-/* A line's number is its event's offset; its user's hash, if he can be read, its partition. */
-static void decode(struct verify_input *input, const struct line *line, struct event *event)
-{
-    event_decode(input->decoder, line->text, -1, input->scratch, event);
-    event->offset = input->number;
-    event->partition = 0;
-    if (event->user.size > 0) {
-        uint64_t hash = identity_of(event->user.at, event->user.size);
-        event->partition = (uint32_t)(hash % input->commit.partitions);
-    }
-}
-
 static enum status files_event(struct verify_input *input, struct event *event, struct error *error)
 {
     for (;;) {
@@ -179,7 +166,8 @@ static enum status files_event(struct verify_input *input, struct event *event, 
                              input->config->source.path, input->number, input->end);
         }
         TRY(status);
-        decode(input, &line, event);
+        file_event_decode(input->decoder, &line, input->number, input->commit.partitions,
+                          input->scratch, event);
         if (event->partition == input->partition) return STATUS_OK;
     }
 }
