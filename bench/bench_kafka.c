@@ -191,6 +191,20 @@ static double cpu_of(long pid)
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* The most memory that a process has had resident. */
+static double peak_rss_mb(long pid)
+{
+    char path[64], line[256];
+    double kb = 0;
+    snprintf(path, sizeof path, "/proc/%ld/status", pid);
+    FILE *file = fopen(path, "r");
+    if (!file) fail(path, "cannot be read");
+    while (fgets(line, sizeof line, file) && sscanf(line, "VmHWM: %lf", &kb) != 1) {
+    }
+    fclose(file);
+    return kb / 1024;
+}
+
 static double broker_cpu(void)
 {
     double seconds = 0;
@@ -222,7 +236,7 @@ static uint64_t committed(rd_kafka_t *watcher, const char *topic)
 struct moment {
     uint64_t events;
     int64_t ns;
-    double job_cpu_s, broker_cpu_s;
+    double job_cpu_s, broker_cpu_s, job_rss_mb;
 };
 
 /* Waits until more than `events` are committed. */
@@ -234,6 +248,7 @@ static struct moment wait_beyond(rd_kafka_t *watcher, const char *topic, uint64_
         if (moment.events > events) {
             moment.job_cpu_s = cpu_of(job);
             moment.broker_cpu_s = broker_cpu();
+            moment.job_rss_mb = peak_rss_mb(job);
             return moment;
         }
         if (waitpid(job, NULL, WNOHANG) == job) fail(topic, "the job ended");
@@ -279,16 +294,17 @@ static void use_kafka(struct runner *runner, const char *topic, char names[4][64
     config->kafka.replication = 1;
 }
 
-static void print_case(const char *name, const struct moment *from, const struct moment *to,
-                       double consumed, double file_cpu_s_per_million)
+static void print_case(const char *name, const struct runner *runner, const struct moment *from,
+                       const struct moment *to, double consumed, double file_cpu_s_per_million)
 {
     double events = (double)(to->events - from->events);
     double rate = events / ((double)(to->ns - from->ns) / 1e9);
     double cpu = (to->job_cpu_s - from->job_cpu_s) / events * 1e6;
     printf("case=%s events_per_s=%.0f cpu_s_per_million=%.2f broker_cpu_s_per_million=%.2f "
-           "file_ratio=%.3f consume_ratio=%.3f\n",
+           "file_ratio=%.3f consume_ratio=%.3f rss_mb=%.0f budget_mb=%" PRIu64 "\n",
            name, rate, cpu, (to->broker_cpu_s - from->broker_cpu_s) / events * 1e6,
-           file_cpu_s_per_million / cpu, rate / consumed);
+           file_cpu_s_per_million / cpu, rate / consumed, to->job_rss_mb,
+           runner->config.job.memory >> 20);
 }
 
 /* Kills the job, gives it something to do, and starts it again. */
@@ -329,7 +345,8 @@ static void bench_job(const char *name, uint32_t users, uint32_t known, uint64_t
     struct moment from = wait_beyond(watcher, name, known, job);
     struct moment to = wait_beyond(watcher, name, known + events - 1, job);
     rd_kafka_destroy(watcher);
-    print_case(name, &from, &to, consumed, file.cpu_s / ((double)file.summary.events / 1e6));
+    print_case(name, &runner, &from, &to, consumed,
+               file.cpu_s / ((double)file.summary.events / 1e6));
     if (known) {
         bench_restart(&runner, name, job, known + events);
     } else {

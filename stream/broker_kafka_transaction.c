@@ -151,7 +151,6 @@ enum status kafka_begin(struct session *session, struct error *error)
     session->wants_commit = session->ended = false;
     session->undelivered = RD_KAFKA_RESP_ERR_NO_ERROR;
     session->begun_ns = clock_monotonic_ns();
-    FAULT_POINT("transaction_begun");
     return STATUS_OK;
 }
 

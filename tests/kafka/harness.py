@@ -151,10 +151,10 @@ class Pulse(threading.Thread):
 class Job:
     """One process of the program. `fault` is where it shall kill itself: name:pass."""
 
-    def __init__(self, world, instance="a", fault=None, **settings):
+    def __init__(self, world, instance="a", fault=None, state=None, **settings):
         self.world, self.instance = world, instance
-        self.log = world.directory / f"{instance}.log"
-        state = world.directory / f"state-{instance}"
+        state = world.directory / (state or f"state-{instance}")
+        self.log = state.with_suffix(".log")
         environment = dict(os.environ, **({"BRAID_FAULT": fault} if fault else {}))
         arguments = [f"--state.dir={state}", f"--kafka.instance={instance}", *world.options(),
                      *(f"--{key}={value}" for key, value in settings.items())]

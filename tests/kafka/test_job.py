@@ -336,6 +336,20 @@ class OneBroker(KafkaCase):
             zombie.stop()
         self.prove(world)
 
+    def test_a_second_process_of_the_same_name_drives_out_the_first(self):
+        world = self.world()
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world)
+        first.wait_said("run +[1-9]")
+        second = self.job(world, "a", state="elsewhere")
+        first.ended(1)
+        self.assertTrue(first.said("another process runs with kafka.instance 'a'"))
+        pulse.stop()
+        drain(world, feed, second)
+        second.stop()
+        self.prove(world)
+
     def test_a_transaction_that_took_too_long_is_done_again(self):
         world = self.world(settings={"kafka.session_timeout": "20s"})
         feed = self.feed(world)
