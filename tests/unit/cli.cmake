@@ -1,5 +1,5 @@
-# The program and verify, end to end, on a small log (tests/crash/scene.h).
-foreach(module program verify)
+# The program, verify and every model, end to end, on a small log (tests/crash/scene.h).
+foreach(module program verify model_jobs)
   braid_test(unit.${module} test_${module}.c ${CMAKE_SOURCE_DIR}/tests/crash/scene.c
     LIBRARIES stream z TIMEOUT 300 ENVIRONMENT "BRAID=$<TARGET_FILE:braid>")
   add_dependencies(test_unit_${module} braid)

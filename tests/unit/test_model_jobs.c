@@ -1,0 +1,88 @@
+/* test_model_jobs.c - every registered model as a job: init, run, verify. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/interest_ops.h"
+#include "tests/crash/scene.h"
+
+enum { EVENTS = 600 };
+
+static struct scene scene;
+
+static int open_scene(void **state)
+{
+    (void)state;
+    scene_open(&scene, EVENTS, 11);
+    return 0;
+}
+
+static int close_scene(void **state)
+{
+    (void)state;
+    scene_close(&scene);
+    return 0;
+}
+
+static void expect(int code, const char *text)
+{
+    if (code != 0 || !strstr(scene.output, text)) {
+        fail_msg("exit code %d, expected 0 and '%s', said:\n%s", code, text, scene.output);
+    }
+}
+
+/* The same job with its log in one transaction, and in many of a few small polls. */
+static void check_model(const char *name)
+{
+    char checkpoint[SCENE_PATH_MAX], model[64], whole[64], parts[64];
+    uint32_t users = 0, users_in_parts = 0;
+    snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
+             scene_path(&scene, "%s.safetensors", name));
+    snprintf(model, sizeof model, "--model=%s", name);
+    snprintf(whole, sizeof whole, "%s-whole", name);
+    snprintf(parts, sizeof parts, "%s-parts", name);
+    const char *init[] = {"init", "--config", "braid.yaml", model, checkpoint, "--d=16", NULL};
+    const struct scene_run plain = {.setting = checkpoint};
+    expect(scene_program(&scene, init, NULL), name);
+    expect(scene_run(&scene, "run", whole, &plain), "events=600 ");
+    expect(scene_run(&scene, "verify", whole, &plain), "verdict=ok");
+    const uint64_t result = scene_result(&scene, whole, &users);
+    char output[SCENE_PATH_MAX], state[SCENE_PATH_MAX];
+    snprintf(output, sizeof output, "--output.dir=%s", scene_path(&scene, "%s/output", parts));
+    snprintf(state, sizeof state, "--state.dir=%s", scene_path(&scene, "%s/state", parts));
+    const char *run[] = {"run",
+                         "--config",
+                         "braid.yaml",
+                         checkpoint,
+                         output,
+                         state,
+                         "--job.commit_events_max=64",
+                         "--job.poll_events_max=17",
+                         NULL};
+    expect(scene_program(&scene, run, NULL), "events=600 ");
+    expect(scene_run(&scene, "verify", parts, &plain), "verdict=ok");
+    assert_true(scene_result(&scene, parts, &users_in_parts) == result);
+    assert_int_equal(users, users_in_parts);
+}
+
+static void every_model_runs_and_proves_itself(void **state)
+{
+    (void)state;
+    const struct interest_ops *ops = NULL;
+    for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
+        check_model(ops->name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_model_runs_and_proves_itself),
+    };
+    return cmocka_run_group_tests(tests, open_scene, close_scene);
+}
