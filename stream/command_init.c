@@ -82,7 +82,7 @@ static enum status take_number(struct arguments *arguments, const char *name, ui
 
 static enum status parse_dim(const struct dim_option *option, const char *text, struct error *error)
 {
-    uint64_t number;
+    uint64_t number = 0;
     float real;
     char *end;
     switch (option->kind) {
