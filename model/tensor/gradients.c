@@ -123,12 +123,3 @@ real *row_gradient(struct row_gradients *rows, uint32_t row)
     }
     return rows->at + (size_t)(rows->slots[row] - 1) * rows->width;
 }
-
-real *row_gradients_range(struct row_gradients *rows, uint32_t first, uint32_t count)
-{
-    real *at = row_gradient(rows, first);
-    for (uint32_t i = 1; i < count; i++) {
-        REQUIRE(row_gradient(rows, first + i) == at + (size_t)i * rows->width);
-    }
-    return at;
-}

@@ -67,10 +67,4 @@ struct row_gradients *gradients_rows(struct gradients *gradients, const struct p
 /* The gradient of one row, zeros when it is first touched. Row 0 is padding and has none. */
 real *row_gradient(struct row_gradients *rows, uint32_t row);
 
-/*
- * The gradients of the rows first .. first + count - 1 in one piece, [count, width]: for a loss over
- * the whole catalogue. No row may have been touched since the last clearing but by this same call.
- */
-real *row_gradients_range(struct row_gradients *rows, uint32_t first, uint32_t count);
-
 #endif

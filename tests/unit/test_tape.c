@@ -140,20 +140,6 @@ static void only_touched_rows_have_gradients(void **state)
     world_close(&world);
 }
 
-static void a_range_of_rows_lies_in_one_piece(void **state)
-{
-    (void)state;
-    struct world world;
-    world_open(&world);
-    struct gradients gradients = open_gradients(&world, ITEMS);
-    struct row_gradients *rows = gradients_rows(&gradients, world.table);
-    real *at = row_gradients_range(rows, 2, 4);
-    assert_ptr_equal(row_gradient(rows, 4), at + (size_t)2 * WIDTH);
-    assert_ptr_equal(row_gradients_range(rows, 2, 4), at);
-    gradients_close(&gradients);
-    world_close(&world);
-}
-
 static void gradients_of_shards_add_up(void **state)
 {
     (void)state;
@@ -182,7 +168,6 @@ int main(void)
         cmocka_unit_test(what_wants_no_gradient_is_not_recorded),
         cmocka_unit_test(dropout_zeroes_its_share_and_scales_the_rest),
         cmocka_unit_test(only_touched_rows_have_gradients),
-        cmocka_unit_test(a_range_of_rows_lies_in_one_piece),
         cmocka_unit_test(gradients_of_shards_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
