@@ -12,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/interest_ops.h"
-#include "model/tensor/kernel_memory.h"
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_memory.h"
 #include "model/tensor/op_recurrent.h"
 #include "model/tensor/op_rows.h"
+#include "model/zoo/layers.h"
 
 /* One of the two heads that address the memory. */
 struct head {
@@ -109,13 +108,6 @@ static void mimn_layout(struct state_layout *layout, const struct model_dims *di
     state_layout_add(layout, slots * d, "channels");
 }
 
-static enum status open_linear(struct linear *linear, const struct param_set *params,
-                               const char *name, struct error *error)
-{
-    const struct param *parts[LINEAR_PARTS_MAX] = {param_set_get(params, "%s.weight", name)};
-    return linear_open(linear, parts, param_set_get(params, "%s.bias", name), error);
-}
-
 static enum status open_weights(struct mimn *mimn, const struct interest_model *model,
                                 struct error *error)
 {
@@ -123,16 +115,16 @@ static enum status open_weights(struct mimn *mimn, const struct interest_model *
     mimn->keys = param_set_get(params, "memory.key");
     TRY(gru_open(&mimn->controller, params, "controller", error));
     TRY(gru_open(&mimn->induction, params, "induction", error));
-    TRY(open_linear(&mimn->reader.key, params, "read.key", error));
-    TRY(open_linear(&mimn->reader.strength, params, "read.strength", error));
-    TRY(open_linear(&mimn->writer.key, params, "write.key", error));
-    TRY(open_linear(&mimn->writer.strength, params, "write.strength", error));
-    TRY(open_linear(&mimn->erase, params, "write.erase", error));
-    TRY(open_linear(&mimn->add, params, "write.add", error));
+    TRY(layer_open(&mimn->reader.key, params, error, "read.key"));
+    TRY(layer_open(&mimn->reader.strength, params, error, "read.strength"));
+    TRY(layer_open(&mimn->writer.key, params, error, "write.key"));
+    TRY(layer_open(&mimn->writer.strength, params, error, "write.strength"));
+    TRY(layer_open(&mimn->erase, params, error, "write.erase"));
+    TRY(layer_open(&mimn->add, params, error, "write.add"));
     if (model->dims.utilization) {
-        TRY(open_linear(&mimn->utilization, params, "utilization", error));
+        TRY(layer_open(&mimn->utilization, params, error, "utilization"));
     }
-    return open_linear(&mimn->project, params, "project", error);
+    return layer_open(&mimn->project, params, error, "project");
 }
 
 static void mimn_close(struct interest_model *model)

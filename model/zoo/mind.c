@@ -7,10 +7,9 @@
  * gap is the bucket that it fell into when it came.
  */
 #include <stdlib.h>
-#include <string.h>
 
-#include "model/interest_ops.h"
 #include "model/tensor/op_routing.h"
+#include "model/zoo/layers.h"
 
 enum { WINDOW_MAX = 512, ITERATIONS_MAX = 16, MLP_MAX = 4096 };
 
@@ -87,12 +86,9 @@ static void mind_close(struct interest_model *model)
 static enum status open_weights(struct mind *mind, const struct param_set *params,
                                 struct error *error)
 {
-    const struct param *bilinear[LINEAR_PARTS_MAX] = {param_set_get(params, "bilinear.weight")};
-    const struct param *hidden[LINEAR_PARTS_MAX] = {param_set_get(params, "output.0.weight")};
-    const struct param *output[LINEAR_PARTS_MAX] = {param_set_get(params, "output.1.weight")};
-    TRY(linear_open(&mind->bilinear, bilinear, NULL, error));
-    TRY(linear_open(&mind->hidden, hidden, param_set_get(params, "output.0.bias"), error));
-    return linear_open(&mind->output, output, param_set_get(params, "output.1.bias"), error);
+    TRY(layer_open(&mind->bilinear, params, error, "bilinear"));
+    TRY(layer_open(&mind->hidden, params, error, "output.0"));
+    return layer_open(&mind->output, params, error, "output.1");
 }
 
 static enum status mind_open(struct interest_model *model, struct error *error)

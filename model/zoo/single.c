@@ -6,8 +6,8 @@
  */
 #include <stdlib.h>
 
-#include "model/interest_ops.h"
 #include "model/tensor/op_pool.h"
+#include "model/zoo/layers.h"
 
 struct single {
     struct pool pool;
@@ -53,7 +53,6 @@ static void single_close(struct interest_model *model)
 
 static enum status single_open(struct interest_model *model, struct error *error)
 {
-    const struct param_set *params = model->checkpoint->params;
     struct single *single = calloc(1, sizeof *single);
     if (!single) return error_set(error, STATUS_IO, "out of memory for the model");
     model->zoo = single;
@@ -63,9 +62,7 @@ static enum status single_open(struct interest_model *model, struct error *error
         .half_life_days = (real)model->dims.half_life_days,
     };
     if (!model->dims.project) return STATUS_OK;
-    const struct param *weight[LINEAR_PARTS_MAX] = {param_set_get(params, "project.weight")};
-    enum status status =
-        linear_open(&single->project, weight, param_set_get(params, "project.bias"), error);
+    enum status status = layer_open(&single->project, model->checkpoint->params, error, "project");
     if (status != STATUS_OK) single_close(model);
     return status;
 }
