@@ -28,11 +28,11 @@ from ranking import SETS
 # What all runs of a set share: `braid init` and `braid train` options. ml1m has no clock of its own.
 SHARED = {
     "ml1m": (["--use-gap=false"],
-             ["--epochs=25", "--patience=5", "--rate=0.002", "--final-share=0.1"]),
+             ["--epochs=20", "--patience=5", "--rate=0.004", "--final-share=0.05"]),
     "beauty": (["--use-gap=false"],
-               ["--epochs=40", "--patience=6", "--rate=0.001", "--dropout=0.4"]),
-    "movietweetings": ([], ["--epochs=20", "--patience=4"]),
-    "ml-latest-small": ([], ["--epochs=40", "--patience=6"]),
+               ["--epochs=30", "--patience=6", "--rate=0.002", "--dropout=0.4"]),
+    "movietweetings": ([], ["--epochs=20", "--patience=4", "--rate=0.002"]),
+    "ml-latest-small": ([], ["--epochs=40", "--patience=6", "--rate=0.002"]),
 }
 
 # name: options of init, options of train. K is --interests; `max` is the read-out unless said.

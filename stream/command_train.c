@@ -37,7 +37,7 @@ static const char help[] =
     "  --epochs=N            20; --patience=N ends earlier after N epochs without a better NDCG\n"
     "  --rate=X              0.001, of Adam; --warmup-steps=N it rises, --final-share=X falls to\n"
     "  --dropout=X           0.2; --clip=X greatest norm of a gradient (0: any)\n"
-    "  --sequences=N         128 in a minibatch; --steps=N events of each (200), --cuts=N of them\n"
+    "  --sequences=N         32 in a minibatch; --steps=N events of each (200), --cuts=N of them\n"
     "                        samples (0: every one; window models: 8)\n"
     "  --readout=NAME        max, hard or label-aware (with --power=X)\n"
     "  --full-softmax-items=N  50000; larger catalogues are sampled, --negatives=N (1024)\n"

@@ -42,7 +42,7 @@ struct train_options train_options_defaults(void)
 {
     struct train_options options = {
         .epochs = 20,
-        .sequences = 128,
+        .sequences = 32,
         .steps_max = 200,
         .readout = READOUT_MAX,
         .power = 2,

@@ -1,4 +1,9 @@
-/* validation.c - one question a user, through the ranker that evaluation uses. */
+/*
+ * validation.c - one question a user, through the ranker that evaluation uses.
+ *
+ * The ranker keeps a state for every user of its dataset, so the users that are asked about have a
+ * small one of their own.
+ */
 #include "model/train/validation.h"
 
 #include <stdlib.h>
@@ -11,7 +16,7 @@
 enum { KNOWN_MIN = 3 }; /* behaviors of a user that can spare one */
 
 struct validation {
-    const struct dataset *dataset;
+    struct dataset *dataset;      /* of these users only, each up to what is to be found */
     struct ranker_query *queries; /* [count] */
     uint32_t *truth;              /* [count] item rows */
     uint32_t *excluded;           /* what the queries point into */
@@ -42,19 +47,50 @@ static uint32_t choose(const struct dataset *dataset, const uint32_t *known, uin
     return count < wanted ? count : wanted;
 }
 
-static void ask(struct validation *validation, uint32_t user, uint32_t *known, uint32_t **restp)
+/* Makes the next question of `user`'s last known behavior. */
+static enum status ask(struct validation *validation, const struct dataset *dataset, uint32_t user,
+                       uint32_t *known, uint32_t **restp, struct error *error)
 {
-    const struct dataset_sequence sequence = dataset_sequence(validation->dataset, user);
+    const struct dataset_sequence sequence = dataset_sequence(dataset, user);
     const uint32_t count = --known[user];
     uint32_t *excluded = *restp;
+    for (uint32_t i = 0; i <= count; i++) {
+        TRY(dataset_add(validation->dataset, dataset_user_hash(dataset, user), sequence.at[i].item,
+                        sequence.at[i].category, sequence.time_ms[i], sequence.action[i], error));
+    }
     for (uint32_t i = 0; i < count; i++) {
         excluded[i] = sequence.at[i].item;
     }
     const uint32_t distinct = ranking_distinct(excluded, count);
     *restp += distinct;
     validation->truth[validation->count] = sequence.at[count].item;
-    validation->queries[validation->count++] =
-        (struct ranker_query){user, count, {excluded, distinct}};
+    validation->queries[validation->count] =
+        (struct ranker_query){validation->count, count, {excluded, distinct}};
+    validation->count++;
+    return STATUS_OK;
+}
+
+static enum status ask_all(struct validation *validation, const struct dataset *dataset,
+                           const uint32_t *chosen, uint32_t count, uint32_t *known,
+                           struct error *error)
+{
+    size_t behaviors = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        behaviors += known[chosen[i]];
+    }
+    validation->queries = calloc(count + (size_t)1, sizeof *validation->queries);
+    validation->truth = calloc(count + (size_t)1, sizeof *validation->truth);
+    validation->excluded = calloc(behaviors, sizeof *validation->excluded);
+    if (!validation->queries || !validation->truth || !validation->excluded) {
+        return no_memory(error);
+    }
+    TRY(dataset_open(&validation->dataset, dataset_rows(dataset), dataset_first_item(dataset) - 1,
+                     error));
+    uint32_t *rest = validation->excluded;
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(ask(validation, dataset, chosen[i], known, &rest, error));
+    }
+    return dataset_seal(validation->dataset, error);
 }
 
 enum status validation_open(struct validation **validationp, const struct dataset *dataset,
@@ -69,32 +105,20 @@ enum status validation_open(struct validation **validationp, const struct datase
         return no_memory(error);
     }
     const uint32_t count = choose(dataset, known, chosen, users, seed);
-    size_t behaviors = 1;
-    for (uint32_t i = 0; i < count; i++) {
-        behaviors += known[chosen[i]];
-    }
-    validation->dataset = dataset;
-    validation->queries = calloc(count + (size_t)1, sizeof *validation->queries);
-    validation->truth = calloc(count + (size_t)1, sizeof *validation->truth);
-    validation->excluded = calloc(behaviors, sizeof *validation->excluded);
-    enum status status = STATUS_OK;
-    if (validation->queries && validation->truth && validation->excluded) {
-        uint32_t *rest = validation->excluded;
-        for (uint32_t i = 0; i < count; i++) {
-            ask(validation, chosen[i], known, &rest);
-        }
-        *validationp = validation;
-    } else {
-        status = no_memory(error);
-        validation_close(validation);
-    }
+    const enum status status = ask_all(validation, dataset, chosen, count, known, error);
     free(chosen);
-    return status;
+    if (status != STATUS_OK) {
+        validation_close(validation);
+        return status;
+    }
+    *validationp = validation;
+    return STATUS_OK;
 }
 
 void validation_close(struct validation *validation)
 {
     if (!validation) return;
+    dataset_close(validation->dataset);
     free(validation->queries);
     free(validation->truth);
     free(validation->excluded);

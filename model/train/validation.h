@@ -26,7 +26,7 @@ struct validation;
 
 /*
  * Takes the last of the first known[user] behaviors of up to `users` users, drawn by `seed`, out of
- * `known`. Keeps `dataset`. There may be fewer such users, or none.
+ * `known`. There may be fewer such users, or none.
  */
 MUST_CHECK enum status validation_open(struct validation **validationp,
                                        const struct dataset *dataset, uint32_t *known,
