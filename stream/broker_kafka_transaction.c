@@ -258,8 +258,13 @@ static enum status resolve(struct session *session, const struct commit_partitio
     struct committed_seal found;
     session->broken = *error;
     TRY(producer_renew(session, error));
-    TRY(committed_seals(session->broker, &session->consumer, &parts[0].partition, 1, INT64_MAX,
-                        &found, error));
+    const int64_t begun_ns = clock_monotonic_ns();
+    enum status status;
+    do {
+        status = committed_seals(session->broker, &session->consumer, &parts[0].partition, 1,
+                                 CLIENT_REQUEST_MS, &found, error);
+    } while (again(session, status, begun_ns));
+    if (status != STATUS_OK) return status;
     bool ours = found.writer == session->writer;
     bool committed = ours && found.seal.number == parts[0].seal.number;
     log_info("outcome of an interrupted commit is known", log_int("worker", session->worker),
