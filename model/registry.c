@@ -50,18 +50,22 @@ static enum status check_common(const struct model_dims *dims, struct error *err
     return STATUS_OK;
 }
 
-static void declare_tables(struct param_set *params, const struct interest_ops *ops,
-                           const struct model_dims *dims, uint32_t item_rows,
-                           uint32_t category_rows)
+/* Every parameter; of a model that keeps raw behaviors, all are of the read side. */
+static void declare_all(struct param_set *params, const struct interest_ops *ops,
+                        const struct model_dims *dims, uint32_t item_rows, uint32_t category_rows)
 {
     const double spread = 1 / sqrt(dims->d);
-    struct param_spec item = param_table(spread, item_rows, dims->d);
-    struct param_spec category = param_table(spread, category_rows, dims->d);
-    struct param_spec gap = param_table(0, dims->gap_buckets, dims->d);
-    item.read_side = category.read_side = gap.read_side = ops->keeps_history;
-    param_declare(params, item, "item.embedding");
-    if (dims->use_category) param_declare(params, category, "category.embedding");
-    if (dims->use_gap) param_declare(params, gap, "gap.embedding");
+    param_declare(params, param_table(spread, item_rows, dims->d), "item.embedding");
+    if (dims->use_category) {
+        param_declare(params, param_table(spread, category_rows, dims->d), "category.embedding");
+    }
+    if (dims->use_gap) {
+        param_declare(params, param_table(0, dims->gap_buckets, dims->d), "gap.embedding");
+    }
+    ops->declare(params, dims);
+    for (uint32_t i = 0; ops->keeps_history && i < param_set_count(params); i++) {
+        param_set_at(params, i)->spec.read_side = true;
+    }
 }
 
 enum status interest_params_open(struct param_set **paramsp, const char *model,
@@ -75,8 +79,7 @@ enum status interest_params_open(struct param_set **paramsp, const char *model,
     TRY(ops->check(dims, error));
     struct param_set *params = NULL;
     TRY(param_set_open(&params, error));
-    declare_tables(params, ops, dims, item_rows, 1 + categories);
-    ops->declare(params, dims);
+    declare_all(params, ops, dims, item_rows, 1 + categories);
     enum status status = param_set_allocate(params, error);
     if (status != STATUS_OK) {
         param_set_close(params);

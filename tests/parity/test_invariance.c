@@ -353,12 +353,35 @@ static void the_state_fingerprint_ignores_what_only_reading_uses(void **state)
     fixture_model_close(&model);
 }
 
+/* Rows are what it keeps, so the dictionary counts and no parameter does. */
+static void no_parameter_makes_a_window_of_behaviors_stale(void **state)
+{
+    (void)state;
+    struct fixture_model model;
+    struct interest_model *changed = NULL;
+    struct error error;
+    random_model_open(&model, "mind", &shapes[0], 3);
+    const uint64_t before = interest_model_state_fingerprint(model.model);
+    for (uint32_t i = 0; i < param_set_count(model.checkpoint.params); i++) {
+        param_set_at(model.checkpoint.params, i)->data[0] += 1;
+    }
+    assert_int_equal(interest_model_open(&changed, &model.checkpoint, &error), STATUS_OK);
+    assert_int_equal(interest_model_state_fingerprint(changed), before);
+    interest_model_close(changed);
+    model.checkpoint.dims.window++;
+    assert_int_equal(interest_model_open(&changed, &model.checkpoint, &error), STATUS_OK);
+    assert_int_not_equal(interest_model_state_fingerprint(changed), before);
+    interest_model_close(changed);
+    fixture_model_close(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folds_to_the_same_bytes_however_polls_are_cut),
         cmocka_unit_test(weights_sum_to_one_over_the_live_interests),
         cmocka_unit_test(the_state_fingerprint_ignores_what_only_reading_uses),
+        cmocka_unit_test(no_parameter_makes_a_window_of_behaviors_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
