@@ -22,6 +22,7 @@
 #include "stream/broker_kafka_session.h"
 
 enum {
+    HEARTBEAT_MS_MAX = 3000,
     QUEUE_SHARE = 64, /* a queue of all workers may take this part of job.memory */
     QUEUE_KB_MIN = 1024,
     QUEUE_KB_MAX = 16384,
@@ -37,6 +38,12 @@ uint64_t session_queue_kb(const struct config *config)
     uint64_t share = config->job.memory / 1024 / QUEUE_SHARE / config->job.workers;
     if (share < QUEUE_KB_MIN) return QUEUE_KB_MIN;
     return share < QUEUE_KB_MAX ? share : QUEUE_KB_MAX;
+}
+
+uint32_t session_heartbeat_ms(const struct config *config)
+{
+    uint32_t tenth = config->kafka.session_timeout_ms / 10;
+    return tenth < HEARTBEAT_MS_MAX ? tenth : HEARTBEAT_MS_MAX;
 }
 
 uint64_t session_queue_messages(const struct config *config)
@@ -128,15 +135,13 @@ static void consumer_close(struct session *session)
 static enum status consumer_open(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
-    uint32_t session_ms = config->kafka.session_timeout_ms;
     struct client_setup setup;
     client_setup(&setup, config, error);
     client_set(&setup, "group.id", "%s", config->kafka.group);
     client_set(&setup, "group.instance.id", "%s-%u", config->kafka.instance, session->worker);
     client_set(&setup, "partition.assignment.strategy", "range");
-    client_set(&setup, "session.timeout.ms", "%u", session_ms);
-    client_set(&setup, "heartbeat.interval.ms", "%u",
-               session_ms / 10 < 3000 ? session_ms / 10 : 3000);
+    client_set(&setup, "session.timeout.ms", "%u", config->kafka.session_timeout_ms);
+    client_set(&setup, "heartbeat.interval.ms", "%u", session_heartbeat_ms(config));
     client_set(&setup, "enable.auto.commit", "false");
     client_set(&setup, "enable.auto.offset.store", "false");
     client_set(&setup, "auto.offset.reset", "error");
@@ -295,19 +300,23 @@ static bool session_rebalance(struct session *session, struct poll *poll)
     return false;
 }
 
+enum status session_driven_out(const struct session *session, struct error *error)
+{
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(session->consumer.handle, NULL, 0);
+    return error_set(error, STATUS_FENCED,
+                     "kafka: worker %u has lost its place in the group for good (%s): another "
+                     "process runs with kafka.instance '%s'",
+                     session->worker, rd_kafka_err2name(code),
+                     session->broker->config->kafka.instance);
+}
+
 /*
  * The group has another member under our instance id. That is a rival, unless brokers were out of
  * reach just before: then it is we ourselves, whose answer to joining was lost.
  */
 static enum status consumer_fenced(struct session *session, struct error *error)
 {
-    if (!client_troubled(&session->consumer)) {
-        return error_set(error, STATUS_FENCED,
-                         "kafka: worker %u has left its group for good (%s): another process runs "
-                         "with kafka.instance '%s'",
-                         session->worker, rd_kafka_err2name(session->consumer.lethal),
-                         session->broker->config->kafka.instance);
-    }
+    if (!client_troubled(&session->consumer)) return session_driven_out(session, error);
     log_warn("consumer is replaced: its membership was lost with the brokers",
              log_int("worker", session->worker));
     session->renew = true;

@@ -67,6 +67,11 @@ enum status kafka_commit(struct session *session, struct commit_partition *parts
                          struct error *error);
 enum status kafka_abort(struct session *session, struct error *error);
 
+/* STATUS_FENCED, with what to do: another process has our place in the group. */
+enum status session_driven_out(const struct session *session, struct error *error);
+
+uint32_t session_heartbeat_ms(const struct config *config);
+
 /* The share of job.memory that a client of a session may queue. */
 uint64_t session_queue_kb(const struct config *config);
 uint64_t session_queue_messages(const struct config *config);
