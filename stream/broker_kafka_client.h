@@ -49,6 +49,7 @@ struct broker {
     struct client admin; /* of no group, reads uncommitted: metadata, settings, watermarks */
     const char *topics[RECORD_KINDS];
     uint32_t topic_partitions[RECORD_KINDS];
+    bool looks_only;     /* creates no topic */
     uint32_t partitions; /* of the source */
     uint64_t source_identity;
     uint32_t dead_letter_payload_max;

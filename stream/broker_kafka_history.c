@@ -130,6 +130,13 @@ static enum status reader_connect(struct history_reader *reader, struct error *e
     return STATUS_OK;
 }
 
+static void reader_disconnect(struct history_reader *reader)
+{
+    if (reader->queue) rd_kafka_queue_destroy(reader->queue);
+    reader->queue = NULL;
+    client_close(&reader->consumer);
+}
+
 /* The log's first offset and its end, open transactions included. STATUS_BUSY: no leader now. */
 static enum status watermarks(const struct history_reader *reader, int64_t *lowp, int64_t *highp,
                               struct error *error)
@@ -222,15 +229,21 @@ static enum status seal_in_window(struct history_reader *reader, int64_t window,
     return STATUS_OK;
 }
 
-/* The group has no offset (it expired, or nothing was ever committed): the log itself knows. */
+/*
+ * The group has no offset (it expired, or nothing was ever committed): the log itself knows. What
+ * searched it is closed: librdkafka 2.0.2 stops a partition twice, which ends the process, if it is
+ * assigned anew and given up before the first stop is done.
+ */
 static enum status seal_from_log(struct history_reader *reader, int64_t high,
                                  struct history_seal *seal, struct error *error)
 {
-    for (int64_t window = SEAL_WINDOW_MIN; high > 0 && seal->number == 0; window *= 16) {
+    if (high == 0) return STATUS_OK;
+    for (int64_t window = SEAL_WINDOW_MIN; seal->number == 0; window *= 16) {
         TRY(seal_in_window(reader, window, high, seal, error));
         if (window >= high) break;
     }
-    return STATUS_OK;
+    reader_disconnect(reader);
+    return reader_connect(reader, error);
 }
 
 /* What the store may build on: a log of its own, from its first record, that reaches its position. */
@@ -305,8 +318,7 @@ void kafka_history_close(struct history_reader *reader)
 {
     if (!reader) return;
     reader_release(reader);
-    if (reader->queue) rd_kafka_queue_destroy(reader->queue);
-    client_close(&reader->consumer);
+    reader_disconnect(reader);
     free(reader);
 }
 

@@ -143,7 +143,7 @@ static enum status topic_find(struct broker *broker, enum record_kind kind, stru
     uint32_t *countp = &broker->topic_partitions[kind];
     TRY(topic_count(broker, topic, countp, error));
     for (int tries = 0; *countp == 0 && tries < SHOW_TRIES; tries++) {
-        if (!broker->config->kafka.create_topics) {
+        if (broker->looks_only || !broker->config->kafka.create_topics) {
             return error_set(error, STATUS_REFUSED,
                              "kafka: %s: topic '%s' does not exist; create it, or let Braid do it "
                              "with kafka.create_topics: true",

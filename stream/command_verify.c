@@ -21,7 +21,8 @@ static const char help[] =
     "  braid verify --config braid.yaml --checkpoint old/generation-1.safetensors\n"
     "      records of an earlier generation are checked with its own checkpoint\n"
     "  braid verify --config braid.yaml --allow-unverifiable\n"
-    "      what no checkpoint is given for is counted, and not a failure\n"
+    "      records whose generation has no checkpoint here, or whose events a topic no longer\n"
+    "      has, are counted, and not a failure\n"
     "  braid verify --config braid.yaml --source.path=same-events.jsonl\n"
     "      for a job that read standard input\n\n"
     "The last line is for scripts: verify records=N users=N events=N ... verdict=ok|failed\n\n"
@@ -53,7 +54,9 @@ static void print_verdict(const struct verify_report *report, bool passed)
         putchar('\n');
     }
     if (report->unverifiable) {
-        printf("%" PRIu64 " records are of generations without a --checkpoint: not verified.\n",
+        printf("%" PRIu64
+               " records could not be verified: their generation has no --checkpoint, or "
+               "the source no longer has their events.\n",
                report->unverifiable);
     }
     printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64

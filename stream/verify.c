@@ -120,7 +120,7 @@ static void check_content(struct verify *verify, const struct verify_user *user,
         return;
     }
     struct replay *replay = replay_of(verify, claim->generation);
-    if (!replay) {
+    if (!replay || from < user->forgotten) {
         verify->report->unverifiable++;
     } else if (replay_checksum(replay, claim) != claim->checksum) {
         record_violation(verify, VERIFY_VALUE, user, claim,
@@ -132,18 +132,18 @@ static void check_content(struct verify *verify, const struct verify_user *user,
 static void check_newest(struct verify *verify, const struct verify_user *user,
                          const struct verify_claim *newest)
 {
-    if (user->events == (newest ? newest->events : 0)) return;
+    uint64_t events = user->forgotten + user->events;
+    if (events == (newest ? newest->events : 0)) return;
     violation(verify, VERIFY_LOST,
               "user '%.*s' has %" PRIu64 " accepted events, his newest record names n=%" PRIu64,
-              (int)user->id.size, (const char *)user->id.at, user->events,
-              newest ? newest->events : 0);
+              (int)user->id.size, (const char *)user->id.at, events, newest ? newest->events : 0);
 }
 
 static void check_user(struct verify *verify, const struct verify_user *user)
 {
     const struct verify_claim *newest = NULL;
     const struct verify_event *last = user->first_event;
-    uint64_t last_ordinal = 0;
+    uint64_t last_ordinal = user->forgotten;
     for (uint32_t i = 0; i < verify->replays_count && user->events; i++) {
         replay_begin(verify->replays[i], user);
     }
@@ -151,16 +151,20 @@ static void check_user(struct verify *verify, const struct verify_user *user)
         if (claim->damaged) {
             record_violation(verify, VERIFY_DAMAGED, user, claim, "its checksum does not match");
         }
-        if (claim->events == 0 || claim->events > user->events) {
+        if (claim->events == 0 || claim->events > user->forgotten + user->events) {
             record_violation(verify, VERIFY_STRANGER, user, claim,
                              "the source has no such event of this user in this partition");
             continue;
         }
         if (check_order(verify, user, newest, claim)) newest = claim;
         if (claim->damaged) continue;
+        if (claim->events <= user->forgotten) {
+            verify->report->unverifiable++;
+            continue;
+        }
         if (claim->events <= last_ordinal) {
             last = user->first_event;
-            last_ordinal = 0;
+            last_ordinal = user->forgotten;
         }
         for (; last_ordinal < claim->events - 1; last_ordinal++) {
             last = last->next;

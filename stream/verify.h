@@ -11,6 +11,10 @@
  *     (iv)  the newest record of each user of the source names his last accepted event
  *     (v)   accepted + dropped + dead letters = all events, each bad one in the dead letters once
  *
+ * A source may have forgotten events (retention), and an output records that newer ones replaced
+ * (compaction): then this holds for what is left. Records that fold forgotten events are counted as
+ * unverifiable, like those of a generation whose checkpoint is gone.
+ *
  * Memory is bounded: a partition's users are worked off in as many slices as it takes.
  */
 #ifndef STREAM_VERIFY_H
@@ -50,7 +54,7 @@ struct verify_options {
     const struct config *config;
     const char *const *checkpoints; /* paths; one per generation that may occur */
     uint32_t checkpoints_count;
-    bool allow_unverifiable; /* records of other generations are not a failure */
+    bool allow_unverifiable; /* records that cannot be computed again are not a failure */
     size_t memory;           /* bytes of one slice, at most */
 };
 
@@ -61,7 +65,7 @@ struct verify_report {
     uint64_t dead_letters;
     uint64_t users;
     uint64_t records;
-    uint64_t unverifiable; /* records whose generation's checkpoint was not given */
+    uint64_t unverifiable; /* records whose checkpoint was not given, or whose events are gone */
     uint64_t slices;       /* passes over a partition, all told */
     uint64_t violations[VERIFY_KINDS];
 };

@@ -115,6 +115,13 @@ static uint64_t files_events(const struct verify_input *input)
     return lines && has_header(input->config) ? lines - 1 : lines;
 }
 
+/* A file forgets nothing. */
+static int64_t files_first(const struct verify_input *input)
+{
+    (void)input;
+    return 0;
+}
+
 static enum status begin_source(struct verify_input *input, struct error *error)
 {
     const struct config *config = input->config;
@@ -233,6 +240,7 @@ const struct verify_input_ops verify_files = {
     .close = files_close,
     .partitions = files_partitions,
     .events = files_events,
+    .first = files_first,
     .begin = files_begin,
     .event = files_event,
     .record = files_record,

@@ -36,6 +36,12 @@ struct verify_input_ops {
     /* Events of all partitions up to the last seals: what the counts must add up to. */
     uint64_t (*events)(const struct verify_input *input);
 
+    /*
+     * Offset of the first event that the source still has of the partition begun last; 0: it has
+     * them all. Which ordinals the events have that are left, only the records can tell then.
+     */
+    int64_t (*first)(const struct verify_input *input);
+
     /* Begins one of a partition's sequences (again). One sequence is read at a time. */
     enum status (*begin)(struct verify_input *input, enum verify_sequence sequence,
                          uint32_t partition, struct error *error);

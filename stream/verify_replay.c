@@ -91,7 +91,7 @@ static void start(struct replay *replay, const struct verify_event *first, uint6
 void replay_begin(struct replay *replay, const struct verify_user *user)
 {
     replay->user = user;
-    start(replay, user->first_event, 0, 0);
+    start(replay, user->first_event, user->forgotten, user->forgotten);
 }
 
 static void absorb_next(struct replay *replay)
@@ -109,7 +109,7 @@ uint64_t replay_checksum(struct replay *replay, const struct verify_claim *claim
     if (claim->from > replay->from) {
         start(replay, replay->first, replay->from, claim->from);
     } else if (claim->from < replay->from || claim->events < replay->events) {
-        start(replay, replay->user->first_event, 0, claim->from);
+        start(replay, replay->user->first_event, replay->user->forgotten, claim->from);
     }
     while (replay->events < claim->events) {
         absorb_next(replay);

@@ -228,6 +228,31 @@ static enum status load_dead_letters(struct verify_slice *slice, const struct ve
     }
 }
 
+/*
+ * How many of a user's events a source that begins at `first` has forgotten. His records tell: one of
+ * an event that is left says its ordinal; if there is none, the older ones say how many there were.
+ */
+static uint64_t forgotten_of(const struct verify_user *user, int64_t first)
+{
+    const struct verify_event *event = user->first_event;
+    uint64_t before = 0; /* events that are left before `event` */
+    uint64_t forgotten = 0;
+    for (const struct verify_claim *claim = user->first_claim; claim; claim = claim->next) {
+        if (claim->damaged) continue;
+        if (claim->offset < first) {
+            if (claim->events > forgotten) forgotten = claim->events;
+            continue;
+        }
+        for (; event && event->offset < claim->offset; event = event->next) {
+            before++;
+        }
+        if (event && event->offset == claim->offset && claim->events > before) {
+            return claim->events - 1 - before;
+        }
+    }
+    return forgotten;
+}
+
 enum status verify_slice_load(struct verify_slice *slice, const struct verify_input_ops *ops,
                               struct verify_input *input, uint32_t partition, uint64_t suffix,
                               unsigned bits, struct error *error)
@@ -237,6 +262,10 @@ enum status verify_slice_load(struct verify_slice *slice, const struct verify_in
     TRY(load_source(slice, ops, input, error));
     TRY(ops->begin(input, VERIFY_RECORDS, partition, error));
     TRY(load_records(slice, ops, input, error));
+    int64_t first = ops->first(input);
+    for (struct verify_user *user = slice->first_user; user && first; user = user->next) {
+        user->forgotten = forgotten_of(user, first);
+    }
     TRY(ops->begin(input, VERIFY_DEAD_LETTERS, partition, error));
     return load_dead_letters(slice, ops, input, error);
 }

@@ -48,7 +48,8 @@ struct verify_user {
     struct verify_user *next;     /* in the order of their first appearance */
     struct bytes id;
     uint64_t hash;
-    uint64_t events;
+    uint64_t events;    /* of his, accepted, that the source has */
+    uint64_t forgotten; /* before them, that it has no more */
     struct verify_event *first_event;
     struct verify_event *last_event;
     struct verify_claim *first_claim;
