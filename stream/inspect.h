@@ -14,6 +14,8 @@
 #include "config/config.h"
 #include "state/history.h"
 
+struct record;
+
 /* A user's history as far as his state needs it, from the history log. */
 struct user_history {
     uint32_t partition;
@@ -23,12 +25,21 @@ struct user_history {
 };
 
 /*
- * Reads the committed history of `user` from the file broker's log. STATUS_NOT_FOUND: nothing of
- * him was ever committed. On failure there is nothing to close.
+ * Reads the committed history of `user` from the job's log, a file or a topic. STATUS_NOT_FOUND:
+ * nothing of him was ever committed. On failure there is nothing to close.
  */
 MUST_CHECK enum status user_history_read(struct user_history *history, const struct config *config,
                                          const char *user, struct error *error);
 void user_history_close(struct user_history *history);
+
+/* For those who read a log: keeps the chunk that a record of it holds, if it is the user's. */
+MUST_CHECK enum status user_history_add(struct user_history *history, struct bytes user,
+                                        const struct record *record, struct error *error);
+
+/* inspect_kafka.c: finds the user's partition and adds his chunks; none if he is in no partition. */
+MUST_CHECK enum status user_history_read_kafka(struct user_history *history,
+                                               const struct config *config, struct bytes user,
+                                               struct error *error);
 
 /* The behavior of that ordinal; false if its chunk is gone. */
 bool user_history_at(const struct user_history *history, uint64_t ordinal,

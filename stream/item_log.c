@@ -1,4 +1,4 @@
-/* item_log.c - one pass over the lines that item_names.c encoded. */
+/* item_log.c - one pass over what item_names.c encoded. */
 #include "stream/item_log.h"
 
 #include <stdlib.h>
@@ -22,6 +22,9 @@ struct item_log {
     char *ids;
     size_t ids_used;
     size_t ids_room;
+    struct json_decoder *json;
+    size_t record_max; /* bytes of a record */
+    char *copy;        /* of a record, padded, and the decoder's scratch behind it */
 };
 
 void item_log_close(struct item_log *log)
@@ -29,6 +32,8 @@ void item_log_close(struct item_log *log)
     if (!log) return;
     free(log->names);
     free(log->ids);
+    json_decoder_close(log->json);
+    free(log->copy);
     free(log);
 }
 
@@ -54,14 +59,17 @@ static enum status add(struct item_log *log, uint64_t hash, struct bytes id, str
     return STATUS_OK;
 }
 
-static enum status add_line(struct item_log *log, struct json_decoder *json, struct bytes line,
-                            char *scratch, struct error *error)
+enum status item_log_add(struct item_log *log, struct bytes record, struct error *error)
 {
     const struct bytes names[] = {bytes_of("hash"), bytes_of("item")};
     struct json_value values[2];
     const char *why = "no hash or item";
     char digits[17] = {0};
-    if (json_decode(json, line, names, 2, scratch, values, &why) != JSON_OK ||
+    if (record.size > log->record_max) return error_set(error, STATUS_CORRUPT, "too long");
+    memcpy(log->copy, record.at, record.size);
+    const struct bytes copy = {log->copy, record.size};
+    char *scratch = log->copy + log->record_max + JSON_PADDING;
+    if (json_decode(log->json, copy, names, 2, scratch, values, &why) != JSON_OK ||
         values[0].type != JSON_STRING || values[0].text.size != sizeof digits - 1 ||
         values[1].type != JSON_STRING) {
         return error_set(error, STATUS_CORRUPT, "not an item's name: %s", why);
@@ -71,20 +79,14 @@ static enum status add_line(struct item_log *log, struct json_decoder *json, str
 }
 
 static enum status read_lines(struct item_log *log, struct line_reader *lines, int64_t end,
-                              size_t line_max, struct error *error)
+                              struct error *error)
 {
-    struct json_decoder *json = NULL;
-    char *scratch = malloc(line_max + JSON_PADDING);
     enum status status = STATUS_OK;
-    if (!scratch) status = error_set(error, STATUS_IO, "out of memory: item names");
-    if (status == STATUS_OK) status = json_decoder_open(&json, line_max, error);
     while (status == STATUS_OK && line_reader_position(lines).byte < end) {
         struct line line;
         status = line_reader_next(lines, &line, error);
-        if (status == STATUS_OK) status = add_line(log, json, line.text, scratch, error);
+        if (status == STATUS_OK) status = item_log_add(log, line.text, error);
     }
-    json_decoder_close(json);
-    free(scratch);
     return status == STATUS_END ? STATUS_OK : status;
 }
 
@@ -93,34 +95,52 @@ static enum status read_partition(struct item_log *log, const struct config *con
 {
     struct line_reader *lines;
     char path[COMMIT_PATH_MAX];
-    size_t line_max = item_record_size_max(config->source.id_size_max);
     if (size == 0) return STATUS_OK;
     TRY(commit_file_path(config, RECORD_ITEM, partition, 0, path, error));
-    TRY(line_reader_open(&lines, path, (uint32_t)line_max, (struct line_position){0}, error));
-    enum status status = read_lines(log, lines, (int64_t)size, line_max, error);
+    TRY(line_reader_open(&lines, path, (uint32_t)log->record_max, (struct line_position){0},
+                         error));
+    enum status status = read_lines(log, lines, (int64_t)size, error);
     line_reader_close(lines);
     if (status != STATUS_OK) error_prefix(error, "%s: ", path);
     return status;
 }
 
-enum status item_log_open(struct item_log **logp, const struct config *config, struct error *error)
+static enum status read_files(struct item_log *log, const struct config *config,
+                              struct error *error)
 {
     struct commit_file commit;
-    *logp = NULL;
     TRY(commit_file_read(&commit, config->state.dir, error));
-    struct item_log *log = calloc(1, sizeof *log);
     enum status status = STATUS_OK;
-    if (!log) status = error_set(error, STATUS_IO, "out of memory: item names");
     for (uint32_t p = 0; p < commit.partitions && status == STATUS_OK; p++) {
         status = read_partition(log, config, p, commit.entries[p].length[RECORD_ITEM], error);
     }
     commit_file_close(&commit);
-    if (status == STATUS_OK) {
-        *logp = log;
-    } else {
-        item_log_close(log);
-    }
     return status;
+}
+
+static enum status read_all(struct item_log *log, const struct config *config, struct error *error)
+{
+    log->record_max = item_record_size_max(config->source.id_size_max);
+    log->copy = malloc(2 * (log->record_max + JSON_PADDING));
+    if (!log->copy) return error_set(error, STATUS_IO, "out of memory: item names");
+    TRY(json_decoder_open(&log->json, log->record_max, error));
+    if (config->source.broker == CONFIG_BROKER_KAFKA)
+        return item_log_read_kafka(log, config, error);
+    return read_files(log, config, error);
+}
+
+enum status item_log_open(struct item_log **logp, const struct config *config, struct error *error)
+{
+    *logp = NULL;
+    struct item_log *log = calloc(1, sizeof *log);
+    if (!log) return error_set(error, STATUS_IO, "out of memory: item names");
+    enum status status = read_all(log, config, error);
+    if (status != STATUS_OK) {
+        item_log_close(log);
+        return status;
+    }
+    *logp = log;
+    return STATUS_OK;
 }
 
 struct bytes item_log_id(const struct item_log *log, uint64_t hash)

@@ -1,5 +1,5 @@
 /*
- * item_log.h - names of items out of the item logs (file broker), for people.
+ * item_log.h - names of items out of the item logs, files or a topic, for people.
  *
  * A history holds hashes. What a hash stands for is in the generation's dictionary, or, for an item
  * that is newer than it, in a log that item_names.h writes: that of any partition, whoever met it first.
@@ -19,6 +19,13 @@ struct item_log;
 MUST_CHECK enum status item_log_open(struct item_log **logp, const struct config *config,
                                      struct error *error);
 void item_log_close(struct item_log *log);
+
+/* For those who read a log: adds what item_record_encode wrote. */
+MUST_CHECK enum status item_log_add(struct item_log *log, struct bytes record, struct error *error);
+
+/* inspect_kafka.c: adds what is in the items topic. */
+MUST_CHECK enum status item_log_read_kafka(struct item_log *log, const struct config *config,
+                                           struct error *error);
 
 /* The newest id with that hash, empty if none. Looks through all of them: for a few. */
 struct bytes item_log_id(const struct item_log *log, uint64_t hash);

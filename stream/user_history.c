@@ -34,8 +34,8 @@ static enum status keep(struct user_history *history, const struct history *chun
     return STATUS_OK;
 }
 
-static enum status keep_record(struct user_history *history, struct bytes user,
-                               const struct record *record, struct error *error)
+enum status user_history_add(struct user_history *history, struct bytes user,
+                             const struct record *record, struct error *error)
 {
     struct bytes owner;
     uint64_t number;
@@ -55,7 +55,7 @@ static enum status read_log(struct user_history *history, struct history_file *l
         TRY(history_file_next(log, records, BATCH, &count, error));
         if (count == 0) return STATUS_OK;
         for (uint32_t i = 0; i < count; i++) {
-            TRY(keep_record(history, user, &records[i], error));
+            TRY(user_history_add(history, user, &records[i], error));
         }
     }
 }
@@ -76,11 +76,10 @@ static enum status read_partition(struct user_history *history, const struct con
     return status;
 }
 
-enum status user_history_read(struct user_history *history, const struct config *config,
-                              const char *user, struct error *error)
+static enum status read_files(struct user_history *history, const struct config *config,
+                              struct bytes user, struct error *error)
 {
     struct commit_file commit;
-    *history = (struct user_history){0};
     enum status status = commit_file_read(&commit, config->state.dir, error);
     if (status == STATUS_NOT_FOUND) {
         return error_set(error, STATUS_INVALID,
@@ -88,10 +87,21 @@ enum status user_history_read(struct user_history *history, const struct config 
                          config->state.dir);
     }
     TRY(status);
-    status = read_partition(history, config, &commit, bytes_of(user), error);
+    status = read_partition(history, config, &commit, user, error);
     commit_file_close(&commit);
+    return status;
+}
+
+enum status user_history_read(struct user_history *history, const struct config *config,
+                              const char *user, struct error *error)
+{
+    bool files = config->source.broker == CONFIG_BROKER_FILE;
+    *history = (struct user_history){0};
+    enum status status = files ? read_files(history, config, bytes_of(user), error)
+                               : user_history_read_kafka(history, config, bytes_of(user), error);
     if (status == STATUS_OK && history->chunks_count == 0) {
-        status = error_set(error, STATUS_NOT_FOUND, "no user '%s' in %s", user, config->state.dir);
+        status = error_set(error, STATUS_NOT_FOUND, "no user '%s' in %s", user,
+                           files ? config->state.dir : config->output.history_topic);
     }
     if (status != STATUS_OK) user_history_close(history);
     return status;
