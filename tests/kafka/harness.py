@@ -298,10 +298,12 @@ def check(world, parse):
             "records": len(records), "dead_letters": len(letters)}
 
 
-def verify(world, expected=0):
+def verify(world, expected=0, *arguments, **settings):
     """The program's own proof, which computes every record again; returns its output."""
     done = subprocess.run([BRAID, "verify", "--config", world.config, "--state.dir=/nowhere",
-                           *world.options()],
+                           *world.options(), *arguments,
+                           *(f"--{key}={value}" for key, value in settings.items())],
                           capture_output=True, text=True)
-    assert done.returncode == expected, f"verify: {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    said = done.stderr + done.stdout
+    assert done.returncode == expected, f"verify: {done.returncode}\n{said}"
+    return said
