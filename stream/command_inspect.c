@@ -73,6 +73,7 @@ static enum status show_store(struct arguments *arguments, struct config *config
     arguments->count--;
     TRY(arguments_end(arguments, error));
     if (!*config->state.dir) return error_set(error, STATUS_INVALID, "state.dir must be set");
+    if (config->source.broker == CONFIG_BROKER_KAFKA) TRY(config_check(config, error));
     return inspect_store(config, stdout, error);
 }
 

@@ -53,7 +53,10 @@ MUST_CHECK enum status inspect_user(const struct config *config, const char *use
                                     const char *catalogue, uint32_t last, FILE *out,
                                     struct error *error);
 
-/* Prints each partition's committed position, files and store. The job must not run. */
+/*
+ * Prints each partition's committed position, and what there is of it in state.dir. No job may run
+ * on that directory.
+ */
 MUST_CHECK enum status inspect_store(const struct config *config, FILE *out, struct error *error);
 
 #endif

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "state/store.h"
+#include "stream/broker_kafka_reader.h"
 #include "stream/file_state.h"
 #include "stream/inspect.h"
 
@@ -49,29 +50,26 @@ static enum status print_content(struct store *store, const char *path, FILE *ou
     return STATUS_OK;
 }
 
-static enum status print_store(const struct config *config, const struct commit_file *commit,
-                               uint32_t partition, FILE *out, struct error *error)
+/* Prints the store of a partition whose last committed seal is `seal`, in the log of that number. */
+static enum status print_store(const struct config *config, const struct store_identity *identity,
+                               uint64_t log, uint64_t seal, FILE *out, struct error *error)
 {
     char path[COMMIT_PATH_MAX];
     struct store *store;
-    const struct file_state state = {.commit = *commit};
-    const struct store_identity identity = {file_state_source(&state), partition,
-                                            commit->partitions};
     const struct store_options options = {MEMTABLE_SIZE, CACHE_SIZE};
-    const struct commit_entry *entry = &commit->entries[partition];
-    int size = snprintf(path, sizeof path, "%s/store-%04" PRIu32, config->state.dir, partition);
+    int size =
+        snprintf(path, sizeof path, "%s/store-%04" PRIu32, config->state.dir, identity->partition);
     if (size < 0 || (size_t)size >= sizeof path) {
         return error_set(error, STATUS_INVALID, "%s: path too long", config->state.dir);
     }
-    print_committed(entry, partition, out);
     if (is_missing(path)) {
-        fprintf(out, "  store      missing: a restart rebuilds it from the log\n");
+        fprintf(out, "  store      missing: whoever runs the partition builds it from the log\n");
         return STATUS_OK;
     }
-    TRY(store_rocksdb.open(&store, path, &identity, &options, error));
+    TRY(store_rocksdb.open(&store, path, identity, &options, error));
     struct store_position position = store_rocksdb.position(store);
-    bool level = position.log == entry->log && position.seal == entry->seal;
-    fprintf(out, "  store      seal %" PRIu64 ", log %" PRIu64 " up to byte %" PRId64 "%s\n",
+    bool level = position.log == log && position.seal == seal;
+    fprintf(out, "  store      seal %" PRIu64 ", log %" PRIu64 " up to %" PRId64 "%s\n",
             position.seal, position.log, position.next,
             level ? "" : " (behind: a restart reads the rest)");
     enum status status = print_content(store, path, out, error);
@@ -79,7 +77,33 @@ static enum status print_store(const struct config *config, const struct commit_
     return status;
 }
 
-enum status inspect_store(const struct config *config, FILE *out, struct error *error)
+static enum status inspect_topics(const struct config *config, FILE *out, struct error *error)
+{
+    struct kafka_reader *reader;
+    struct history_seal seals[POLL_PARTITIONS_MAX];
+    TRY(kafka_reader_open(&reader, config, error));
+    struct broker *broker = kafka_reader_broker(reader);
+    uint32_t partitions = broker_kafka.partitions(broker);
+    enum status status = kafka_reader_seals(reader, 0, partitions, seals, error);
+    if (status == STATUS_OK) {
+        fprintf(out, "state of %s\n  group      %s, reading %s\n  partitions %" PRIu32 "\n",
+                config->state.dir, config->kafka.group, config->source.topic, partitions);
+    }
+    for (uint32_t p = 0; p < partitions && status == STATUS_OK; p++) {
+        const struct store_identity identity = {broker_kafka.source_identity(broker), p,
+                                                partitions};
+        fprintf(out,
+                "partition %" PRIu32 "\n"
+                "  committed  seal %" PRIu64 ", generation %" PRIu64 ", source offset %" PRId64
+                "\n",
+                p, seals[p].number, seals[p].generation, seals[p].next_offset);
+        status = print_store(config, &identity, 0, seals[p].number, out, error);
+    }
+    kafka_reader_close(reader);
+    return status;
+}
+
+static enum status inspect_files(const struct config *config, FILE *out, struct error *error)
 {
     struct commit_file commit;
     enum status status = commit_file_read(&commit, config->state.dir, error);
@@ -97,8 +121,18 @@ enum status inspect_store(const struct config *config, FILE *out, struct error *
             config->state.dir, commit.input.hash, commit.input.size, commit.position.line,
             commit.partitions);
     for (uint32_t p = 0; p < commit.partitions && status == STATUS_OK; p++) {
-        status = print_store(config, &commit, p, out, error);
+        const struct file_state state = {.commit = commit};
+        const struct store_identity identity = {file_state_source(&state), p, commit.partitions};
+        const struct commit_entry *entry = &commit.entries[p];
+        print_committed(entry, p, out);
+        status = print_store(config, &identity, entry->log, entry->seal, out, error);
     }
     commit_file_close(&commit);
     return status;
+}
+
+enum status inspect_store(const struct config *config, FILE *out, struct error *error)
+{
+    if (config->source.broker == CONFIG_BROKER_KAFKA) return inspect_topics(config, out, error);
+    return inspect_files(config, out, error);
 }

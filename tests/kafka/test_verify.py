@@ -57,9 +57,9 @@ def numbers(said):
     return dict(word.split("=") for word in said.strip().splitlines()[-1].split()[1:])
 
 
-def inspect(world, user, expected=0):
-    done = subprocess.run([BRAID, "inspect", "user", user, "--last=10000", "--config", world.config,
-                           "--state.dir=/nowhere"], capture_output=True, text=True, timeout=100)
+def inspect(world, *words, state="/nowhere", expected=0):
+    done = subprocess.run([BRAID, "inspect", *words, "--config", world.config,
+                           f"--state.dir={state}"], capture_output=True, text=True, timeout=100)
     assert done.returncode == expected, f"{done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
@@ -290,11 +290,20 @@ class Topics(KafkaCase):
         settlers = [f"settler-{p}" for p in range(PARTITIONS)]
         busiest = max(items, key=lambda user: len(items[user]))
         for user in filter(items.get, [busiest, *settlers]):
-            said = inspect(self.done, user)
+            said = inspect(self.done, "user", user, "--last=10000")
             partition = self.histories[user][0][0]
             self.assertRegex(said, rf"partition +{partition}\n +events +{len(items[user])},")
             self.assertEqual(re.findall(r"^ +\d+  \S+Z  \w+ +(i\d+)$", said, re.M), items[user])
-        self.assertIn("no user 'nobody' in done-history", inspect(self.done, "nobody", 1))
+        self.assertIn("no user 'nobody' in done-history",
+                      inspect(self.done, "user", "nobody", expected=1))
+
+    def test_inspect_shows_what_an_instance_keeps(self):
+        said = inspect(self.done, "store", state=self.done.directory / "state-a")
+        self.assertEqual(sum(map(int, re.findall(r"(\d+) users, ", said))), len(self.histories))
+        self.assertNotIn("behind", said)
+        elsewhere = inspect(self.done, "store")
+        self.assertEqual(elsewhere.count("missing"), PARTITIONS)
+        self.assertEqual(re.findall(r"committed .*", elsewhere), re.findall(r"committed .*", said))
 
 
 if __name__ == "__main__":
