@@ -137,12 +137,14 @@ static void reader_disconnect(struct history_reader *reader)
     client_close(&reader->consumer);
 }
 
-/* The log's first offset and its end, open transactions included. STATUS_BUSY: no leader now. */
-static enum status watermarks(const struct history_reader *reader, int64_t *lowp, int64_t *highp,
-                              struct error *error)
+/*
+ * First offset and end, open transactions included, of this partition of a topic. STATUS_BUSY: it
+ * has no leader now.
+ */
+static enum status watermarks(const struct history_reader *reader, const char *topic, int64_t *lowp,
+                              int64_t *highp, struct error *error)
 {
     struct broker *broker = reader->broker;
-    const char *topic = broker->topics[RECORD_HISTORY];
     rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
         broker->admin.handle, topic, (int32_t)reader->partition, lowp, highp, CLIENT_REQUEST_MS);
     if (!code) return STATUS_OK;
@@ -279,8 +281,13 @@ static enum status reader_open(struct history_reader *reader, const struct store
     TRY(committed_seals(broker, &reader->consumer, &reader->partition, 1, OPEN_WAIT_MS, &committed,
                         error));
     truth->seal = committed.seal;
-    TRY(watermarks(reader, &low, &high, error));
+    TRY(watermarks(reader, broker->topics[RECORD_HISTORY], &low, &high, error));
     if (truth->seal.number == 0) TRY(seal_from_log(reader, high, &truth->seal, error));
+    if (truth->seal.number == 0) {
+        int64_t end;
+        TRY(watermarks(reader, broker->config->source.topic, &truth->seal.next_offset, &end,
+                       error));
+    }
     TRY(check_start(reader, low, high, start, truth->seal.number, error));
 
     truth->end = high;
@@ -333,7 +340,7 @@ static enum status reader_waits(struct history_reader *reader, struct error *err
     const char *topic = reader->broker->topics[RECORD_HISTORY];
     if (reader->end >= 0) {
         int64_t low, high;
-        TRY(watermarks(reader, &low, &high, error));
+        TRY(watermarks(reader, topic, &low, &high, error));
         if (reader->end >= high) {
             return error_set(error, STATUS_REFUSED,
                              "kafka: the log %s[%u] ends at %lld without seal %llu, which the "

@@ -25,7 +25,7 @@ from cluster import ROOT, Cluster, free_port
 from harness import Feed, Job, Pulse, World, check, drain, read_all, verify, wait_until
 from proxy import END_TXN, Proxy
 
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions
 
 SEED = int(os.environ.get("TEST_SEED", "20240501"))
@@ -221,6 +221,19 @@ class OneBroker(KafkaCase):
         drain(world, feed, job)
         job.stop()
         self.prove(world)
+
+    def test_a_source_whose_beginning_is_gone_is_read_from_what_is_left(self):
+        world = self.world()
+        feed = self.feed(world)
+        feed.send(500)
+        gone = {TopicPartition(world.name, p): end // 2 for p, end in feed.ends.items()}
+        admin = KafkaAdminClient(bootstrap_servers=self.cluster.address)
+        admin.delete_records(gone)
+        admin.close()
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        check(world, parse_protobuf)
 
     def test_poison_becomes_dead_letters(self):
         world = self.world()
