@@ -87,7 +87,7 @@ struct commit_partition {
 
 /* What a partition's committed truth is when it is taken over. */
 struct partition_truth {
-    struct history_seal seal; /* number 0: nothing was ever committed, next_offset: the source's first */
+    struct history_seal seal; /* number 0: nothing was committed; next_offset: the source's first */
     int64_t end; /* where the log ends, to show how far a restore has come: compare position.next */
     bool stale;  /* `start` is so old that its log may have forgotten tombstones since (Kafka):
                    restore from zero (destroy the store, open again with next = -1) */
