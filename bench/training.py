@@ -25,29 +25,46 @@ import tempfile
 
 from ranking import SETS
 
-# What all runs of a set share: `braid init` and `braid train` options. ml1m has no clock of its own.
+# What all runs of a set share: options of `braid init`, and of `braid train`. A run may have others.
+# ml1m has no clock of its own.
 SHARED = {
-    "ml1m": (["--use-gap=false"],
-             ["--epochs=16", "--patience=5", "--rate=0.004", "--final-share=0.05"]),
-    "beauty": (["--use-gap=false"],
-               ["--epochs=30", "--patience=6", "--rate=0.002", "--dropout=0.4"]),
-    "movietweetings": ([], ["--epochs=20", "--patience=4", "--rate=0.002"]),
-    "ml-latest-small": ([], ["--epochs=40", "--patience=6", "--rate=0.002"]),
+    "ml1m": ({"use-gap": "false"},
+             {"epochs": 8, "rate": 0.004, "final-share": 0.05}),
+    "beauty": ({},
+               {"epochs": 16, "rate": 0.002, "final-share": 0.05, "dropout": 0.4}),
+    "movietweetings": ({},
+                       {"epochs": 12, "rate": 0.002, "final-share": 0.05, "dropout": 0.3}),
+    "ml-latest-small": ({},
+                        {"epochs": 16, "rate": 0.002, "final-share": 0.05, "dropout": 0.4,
+                         "sequences": 8}),
 }
 
-# name: options of init, options of train. K is --interests; `max` is the read-out unless said.
+# name: options of init, options of train. K is `interests`; `max` is the read-out unless said.
+GDELTA = {"model": "gdelta", "heads": 2}
 RUNS = {
-    "gdelta": (["--model=gdelta", "--heads=2", "--interests=1"], []),
-    "gdelta-k4": (["--model=gdelta", "--heads=2", "--interests=4"], []),
-    "gdelta-k4-hard": (["--model=gdelta", "--heads=2", "--interests=4"], ["--readout=hard"]),
-    "limarec": (["--model=limarec", "--interests=1"], []),
-    "limarec-k4": (["--model=limarec", "--interests=4"], []),
-    "limarec-k4-hard": (["--model=limarec", "--interests=4"], ["--readout=hard"]),
-    "limarec-k4-extract": (["--model=limarec", "--interests=4", "--conditional=false"], []),
-    "mimn": (["--model=mimn"], []),
-    "mind": (["--model=mind"], ["--readout=label-aware", "--power=2"]),
-    "single": (["--model=single"], []),
+    "gdelta": ({**GDELTA, "interests": 1}, {}),
+    "gdelta-long": ({**GDELTA, "interests": 1}, {"epochs": 16}),
+    "gdelta-k2": ({**GDELTA, "interests": 2}, {}),
+    "gdelta-k4": ({**GDELTA, "interests": 4}, {}),
+    "gdelta-k4-hard": ({**GDELTA, "interests": 4}, {"readout": "hard"}),
+    "gdelta-k8": ({**GDELTA, "interests": 8}, {}),
+    "gdelta-k16": ({**GDELTA, "interests": 16}, {}),
+    "limarec": ({"model": "limarec", "interests": 1}, {}),
+    "limarec-k4": ({"model": "limarec", "interests": 4}, {}),
+    "limarec-k4-hard": ({"model": "limarec", "interests": 4}, {"readout": "hard"}),
+    "limarec-k4-extract": ({"model": "limarec", "interests": 4, "conditional": "false"}, {}),
+    "limarec-k4-extract-hard": ({"model": "limarec", "interests": 4, "conditional": "false"},
+                                {"readout": "hard"}),
+    "mimn": ({"model": "mimn"}, {}),
+    "mind": ({"model": "mind"}, {"readout": "label-aware", "power": 2}),
+    "single": ({"model": "single"}, {}),
 }
+
+
+def flags(*options):
+    """--NAME=VALUE of each; a later one counts."""
+    merged = {name: value for some in options for name, value in some.items()}
+    return [f"--{name}={value}" for name, value in merged.items()]
 
 
 def minutes(path):
@@ -79,13 +96,12 @@ class Bench:
         if os.path.exists(path):
             return path, minutes(path)
         first = os.path.join(self.folder, f"{self.name}-{run}-first.safetensors")
-        init, train = RUNS[run]
-        shared_init, shared_train = SHARED[self.name]
+        init, train = (flags(shared, own) for shared, own in zip(SHARED[self.name], RUNS[run]))
         if not os.path.exists(first):
-            self.braid_run("init", f"--model.checkpoint={first}", *shared_init, *init)
+            self.braid_run("init", f"--model.checkpoint={first}", *init)
         self.braid_run("train", f"--model.checkpoint={first}", f"--out={path}", "--fresh",
                        f"--seed={seed}", f"--hold-out={self.protocol}",
-                       f"--curve={path}.csv", *shared_train, *train)
+                       f"--curve={path}.csv", *train)
         return path, minutes(path)
 
     def rank(self, path):
