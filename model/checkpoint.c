@@ -68,6 +68,18 @@ static const struct dim {
     {"mlp", offsetof(struct model_dims, mlp), DIM_COUNT},
     {"half_life_days", offsetof(struct model_dims, half_life_days), DIM_REAL},
     {"project", offsetof(struct model_dims, project), DIM_FLAG},
+    {"select", offsetof(struct model_dims, select), DIM_FLAG},
+    {"evidence_min", offsetof(struct model_dims, evidence_min), DIM_REAL},
+    {"residual_min", offsetof(struct model_dims, residual_min), DIM_REAL},
+    {"fixed_interests", offsetof(struct model_dims, fixed_interests), DIM_FLAG},
+    {"entries", offsetof(struct model_dims, entries), DIM_COUNT},
+    {"new_cosine", offsetof(struct model_dims, new_cosine), DIM_REAL},
+    {"merge_cosine", offsetof(struct model_dims, merge_cosine), DIM_REAL},
+    {"drop_mass", offsetof(struct model_dims, drop_mass), DIM_REAL},
+    {"publish_mass", offsetof(struct model_dims, publish_mass), DIM_REAL},
+    {"split_mass", offsetof(struct model_dims, split_mass), DIM_REAL},
+    {"split_scatter", offsetof(struct model_dims, split_scatter), DIM_REAL},
+    {"split_share", offsetof(struct model_dims, split_share), DIM_REAL},
 };
 
 enum { DIMS = sizeof dim_table / sizeof dim_table[0] };
@@ -543,6 +555,23 @@ enum status checkpoint_init(struct checkpoint **checkpointp, const char *model,
     param_set_draw(checkpoint->params, seed);
     checkpoint->fingerprint = fingerprint_of(checkpoint);
     *checkpointp = checkpoint;
+    return STATUS_OK;
+}
+
+enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,
+                              const struct model_dims *dims, uint64_t seed, struct error *error)
+{
+    const struct item_table *items = checkpoint->items;
+    struct param_set *params;
+    TRY(interest_params_open(&params, model, dims, item_table_rows(items),
+                             item_table_categories(items), error));
+    param_set_draw(params, seed);
+    param_set_copy(params, checkpoint->params);
+    param_set_close(checkpoint->params);
+    checkpoint->params = params;
+    checkpoint->dims = *dims;
+    memmove(checkpoint->model, model, strlen(model) + 1); /* may be its own */
+    checkpoint->fingerprint = fingerprint_of(checkpoint);
     return STATUS_OK;
 }
 

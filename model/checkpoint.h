@@ -38,8 +38,20 @@ struct model_dims {
     uint32_t window;        /* behaviors that a window model keeps */
     uint32_t iterations;    /* of routing */
     uint32_t mlp;           /* hidden width of the layers after routing */
-    float half_life_days;   /* of a pooled behavior; 0: it does not fade */
-    bool project;           /* a linear layer after pooling */
+    bool fixed_interests; /* as many are live as there are behaviors, up to K; else log2 of them */
+    float half_life_days; /* of a behavior in a pool or a ledger; 0: it does not fade */
+    bool project;         /* a linear layer after pooling */
+    bool select;          /* of the K reads only some are live (interest_select.h): those with */
+    float evidence_min;   /* so much evidence relative to the prior, */
+    float residual_min;   /* and so much of their length outside the span of the others */
+    uint32_t entries;     /* of a ledger, at most; the rest of it is as in interest_ledger.h */
+    float new_cosine;
+    float merge_cosine;
+    float drop_mass;
+    float publish_mass;
+    float split_mass;
+    float split_scatter;
+    float split_share;
 };
 
 struct param_set; /* model/params.h */
@@ -75,6 +87,15 @@ MUST_CHECK enum status checkpoint_write(struct checkpoint *checkpoint, const cha
 MUST_CHECK enum status checkpoint_init(struct checkpoint **checkpointp, const char *model,
                                        const struct model_dims *dims, struct item_table *items,
                                        uint64_t seed, struct error *error);
+
+/*
+ * Makes it a checkpoint of `model` with `dims` over the same dictionary: parameters of the same name
+ * and shape keep their values, the others are drawn from `seed`. STATUS_INVALID: no such model, or
+ * dimensions that it cannot have; then nothing has changed.
+ */
+MUST_CHECK enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,
+                                         const struct model_dims *dims, uint64_t seed,
+                                         struct error *error);
 
 /* Human-readable account for `braid inspect checkpoint`. */
 void checkpoint_print(const struct checkpoint *checkpoint, FILE *out);

@@ -78,6 +78,8 @@ static uint64_t dictionary_fingerprint(const struct item_table *items)
 static uint64_t state_fingerprint(const struct interest_model *model)
 {
     const struct model_dims *dims = &model->dims;
+    const float ledger[] = {dims->new_cosine, dims->merge_cosine,  dims->drop_mass,
+                            dims->split_mass, dims->split_scatter, dims->split_share};
     uint32_t half_life;
     memcpy(&half_life, &dims->half_life_days, sizeof half_life);
     uint64_t link[] = {
@@ -90,6 +92,8 @@ static uint64_t state_fingerprint(const struct interest_model *model)
         dims->conditional,
         dims->window,
         half_life,
+        dims->entries,
+        checksum_of(ledger, sizeof ledger),
         param_set_fingerprint(model->checkpoint->params, PARAMS_STATE_PRODUCING),
         dictionary_fingerprint(model->checkpoint->items),
     };
@@ -112,6 +116,13 @@ static void absorb_padding(struct tape *tape, const struct interest_model *model
     arena_release(tape->arena, 0);
 }
 
+/* Room for interest_select; NULL if the model does not select. */
+static double *take_basis(struct tape *tape, const struct interest_model *model)
+{
+    const size_t size = (size_t)model->dims.interests * model->dims.d * sizeof(double);
+    return model->prior ? arena_take(tape->arena, size) : NULL;
+}
+
 /* The peak of full tiles of absorbing, deep and wide, and of reading full windows. */
 static enum status measure_scratch(struct interest_model *model, struct error *error)
 {
@@ -131,6 +142,7 @@ static enum status measure_scratch(struct interest_model *model, struct error *e
             absorb_padding(&tape, model, state, 1);
         }
         model->ops->read(&tape, model, states, TILE_USERS);
+        take_basis(&tape, model);
         model->scratch_size = arena.peak;
         arena_close(&arena);
     }
@@ -153,6 +165,9 @@ enum status interest_model_open(struct interest_model **modelp, const struct che
     model->ops = ops;
     model->checkpoint = checkpoint;
     model->dims = checkpoint->dims;
+    model->select = (struct interest_select){.evidence_min = (double)model->dims.evidence_min,
+                                             .residual_min = (double)model->dims.residual_min};
+    model->prior = param_set_find(params, "select.prior");
     ops->layout(&model->state, &model->dims);
     model->tables = (struct embedding_tables){
         .item = param_set_get(params, "item.embedding"),
@@ -337,18 +352,48 @@ static void set_weights(real *weights, const real *evidence, uint32_t live, uint
     }
 }
 
-/* One user's part of the result, out of what was read of all K. */
-static void finish_user(const struct interest_model *model, const real *vectors,
-                        const real *evidence, uint32_t live, struct interest_sets *sets,
-                        uint32_t user)
+/* One user's part of what was read, and room to select in. */
+struct user_read {
+    const real *vectors;  /* [K][d] */
+    const real *evidence; /* [K]; NULL: all alike */
+    uint32_t live;
+    uint64_t events;
+    double *basis; /* [K][d]; NULL: the model does not select */
+};
+
+/* The indices of the interests to publish, in that order, and their weights [K]. */
+static uint32_t choose(const struct interest_model *model, const struct user_read *user,
+                       uint32_t *chosen, real *weights)
+{
+    const uint32_t d = model->dims.d, interests = model->dims.interests;
+    if (!model->prior) {
+        for (uint32_t k = 0; k < user->live; k++) {
+            chosen[k] = k;
+        }
+        set_weights(weights, user->evidence, user->live, interests);
+        return user->live;
+    }
+    real share[INTERESTS_MAX];
+    set_weights(share, user->evidence, interests, interests);
+    const struct interest_select_read read = {user->vectors, share, model->prior->data,
+                                              interests,     d,     user->events};
+    memset(weights, 0, interests * sizeof *weights);
+    return interest_select(&model->select, &read, user->basis, chosen, weights);
+}
+
+static void finish_user(const struct interest_model *model, const struct user_read *read,
+                        struct interest_sets *sets, uint32_t user)
 {
     const uint32_t d = model->dims.d, interests = model->dims.interests;
     real *out = sets->vectors + (size_t)user * interests * d;
-    memcpy(out, vectors, (size_t)live * d * sizeof(real));
-    memset(out + (size_t)live * d, 0, (size_t)(interests - live) * d * sizeof(real));
-    if (model->dims.cosine) kernel_unit(out, live, d);
-    set_weights(sets->weights + (size_t)user * interests, evidence, live, interests);
-    sets->count[user] = live;
+    uint32_t chosen[INTERESTS_MAX];
+    const uint32_t count = choose(model, read, chosen, sets->weights + (size_t)user * interests);
+    for (uint32_t k = 0; k < count; k++) {
+        memcpy(out + (size_t)k * d, read->vectors + (size_t)chosen[k] * d, d * sizeof(real));
+    }
+    memset(out + (size_t)count * d, 0, (size_t)(interests - count) * d * sizeof(real));
+    if (model->dims.cosine) kernel_unit(out, count, d);
+    sets->count[user] = count;
 }
 
 void interest_read(const struct interest_model *model, struct interest_scratch *scratch,
@@ -369,15 +414,34 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
         tape.prefetch = prefetch_of(states + first + count, next, unread,
                                     interest_model_state_size(model) - unread);
         struct interest_reads reads = model->ops->read(&tape, model, tile, count);
+        double *basis = take_basis(&tape, model);
         for (uint32_t user = 0; user < count; user++) {
-            uint32_t live = reads.live ? reads.live[user]
-                                       : model->ops->live(&model->dims, events[first + user]);
-            const real *evidence = reads.evidence ? reads.evidence->data + user * interests : NULL;
-            finish_user(model, reads.vectors->data + (size_t)user * interests * d, evidence, live,
-                        sets, first + user);
+            const uint64_t n = events[first + user];
+            const struct user_read read = {
+                .vectors = reads.vectors->data + (size_t)user * interests * d,
+                .evidence = reads.evidence ? reads.evidence->data + user * interests : NULL,
+                .live = reads.live ? reads.live[user] : model->ops->live(&model->dims, n),
+                .events = n,
+                .basis = basis,
+            };
+            finish_user(model, &read, sets, first + user);
         }
         arena_release(&scratch->arena, 0);
     }
+    float_mode_leave(mode);
+}
+
+void interest_shares(const struct interest_model *model, struct interest_scratch *scratch,
+                     const void *state, real *shares)
+{
+    const unsigned mode = float_mode_enter();
+    const uint32_t interests = model->dims.interests;
+    const real *states[] = {state};
+    struct tape tape = {.arena = &scratch->arena};
+    const struct interest_reads reads = model->ops->read(&tape, model, states, 1);
+    const real *evidence = reads.evidence ? reads.evidence->data : NULL;
+    set_weights(shares, evidence, interests, interests);
+    arena_release(&scratch->arena, 0);
     float_mode_leave(mode);
 }
 

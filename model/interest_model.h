@@ -95,7 +95,8 @@ void interest_absorb(const struct interest_model *model, struct interest_scratch
 
 /*
  * Reads the interests of `users` states; `events[u]` is how many behaviors that state has absorbed
- * (n - from), which decides how many interests are live.
+ * (n - from), which bounds how many interests are live. A checkpoint that selects (select in its
+ * dimensions) gives those that interest_select chooses, in the order chosen.
  */
 void interest_read(const struct interest_model *model, struct interest_scratch *scratch,
                    const void *const *states, const uint64_t *events, uint32_t users,

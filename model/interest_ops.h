@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "model/checkpoint.h"
 #include "model/interest_model.h"
+#include "model/interest_select.h"
 #include "model/params.h"
 #include "model/tensor/op.h"
 
@@ -55,6 +56,8 @@ struct interest_model {
     const struct checkpoint *checkpoint;
     struct model_dims dims;
     struct embedding_tables tables;
+    struct interest_select select;
+    const struct param *prior; /* of the selection [K]; NULL: all live interests are published */
     void *zoo; /* what the model's own `open` made: bound parameters, packed weights */
     struct state_layout state;
     size_t scratch_size; /* bytes a tile needs at most */
@@ -82,6 +85,7 @@ struct interest_ops {
     const char *paper;
     struct model_dims defaults; /* those of models.md; 0: the model has no such dimension */
     bool keeps_history;         /* its state is raw behaviours: no parameter can make it stale */
+    bool selectable;            /* its state does not depend on how many of the K are live */
 
     /* STATUS_INVALID with what is wrong if the model cannot have these dimensions. */
     enum status (*check)(const struct model_dims *dims, struct error *error);
@@ -130,6 +134,10 @@ const struct interest_ops *interest_ops_at(uint32_t index);
 struct interest_reads interest_steps(struct tape *tape, const struct interest_model *model,
                                      const struct behavior_batch *batch,
                                      const struct read_points *points);
+
+/* The shares [K] that all K interests have in the evidence of one state: what selection goes by. */
+void interest_shares(const struct interest_model *model, struct interest_scratch *scratch,
+                     const void *state, real *shares);
 
 /*
  * Declares and allocates (as zeros) every parameter of `model` (registry name): the embedding tables

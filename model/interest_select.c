@@ -13,13 +13,21 @@
 
 static const double LENGTH_MIN = 1e-12; /* a shorter read says nothing */
 
+/* In lanes of fixed order, which a vector unit keeps. */
 static double product(const double *a, const double *b, uint32_t d)
 {
-    double sum = 0;
-    for (uint32_t i = 0; i < d; i++) {
-        sum += a[i] * b[i];
+    double lane[8] = {0};
+    uint32_t i = 0;
+    for (; i + 8 <= d; i += 8) {
+        for (uint32_t j = 0; j < 8; j++) {
+            lane[j] += a[i + j] * b[i + j];
+        }
     }
-    return sum;
+    for (uint32_t j = 0; i < d; i++, j++) {
+        lane[j] += a[i] * b[i];
+    }
+    return ((lane[0] + lane[1]) + (lane[2] + lane[3])) +
+           ((lane[4] + lane[5]) + (lane[6] + lane[7]));
 }
 
 /* Takes from r [d] its part in the span of the `count` rows of the basis. */

@@ -145,6 +145,21 @@ void param_set_draw(struct param_set *set, uint64_t seed)
     }
 }
 
+static bool same_shape(const struct param_spec *a, const struct param_spec *b)
+{
+    return a->rank == b->rank && memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
+}
+
+void param_set_copy(struct param_set *set, const struct param_set *from)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct param *param = &set->at[i];
+        const struct param *source = param_set_find(from, param->name);
+        if (!source || !same_shape(&param->spec, &source->spec)) continue;
+        memcpy(param->data, source->data, param->count * sizeof(real));
+    }
+}
+
 uint32_t param_set_count(const struct param_set *set)
 {
     return set->count;

@@ -90,6 +90,9 @@ MUST_CHECK enum status param_set_allocate(struct param_set *set, struct error *e
  */
 void param_set_draw(struct param_set *set, uint64_t seed);
 
+/* Takes over the values of those parameters that `from` has by the same name and shape. */
+void param_set_copy(struct param_set *set, const struct param_set *from);
+
 /* Parameters in declared order, and by name (NULL if there is none of that name). */
 uint32_t param_set_count(const struct param_set *set);
 struct param *param_set_at(const struct param_set *set, uint32_t index);

@@ -30,6 +30,25 @@ const struct interest_ops *interest_ops_find(const char *name)
     return NULL;
 }
 
+static enum status check_select(const struct interest_ops *ops, const struct model_dims *dims,
+                                struct error *error)
+{
+    if (dims->select && !ops->selectable) {
+        return error_set(error, STATUS_INVALID, "select: not of %s, which has its own rule",
+                         ops->name);
+    }
+    if (!dims->select && (dims->evidence_min != 0 || dims->residual_min != 0)) {
+        return error_set(error, STATUS_INVALID, "evidence_min and residual_min need select");
+    }
+    if (!(dims->evidence_min >= 0 && isfinite(dims->evidence_min))) {
+        return error_set(error, STATUS_INVALID, "evidence_min must be from 0 on");
+    }
+    if (!(dims->residual_min >= 0 && dims->residual_min <= 1)) {
+        return error_set(error, STATUS_INVALID, "residual_min must be from 0 to 1");
+    }
+    return STATUS_OK;
+}
+
 /* What every model's dimensions must satisfy. */
 static enum status check_common(const struct model_dims *dims, struct error *error)
 {
@@ -63,6 +82,15 @@ static void declare_all(struct param_set *params, const struct interest_ops *ops
         param_declare(params, param_table(0, dims->gap_buckets, dims->d), "gap.embedding");
     }
     ops->declare(params, dims);
+    if (dims->select) {
+        const struct param_spec prior = {.init = PARAM_FILL,
+                                         .value = 1.0 / dims->interests,
+                                         .rank = 1,
+                                         .shape = {dims->interests},
+                                         .read_side = true,
+                                         .constant = true};
+        param_declare(params, prior, "select.prior");
+    }
     for (uint32_t i = 0; ops->keeps_history && i < param_set_count(params); i++) {
         param_set_at(params, i)->spec.read_side = true;
     }
@@ -76,6 +104,7 @@ enum status interest_params_open(struct param_set **paramsp, const char *model,
     const struct interest_ops *ops = interest_ops_find(model);
     if (!ops) return error_set(error, STATUS_INVALID, "there is no model named \"%s\"", model);
     TRY(check_common(dims, error));
+    TRY(check_select(ops, dims, error));
     TRY(ops->check(dims, error));
     struct param_set *params = NULL;
     TRY(param_set_open(&params, error));

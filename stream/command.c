@@ -1,6 +1,7 @@
 /* command.c - taking options out of arguments, and finding what somebody meant to type. */
 #include "stream/command.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,19 @@ enum status arguments_option(struct arguments *arguments, const char *name, cons
         remove_at(arguments, i, 2);
         return STATUS_OK;
     }
+    return STATUS_OK;
+}
+
+enum status parse_number(const char *name, const char *text, uint64_t most, uint64_t *numberp,
+                         struct error *error)
+{
+    char *end;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || number > most) {
+        return error_set(error, STATUS_INVALID, "%s=%s: a number up to %" PRIu64 " is expected",
+                         name, text, most);
+    }
+    *numberp = number;
     return STATUS_OK;
 }
 

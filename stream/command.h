@@ -9,6 +9,7 @@
 #define STREAM_COMMAND_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/status.h"
@@ -51,6 +52,10 @@ bool arguments_flag(struct arguments *arguments, const char *name);
  */
 MUST_CHECK enum status arguments_option(struct arguments *arguments, const char *name,
                                         const char **valuep, struct error *error);
+
+/* The number that `text`, given for the option `name`, is: whole, and up to `most`. */
+MUST_CHECK enum status parse_number(const char *name, const char *text, uint64_t most,
+                                    uint64_t *numberp, struct error *error);
 
 /*
  * Fills `config` from defaults, --config FILE (or BRAID_CONFIG), the environment and the rest of

@@ -15,13 +15,13 @@
 
 enum {
     CHECKPOINTS_MAX = 16,
-    RESULTS_MAX = 2 + 2 * (CHECKPOINTS_MAX + 2), /* models, mean and deviation twice: --select */
-    TRANSITION_PAIRS_MAX = 1 << 26,              /* 8 bytes each */
+    RESULTS_MAX = 2 + CHECKPOINTS_MAX + 2, /* baselines, models, mean and deviation */
+    TRANSITION_PAIRS_MAX = 1 << 26,        /* 8 bytes each */
 };
 
 static const char help[] =
     "usage: braid evaluate [--config FILE] [--KEY=VALUE ...] [--checkpoint FILE ...]\n"
-    "                      [--protocol NAME] [--select] [--json]\n\n"
+    "                      [--protocol NAME] [--json]\n\n"
     "Ranks the whole catalogue for the users of a log and prints Recall@N, HitRate@N, NDCG@N and\n"
     "MRR@N for N = 10, 20, 50: of each checkpoint, and of two baselines that only count,\n"
     "popularity and item-to-item transitions. A model that stays below them has learned little.\n\n"
@@ -39,8 +39,6 @@ static const char help[] =
     "  braid evaluate --config braid.yaml --protocol prequential\n"
     "      the checkpoint of the configuration, model.checkpoint\n"
     "  braid evaluate --config braid.yaml --checkpoint s1.safetensors --checkpoint s2.safetensors\n"
-    "  braid evaluate --config braid.yaml --select\n"
-    "      once more with only those interests of a user that have evidence and differ\n"
     "  braid evaluate --config braid.yaml --json > result.json\n\n"
     "Exit codes: 0 done; 1 the operating system failed; 2 usage or configuration; 3 a damaged\n"
     "checkpoint, or dictionaries that differ.\n";
@@ -50,7 +48,6 @@ struct job {
     struct config config;
     struct evaluation_options options;
     bool json;
-    bool select;
     const char *paths[CHECKPOINTS_MAX];
     struct checkpoint *checkpoints[CHECKPOINTS_MAX];
     uint32_t checkpoints_count;
@@ -78,7 +75,6 @@ static enum status parse(struct job *job, struct arguments *arguments, struct er
 {
     const char *protocol = NULL;
     job->json = arguments_flag(arguments, "--json");
-    job->select = arguments_flag(arguments, "--select");
     TRY(arguments_option(arguments, "--protocol", &protocol, error));
     if (protocol) TRY(parse_protocol(job, protocol, error));
     for (const char *path = ""; path;) {
@@ -188,20 +184,15 @@ static enum status run_baselines(struct job *job, struct error *error)
     return status;
 }
 
-/* `select` is NULL for all interests; with one the result is named so. */
 static enum status run_checkpoint(struct job *job, const struct checkpoint *checkpoint,
-                                  const struct interest_select *select, struct error *error)
+                                  struct error *error)
 {
-    char name[64];
     struct interest_model *model;
     struct interest_ranker *interests;
     TRY(interest_model_open(&model, checkpoint, error));
-    enum status status =
-        interest_ranker_open(&interests, model, checkpoint, job->dataset, select, error);
+    enum status status = interest_ranker_open(&interests, model, checkpoint, job->dataset, error);
     if (status == STATUS_OK) {
-        struct ranker ranker = interest_ranker_ranker(interests);
-        snprintf(name, sizeof name, "%s%s", ranker.name, select ? "-select" : "");
-        ranker.name = name;
+        const struct ranker ranker = interest_ranker_ranker(interests);
         status = run_ranker(job, &ranker, error);
         interest_ranker_close(interests);
     }
@@ -209,13 +200,12 @@ static enum status run_checkpoint(struct job *job, const struct checkpoint *chec
     return status;
 }
 
-static enum status run_checkpoints(struct job *job, const struct interest_select *select,
-                                   struct error *error)
+static enum status run_checkpoints(struct job *job, struct error *error)
 {
     const struct evaluation_result *of_models = &job->results[job->results_count];
     bool one_model = true;
     for (uint32_t i = 0; i < job->checkpoints_count; i++) {
-        TRY(run_checkpoint(job, job->checkpoints[i], select, error));
+        TRY(run_checkpoint(job, job->checkpoints[i], error));
         one_model = one_model && strcmp(of_models[i].name, of_models[0].name) == 0;
     }
     if (job->checkpoints_count > 1 && one_model) {
@@ -228,13 +218,11 @@ static enum status run_checkpoints(struct job *job, const struct interest_select
 
 static enum status evaluate(struct job *job, struct arguments *arguments, struct error *error)
 {
-    const struct interest_select select = interest_select_defaults();
     TRY(parse(job, arguments, error));
     TRY(open_checkpoints(job, error));
     TRY(read_log(job, error));
     TRY(run_baselines(job, error));
-    TRY(run_checkpoints(job, NULL, error));
-    if (job->select) TRY(run_checkpoints(job, &select, error));
+    TRY(run_checkpoints(job, error));
     if (job->json) {
         evaluation_print_json(job->evaluation, job->results, job->results_count, stdout);
     } else {

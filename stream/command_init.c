@@ -1,11 +1,9 @@
 /* command_init.c - `braid init`: generation 1 of a model from a log. */
-#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "stream/command.h"
+#include "stream/dim_options.h"
 #include "stream/init.h"
 #include "stream/progress.h"
 
@@ -36,40 +34,23 @@ static const char help[] =
     "  limarec, gdelta:    --blocks=N layers, --heads=N of attention, --ffn=N width between\n"
     "                      them, --extract-heads=N of the extraction, --conditional=BOOL: read\n"
     "                      in view of the latest item\n"
+    "  limarec, gdelta, mimn: --select=BOOL: publish only those interests of a user that he has\n"
+    "                      evidence for, --evidence-min=X (0.1) of the usual, and that differ,\n"
+    "                      --residual-min=X (0.3) of each outside the span of the others\n"
     "  mimn:               --induction-top=N slots that an event advances, --utilization=BOOL:\n"
     "                      balance writes, --penalty-weight=X of unbalanced ones in training\n"
-    "  mind:               --window=N behaviors, --iterations=N of routing, --mlp=N width after\n"
+    "  mind:               --window=N behaviors, --iterations=N of routing, --mlp=N width after,\n"
+    "                      --fixed-interests=BOOL: as many as behaviors, not log2 of them\n"
     "  single:             --half-life-days=X of a behavior (0: all count alike),\n"
     "                      --project=BOOL: a linear layer after the mean\n"
+    "  ledger:             --entries=N kept, --half-life-days=X, --new-cosine=X, --merge-cosine=X,\n"
+    "                      --drop-mass=X, --publish-mass=X, --split-mass=X, --split-scatter=X,\n"
+    "                      --split-share=X: the options of models.md 7.1\n"
     "  --oov=N             rows that unknown items share; 0: they are not absorbed\n"
     "  --items-max=N, --count-min=N   who gets a row of his own\n"
     "  --seed=N\n\n"
     "Exit codes: 0 made; 1 the operating system failed; 2 usage, configuration, no usable event;\n"
     "3 refused: the checkpoint exists.\n";
-
-enum option_kind { OPTION_COUNT, OPTION_FLAG, OPTION_REAL };
-
-/* A dimension as an option. */
-struct dim_option {
-    const char *name;
-    enum option_kind kind;
-    void *value;        /* uint32_t, bool or float */
-    uint32_t most;      /* of a count */
-    const char *models; /* that have it; NULL: all */
-};
-
-static enum status parse_number(const char *name, const char *text, uint64_t most,
-                                uint64_t *numberp, struct error *error)
-{
-    char *end;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || number > most) {
-        return error_set(error, STATUS_INVALID, "%s=%s: a number up to %" PRIu64 " is expected",
-                         name, text, most);
-    }
-    *numberp = number;
-    return STATUS_OK;
-}
 
 /* Takes "--NAME=N" if it is there. */
 static enum status take_number(struct arguments *arguments, const char *name, uint64_t most,
@@ -80,92 +61,16 @@ static enum status take_number(struct arguments *arguments, const char *name, ui
     return text ? parse_number(name, text, most, numberp, error) : STATUS_OK;
 }
 
-static enum status parse_dim(const struct dim_option *option, const char *text, struct error *error)
-{
-    uint64_t number = 0;
-    float real;
-    char *end;
-    switch (option->kind) {
-    case OPTION_COUNT:
-        TRY(parse_number(option->name, text, option->most, &number, error));
-        *(uint32_t *)option->value = (uint32_t)number;
-        return STATUS_OK;
-    case OPTION_FLAG:
-        *(bool *)option->value = strcmp(text, "true") == 0;
-        if (*(bool *)option->value || strcmp(text, "false") == 0) return STATUS_OK;
-        return error_set(error, STATUS_INVALID, "%s=%s: true or false is expected", option->name,
-                         text);
-    default:
-        real = strtof(text, &end);
-        *(float *)option->value = real;
-        if (*text && !*end && real >= 0 && real <= FLT_MAX) return STATUS_OK;
-        return error_set(error, STATUS_INVALID, "%s=%s: a number from 0 on is expected",
-                         option->name, text);
-    }
-}
-
-/* Whether `name` is one of the words of `models`. */
-static bool is_among(const char *name, const char *models)
-{
-    const size_t size = strlen(name);
-    const char *at = strstr(models, name);
-    return at && (at == models || at[-1] == ' ') && (at[size] == ' ' || at[size] == 0);
-}
-
-static enum status take_dim(struct arguments *arguments, const char *model,
-                            const struct dim_option *option, struct error *error)
-{
-    const char *text;
-    TRY(arguments_option(arguments, option->name, &text, error));
-    if (!text) return STATUS_OK;
-    if (option->models && !is_among(model, option->models)) {
-        return error_set(error, STATUS_INVALID, "%s=%s: a dimension of %s, not of %s", option->name,
-                         text, option->models, model);
-    }
-    return parse_dim(option, text, error);
-}
-
-static enum status take_dims(struct arguments *arguments, struct init_options *options,
-                             struct error *error)
-{
-    struct model_dims *dims = &options->dims;
-    static const char attention[] = "limarec gdelta";
-    const struct dim_option table[] = {
-        {"--d", OPTION_COUNT, &dims->d, 4096, NULL},
-        {"--interests", OPTION_COUNT, &dims->interests, 256, NULL},
-        {"--use-gap", OPTION_FLAG, &dims->use_gap, 0, NULL},
-        {"--gap-buckets", OPTION_COUNT, &dims->gap_buckets, 1024, NULL},
-        {"--use-category", OPTION_FLAG, &dims->use_category, 0, NULL},
-        {"--cosine", OPTION_FLAG, &dims->cosine, 0, NULL},
-        {"--temperature", OPTION_REAL, &dims->temperature, 0, NULL},
-        {"--heads", OPTION_COUNT, &dims->heads, 256, attention},
-        {"--blocks", OPTION_COUNT, &dims->blocks, 64, attention},
-        {"--ffn", OPTION_COUNT, &dims->ffn, 65536, attention},
-        {"--extract-heads", OPTION_COUNT, &dims->extract_heads, 256, attention},
-        {"--conditional", OPTION_FLAG, &dims->conditional, 0, attention},
-        {"--induction-top", OPTION_COUNT, &dims->induction_top, 256, "mimn"},
-        {"--utilization", OPTION_FLAG, &dims->utilization, 0, "mimn"},
-        {"--penalty-weight", OPTION_REAL, &dims->penalty_weight, 0, "mimn"},
-        {"--window", OPTION_COUNT, &dims->window, 65536, "mind"},
-        {"--iterations", OPTION_COUNT, &dims->iterations, 256, "mind"},
-        {"--mlp", OPTION_COUNT, &dims->mlp, 65536, "mind"},
-        {"--half-life-days", OPTION_REAL, &dims->half_life_days, 0, "single"},
-        {"--project", OPTION_FLAG, &dims->project, 0, "single"},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        TRY(take_dim(arguments, options->model, &table[i], error));
-    }
-    return STATUS_OK;
-}
-
 static enum status take_options(struct arguments *arguments, struct init_options *options,
                                 struct error *error)
 {
     const char *model;
+    struct dim_options dims;
     uint64_t oov = options->oov, items_max = options->items_max;
     TRY(arguments_option(arguments, "--model", &model, error));
     if (model) TRY(init_options_model(options, model, error));
-    TRY(take_dims(arguments, options, error));
+    TRY(dim_options_take(&dims, DIMS_ALL, arguments, error));
+    TRY(dim_options_apply(&dims, options->model, &options->dims, error));
     TRY(take_number(arguments, "--oov", 1 << 20, &oov, error));
     TRY(take_number(arguments, "--items-max", UINT32_MAX - 1, &items_max, error));
     TRY(take_number(arguments, "--count-min", UINT64_MAX, &options->count_min, error));

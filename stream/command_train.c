@@ -12,8 +12,10 @@
 #include "model/interest_ops.h"
 #include "model/params.h"
 #include "model/train/curve.h"
+#include "model/train/prior.h"
 #include "model/train/trainer.h"
 #include "stream/command.h"
+#include "stream/dim_options.h"
 #include "stream/log_dataset.h"
 #include "stream/progress.h"
 
@@ -33,7 +35,10 @@ static const char help[] =
     "      without what `braid evaluate --protocol leave-one-out` asks for\n"
     "  braid train --config braid.yaml --out m.safetensors --resume m.training\n"
     "      saves where it stands after each epoch, and goes on from there when started again\n"
-    "  braid train --config braid.yaml --out m.safetensors --curve m.csv --plot m.svg\n\n"
+    "  braid train --config braid.yaml --out m.safetensors --curve m.csv --plot m.svg\n"
+    "  braid train --config braid.yaml --out m.safetensors --epochs=0 --select=true\n"
+    "      trains nothing: changes how interests are chosen and measures what that needs. States\n"
+    "      stay valid, so a job goes on with it at once\n\n"
     "  --epochs=N            20; --patience=N ends earlier after N epochs without a better NDCG\n"
     "  --rate=X              0.001, of Adam; --warmup-steps=N it rises, --final-share=X falls to\n"
     "  --dropout=X           0.2; --clip=X greatest norm of a gradient (0: any)\n"
@@ -44,6 +49,7 @@ static const char help[] =
     "  --validation-users=N  500; 0: none, and the last epoch is written\n"
     "  --fresh, --seed=N     parameters drawn anew; what dropout, order and negatives draw from\n"
     "  --hold-out NAME       leave-one-out, user-split or prequential\n"
+    "  --select=BOOL, --evidence-min=X, --residual-min=X; --publish-mass=X: see braid init\n"
     "  --resume FILE, --curve FILE, --plot FILE\n\n"
     "An action's weight (actions.NAME) is that of the samples that are to find it; 0: never "
     "one.\n\n"
@@ -58,13 +64,15 @@ enum { WINDOW_CUTS = 8, CUTS_BY_MODEL = UINT32_MAX, LABEL_MAX = 64 };
 struct job {
     struct config config;
     struct train_options options;
+    struct dim_options dims;
     const char *out, *resume, *curve, *plot;
     bool fresh;
     bool holds_out;
     enum evaluation_protocol protocol;
     struct checkpoint *checkpoint;
     struct dataset *dataset;
-    uint32_t *known; /* [users] */
+    uint64_t state_before; /* fingerprint of what states depend on, as the checkpoint came */
+    uint32_t *known;       /* [users] */
     struct trainer *trainer;
 };
 
@@ -79,7 +87,7 @@ static const struct option {
     enum option_kind kind;
     double least, most;
 } option_table[] = {
-    {"--epochs", offsetof(struct train_options, epochs), OPTION_COUNT, 1, CURVE_EPOCHS_MAX},
+    {"--epochs", offsetof(struct train_options, epochs), OPTION_COUNT, 0, CURVE_EPOCHS_MAX},
     {"--patience", offsetof(struct train_options, patience), OPTION_COUNT, 0, CURVE_EPOCHS_MAX},
     {"--rate", offsetof(struct train_options, rate), OPTION_REAL, 0, 1},
     {"--warmup-steps", offsetof(struct train_options, warmup_steps), OPTION_COUNT, 0, 1e9},
@@ -202,6 +210,7 @@ static enum status parse(struct job *job, struct arguments *arguments, struct er
     for (size_t i = 0; i < sizeof option_table / sizeof *option_table; i++) {
         TRY(take_number(arguments, &option_table[i], &job->options, error));
     }
+    TRY(dim_options_take(&job->dims, DIMS_READ_SIDE, arguments, error));
     TRY(take_seed(arguments, &job->options.seed, error));
     TRY(take_readout(arguments, &job->options.readout, error));
     TRY(take_protocol(arguments, job, error));
@@ -213,11 +222,21 @@ static enum status parse(struct job *job, struct arguments *arguments, struct er
 
 /* ---- the work ---- */
 
+static uint64_t state_fingerprint(const struct job *job)
+{
+    return param_set_fingerprint(job->checkpoint->params, PARAMS_STATE_PRODUCING);
+}
+
 static enum status open_checkpoint(struct job *job, struct error *error)
 {
     TRY(checkpoint_open(&job->checkpoint, job->config.model.checkpoint, error));
-    const struct interest_ops *ops = interest_ops_find(job->checkpoint->model);
-    if (job->fresh) param_set_draw(job->checkpoint->params, job->options.seed);
+    struct checkpoint *checkpoint = job->checkpoint;
+    const struct interest_ops *ops = interest_ops_find(checkpoint->model);
+    struct model_dims dims = checkpoint->dims;
+    job->state_before = state_fingerprint(job);
+    TRY(dim_options_apply(&job->dims, checkpoint->model, &dims, error));
+    TRY(checkpoint_change(checkpoint, checkpoint->model, &dims, job->options.seed, error));
+    if (job->fresh) param_set_draw(checkpoint->params, job->options.seed);
     if (job->options.cuts == CUTS_BY_MODEL) {
         job->options.cuts = ops->keeps_history ? WINDOW_CUTS : 0;
     }
@@ -320,6 +339,8 @@ static enum status after_epoch(const struct job *job, const struct train_epoch *
 
 static enum status run_epochs(struct job *job, struct error *error)
 {
+    if (job->options.epochs == 0) return STATUS_OK;
+    TRY(open_trainer(job, error));
     struct bar bar = {.job = job, .first = trainer_epochs(job->trainer), .label = "train"};
     const struct train_observer observer = {show, &bar};
     enum status status = STATUS_OK;
@@ -332,16 +353,17 @@ static enum status run_epochs(struct job *job, struct error *error)
         const double seconds = (double)(clock_monotonic_ns() - started_ns) * 1e-9;
         if (status == STATUS_OK) status = after_epoch(job, &epoch, seconds, error);
     }
+    trainer_finish(job->trainer);
     return status;
 }
 
 static enum status write_generation(struct job *job, struct error *error)
 {
     struct checkpoint *checkpoint = job->checkpoint;
-    trainer_finish(job->trainer);
+    TRY(prior_measure(checkpoint, job->dataset, job->known, error));
     checkpoint->generation++;
-    checkpoint->state_generation++;
-    checkpoint->seed = job->options.seed;
+    checkpoint->state_generation += state_fingerprint(job) != job->state_before;
+    if (job->fresh || job->options.epochs) checkpoint->seed = job->options.seed;
     TRY(checkpoint_write(checkpoint, job->out, error));
     printf("%s: generation %" PRIu64 " of %s\n", job->out, checkpoint->generation,
            checkpoint->model);
@@ -353,7 +375,6 @@ static enum status train(struct job *job, struct arguments *arguments, struct er
     TRY(parse(job, arguments, error));
     TRY(open_checkpoint(job, error));
     TRY(read_log(job, error));
-    TRY(open_trainer(job, error));
     TRY(run_epochs(job, error));
     return write_generation(job, error);
 }

@@ -21,8 +21,6 @@ struct interest_ranker {
     struct interest_scratch *scratch;
     struct topn_catalogue *catalogue;
     struct topn_scratch *topn;
-    bool selects;
-    struct interest_select select;
     size_t state_stride;  /* bytes from one state to the next */
     unsigned char *block; /* [users] states */
     uint32_t *absorbed;   /* [users] behaviors that the state holds */
@@ -33,8 +31,6 @@ struct interest_ranker {
     struct topn_query queries[BATCH_MAX];
     real *vectors; /* [BATCH_MAX][K][d] */
     real *weights; /* [BATCH_MAX][K] */
-    real *chosen;  /* [K][d], while one user's interests are put in the order chosen */
-    double *basis; /* [K][d] */
 };
 
 static bool take_memory(struct interest_ranker *ranker, uint32_t users)
@@ -46,16 +42,13 @@ static bool take_memory(struct interest_ranker *ranker, uint32_t users)
     ranker->absorbed = calloc(users + (size_t)1, sizeof *ranker->absorbed);
     ranker->vectors = malloc(vectors * ranker->d * sizeof(real));
     ranker->weights = malloc(vectors * sizeof(real));
-    ranker->chosen = malloc((size_t)ranker->interests * ranker->d * sizeof(real));
-    ranker->basis = malloc((size_t)ranker->interests * ranker->d * sizeof(double));
-    return ranker->block && ranker->absorbed && ranker->vectors && ranker->weights &&
-           ranker->chosen && ranker->basis;
+    return ranker->block && ranker->absorbed && ranker->vectors && ranker->weights;
 }
 
 enum status interest_ranker_open(struct interest_ranker **rankerp,
                                  const struct interest_model *model,
                                  const struct checkpoint *checkpoint, const struct dataset *dataset,
-                                 const struct interest_select *select, struct error *error)
+                                 struct error *error)
 {
     *rankerp = NULL;
     struct interest_ranker *ranker = calloc(1, sizeof *ranker);
@@ -64,8 +57,6 @@ enum status interest_ranker_open(struct interest_ranker **rankerp,
     ranker->model = model;
     ranker->interests = interest_model_count(model);
     ranker->d = interest_model_width(model);
-    ranker->selects = select != NULL;
-    if (select) ranker->select = *select;
     enum status status = STATUS_OK;
     if (!take_memory(ranker, dataset_users(dataset))) {
         status = error_set(error, STATUS_IO, "not enough memory for the states of %u users",
@@ -99,8 +90,6 @@ void interest_ranker_close(struct interest_ranker *ranker)
     free(ranker->absorbed);
     free(ranker->vectors);
     free(ranker->weights);
-    free(ranker->chosen);
-    free(ranker->basis);
     free(ranker);
 }
 
@@ -115,26 +104,6 @@ static void advance(struct interest_ranker *ranker, const struct dataset *datase
                                          offsets, 1};
     interest_absorb(ranker->model, ranker->scratch, &state, &batch);
     ranker->absorbed[query->user] = query->known;
-}
-
-/*
- * Puts the chosen interests of one user in front and returns how many. While all K are live their
- * weights are their shares of the evidence, which is what the choice is made by.
- */
-static uint32_t choose(struct interest_ranker *ranker, real *vectors, const real *share,
-                       uint32_t live, uint64_t events)
-{
-    uint32_t indices[INTEREST_SELECT_MAX];
-    real weights[INTEREST_SELECT_MAX];
-    const size_t size = ranker->d * sizeof(real);
-    const struct interest_select_read read = {vectors, share, NULL, live, ranker->d, events};
-    uint32_t count = interest_select(&ranker->select, &read, ranker->basis, indices, weights);
-    for (uint32_t k = 0; k < count; k++) {
-        memcpy(ranker->chosen + (size_t)k * ranker->d, vectors + (size_t)indices[k] * ranker->d,
-               size);
-    }
-    memcpy(vectors, ranker->chosen, count * size);
-    return count;
 }
 
 static double cosine_of(const real *a, const real *b, uint32_t d)
@@ -184,12 +153,7 @@ static enum status interest_ranker_rank(void *context, const struct dataset *dat
     interest_read(ranker->model, ranker->scratch, (const void *const *)ranker->states,
                   ranker->events, count, &sets);
     for (uint32_t i = 0; i < count; i++) {
-        real *vectors = ranker->vectors + (size_t)i * ranker->interests * ranker->d;
-        const real *weights = ranker->weights + (size_t)i * ranker->interests;
-        if (ranker->selects) {
-            ranker->count[i] =
-                choose(ranker, vectors, weights, ranker->count[i], ranker->events[i]);
-        }
+        const real *vectors = ranker->vectors + (size_t)i * ranker->interests * ranker->d;
         ranker->queries[i] = (struct topn_query){vectors, ranker->count[i], queries[i].excluded};
     }
     topn_rank(ranker->catalogue, ranker->topn, ranker->queries, count, n, lists);

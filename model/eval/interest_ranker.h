@@ -11,22 +11,16 @@
 #define MODEL_EVAL_INTEREST_RANKER_H
 
 #include "model/eval/ranker.h"
-#include "model/interest_select.h"
 
 struct checkpoint;
 struct interest_model;
 struct interest_ranker;
 
-/*
- * Keeps `model` (of `checkpoint`) and `dataset`, whose items are resolved by the model's dictionary.
- * With `select` (may be NULL) only the interests that it chooses of those read are ranked with.
- */
+/* Keeps `model` (of `checkpoint`) and `dataset`, whose items are resolved by the model's dictionary. */
 MUST_CHECK enum status interest_ranker_open(struct interest_ranker **rankerp,
                                             const struct interest_model *model,
                                             const struct checkpoint *checkpoint,
-                                            const struct dataset *dataset,
-                                            const struct interest_select *select,
-                                            struct error *error);
+                                            const struct dataset *dataset, struct error *error);
 void interest_ranker_close(struct interest_ranker *ranker);
 
 /* Its name is the model's. It learns nothing by being shown: its parameters are frozen. */

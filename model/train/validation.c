@@ -180,7 +180,7 @@ enum status validation_run(const struct validation *validation, const struct che
     *result = (struct validation_result){0};
     TRY(interest_model_open(&model, checkpoint, error));
     enum status status =
-        interest_ranker_open(&interests, model, checkpoint, validation->dataset, NULL, error);
+        interest_ranker_open(&interests, model, checkpoint, validation->dataset, error);
     if (status == STATUS_OK) {
         const struct ranker ranker = interest_ranker_ranker(interests);
         status = run_all(validation, &ranker, result, error);

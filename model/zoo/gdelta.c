@@ -286,6 +286,7 @@ const struct interest_ops gdelta_ops = {
     .name = "gdelta",
     .paper = "models.md section 5.2; after Yang et al., Gated Delta Networks, arXiv 2412.06464",
     .defaults = SKELETON_DEFAULTS,
+    .selectable = true,
     .check = skeleton_check,
     .declare = gdelta_declare,
     .layout = gdelta_layout,

@@ -4,8 +4,9 @@
  *
  * It absorbs the unit vector of each item and has no parameters but the item table, so it runs on
  * the items of any checkpoint. Its clock is the sum of the gaps since the first behavior of the
- * fold: only differences of time matter to it. K bounds what is published, not what is kept.
+ * fold: only differences of time matter to it. K bounds what is published, `entries` what is kept.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,12 +16,38 @@
 
 static enum status ledger_check(const struct model_dims *dims, struct error *error)
 {
-    uint32_t max = interest_ledger_defaults(dims->d).interests_max;
-    if (dims->interests > max) {
-        return error_set(error, STATUS_INVALID, "interests = %u: a ledger keeps at most %u",
-                         dims->interests, max);
+    if (dims->entries < 1 || dims->entries > INTEREST_LEDGER_MAX) {
+        return error_set(error, STATUS_INVALID, "entries = %u: must be 1 .. %d", dims->entries,
+                         INTEREST_LEDGER_MAX);
+    }
+    if (dims->interests > dims->entries) {
+        return error_set(error, STATUS_INVALID, "interests = %u: the ledger has %u entries",
+                         dims->interests, dims->entries);
+    }
+    if (!(dims->half_life_days > 0 && isfinite(dims->half_life_days))) {
+        return error_set(error, STATUS_INVALID, "half_life_days must be positive and finite");
+    }
+    if (!(dims->new_cosine <= 1 && dims->merge_cosine <= 1 && dims->split_share <= 1)) {
+        return error_set(error, STATUS_INVALID,
+                         "new_cosine, merge_cosine and split_share are up to 1");
     }
     return STATUS_OK;
+}
+
+static struct interest_ledger options_of(const struct model_dims *dims)
+{
+    return (struct interest_ledger){
+        .d = dims->d,
+        .interests_max = dims->entries,
+        .half_life_days = (double)dims->half_life_days,
+        .new_cosine = (double)dims->new_cosine,
+        .merge_cosine = (double)dims->merge_cosine,
+        .drop_mass = (double)dims->drop_mass,
+        .publish_mass = (double)dims->publish_mass,
+        .split_mass = (double)dims->split_mass,
+        .split_scatter = (double)dims->split_scatter,
+        .split_share = (double)dims->split_share,
+    };
 }
 
 static void ledger_declare(struct param_set *params, const struct model_dims *dims)
@@ -31,7 +58,7 @@ static void ledger_declare(struct param_set *params, const struct model_dims *di
 
 static void ledger_layout(struct state_layout *layout, const struct model_dims *dims)
 {
-    struct interest_ledger ledger = interest_ledger_defaults(dims->d);
+    const struct interest_ledger ledger = options_of(dims);
     state_layout_add(layout, interest_ledger_size(&ledger) / sizeof(real), "entries");
 }
 
@@ -39,7 +66,7 @@ static enum status ledger_open(struct interest_model *model, struct error *error
 {
     struct interest_ledger *ledger = malloc(sizeof *ledger);
     if (!ledger) return error_set(error, STATUS_IO, "out of memory for the model");
-    *ledger = interest_ledger_defaults(model->dims.d);
+    *ledger = options_of(&model->dims);
     model->zoo = ledger;
     return STATUS_OK;
 }
@@ -88,7 +115,19 @@ const struct interest_ops ledger_ops = {
     .name = "ledger",
     .paper = "models.md section 7.1; after leader clustering (grow), PinnerSage's Ward linkage "
              "(merge) and IMSR (prune)",
-    .defaults = {.d = 64, .interests = 4, .cosine = true, .temperature = 0.1f},
+    .defaults = {.d = 64,
+                 .interests = 16,
+                 .cosine = true,
+                 .temperature = 0.1f,
+                 .half_life_days = 30,
+                 .entries = 16,
+                 .new_cosine = 0.5f,
+                 .merge_cosine = 0.9f,
+                 .drop_mass = 0.1f,
+                 .publish_mass = 1.5f,
+                 .split_mass = 8,
+                 .split_scatter = 0.5f,
+                 .split_share = 0.5f},
     .check = ledger_check,
     .declare = ledger_declare,
     .layout = ledger_layout,

@@ -188,6 +188,7 @@ const struct interest_ops limarec_ops = {
     .paper = "Wu et al., Rethinking Lifelong Sequential Recommendation with Incremental "
              "Multi-Interest Attention, arXiv 2105.14060",
     .defaults = SKELETON_DEFAULTS,
+    .selectable = true,
     .check = skeleton_check,
     .declare = limarec_declare,
     .layout = limarec_layout,

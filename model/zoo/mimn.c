@@ -494,6 +494,7 @@ const struct interest_ops mimn_ops = {
                  .induction_top = 2,
                  .utilization = true,
                  .penalty_weight = 1e-3f},
+    .selectable = true,
     .check = mimn_check,
     .declare = mimn_declare,
     .layout = mimn_layout,

@@ -141,10 +141,11 @@ static uint32_t fill_of(const struct model_dims *dims, uint64_t events)
     return events < dims->window ? (uint32_t)events : dims->window;
 }
 
-/* max(1, min(K, floor(log2 n))) of a window of n > 0 behaviours. */
+/* max(1, min(K, floor(log2 n))) of a window of n > 0 behaviours; min(K, n) if K is fixed. */
 static uint32_t mind_live(const struct model_dims *dims, uint64_t events)
 {
     const uint32_t n = fill_of(dims, events);
+    if (dims->fixed_interests) return n < dims->interests ? n : dims->interests;
     if (n < 4) return n > 0;
     const uint32_t log2 = 31 - (uint32_t)__builtin_clz(n);
     return log2 < dims->interests ? log2 : dims->interests;

@@ -197,6 +197,7 @@ static const struct model_dims variants[] = {
      .window = 50,
      .iterations = 1,
      .mlp = 9,
+     .fixed_interests = true,
      .project = true},
 };
 

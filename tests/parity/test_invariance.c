@@ -70,6 +70,7 @@ static const struct model_dims shapes[] = {
      .induction_top = 3,
      .window = 7,
      .iterations = 2,
+     .fixed_interests = true,
      .mlp = 33,
      .half_life_days = 3},
     {.d = 24,
@@ -89,11 +90,21 @@ static const struct model_dims shapes[] = {
 
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
-/* A shape with as many interests as the model can have. */
+/* A shape with as many interests as the model can have, in the last of which it selects if it can. */
 static struct model_dims fitting(const struct interest_ops *ops, uint32_t shape)
 {
     struct model_dims dims = shapes[shape];
     if (ops->defaults.interests == 1) dims.interests = 1;
+    if (ops->defaults.entries) {
+        dims = ops->defaults;
+        dims.d = shapes[shape].d;
+        dims.interests = shapes[shape].interests;
+    }
+    if (shape + 1 == SHAPES && ops->selectable) {
+        dims.select = true;
+        dims.evidence_min = 0.9f;
+        dims.residual_min = 0.3f;
+    }
     return dims;
 }
 

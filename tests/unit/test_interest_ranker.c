@@ -65,7 +65,7 @@ static int set_up(void **state)
     }
     assert_int_equal(dataset_seal(fixture->dataset, &error), STATUS_OK);
     assert_int_equal(interest_ranker_open(&fixture->ranker, fixture->model, fixture->checkpoint,
-                                          fixture->dataset, NULL, &error),
+                                          fixture->dataset, &error),
                      STATUS_OK);
     *state = fixture;
     return 0;
@@ -167,34 +167,10 @@ static void asking_on_the_way_changes_no_later_answer(void **state)
     ask(fixture, LENGTH, room, lists, reads);
     interest_ranker_close(fixture->ranker);
     assert_int_equal(interest_ranker_open(&fixture->ranker, fixture->model, fixture->checkpoint,
-                                          fixture->dataset, NULL, &error),
+                                          fixture->dataset, &error),
                      STATUS_OK);
     ask(fixture, LENGTH, again, lists, reads);
     assert_memory_equal(room, again, sizeof room);
-}
-
-/* Interests that point nearly the same way are left out; the strictest choice leaves one. */
-static void selection_ranks_with_the_chosen_interests_only(void **state)
-{
-    struct fixture *fixture = *state;
-    struct topn_item room[USERS * N];
-    struct topn_list lists[USERS];
-    struct ranker_read reads[USERS];
-    struct error error;
-    const struct interest_select strict = {.evidence_min = 0, .residual_min = 1};
-    const struct interest_select limited = {.limit = 2, .evidence_min = 0, .residual_min = 0};
-    const struct interest_select *const cases[] = {&strict, &limited};
-    for (uint32_t i = 0; i < 2; i++) {
-        interest_ranker_close(fixture->ranker);
-        assert_int_equal(interest_ranker_open(&fixture->ranker, fixture->model, fixture->checkpoint,
-                                              fixture->dataset, cases[i], &error),
-                         STATUS_OK);
-        ask(fixture, LENGTH, room, lists, reads);
-        for (uint32_t u = 0; u < USERS; u++) {
-            assert_int_equal(reads[u].interests, i + 1);
-            assert_int_equal(lists[u].count, N);
-        }
-    }
 }
 
 static void user_without_behaviors_gets_an_empty_list(void **state)
@@ -214,8 +190,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(list_holds_the_items_nearest_to_the_published_interests,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(asking_on_the_way_changes_no_later_answer, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(selection_ranks_with_the_chosen_interests_only, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(user_without_behaviors_gets_an_empty_list, set_up,
                                         tear_down),
