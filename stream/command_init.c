@@ -16,6 +16,8 @@ static const char help[] =
     "  braid init --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors\n"
     "  braid init --config braid.yaml --d=32 --interests=8 --seed=7\n"
     "  braid init --config braid.yaml --model=gdelta --heads=2\n"
+    "  braid init --config braid.yaml --model=ledger --items-from generation-2.safetensors\n"
+    "      clusters of the item vectors that another model was trained to\n"
     "  braid init --config braid.yaml --count-min=5 --items-max=50000\n"
     "      rare items share --oov rows; their users are still told apart by everything else\n\n"
     "  --model=NAME        which model, with dimensions of its own where none are given:\n"
@@ -43,9 +45,11 @@ static const char help[] =
     "                      --fixed-interests=BOOL: as many as behaviors, not log2 of them\n"
     "  single:             --half-life-days=X of a behavior (0: all count alike),\n"
     "                      --project=BOOL: a linear layer after the mean\n"
-    "  ledger:             --entries=N kept, --half-life-days=X, --new-cosine=X, --merge-cosine=X,\n"
-    "                      --drop-mass=X, --publish-mass=X, --split-mass=X, --split-scatter=X,\n"
-    "                      --split-share=X: the options of models.md 7.1\n"
+    "  ledger:             --items-from FILE: the dictionary and item vectors of a trained\n"
+    "                      checkpoint instead of the log's; --entries=N kept, and the options\n"
+    "                      of models.md 7.1: --half-life-days=X, --new-cosine=X,\n"
+    "                      --merge-cosine=X, --drop-mass=X, --publish-mass=X, --split-mass=X,\n"
+    "                      --split-scatter=X, --split-share=X\n"
     "  --oov=N             rows that unknown items share; 0: they are not absorbed\n"
     "  --items-max=N, --count-min=N   who gets a row of his own\n"
     "  --seed=N\n\n"
@@ -105,14 +109,22 @@ static enum status init(struct arguments *arguments, struct config *config, stru
     struct init_options options;
     struct init_summary summary;
     struct progress bar;
+    const char *items_from;
     init_options_defaults(&options);
     TRY(take_options(arguments, &options, error));
+    TRY(arguments_option(arguments, "--items-from", &items_from, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     if (!*config->model.checkpoint) {
         return error_set(error, STATUS_INVALID,
                          "model.checkpoint must be set: the file to write, such as "
                          "--model.checkpoint=generation-1.safetensors");
+    }
+    if (items_from) {
+        TRY(init_on_items(&options, items_from, config->model.checkpoint, error));
+        printf("%s: a %s on the items of %s\n", config->model.checkpoint, options.model,
+               items_from);
+        return STATUS_OK;
     }
     struct init_progress progress = {show, &bar};
     progress_start(&bar, "init", "events", config->log.quiet);

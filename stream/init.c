@@ -1,5 +1,5 @@
 /*
- * init.c - count the items of a log, rank them, draw the parameters.
+ * init.c - count the items of a log, rank them, draw the parameters; or take trained items over.
  *
  * Items and categories are told apart by their hashes, as everywhere: of two ids with the same hash
  * the first seen stands for both.
@@ -379,5 +379,35 @@ enum status init_checkpoint(const struct config *config, const struct init_optio
     line_reader_close(reading.lines);
     event_decoder_close(reading.decoder);
     free(reading.scratch);
+    return status;
+}
+
+static enum status make_on_items(struct checkpoint *checkpoint, const struct init_options *options,
+                                 const char *items_from, const char *path, struct error *error)
+{
+    const struct model_dims *dims = &options->dims;
+    if (dims->d != checkpoint->dims.d) {
+        return error_set(error, STATUS_INVALID, "d = %u: the items of %s have --d=%u", dims->d,
+                         items_from, checkpoint->dims.d);
+    }
+    TRY(checkpoint_change(checkpoint, options->model, dims, options->seed, error));
+    checkpoint->generation = checkpoint->state_generation = 1;
+    checkpoint->seed = options->seed;
+    return checkpoint_write(checkpoint, path, error);
+}
+
+enum status init_on_items(const struct init_options *options, const char *items_from,
+                          const char *path, struct error *error)
+{
+    struct checkpoint *checkpoint;
+    TRY(check(options, path, error));
+    if (interest_ops_find(options->model)->steps) {
+        return error_set(error, STATUS_INVALID,
+                         "%s learns items of its own from a log: only a ledger is made on others'",
+                         options->model);
+    }
+    TRY(checkpoint_open(&checkpoint, items_from, error));
+    const enum status status = make_on_items(checkpoint, options, items_from, path, error);
+    checkpoint_close(checkpoint);
     return status;
 }

@@ -1,5 +1,5 @@
 /*
- * init.h - generation 1 from a log: the work of `braid init`.
+ * init.h - generation 1 from a log, or on the items of another model: the work of `braid init`.
  *
  * The whole source log is read once, through the same decoding as a job's. Items are counted; the
  * most frequent become the dictionary, each with the category it was last seen with; parameters are
@@ -68,5 +68,14 @@ MUST_CHECK enum status init_checkpoint(const struct config *config,
                                        const struct init_options *options, const char *path,
                                        const struct init_progress *progress,
                                        struct init_summary *summary, struct error *error);
+
+/*
+ * Writes generation 1 of a model without parameters of its own (a ledger) on the dictionary and the
+ * item vectors of the checkpoint `items_from`; no log is read, and of the options only the model and
+ * its dimensions count. STATUS_INVALID: another model, or dims.d is not the width of those vectors;
+ * STATUS_REFUSED: `path` exists.
+ */
+MUST_CHECK enum status init_on_items(const struct init_options *options, const char *items_from,
+                                     const char *path, struct error *error);
 
 #endif

@@ -360,6 +360,37 @@ static void a_large_log_is_counted_right(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void a_ledger_stands_on_the_items_of_a_trained_checkpoint(void **state)
+{
+    (void)state;
+    char path[80];
+    struct checkpoint *ledger;
+    snprintf(path, sizeof path, "%s/ledger.safetensors", directory);
+    write_log(EVENT("a", ",\"category\":\"c\"") EVENT("b", "") EVENT("a", ""));
+    struct checkpoint *trained = init_and_open();
+    assert_int_equal(init_options_model(&options, "ledger", &error), STATUS_OK);
+    assert_int_equal(init_on_items(&options, out_path, path, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "d = 64: the items of"));
+    options.dims.d = 8;
+    options.dims.new_cosine = 0.25f;
+    assert_int_equal(init_on_items(&options, out_path, path, &error), STATUS_OK);
+    assert_int_equal(checkpoint_open(&ledger, path, &error), STATUS_OK);
+    const struct param *items = param_set_get(ledger->params, "item.embedding");
+    assert_string_equal(ledger->model, "ledger");
+    assert_int_equal(ledger->generation, 1);
+    assert_true(ledger->dims.new_cosine == 0.25f && ledger->dims.publish_mass == 1.5f);
+    assert_int_equal(param_set_count(ledger->params), 1);
+    assert_memory_equal(items->data, param_set_get(trained->params, "item.embedding")->data,
+                        items->count * sizeof(real));
+    expect_item(ledger->items, 3, "a", "c");
+    assert_int_equal(init_on_items(&options, out_path, path, &error), STATUS_REFUSED);
+    unlink(path);
+    assert_int_equal(init_options_model(&options, "gdelta", &error), STATUS_OK);
+    assert_int_equal(init_on_items(&options, out_path, path, &error), STATUS_INVALID);
+    checkpoint_close(ledger);
+    checkpoint_close(trained);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
