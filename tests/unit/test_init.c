@@ -407,6 +407,7 @@ int main(void)
         TEST(an_existing_checkpoint_is_never_replaced),
         TEST(the_log_and_the_seed_decide_every_byte),
         TEST(a_large_log_is_counted_right),
+        TEST(a_ledger_stands_on_the_items_of_a_trained_checkpoint),
     };
     printf("seed %d\n", SEED);
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
