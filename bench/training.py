@@ -41,23 +41,23 @@ SHARED = {
 
 # name: options of init, options of train. K is `interests`; `max` is the read-out unless said.
 GDELTA = {"model": "gdelta", "heads": 2}
+LIMAREC = {"model": "limarec", "interests": 4}
+EXTRACT = {**LIMAREC, "conditional": "false"}
+BRIEF = {"epochs": 4} # enough to compare reads and read-outs
 RUNS = {
     "gdelta": ({**GDELTA, "interests": 1}, {}),
     "gdelta-long": ({**GDELTA, "interests": 1}, {"epochs": 16}),
-    "gdelta-k2": ({**GDELTA, "interests": 2}, {}),
     "gdelta-k4": ({**GDELTA, "interests": 4}, {}),
-    "gdelta-k4-hard": ({**GDELTA, "interests": 4}, {"readout": "hard"}),
-    "gdelta-k8": ({**GDELTA, "interests": 8}, {}),
-    "gdelta-k16": ({**GDELTA, "interests": 16}, {}),
-    "limarec": ({"model": "limarec", "interests": 1}, {}),
-    "limarec-k4": ({"model": "limarec", "interests": 4}, {}),
-    "limarec-k4-hard": ({"model": "limarec", "interests": 4}, {"readout": "hard"}),
-    "limarec-k4-extract": ({"model": "limarec", "interests": 4, "conditional": "false"}, {}),
-    "limarec-k4-extract-hard": ({"model": "limarec", "interests": 4, "conditional": "false"},
-                                {"readout": "hard"}),
+    "limarec": ({**LIMAREC, "interests": 1}, {}),
     "mimn": ({"model": "mimn"}, {}),
     "mind": ({"model": "mind"}, {"readout": "label-aware", "power": 2}),
     "single": ({"model": "single"}, {}),
+    "brief-limarec": ({**LIMAREC, "interests": 1}, BRIEF),
+    "brief-limarec-k4": (LIMAREC, BRIEF),
+    "brief-limarec-k4-hard": (LIMAREC, {**BRIEF, "readout": "hard"}),
+    "brief-limarec-k4-label": (LIMAREC, {**BRIEF, "readout": "label-aware"}),
+    "brief-limarec-k4-extract": (EXTRACT, BRIEF),
+    "brief-limarec-k4-extract-hard": (EXTRACT, {**BRIEF, "readout": "hard"}),
 }
 
 
