@@ -329,6 +329,7 @@ static void measure(struct run *run, const struct evaluation_case *at, struct to
             q++;
         }
         result->quartiles[q].cases++;
+        result->quartiles[q].interests += read->interests;
         add_metrics(&result->quartiles[q].metrics, &metrics);
     }
     run->interests += read->interests;
@@ -351,7 +352,9 @@ static void summarize(const struct run *run)
     for (uint32_t q = 0; q < EVALUATION_QUARTILES; q++) {
         struct evaluation_quartile *quartile = &result->quartiles[q];
         quartile->known_max = evaluation->known_max[q];
-        if (quartile->cases) scale_metrics(&quartile->metrics, 1.0 / quartile->cases);
+        if (!quartile->cases) continue;
+        scale_metrics(&quartile->metrics, 1.0 / quartile->cases);
+        quartile->interests /= quartile->cases;
     }
     result->interests = (double)run->interests / cases;
     if (run->interests) result->idle = (double)run->idle / (double)run->interests;

@@ -57,6 +57,7 @@ struct evaluation_cut {
 struct evaluation_quartile {
     uint32_t known_max;
     uint32_t cases;
+    double interests; /* mean live ones of a case */
     struct ranking_metrics metrics;
 };
 

@@ -57,6 +57,7 @@ static void print_quartiles(const struct evaluation_result *result, FILE *out)
         const struct evaluation_quartile *quartile = &result->quartiles[q];
         fprintf(out, "%s<= %u: %.4f", q ? ", " : "", quartile->known_max,
                 quartile->metrics.hit_rate);
+        if (result->interests > 0) fprintf(out, " (%.2f)", quartile->interests);
     }
 }
 
@@ -66,20 +67,23 @@ void evaluation_print_table(const struct evaluation *evaluation,
     fprintf(out, "%s, %u cases\n\n",
             evaluation_protocol_name(evaluation_options(evaluation)->protocol),
             evaluation_cases(evaluation));
-    fprintf(out, "%-20s %4s %8s %8s %8s %8s %9s %10s\n", "", "N", "Recall", "HitRate", "NDCG",
-            "MRR", "Coverage", "Interests");
+    fprintf(out, "%-20s %4s %8s %8s %8s %8s %9s %10s %7s %6s\n", "", "N", "Recall", "HitRate",
+            "NDCG", "MRR", "Coverage", "Interests", "Cosine", "Idle");
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t cut = 0; cut < results[i].cuts_count; cut++) {
             const struct evaluation_cut *at = &results[i].cuts[cut];
             fprintf(out, "%-20s %4u %8.4f %8.4f %8.4f %8.4f %9.4f", cut ? "" : results[i].name,
                     at->n, at->metrics.recall, at->metrics.hit_rate, at->metrics.ndcg,
                     at->metrics.reciprocal_rank, at->coverage);
-            if (cut == 0 && results[i].interests > 0) fprintf(out, " %10.2f", results[i].interests);
+            if (cut == 0 && results[i].interests > 0) {
+                fprintf(out, " %10.2f %7.2f %6.2f", results[i].interests, results[i].cosine,
+                        results[i].idle);
+            }
             fputc('\n', out);
         }
     }
     if (count == 0) return;
-    fprintf(out, "\nHitRate@%u by behaviors known:\n", results[0].cuts[0].n);
+    fprintf(out, "\nHitRate@%u (interests) by behaviors known:\n", results[0].cuts[0].n);
     for (uint32_t i = 0; i < count; i++) {
         if (results[i].quartiles[0].cases == 0) continue; /* an average */
         fprintf(out, "%-20s ", results[i].name);
@@ -109,7 +113,8 @@ static void print_result_json(const struct evaluation_result *result, FILE *out)
     fputs("],\"quartiles\":[", out);
     for (uint32_t q = 0; q < EVALUATION_QUARTILES; q++) {
         const struct evaluation_quartile *at = &result->quartiles[q];
-        fprintf(out, "%s{\"known_max\":%u,\"cases\":%u,", q ? "," : "", at->known_max, at->cases);
+        fprintf(out, "%s{\"known_max\":%u,\"cases\":%u,\"interests\":%.4f,", q ? "," : "",
+                at->known_max, at->cases, at->interests);
         print_metrics_json(&at->metrics, out);
         fputc('}', out);
     }

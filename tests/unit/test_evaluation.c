@@ -58,7 +58,8 @@ static enum status recorder_rank(void *context, const struct dataset *dataset,
         recorder->excluded += queries[i].excluded.count;
         topn_of_scores(scores, dataset_first_item(dataset), ROWS, queries[i].excluded, n,
                        &lists[i]);
-        reads[i] = (struct ranker_read){.interests = 2, .idle = 1, .cosine = 0.5};
+        reads[i] =
+            (struct ranker_read){.interests = 1 + queries[i].known, .idle = 1, .cosine = 0.5};
     }
     recorder->calls++;
     return STATUS_OK;
@@ -117,8 +118,8 @@ static void leave_one_out_withholds_the_last_behavior_and_the_earlier_items(void
     assert_near(result.cuts[1].metrics.hit_rate, 1, 0);   /* 4 is third: 1, 2, 4 */
     assert_near(result.cuts[1].metrics.reciprocal_rank, (1 + 1.0 / 3) / 2, 1e-12);
     assert_near(result.cuts[1].coverage, 4.0 / 11, 1e-12);
-    assert_near(result.interests, 2, 0);
-    assert_near(result.idle, 0.5, 0);
+    assert_near(result.interests, 2.5, 0);
+    assert_near(result.idle, 0.4, 1e-12);
     assert_near(result.cosine, 0.5, 0);
     dataset_close(dataset);
 }
@@ -139,6 +140,8 @@ static void prequential_predicts_before_it_learns_and_keeps_earlier_items(void *
     assert_near(result.cuts[1].metrics.hit_rate, 2.0 / 3, 1e-12);
     assert_int_equal(result.quartiles[0].known_max, 0);
     assert_int_equal(result.quartiles[0].cases, 1);
+    assert_near(result.quartiles[0].interests, 1, 0);
+    assert_near(result.quartiles[3].interests, 3, 0);
     assert_int_equal(result.quartiles[3].known_max, 2);
     dataset_close(dataset);
 }
@@ -221,7 +224,7 @@ static void json_names_protocol_cases_and_every_metric(void **state)
     result.seconds = 0.5;
     evaluation_print_json(evaluation, &result, 1, out);
     fclose(out);
-    const char *quarter = "{\"known_max\":1,\"cases\":0,\"recall\":0.000000,"
+    const char *quarter = "{\"known_max\":1,\"cases\":0,\"interests\":0.0000,\"recall\":0.000000,"
                           "\"hit_rate\":0.000000,\"ndcg\":0.000000,\"mrr\":0.000000}";
     char want[1024];
     snprintf(want, sizeof want,
@@ -229,8 +232,9 @@ static void json_names_protocol_cases_and_every_metric(void **state)
              "\"seconds\":0.500,\"interests\":2.0000,\"cosine\":0.5000,\"idle\":0.5000,"
              "\"cuts\":[{\"n\":1,\"recall\":1.000000,\"hit_rate\":1.000000,\"ndcg\":1.000000,"
              "\"mrr\":1.000000,\"coverage\":0.090909,\"diversity\":0.000000}],"
-             "\"quartiles\":[{\"known_max\":1,\"cases\":1,\"recall\":1.000000,"
-             "\"hit_rate\":1.000000,\"ndcg\":1.000000,\"mrr\":1.000000},%s,%s,%s]}]}\n",
+             "\"quartiles\":[{\"known_max\":1,\"cases\":1,\"interests\":2.0000,"
+             "\"recall\":1.000000,\"hit_rate\":1.000000,\"ndcg\":1.000000,\"mrr\":1.000000},"
+             "%s,%s,%s]}]}\n",
              quarter, quarter, quarter);
     assert_string_equal(text, want);
     free(text);
