@@ -75,7 +75,7 @@ in_image() {
 }
 
 file_job() {
-    say "the demo in the image: init, run, verify"
+    say "the demo's log in the image: init, run, verify"
     begin
     environment=(BRAID_CONFIG=/config/movielens.yaml BRAID_SOURCE_PATH=/events/events.jsonl
         BRAID_MODEL_CHECKPOINT=model.safetensors BRAID_STATE_DIR=state BRAID_OUTPUT_DIR=output)
