@@ -58,29 +58,49 @@ SETS = {
 }
 
 
-def main(braid, data, name, checkpoints):
-    events, protocol = SETS[name]
-    with tempfile.TemporaryDirectory() as folder:
-        log = os.path.join(folder, "log.tsv")
-        with open(log, "w", encoding="utf-8") as file:
+class Log:
+    """A public log as a table in `folder`, and the program run on it."""
+
+    def __init__(self, braid, data, name, folder):
+        self.braid, self.name, self.folder = braid, name, folder
+        events, self.protocol = SETS[name]
+        path = os.path.join(folder, f"{name}.tsv")
+        with open(path, "w", encoding="utf-8") as file:
             for user, item, second in events(data):
                 file.write(f"{user}\t{item}\t{second}\n")
-        settings = [f"--source.path={log}", "--source.format=tsv", "--source.header=false",
-                    "--source.fields.user=1", "--source.fields.item=2", "--source.fields.time=3",
-                    "--source.time=s", "--source.time_min=1970-01-01", "--log.quiet=true"]
+        self.settings = [f"--source.path={path}", "--source.format=tsv", "--source.header=false",
+                         "--source.fields.user=1", "--source.fields.item=2",
+                         "--source.fields.time=3", "--source.time=s",
+                         "--source.time_min=1970-01-01", "--log.quiet=true"]
+
+    def run(self, command, *options):
+        return subprocess.run([self.braid, command, *self.settings, *options], check=True,
+                              stdout=subprocess.PIPE).stdout
+
+    def evaluate(self, checkpoints):
+        """The results of the baselines, then of the checkpoints."""
+        named = [word for path in checkpoints for word in ("--checkpoint", path)]
+        said = self.run("evaluate", *named, "--protocol", self.protocol, "--json")
+        return json.loads(said)["results"]
+
+
+def numbers(result):
+    at10, at20 = result["cuts"][0], result["cuts"][1]
+    return (f"hr10={at10['hit_rate']:.4f} ndcg10={at10['ndcg']:.4f} "
+            f"hr20={at20['hit_rate']:.4f}")
+
+
+def main(braid, data, name, checkpoints):
+    with tempfile.TemporaryDirectory() as folder:
+        log = Log(braid, data, name, folder)
         if not checkpoints:
             checkpoints = [os.path.join(folder, "generation-1.safetensors")]
-            subprocess.run([braid, "init", *settings, f"--model.checkpoint={checkpoints[0]}"],
-                           check=True, stdout=subprocess.DEVNULL)
-        for checkpoint in checkpoints:
-            settings += ["--checkpoint", checkpoint]
-        said = subprocess.run([braid, "evaluate", *settings, "--protocol", protocol, "--json"],
-                              check=True, stdout=subprocess.PIPE).stdout
-    for result in json.loads(said)["results"]:
-        at10, at20 = result["cuts"][0], result["cuts"][1]
-        print(f"case={result['name'].replace(' ', '-')} set={name} protocol={protocol} "
-              f"hr10={at10['hit_rate']:.4f} ndcg10={at10['ndcg']:.4f} hr20={at20['hit_rate']:.4f} "
-              f"interests={result['interests']:.2f} seconds={result['seconds']:.1f}")
+            log.run("init", f"--model.checkpoint={checkpoints[0]}")
+        results = log.evaluate(checkpoints)
+    for result in results:
+        print(f"case={result['name'].replace(' ', '-')} set={name} protocol={log.protocol} "
+              f"{numbers(result)} interests={result['interests']:.2f} "
+              f"seconds={result['seconds']:.1f}")
 
 
 if __name__ == "__main__":

@@ -16,14 +16,12 @@ in FOLDER, and a run whose generation is there already is only ranked.
 
 import argparse
 import csv
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 
-from ranking import SETS
+from ranking import Log, numbers
 
 # What all runs of a set share: options of `braid init`, and of `braid train`. A run may have others.
 # ml1m has no clock of its own.
@@ -73,22 +71,8 @@ def minutes(path):
         return sum(float(row["seconds"]) for row in csv.DictReader(file)) / 60
 
 
-class Bench:
-    def __init__(self, braid, data, name, folder):
-        self.braid, self.name, self.folder = braid, name, folder
-        events, self.protocol = SETS[name]
-        log = os.path.join(folder, f"{name}.tsv")
-        with open(log, "w", encoding="utf-8") as file:
-            for user, item, second in events(data):
-                file.write(f"{user}\t{item}\t{second}\n")
-        self.settings = [f"--source.path={log}", "--source.format=tsv", "--source.header=false",
-                         "--source.fields.user=1", "--source.fields.item=2",
-                         "--source.fields.time=3", "--source.time=s",
-                         "--source.time_min=1970-01-01", "--log.quiet=true"]
-
-    def braid_run(self, command, *options):
-        return subprocess.run([self.braid, command, *self.settings, *options], check=True,
-                              stdout=subprocess.PIPE).stdout
+class Bench(Log):
+    runs = RUNS
 
     def train(self, run, seed):
         """Path of the trained generation, and the minutes that it took."""
@@ -96,26 +80,18 @@ class Bench:
         if os.path.exists(path):
             return path, minutes(path)
         first = os.path.join(self.folder, f"{self.name}-{run}-first.safetensors")
-        init, train = (flags(shared, own) for shared, own in zip(SHARED[self.name], RUNS[run]))
+        init, train = (flags(shared, own) for shared, own in zip(SHARED[self.name], self.runs[run]))
         if not os.path.exists(first):
-            self.braid_run("init", f"--model.checkpoint={first}", *init)
-        self.braid_run("train", f"--model.checkpoint={first}", f"--out={path}", "--fresh",
+            self.run("init", f"--model.checkpoint={first}", *init)
+        self.run("train", f"--model.checkpoint={first}", f"--out={path}", "--fresh",
                        f"--seed={seed}", f"--hold-out={self.protocol}",
                        f"--curve={path}.csv", *train)
         return path, minutes(path)
 
     def rank(self, path):
-        """Results by name: the model's, and both baselines'."""
-        said = self.braid_run("evaluate", "--checkpoint", path, "--protocol", self.protocol, "--json")
-        results = json.loads(said)["results"]
-        baselines = {r["name"].split()[0]: r for r in results[:-1]}
-        return results[-1], baselines
-
-
-def numbers(result):
-    at10, at20 = result["cuts"][0], result["cuts"][1]
-    return (f"hr10={at10['hit_rate']:.4f} ndcg10={at10['ndcg']:.4f} "
-            f"hr20={at20['hit_rate']:.4f}")
+        """The model's result, and those of both baselines by name."""
+        results = self.evaluate([path])
+        return results[-1], {result["name"]: result for result in results[:-1]}
 
 
 def main(arguments):
@@ -142,21 +118,31 @@ def main(arguments):
         print(f"case={name} {numbers(result)} set={bench.name}")
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__,
+def command_line(doc, sets, runs):
+    parser = argparse.ArgumentParser(description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("braid")
     parser.add_argument("data")
-    parser.add_argument("set", choices=SHARED)
-    parser.add_argument("runs", nargs="*", metavar="RUN", help=" ".join(RUNS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("set", choices=sets)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=" ".join(runs))
     parser.add_argument("--keep")
+    return parser
+
+
+def start(parser, runs, main):
+    """Runs `main` with a folder, which it keeps or not."""
     parsed = parser.parse_args()
-    for unknown in set(parsed.runs) - set(RUNS):
-        sys.exit(f"no run '{unknown}': {' '.join(RUNS)}")
+    for unknown in set(parsed.runs) - set(runs):
+        sys.exit(f"no run '{unknown}': {' '.join(runs)}")
     if parsed.keep:
         os.makedirs(parsed.keep, exist_ok=True)
         main(parsed)
     else:
         with tempfile.TemporaryDirectory() as parsed.keep:
             main(parsed)
+
+
+if __name__ == "__main__":
+    line = command_line(__doc__, SHARED, RUNS)
+    line.add_argument("--seeds", type=int, default=3)
+    start(line, RUNS, main)

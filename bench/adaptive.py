@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""adaptive.py BRAID DATA SET [RUN ...] [--keep FOLDER] - how many interests a user should have.
+
+Fixed K against the three ways in which K adapts, each user ranked with equally many candidates:
+selection at read time out of K = 16 (the same parameters as the fixed ones), MIND's log2 rule, and
+the ledger on trained item vectors. Models are trained as training.py does; with --keep both share
+what they have trained. Prints one line a run:
+
+    case=gdelta-k16-select set=ml1m hr10=... ndcg10=... hr20=... interests=5.31 cosine=... idle=...
+    q1=... q2=... q3=... q4=... k1=... k2=... k3=... k4=...
+
+q1 .. q4 are the hit rates at 10 of the users (or events) with the shortest to the longest histories,
+a quarter each; k1 .. k4 how many interests they have on average.
+"""
+
+import os
+
+from ranking import numbers
+from training import GDELTA, RUNS, SHARED, Bench, command_line, flags, start
+
+FIXED = (1, 2, 4, 8, 16)
+MIND, MIND_TRAINING = RUNS["mind"]
+TRAINED = {
+    **{f"gdelta-k{k}" if k > 1 else "gdelta": ({**GDELTA, "interests": k}, {}) for k in FIXED},
+    **{f"mind-k{k}": ({**MIND, "interests": k, "fixed-interests": "true"}, MIND_TRAINING)
+       for k in FIXED},
+    "mind-k16-log2": ({**MIND, "interests": 16}, MIND_TRAINING),
+}
+
+# What only changes how a trained generation is read: its run, and options of `braid train`.
+SELECTED = {
+    "gdelta-k16-select": ("gdelta-k16", {"select": "true"}),
+    "gdelta-k16-select-more": ("gdelta-k16", {"select": "true", "residual-min": 0.1}),
+}
+
+
+class Adaptive(Bench):
+    runs = TRAINED
+
+    def generation(self, run):
+        """Path of the run's generation, made now if it is not there."""
+        if run in TRAINED:
+            return self.train(run, 1)[0]
+        path = os.path.join(self.folder, f"{self.name}-{run}-1.safetensors")
+        if os.path.exists(path):
+            return path
+        if run == "ledger":
+            self.run("init", f"--model.checkpoint={path}", "--model=ledger",
+                     "--items-from", self.generation("gdelta"))
+        else:
+            source, options = SELECTED[run]
+            self.run("train", f"--model.checkpoint={self.generation(source)}", f"--out={path}",
+                     "--epochs=0", f"--hold-out={self.protocol}", *flags(options))
+        return path
+
+
+def main(arguments):
+    bench = Adaptive(arguments.braid, arguments.data, arguments.set, arguments.keep)
+    for run in arguments.runs or ALL:
+        result, _ = bench.rank(bench.generation(run))
+        quarters = list(enumerate(result["quartiles"], 1))
+        hits = " ".join(f"q{i}={quarter['hit_rate']:.4f}" for i, quarter in quarters)
+        live = " ".join(f"k{i}={quarter['interests']:.2f}" for i, quarter in quarters)
+        print(f"case={run} set={bench.name} {numbers(result)} interests={result['interests']:.2f} "
+              f"cosine={result['cosine']:.3f} idle={result['idle']:.3f} {hits} {live}", flush=True)
+
+
+ALL = [*TRAINED, *SELECTED, "ledger"]
+
+if __name__ == "__main__":
+    start(command_line(__doc__, SHARED, ALL), ALL, main)
