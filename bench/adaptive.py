@@ -3,10 +3,10 @@
 
 Fixed K against the three ways in which K adapts, each user ranked with equally many candidates:
 selection at read time out of K = 16 (the same parameters as the fixed ones), MIND's log2 rule, and
-the ledger on trained item vectors. Models are trained as training.py does; with --keep both share
-what they have trained. Prints one line a run:
+the ledger on trained item vectors. Models are trained as training.py does its brief runs. Prints one
+line a run:
 
-    case=gdelta-k16-select set=ml1m hr10=... ndcg10=... hr20=... interests=5.31 cosine=... idle=...
+    case=brief-gdelta-k16-select set=ml1m hr10=... ndcg10=... hr20=... interests=5.31 cosine=... idle=...
     q1=... q2=... q3=... q4=... k1=... k2=... k3=... k4=...
 
 q1 .. q4 are the hit rates at 10 of the users (or events) with the shortest to the longest histories,
@@ -16,21 +16,21 @@ a quarter each; k1 .. k4 how many interests they have on average.
 import os
 
 from ranking import numbers
-from training import GDELTA, RUNS, SHARED, Bench, command_line, flags, start
+from training import BRIEF, GDELTA, RUNS, SHARED, Bench, command_line, flags, start
 
 FIXED = (1, 2, 4, 8, 16)
 MIND, MIND_TRAINING = RUNS["mind"]
 TRAINED = {
-    **{f"gdelta-k{k}" if k > 1 else "gdelta": ({**GDELTA, "interests": k}, {}) for k in FIXED},
-    **{f"mind-k{k}": ({**MIND, "interests": k, "fixed-interests": "true"}, MIND_TRAINING)
-       for k in FIXED},
-    "mind-k16-log2": ({**MIND, "interests": 16}, MIND_TRAINING),
+    **{f"brief-gdelta-k{k}": ({**GDELTA, "interests": k}, BRIEF) for k in FIXED},
+    **{f"brief-mind-k{k}": ({**MIND, "interests": k, "fixed-interests": "true"},
+                            {**MIND_TRAINING, **BRIEF}) for k in FIXED},
+    "brief-mind-k16-log2": ({**MIND, "interests": 16}, {**MIND_TRAINING, **BRIEF}),
 }
 
 # What only changes how a trained generation is read: its run, and options of `braid train`.
 SELECTED = {
-    "gdelta-k16-select": ("gdelta-k16", {"select": "true"}),
-    "gdelta-k16-select-more": ("gdelta-k16", {"select": "true", "residual-min": 0.1}),
+    "brief-gdelta-k16-select": ("brief-gdelta-k16", {"select": "true"}),
+    "brief-gdelta-k16-select-more": ("brief-gdelta-k16", {"select": "true", "residual-min": 0.1}),
 }
 
 
@@ -46,7 +46,7 @@ class Adaptive(Bench):
             return path
         if run == "ledger":
             self.run("init", f"--model.checkpoint={path}", "--model=ledger",
-                     "--items-from", self.generation("gdelta"))
+                     "--items-from", self.generation("brief-gdelta-k1"))
         else:
             source, options = SELECTED[run]
             self.run("train", f"--model.checkpoint={self.generation(source)}", f"--out={path}",

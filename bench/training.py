@@ -31,7 +31,7 @@ SHARED = {
     "beauty": ({},
                {"epochs": 16, "rate": 0.002, "final-share": 0.05, "dropout": 0.4}),
     "movietweetings": ({},
-                       {"epochs": 12, "rate": 0.002, "final-share": 0.05, "dropout": 0.3}),
+                       {"epochs": 8, "rate": 0.002, "final-share": 0.05, "dropout": 0.3}),
     "ml-latest-small": ({},
                         {"epochs": 16, "rate": 0.002, "final-share": 0.05, "dropout": 0.4,
                          "sequences": 8}),
@@ -41,7 +41,7 @@ SHARED = {
 GDELTA = {"model": "gdelta", "heads": 2}
 LIMAREC = {"model": "limarec", "interests": 4}
 EXTRACT = {**LIMAREC, "conditional": "false"}
-BRIEF = {"epochs": 4} # enough to compare reads and read-outs
+BRIEF = {"epochs": 4}  # enough to compare reads, read-outs and K
 RUNS = {
     "gdelta": ({**GDELTA, "interests": 1}, {}),
     "gdelta-long": ({**GDELTA, "interests": 1}, {"epochs": 16}),
@@ -84,8 +84,7 @@ class Bench(Log):
         if not os.path.exists(first):
             self.run("init", f"--model.checkpoint={first}", *init)
         self.run("train", f"--model.checkpoint={first}", f"--out={path}", "--fresh",
-                       f"--seed={seed}", f"--hold-out={self.protocol}",
-                       f"--curve={path}.csv", *train)
+                 f"--seed={seed}", f"--hold-out={self.protocol}", f"--curve={path}.csv", *train)
         return path, minutes(path)
 
     def rank(self, path):
