@@ -1,4 +1,4 @@
-/* test_model_jobs.c - every registered model as a job: init, run, verify. */
+/* test_model_jobs.c - every registered model, and each way to adapt K, as a job: init, run, verify. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,17 +36,21 @@ static void expect(int code, const char *text)
     }
 }
 
-/* The same job with its log in one transaction, and in many of a few small polls. */
-static void check_model(const char *name)
+/*
+ * The same job with its log in one transaction, and in many of a few small polls. `option`: one more
+ * for init, or NULL.
+ */
+static void check_model(const char *name, const char *of, const char *option)
 {
     char checkpoint[SCENE_PATH_MAX], model[64], whole[64], parts[64];
     uint32_t users = 0, users_in_parts = 0;
     snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
              scene_path(&scene, "%s.safetensors", name));
-    snprintf(model, sizeof model, "--model=%s", name);
+    snprintf(model, sizeof model, "--model=%s", of);
     snprintf(whole, sizeof whole, "%s-whole", name);
     snprintf(parts, sizeof parts, "%s-parts", name);
-    const char *init[] = {"init", "--config", "braid.yaml", model, checkpoint, "--d=16", NULL};
+    const char *init[] = {"init",     "--config", "braid.yaml", model,
+                          checkpoint, "--d=16",   option,       NULL};
     const struct scene_run plain = {.setting = checkpoint};
     expect(scene_program(&scene, init, NULL), name);
     expect(scene_run(&scene, "run", whole, &plain), "events=600 ");
@@ -75,14 +79,27 @@ static void every_model_runs_and_proves_itself(void **state)
     (void)state;
     const struct interest_ops *ops = NULL;
     for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
-        check_model(ops->name);
+        check_model(ops->name, ops->name, NULL);
     }
+}
+
+static void every_way_to_adapt_the_interests_runs_and_proves_itself(void **state)
+{
+    (void)state;
+    char items_from[SCENE_PATH_MAX + 32];
+    snprintf(items_from, sizeof items_from, "--items-from=%s",
+             scene_path(&scene, "gdelta.safetensors"));
+    check_model("gdelta-select", "gdelta", "--select=true");
+    check_model("mimn-select", "mimn", "--select=true");
+    check_model("mind-fixed", "mind", "--fixed-interests=true");
+    check_model("ledger-on-gdelta", "ledger", items_from);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_model_runs_and_proves_itself),
+        cmocka_unit_test(every_way_to_adapt_the_interests_runs_and_proves_itself),
     };
     return cmocka_run_group_tests(tests, open_scene, close_scene);
 }
