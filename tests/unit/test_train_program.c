@@ -14,11 +14,11 @@ enum { EVENTS = 1500, MORE_MAX = 8 };
 
 static struct scene scene;
 
-/* `braid train` with few epochs and what is given (ending with NULL); asserts its exit code. */
-static void train(int code, const char *text, const char *const *more)
+/* `braid train` in small steps with what is given (ending with NULL); asserts its exit code. */
+static void train_for(const char *epochs, int code, const char *text, const char *const *more)
 {
     char config[SCENE_PATH_MAX + 32];
-    const char *arguments[6 + MORE_MAX] = {"train", config, "--epochs=2", "--sequences=16",
+    const char *arguments[6 + MORE_MAX] = {"train", config, epochs, "--sequences=16",
                                            "--validation-users=20"};
     snprintf(config, sizeof config, "--config=%s", scene_path(&scene, "braid.yaml"));
     for (int i = 0; more[i]; i++) {
@@ -29,6 +29,11 @@ static void train(int code, const char *text, const char *const *more)
     if (found != code || !strstr(scene.output, text)) {
         fail_msg("exit code %d, expected %d and '%s', said:\n%s", found, code, text, scene.output);
     }
+}
+
+static void train(int code, const char *text, const char *const *more)
+{
+    train_for("--epochs=2", code, text, more);
 }
 
 /* An option that names a file of the scene. */
@@ -112,6 +117,35 @@ static void the_course_is_kept_and_drawn(void **state)
     free(text);
 }
 
+static void expect_inspected(const char *name, const char *text)
+{
+    const char *arguments[] = {"inspect", "checkpoint", scene_path(&scene, "%s", name), NULL};
+    assert_int_equal(scene_program(&scene, arguments, NULL), 0);
+    if (!strstr(scene.output, text)) fail_msg("no '%s' in:\n%s", text, scene.output);
+}
+
+/* The generation rises, that of the states does not: nothing that they depend on has changed. */
+static void how_interests_are_chosen_changes_without_training(void **state)
+{
+    (void)state;
+    char out[SCENE_PATH_MAX + 32], from[SCENE_PATH_MAX + 32];
+    file_option(out, "--out", "select.safetensors");
+    train_for("--epochs=0", 0, "generation 2 of limarec",
+              (const char *[]){out, "--select=true", "--evidence-min=0.5", NULL});
+    assert_null(strstr(scene.output, "epoch"));
+    expect_inspected("select.safetensors", "generation   2 (states: 1)");
+    expect_inspected("select.safetensors", "select=true evidence_min=0.5 residual_min=0.3");
+    file_option(from, "--model.checkpoint", "select.safetensors");
+    file_option(out, "--out", "trained.safetensors");
+    train(0, "generation 3", (const char *[]){out, from, NULL});
+    expect_inspected("trained.safetensors", "generation   3 (states: 2)");
+    expect_inspected("trained.safetensors", "select=true evidence_min=0.5");
+    file_option(out, "--out", "all.safetensors");
+    train_for("--epochs=0", 0, "generation 3", (const char *[]){out, from, "--select=false", NULL});
+    expect_inspected("all.safetensors", "generation   3 (states: 1)");
+    assert_null(strstr(scene.output, "select="));
+}
+
 static void what_cannot_be_done_is_said_before_the_log_is_read(void **state)
 {
     (void)state;
@@ -122,6 +156,8 @@ static void what_cannot_be_done_is_said_before_the_log_is_read(void **state)
     train(2, "--plot needs --curve", (const char *[]){out, "--plot=x.svg", NULL});
     train(2, "--rate=fast: a number from 0 to 1", (const char *[]){out, "--rate=fast", NULL});
     train(2, "--cuts=1.5: a whole number", (const char *[]){out, "--cuts=1.5", NULL});
+    train(2, "need select", (const char *[]){out, "--evidence-min=0.2", NULL});
+    train(2, "a dimension of ledger", (const char *[]){out, "--publish-mass=2", NULL});
     train(2, "must be max, hard or label-aware", (const char *[]){out, "--readout=soft", NULL});
     train(2, "must be leave-one-out", (const char *[]){out, "--hold-out=half", NULL});
 }
@@ -147,6 +183,7 @@ int main(void)
         cmocka_unit_test(the_same_training_makes_the_same_file),
         cmocka_unit_test(a_training_that_was_saved_goes_on),
         cmocka_unit_test(the_course_is_kept_and_drawn),
+        cmocka_unit_test(how_interests_are_chosen_changes_without_training),
         cmocka_unit_test(what_cannot_be_done_is_said_before_the_log_is_read),
     };
     return cmocka_run_group_tests(tests, open_scene, close_scene);
