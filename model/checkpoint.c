@@ -575,6 +575,14 @@ enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,
     return STATUS_OK;
 }
 
+bool checkpoint_alike(const struct checkpoint *a, const struct checkpoint *b)
+{
+    for (unsigned i = 0; i < DIMS; i++) {
+        if (dim_bits(&a->dims, &dim_table[i]) != dim_bits(&b->dims, &dim_table[i])) return false;
+    }
+    return strcmp(a->model, b->model) == 0;
+}
+
 void checkpoint_close(struct checkpoint *checkpoint)
 {
     if (!checkpoint) return;

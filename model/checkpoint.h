@@ -97,6 +97,9 @@ MUST_CHECK enum status checkpoint_change(struct checkpoint *checkpoint, const ch
                                          const struct model_dims *dims, uint64_t seed,
                                          struct error *error);
 
+/* Whether both are of one model with the same dimensions: they differ by training only. */
+bool checkpoint_alike(const struct checkpoint *a, const struct checkpoint *b);
+
 /* Human-readable account for `braid inspect checkpoint`. */
 void checkpoint_print(const struct checkpoint *checkpoint, FILE *out);
 

@@ -30,11 +30,11 @@ static const char help[] =
     "  user-split     of a tenth of the users, the last fifth of their events is to be found\n"
     "  prequential    the last fifth of the log in time order: each event is predicted, then\n"
     "                 learned from; what a user has seen stays a candidate\n\n"
-    "Users are evaluated as the stream serves them: states advanced event by event, interests "
-    "read\n"
-    "as they would be published. Several checkpoints of one model (seeds) also give their mean "
-    "and\n"
-    "standard deviation; all must have the same dictionary.\n\n"
+    "Users are evaluated as the stream serves them: states advanced event by event, interests as\n"
+    "they would be published. Of models it also says how many interests a case has, how alike\n"
+    "they are (mean cosine of pairs), and which share of them gave no item; HitRate and interests\n"
+    "once more by quarters of history length. Checkpoints that differ by their seed only also\n"
+    "give their mean and standard deviation. All must have the same dictionary.\n\n"
     "  braid evaluate --source.path=clicks.jsonl --checkpoint generation-1.safetensors\n"
     "  braid evaluate --config braid.yaml --protocol prequential\n"
     "      the checkpoint of the configuration, model.checkpoint\n"
@@ -203,12 +203,12 @@ static enum status run_checkpoint(struct job *job, const struct checkpoint *chec
 static enum status run_checkpoints(struct job *job, struct error *error)
 {
     const struct evaluation_result *of_models = &job->results[job->results_count];
-    bool one_model = true;
+    bool seeds = true;
     for (uint32_t i = 0; i < job->checkpoints_count; i++) {
         TRY(run_checkpoint(job, job->checkpoints[i], error));
-        one_model = one_model && strcmp(of_models[i].name, of_models[0].name) == 0;
+        seeds = seeds && checkpoint_alike(job->checkpoints[i], job->checkpoints[0]);
     }
-    if (job->checkpoints_count > 1 && one_model) {
+    if (job->checkpoints_count > 1 && seeds) {
         struct evaluation_result *mean = &job->results[job->results_count];
         evaluation_average(of_models, job->checkpoints_count, mean, mean + 1);
         job->results_count += 2;

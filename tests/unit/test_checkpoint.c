@@ -186,6 +186,37 @@ static void the_fingerprint_names_content_not_generation(void **state)
     checkpoint_close(b);
 }
 
+/* K names the queries' shape, so they are drawn anew; select.prior is new. */
+static void a_change_keeps_what_has_the_same_shape(void **state)
+{
+    (void)state;
+    struct checkpoint *made = make_checkpoint(), *changed = make_checkpoint();
+    struct model_dims other = dims;
+    struct error error;
+    other.heads = 3;
+    assert_int_equal(checkpoint_change(changed, changed->model, &other, 1, &error), STATUS_INVALID);
+    assert_int_equal(changed->fingerprint, made->fingerprint);
+    assert_true(checkpoint_alike(changed, made));
+    other.heads = dims.heads;
+    other.interests = 4;
+    other.select = true;
+    assert_int_equal(checkpoint_change(changed, changed->model, &other, 1, &error), STATUS_OK);
+    assert_false(checkpoint_alike(changed, made));
+    assert_int_equal(param_set_count(changed->params), param_set_count(made->params) + 1);
+    for (uint32_t i = 0; i < param_set_count(made->params); i++) {
+        const struct param *before = param_set_at(made->params, i);
+        const struct param *after = param_set_find(changed->params, before->name);
+        if (before->count != after->count) {
+            assert_non_null(strstr(before->name, "extract."));
+        } else {
+            assert_memory_equal(after->data, before->data, before->count * sizeof(real));
+        }
+    }
+    assert_true(param_set_find(changed->params, "select.prior")->data[3] == (real)0.25);
+    checkpoint_close(changed);
+    checkpoint_close(made);
+}
+
 static void every_flipped_bit_is_found(void **state)
 {
     (void)state;
@@ -528,6 +559,7 @@ int main(void)
         cmocka_unit_test(the_python_package_reads_a_checkpoint),
         cmocka_unit_test(equal_checkpoints_are_equal_files),
         cmocka_unit_test(the_fingerprint_names_content_not_generation),
+        cmocka_unit_test(a_change_keeps_what_has_the_same_shape),
         cmocka_unit_test(every_flipped_bit_is_found),
         cmocka_unit_test(every_flipped_bit_of_the_checksum_is_found),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
