@@ -12,6 +12,7 @@
  * Thread: a session is its worker's.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,6 +47,12 @@ uint32_t session_heartbeat_ms(const struct config *config)
 {
     uint32_t tenth = config->kafka.session_timeout_ms / 10;
     return tenth < HEARTBEAT_MS_MAX ? tenth : HEARTBEAT_MS_MAX;
+}
+
+void session_place(const struct session *session, char place[MEMBER_ID_SIZE])
+{
+    snprintf(place, MEMBER_ID_SIZE, "%s-%u", session->broker->config->kafka.instance,
+             session->worker);
 }
 
 uint64_t session_queue_messages(const struct config *config)
@@ -108,6 +115,7 @@ static void on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
         return;
     }
     session->rebalance = REBALANCE_ASSIGN;
+    rival_note_member(session);
     for (int i = 0; i < list->cnt; i++) {
         uint32_t partition = (uint32_t)list->elems[i].partition;
         if (partition >= session->broker->partitions) {
@@ -138,9 +146,11 @@ static enum status consumer_open(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
     struct client_setup setup;
+    char place[MEMBER_ID_SIZE];
+    session_place(session, place);
     client_setup(&setup, config, error);
     client_set(&setup, "group.id", "%s", config->kafka.group);
-    client_set(&setup, "group.instance.id", "%s-%u", config->kafka.instance, session->worker);
+    client_set(&setup, "group.instance.id", "%s", place);
     client_set(&setup, "partition.assignment.strategy", "range");
     client_set(&setup, "session.timeout.ms", "%u", config->kafka.session_timeout_ms);
     client_set(&setup, "heartbeat.interval.ms", "%u", session_heartbeat_ms(config));
@@ -302,29 +312,24 @@ static bool session_rebalance(struct session *session, struct poll *poll)
     return false;
 }
 
-enum status session_driven_out(const struct session *session, struct error *error)
+/* The group says that another has our place; whether that is so is asked when all is given up. */
+static void consumer_fenced(struct session *session)
 {
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(session->consumer.handle, NULL, 0);
-    return error_set(error, STATUS_FENCED,
-                     "kafka: worker %u has lost its place in the group for good (%s): another "
-                     "process runs with kafka.instance '%s'",
-                     session->worker, rd_kafka_err2name(code),
-                     session->broker->config->kafka.instance);
-}
-
-/*
- * The group has another member under our instance id. That is a rival, unless brokers were out of
- * reach just before: then it is we ourselves, whose answer to joining was lost.
- */
-static enum status consumer_fenced(struct session *session, struct error *error)
-{
-    if (!client_troubled(&session->consumer)) return session_driven_out(session, error);
-    log_warn("consumer is replaced: its membership was lost with the brokers",
-             log_int("worker", session->worker));
+    session->ousted = rival_note_member(session);
     session->renew = true;
     session->rebalance = REBALANCE_LOST;
     session->told = false;
-    return STATUS_OK;
+}
+
+static enum status consumer_renew(struct session *session, struct error *error)
+{
+    consumer_close(session);
+    TRY(rival_in_group(session, session->ousted, error));
+    session->renew = atomic_load(&session->broker->stopping);
+    if (session->renew) return STATUS_OK; /* too late to join */
+    log_warn("consumer is replaced: it was fenced, and not by another process",
+             log_int("worker", session->worker));
+    return consumer_open(session, error);
 }
 
 /* An error that the consumer delivers in place of a message. */
@@ -402,7 +407,7 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
                               struct error *error)
 {
     poll->events_count = poll->partitions_count = 0;
-    if (session->consumer.lethal && !session->renew) TRY(consumer_fenced(session, error));
+    if (session->consumer.lethal && !session->renew) consumer_fenced(session);
     if (session->grown) {
         return error_set(error, STATUS_REFUSED,
                          "kafka: '%s' has more than its %u partitions now, and users have moved "
@@ -411,10 +416,6 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
                          session->broker->config->source.topic, session->broker->partitions);
     }
     if (session->rebalance != REBALANCE_NONE && session_rebalance(session, poll)) return STATUS_OK;
-    if (session->renew) {
-        consumer_close(session);
-        TRY(consumer_open(session, error));
-    }
     bool stopping = atomic_load(&session->broker->stopping);
     if (commit_due(session) || (stopping && session->open)) {
         poll->kind = POLL_COMMIT;
@@ -423,6 +424,10 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
     if (stopping) {
         poll->kind = POLL_END;
         return STATUS_OK;
+    }
+    if (session->renew) {
+        poll->kind = POLL_EVENTS;
+        return consumer_renew(session, error);
     }
     rd_kafka_poll(session->producer.handle, 0);
     if (session->stale) {

@@ -10,10 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-
-enum { TROUBLE_WINDOW_MS = 60000 };
 
 /* Properties on which exactly-once delivery rests, or that the configuration names elsewhere. */
 static const char *const own_properties[] = {
@@ -64,7 +61,6 @@ void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char 
     }
     /* A lost connection and the loss of all of them come in turns. */
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) code = RD_KAFKA_RESP_ERR__TRANSPORT;
-    if (code == RD_KAFKA_RESP_ERR__TRANSPORT) client->trouble_ns = clock_monotonic_ns();
     if (client->fault == code) return;
     client->fault = code;
     log_warn("kafka trouble", log_text("client", client->role),
@@ -75,12 +71,6 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
 {
     (void)handle;
     client_trouble(opaque, (rd_kafka_resp_err_t)code, reason);
-}
-
-bool client_troubled(const struct client *client)
-{
-    int64_t since_ns = clock_monotonic_ns() - client->trouble_ns;
-    return client->trouble_ns && since_ns < (int64_t)TROUBLE_WINDOW_MS * 1000000;
 }
 
 void client_well(struct client *client)
@@ -131,7 +121,6 @@ enum status client_open(struct client *client, struct client_setup *setup, rd_ka
     }
     client->handle = NULL;
     client->fault = client->lethal = RD_KAFKA_RESP_ERR_NO_ERROR;
-    client->trouble_ns = 0;
     if (setup->status != STATUS_OK) {
         rd_kafka_conf_destroy(setup->conf);
         return setup->status;

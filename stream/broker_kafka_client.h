@@ -31,7 +31,6 @@ struct client {
     const char *role;           /* for log lines: "consumer", "producer", ... */
     rd_kafka_resp_err_t fault;  /* the last trouble told to the operator, 0: none */
     rd_kafka_resp_err_t lethal; /* why the handle can never be used again, 0: it can */
-    int64_t trouble_ns;         /* when brokers were last known out of reach, 0: never */
     void *owner;                /* of the callbacks */
 };
 
@@ -92,12 +91,6 @@ void client_warm(struct client *client, const char *topic);
 
 /* Tells the operator of a trouble, once while it lasts, and notes whether it is lethal. */
 void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char *reason);
-
-/*
- * True if brokers were out of reach a short while ago: then sessions and transactions may have
- * ended without anybody's doing.
- */
-bool client_troubled(const struct client *client);
 
 /* Tells the operator, once, that a trouble told before is over. */
 void client_well(struct client *client);

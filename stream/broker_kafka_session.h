@@ -8,7 +8,10 @@
 
 #include "stream/broker_kafka_client.h"
 
-enum { FENCINGS_MAX = 3 }; /* a session leaves when it lost so many producers in a short time */
+enum {
+    FENCINGS_MAX = 3,     /* a session leaves when it lost so many producers in a short time */
+    MEMBER_ID_SIZE = 320, /* a name of 249 characters at most, a random part, and an end */
+};
 
 enum partition_state { PARTITION_AWAY, PARTITION_RESTORING, PARTITION_LIVE };
 
@@ -32,10 +35,12 @@ struct session {
     struct client consumer;
     rd_kafka_queue_t *queue; /* the consumer's: events, rebalances, errors */
     enum rebalance rebalance;
-    bool told;  /* the processor has been told of that rebalance */
-    bool stale; /* the live partitions or their offsets changed since they were last assigned */
-    bool grown; /* the source has more partitions than when the job started */
-    bool renew; /* the consumer can't go on: make a new one when the partitions are given up */
+    bool told;   /* the processor has been told of that rebalance */
+    bool stale;  /* the live partitions or their offsets changed since they were last assigned */
+    bool grown;  /* the source has more partitions than when the job started */
+    bool renew;  /* the consumer can't go on: make a new one when the partitions are given up */
+    bool ousted; /* it was the noted member until it was fenced */
+    char member[MEMBER_ID_SIZE]; /* which of the group it was last, "": none yet */
     bool closing;
     struct event_decoder *decoder;
     struct event *events;          /* [poll_events_max] */
@@ -67,10 +72,32 @@ enum status kafka_commit(struct session *session, struct commit_partition *parts
                          struct error *error);
 enum status kafka_abort(struct session *session, struct error *error);
 
-/* STATUS_FENCED, with what to do: another process has our place in the group. */
-enum status session_driven_out(const struct session *session, struct error *error);
+/* What the group calls this session's place: its group.instance.id. */
+void session_place(const struct session *session, char place[MEMBER_ID_SIZE]);
 
 uint32_t session_heartbeat_ms(const struct config *config);
+
+/*
+ * broker_kafka_rival.c: fenced, but by whom? Notes which member of the group we are, if we are one;
+ * true if it is the one noted before.
+ */
+bool rival_note_member(struct session *session);
+
+/*
+ * After the consumer was fenced: STATUS_OK if our place in the group is free, or still that of the
+ * member that was noted; STATUS_FENCED if a rival has it. `ousted`: we were that member until we were
+ * fenced, so that anybody else is a rival at once. Otherwise a stranger may be a place of our own of
+ * which we never heard; it ends with its session, and is waited for that long. Asks until brokers
+ * answer, or the job stops (STATUS_OK).
+ */
+MUST_CHECK enum status rival_in_group(struct session *session, bool ousted, struct error *error);
+
+/*
+ * After the producer was fenced: STATUS_OK if it may be replaced. A rival joins the group in our place
+ * right after he has fenced our producer, and our next heartbeat tells; fencing him in turn would
+ * drive out both. No rival, and the transaction had not run out of time: counted (FENCINGS_MAX).
+ */
+MUST_CHECK enum status rival_of_producer(struct session *session, struct error *error);
 
 /* The share of job.memory that a client of a session may queue. */
 uint64_t session_queue_kb(const struct config *config);

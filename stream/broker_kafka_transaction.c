@@ -13,13 +13,10 @@
 #include "stream/broker_kafka_session.h"
 
 enum {
-    SEND_WAIT_MS = 100,        /* for room in the producer's queue, each time */
-    STOP_WAIT_MS = 30000,      /* how long brokers out of reach may delay the end of a job */
-    FENCING_WINDOW_MS = 60000, /* more than FENCINGS_MAX within: somebody else has our id */
-    ABORTS_MAX = 20,           /* in a row: it would go on for ever */
+    SEND_WAIT_MS = 100,   /* for room in the producer's queue, each time */
+    STOP_WAIT_MS = 30000, /* how long brokers out of reach may delay the end of a job */
+    ABORTS_MAX = 20,      /* in a row: it would go on for ever */
     ABORT_MS = 2000,
-    RIVAL_WAIT_MS = 1000, /* beyond a heartbeat */
-    RIVAL_LOOK_MS = 50,
 };
 
 /* A seal's delivery tells the position that its store will record. */
@@ -83,44 +80,13 @@ enum status producer_open(struct session *session, struct error *error)
 }
 
 /*
- * Fenced by a rival? A process with our name joins the group in our place right after it has fenced
- * our producer, and our next heartbeat tells: then he shall have the name. Fencing him in turn would
- * drive out both. One who only has our transactional id fences us again and again. After an outage
- * it is nobody's doing: the brokers ended what was left open.
- */
-static enum status look_for_rival(struct session *session, struct error *error)
-{
-    if (client_troubled(&session->producer)) return STATUS_OK;
-    if (client_troubled(&session->consumer)) return STATUS_OK;
-    const int64_t now_ns = clock_monotonic_ns();
-    const int64_t wait_ms = session_heartbeat_ms(session->broker->config) + RIVAL_WAIT_MS;
-    while (clock_monotonic_ns() - now_ns < wait_ms * 1000000) {
-        if (rd_kafka_fatal_error(session->consumer.handle, NULL, 0)) {
-            return session_driven_out(session, error);
-        }
-        rd_kafka_poll(session->producer.handle, RIVAL_LOOK_MS);
-    }
-    int64_t *oldest_ns = &session->fencings_ns[session->fencings++ % (FENCINGS_MAX - 1)];
-    if (*oldest_ns && now_ns - *oldest_ns < (int64_t)FENCING_WINDOW_MS * 1000000) {
-        return error_set(error, STATUS_FENCED,
-                         "kafka: worker %u was fenced %d times in %d s: another process runs with "
-                         "kafka.instance '%s' in group '%s'; give each its own",
-                         session->worker, FENCINGS_MAX, FENCING_WINDOW_MS / 1000,
-                         session->broker->config->kafka.instance,
-                         session->broker->config->kafka.group);
-    }
-    *oldest_ns = now_ns;
-    return STATUS_OK;
-}
-
-/*
  * Replaces a producer that can't go on; its open transaction, if any, ends with it. Mostly we have
  * fenced ourselves: a transaction stayed open beyond its time.
  */
 static enum status producer_renew(struct session *session, struct error *error)
 {
     if (session->broken.status == STATUS_FENCED || session->producer.lethal) {
-        TRY(look_for_rival(session, error));
+        TRY(rival_of_producer(session, error));
     }
     log_warn("producer is replaced: its transaction took too long, or the brokers lost it",
              log_int("worker", session->worker), log_text("reason", session->broken.text));
