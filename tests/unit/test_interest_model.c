@@ -138,6 +138,38 @@ static void impossible_dimensions_are_refused_by_name(void **state)
     refused("limarec", dims, "temperature");
 }
 
+static void mind_has_log2_of_its_behaviors_or_as_many_as_them(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t events;
+        uint32_t adaptive, fixed;
+    } cases[] = {{0, 0, 0}, {1, 1, 1}, {3, 1, 3}, {4, 2, 4}, {9, 3, 8}, {50, 5, 8}, {999, 5, 8}};
+    const struct interest_ops *ops = interest_ops_find("mind");
+    struct model_dims dims = ops->defaults;
+    dims.interests = 8;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        dims.fixed_interests = false;
+        assert_int_equal(ops->live(&dims, cases[i].events), cases[i].adaptive);
+        dims.fixed_interests = true;
+        assert_int_equal(ops->live(&dims, cases[i].events), cases[i].fixed);
+    }
+}
+
+static void a_ledger_without_its_options_is_refused(void **state)
+{
+    (void)state;
+    struct model_dims dims = interest_ops_find("ledger")->defaults;
+    dims.interests = 17;
+    refused("ledger", dims, "the ledger has 16 entries");
+    dims.interests = 4, dims.entries = 65;
+    refused("ledger", dims, "entries = 65");
+    dims.entries = 16, dims.half_life_days = 0;
+    refused("ledger", dims, "half_life_days");
+    dims.half_life_days = 30, dims.new_cosine = 1.5f;
+    refused("ledger", dims, "new_cosine");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +177,8 @@ int main(void)
         cmocka_unit_test(a_batch_without_events_changes_nothing),
         cmocka_unit_test(a_user_without_events_has_no_interests),
         cmocka_unit_test(impossible_dimensions_are_refused_by_name),
+        cmocka_unit_test(mind_has_log2_of_its_behaviors_or_as_many_as_them),
+        cmocka_unit_test(a_ledger_without_its_options_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
