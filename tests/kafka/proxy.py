@@ -2,14 +2,16 @@
 
 It reads the frames that clients send far enough to know what they are (request type and client id);
 answers pass through unread. `lose` waits for a request of one type from one client, and then cuts
-that client off, with the request or only its answer lost, until `heal`.
+that client off, with the request or only its answer lost, until `heal`. `fence` tells a member of a
+group that another has its place, in place of the broker.
 """
 
 import socket
 import struct
 import threading
 
-END_TXN = 26
+HEARTBEAT, END_TXN = 12, 26
+FENCED_INSTANCE_ID = 82
 
 
 class Proxy:
@@ -19,6 +21,8 @@ class Proxy:
         self.wanted = None  # (request type, prefix of the client's id, whether the broker gets it)
         self.lost = threading.Event()
         self.cut_off = None  # prefix of a client's id that is out of reach
+        self.fenced = None  # prefix of a client's id whose next heartbeat is refused
+        self.refused = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -26,6 +30,11 @@ class Proxy:
         with self.lock:
             self.lost.clear()
             self.wanted = (kind, client, delivered)
+
+    def fence(self, client):
+        with self.lock:
+            self.refused.clear()
+            self.fenced = client
 
     def heal(self):
         with self.lock:
@@ -61,6 +70,12 @@ class Proxy:
         name_size = struct.unpack(">h", frame[8:10])[0]
         name = frame[10:10 + max(name_size, 0)].decode()
         with self.lock:
+            refused = self.fenced and kind == HEARTBEAT and name.startswith(self.fenced)
+            if refused:
+                self.fenced = None
+                client.sendall(struct.pack(">i4sih", 10, frame[4:8], 0, FENCED_INSTANCE_ID))
+                self.refused.set()
+                return True
             if self.cut_off and name.startswith(self.cut_off):
                 return False
             hit = self.wanted and self.wanted[0] == kind and name.startswith(self.wanted[1])

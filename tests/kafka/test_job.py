@@ -363,6 +363,24 @@ class OneBroker(KafkaCase):
         second.stop()
         self.prove(world)
 
+    def test_a_process_that_slept_leaves_its_name_to_the_second(self):
+        world = self.world()
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world)
+        first.wait_said("run +[1-9]")
+        first.signal(signal.SIGSTOP)
+        second = self.job(world, "a", state="elsewhere")
+        second.wait_said("run +[1-9]")
+        time.sleep(7)  # beyond the session of the first
+        first.signal(signal.SIGCONT)
+        first.ended(1)
+        self.assertTrue(first.said("another process runs with kafka.instance 'a'"))
+        pulse.stop()
+        drain(world, feed, second)
+        second.stop()
+        self.prove(world)
+
     def test_a_transaction_that_took_too_long_is_done_again(self):
         world = self.world(settings={"kafka.session_timeout": "20s"})
         feed = self.feed(world)
@@ -385,12 +403,12 @@ class OneBroker(KafkaCase):
         feed.send(2000)
         job = self.job(world)
         drain(world, feed, job)
-        for _ in range(2):
+        for outage in (2, 8):  # seconds; the second is longer than a session
             pulse = Pulse(feed)
             time.sleep(1)
             self.cluster.kill(1)
             totals["kills"] += 1
-            time.sleep(2)
+            time.sleep(outage)
             self.cluster.start(1)
             self.cluster.wait()
             pulse.stop()
@@ -518,6 +536,22 @@ class BehindAProxy(KafkaCase):
     def test_a_commit_that_was_lost_is_found_aborted(self):
         job = self.interrupt(delivered=False)
         self.assertTrue(job.said("outcome of an interrupted commit is known.*=aborted"))
+
+
+    def test_a_fence_without_a_rival_is_not_believed(self):
+        world = self.world(settings={"job.workers": "1"})
+        feed = self.feed(world)
+        feed.send(500)
+        job = self.job(world)
+        drain(world, feed, job)
+        for _ in range(3):
+            self.proxy.fence("braid-")
+            self.assertTrue(self.proxy.refused.wait(20))
+            feed.send(500)
+            drain(world, feed, job)
+        self.assertTrue(job.said("it was fenced, and not by another process"))
+        job.stop()
+        self.prove(world)
 
 
 class ThreeBrokers(KafkaCase):
