@@ -11,36 +11,80 @@
 #include "base/log.h"
 #include "tests/kafka/mini_job.h"
 
-static void every_event_is_delivered_once_and_in_order(void **state)
+static struct world world; /* of the running test */
+
+static int open_world(void **state)
 {
-    struct world world;
-    struct job job;
     (void)state;
     world_open(&world);
-    send_events(&world, 500);
-    job_open(&job, &world);
-    job_drain(&job);
-    send_events(&world, 500);
-    job_drain(&job);
-    job_close(&job);
-    expect_every_event_once(&world);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
     world_close(&world);
+    return 0;
+}
+
+static void another_world(void)
+{
+    world_close(&world);
+    world_open(&world);
+}
+
+static void job_open_and_drain(struct job *job, int events)
+{
+    send_events(&world, events);
+    job_open(job, &world);
+    job_drain(job);
+}
+
+static void job_close_and_judge(struct job *job)
+{
+    job_close(job);
+    expect_every_event_once(&world);
+}
+
+static enum status turn_to_the_end(struct job *job, struct error *error)
+{
+    enum status status;
+    do {
+        status = job_turn(job, error);
+    } while (status == STATUS_OK);
+    return status;
+}
+
+static void every_event_is_delivered_once_and_in_order(void **state)
+{
+    struct job job;
+    (void)state;
+    job_open_and_drain(&job, 500);
+    send_events(&world, 500);
+    job_drain(&job);
+    job_close_and_judge(&job);
 }
 
 static void a_restarted_job_goes_on_at_its_seal(void **state)
 {
-    struct world world;
     struct job job;
     (void)state;
-    world_open(&world);
     for (int i = 0; i < 3; i++) {
-        send_events(&world, 50);
-        job_open(&job, &world);
-        job_drain(&job);
-        job_close(&job);
+        job_open_and_drain(&job, 50);
+        job_close_and_judge(&job);
     }
-    expect_every_event_once(&world);
-    world_close(&world);
+}
+
+/* How often a job aborted that got its events through in spite of a mischief before its commits. */
+static uint32_t aborts_of(enum status (*mischief)(struct job *job, struct error *error), int events)
+{
+    struct job job;
+    send_events(&world, events);
+    job_open(&job, &world);
+    job.before_commit = mischief;
+    job_drain(&job);
+    job_close_and_judge(&job);
+    return job.aborts;
 }
 
 static enum status abort_often(struct job *job, struct error *error)
@@ -50,18 +94,8 @@ static enum status abort_often(struct job *job, struct error *error)
 
 static void an_abort_rewinds_to_the_committed_offsets(void **state)
 {
-    struct world world;
-    struct job job;
     (void)state;
-    world_open(&world);
-    send_events(&world, 2000);
-    job_open(&job, &world);
-    job.before_commit = abort_often;
-    job_drain(&job);
-    assert_true(job.aborts > 1);
-    job_close(&job);
-    expect_every_event_once(&world);
-    world_close(&world);
+    assert_true(aborts_of(abort_often, 2000) > 1);
 }
 
 static enum status sleep_once(struct job *job, struct error *error)
@@ -73,24 +107,14 @@ static enum status sleep_once(struct job *job, struct error *error)
 
 static void a_transaction_open_too_long_is_aborted_and_the_job_goes_on(void **state)
 {
-    struct world world;
-    struct job job;
     (void)state;
-    world_open(&world);
-    send_events(&world, 100);
-    job_open(&job, &world);
-    job.before_commit = sleep_once;
-    job_drain(&job);
-    assert_true(job.aborts > 0);
-    job_close(&job);
-    expect_every_event_once(&world);
-    world_close(&world);
+    assert_true(aborts_of(sleep_once, 100) > 0);
 }
 
-static void fence(struct world *world)
+static void fence(void)
 {
     char id[2 * NAME_MAX_SIZE];
-    snprintf(id, sizeof id, "%s-one-0", world->group);
+    snprintf(id, sizeof id, "%s-one-0", world.group);
     const char *const settings[][2] = {{"transactional.id", id}, {NULL, NULL}};
     rd_kafka_t *rival = raw_client(RD_KAFKA_PRODUCER, settings);
     rd_kafka_error_t *failure = rd_kafka_init_transactions(rival, 20000);
@@ -101,65 +125,45 @@ static void fence(struct world *world)
 static enum status fence_twice(struct job *job, struct error *error)
 {
     (void)error;
-    if (job->mischief++ < 2) fence(job->world);
+    if (job->mischief++ < 2) fence();
     return STATUS_OK;
 }
 
 static enum status fence_always(struct job *job, struct error *error)
 {
+    (void)job;
     (void)error;
-    fence(job->world);
+    fence();
     return STATUS_OK;
 }
 
 static void a_producer_fenced_now_and_then_is_replaced(void **state)
 {
-    struct world world;
-    struct job job;
     (void)state;
-    world_open(&world);
-    send_events(&world, 100);
-    job_open(&job, &world);
-    job.before_commit = fence_twice;
-    job_drain(&job);
-    assert_int_equal(job.aborts, 2);
-    job_close(&job);
-    expect_every_event_once(&world);
-    world_close(&world);
+    assert_int_equal(aborts_of(fence_twice, 100), 2);
 }
 
 static void a_rival_with_our_transactional_id_makes_us_leave(void **state)
 {
-    struct world world;
     struct job job;
     struct error error;
-    enum status status;
     (void)state;
-    world_open(&world);
     send_events(&world, 100);
     job_open(&job, &world);
     job.before_commit = fence_always;
-    do {
-        status = job_turn(&job, &error);
-    } while (status == STATUS_OK);
-    assert_int_equal(status, STATUS_FENCED);
+    assert_int_equal(turn_to_the_end(&job, &error), STATUS_FENCED);
     assert_non_null(strstr(error.text, "give each its own"));
     job_close(&job);
-    world_close(&world);
 }
 
 static void a_rival_with_our_instance_id_makes_us_leave(void **state)
 {
-    struct world world;
     struct job job;
     struct error error;
     enum status status;
     int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_S * 1000000000;
     (void)state;
-    world_open(&world);
-    send_events(&world, 10);
-    job_open(&job, &world);
-    job_drain(&job);
+    job_open_and_drain(&job, 10);
     const char *const settings[][2] = {
         {"group.id", world.group}, {"group.instance.id", "one-0"}, {NULL, NULL}};
     rd_kafka_t *rival = raw_client(RD_KAFKA_CONSUMER, settings);
@@ -177,12 +181,10 @@ static void a_rival_with_our_instance_id_makes_us_leave(void **state)
     job_close(&job);
     rd_kafka_consumer_close(rival);
     rd_kafka_destroy(rival);
-    world_close(&world);
 }
 
 static void an_open_transaction_hides_the_log_until_it_ends(void **state)
 {
-    struct world world;
     struct job job;
     struct error error;
     struct history_reader *reader;
@@ -192,10 +194,7 @@ static void an_open_transaction_hides_the_log_until_it_ends(void **state)
     uint32_t count, total = 0;
     enum status status;
     (void)state;
-    world_open(&world);
-    send_events(&world, 20);
-    job_open(&job, &world);
-    job_drain(&job);
+    job_open_and_drain(&job, 20);
 
     /* A third member writes to the same partition and dies; then we commit behind its records. */
     const char *const settings[][2] = {{"transactional.id", "third"}, {NULL, NULL}};
@@ -236,18 +235,17 @@ static void an_open_transaction_hides_the_log_until_it_ends(void **state)
     ops->history_close(reader);
     rd_kafka_destroy(third);
     job_close(&job);
-    world_close(&world);
 }
 
-static void delete_group(struct world *world)
+static void delete_group(void)
 {
-    rd_kafka_DeleteGroup_t *group = rd_kafka_DeleteGroup_new(world->group);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(world->raw);
+    rd_kafka_DeleteGroup_t *group = rd_kafka_DeleteGroup_new(world.group);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(world.raw);
     rd_kafka_resp_err_t code;
     do { /* not before its members' sessions have timed out */
         size_t count;
         usleep(500000);
-        rd_kafka_DeleteGroups(world->raw, &group, 1, NULL, queue);
+        rd_kafka_DeleteGroups(world.raw, &group, 1, NULL, queue);
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
         assert_non_null(event);
         const rd_kafka_group_result_t *result =
@@ -262,82 +260,78 @@ static void delete_group(struct world *world)
 
 static void an_expired_group_is_resumed_from_the_log_alone(void **state)
 {
-    struct world world;
     struct job job;
     (void)state;
-    world_open(&world);
-    send_events(&world, 300);
-    job_open(&job, &world);
-    job_drain(&job);
+    job_open_and_drain(&job, 300);
     job_close(&job);
-    delete_group(&world);
-    send_events(&world, 30);
-    job_open(&job, &world);
-    job_drain(&job);
-    job_close(&job);
-    expect_every_event_once(&world);
-    world_close(&world);
+    delete_group();
+    job_open_and_drain(&job, 30);
+    job_close_and_judge(&job);
 }
 
-static void expect_open_refused(struct world *world, const char *why)
+static void expect_open_refused(const char *why)
 {
     struct broker *broker;
     struct error error;
-    assert_int_equal(ops->open(&broker, &world->config, &error), STATUS_REFUSED);
+    assert_int_equal(ops->open(&broker, &world.config, &error), STATUS_REFUSED);
     assert_null(broker);
     if (!strstr(error.text, why)) fail_msg("'%s' is not in: %s", why, error.text);
 }
 
 static void topics_of_the_wrong_kind_are_refused(void **state)
 {
-    struct world world;
     (void)state;
-    world_open(&world);
     world.config.kafka.create_topics = false;
-    expect_open_refused(&world, "kafka.create_topics: true");
+    expect_open_refused("kafka.create_topics: true");
     create_topic(&world, world.interests, PARTITIONS, "compact");
     create_topic(&world, world.history, PARTITIONS, "compact,delete");
     create_topic(&world, world.dead, PARTITIONS, "delete");
     create_topic(&world, world.items, PARTITIONS, "compact");
-    expect_open_refused(&world, "has cleanup.policy=compact,delete; it has exactly 'compact'");
-    world_close(&world);
-
-    world_open(&world);
+    expect_open_refused("has cleanup.policy=compact,delete; it has exactly 'compact'");
+    another_world();
     create_topic(&world, world.history, PARTITIONS + 1, "compact");
-    expect_open_refused(&world, "has 3 partitions");
-    world_close(&world);
-
-    world_open(&world);
+    expect_open_refused("has 3 partitions");
+    another_world();
     create_topic(&world, world.dead, PARTITIONS, "compact");
-    expect_open_refused(&world, "dead letters may have no key");
+    expect_open_refused("dead letters may have no key");
     world.config.source.topic = "no-such-topic";
-    expect_open_refused(&world, "'no-such-topic' does not exist");
-    world_close(&world);
+    expect_open_refused("'no-such-topic' does not exist");
 }
 
 static void a_source_not_keyed_by_user_is_refused(void **state)
 {
-    struct world world;
     (void)state;
-    world_open(&world);
     send_events(&world, 50);
     send_event(&world, 0, "everywhere");
     send_event(&world, 1, "everywhere");
     rd_kafka_flush(world.raw, 20000);
-    expect_open_refused(&world, "user 'everywhere' has events in partitions");
-    world_close(&world);
+    expect_open_refused("user 'everywhere' has events in partitions");
+}
+
+static void expect_history_refused(struct job *job, struct store_position start, const char *why)
+{
+    struct history_reader *reader;
+    struct partition_truth truth;
+    struct error error;
+    assert_int_equal(ops->history_open(&reader, job->broker, 0, &start, &truth, &error),
+                     STATUS_REFUSED);
+    if (!strstr(error.text, why)) fail_msg("'%s' is not in: %s", why, error.text);
+}
+
+static bool history_is_stale(struct job *job, struct store_position start)
+{
+    struct history_reader *reader;
+    struct partition_truth truth;
+    struct error error;
+    assert_int_equal(ops->history_open(&reader, job->broker, 0, &start, &truth, &error), STATUS_OK);
+    ops->history_close(reader);
+    return truth.stale;
 }
 
 static void offsets_that_braid_did_not_commit_are_refused(void **state)
 {
-    struct world world;
     struct job job;
-    struct error error;
-    struct history_reader *reader;
-    struct store_position start = {.next = -1};
-    struct partition_truth truth;
     (void)state;
-    world_open(&world);
     send_events(&world, 10);
     const char *const settings[][2] = {{"group.id", world.group}, {NULL, NULL}};
     rd_kafka_t *other = raw_client(RD_KAFKA_CONSUMER, settings);
@@ -347,50 +341,29 @@ static void offsets_that_braid_did_not_commit_are_refused(void **state)
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(other);
     job_open(&job, &world);
-    assert_int_equal(ops->history_open(&reader, job.broker, 0, &start, &truth, &error),
-                     STATUS_REFUSED);
-    assert_non_null(strstr(error.text, "was not committed by"));
+    expect_history_refused(&job, (struct store_position){.next = -1}, "was not committed by");
     job_close(&job);
-    world_close(&world);
 }
 
 static void a_store_ahead_of_its_log_is_refused_and_an_old_one_is_stale(void **state)
 {
-    struct world world;
     struct job job;
-    struct error error;
-    struct history_reader *reader;
-    struct partition_truth truth;
-    (void)state;
-    world_open(&world);
-    send_events(&world, 10);
-    job_open(&job, &world);
-    job_drain(&job);
     struct store_position ahead = {.next = 1000000, .seal = 1};
-    assert_int_equal(ops->history_open(&reader, job.broker, 0, &ahead, &truth, &error),
-                     STATUS_REFUSED);
-    assert_non_null(strstr(error.text, "ahead of its log"));
-
-    struct store_position old = {.next = 0, .written_ms = 1000};
-    assert_int_equal(ops->history_open(&reader, job.broker, 0, &old, &truth, &error), STATUS_OK);
-    assert_true(truth.stale);
-    ops->history_close(reader);
-
-    struct store_position recent = {.next = 0, .written_ms = clock_wall_ms() - 60000};
-    assert_int_equal(ops->history_open(&reader, job.broker, 0, &recent, &truth, &error), STATUS_OK);
-    assert_false(truth.stale);
-    ops->history_close(reader);
+    struct store_position old = {.written_ms = 1000};
+    struct store_position recent = {.written_ms = clock_wall_ms() - 60000};
+    (void)state;
+    job_open_and_drain(&job, 10);
+    expect_history_refused(&job, ahead, "ahead of its log");
+    assert_true(history_is_stale(&job, old));
+    assert_false(history_is_stale(&job, recent));
     job_close(&job);
-    world_close(&world);
 }
 
 static void client_properties_that_braid_decides_are_refused(void **state)
 {
-    struct world world;
     struct broker *broker;
     struct error error;
     (void)state;
-    world_open(&world);
     world.config.kafka.client_count = 1;
     world.config.kafka.client[0] = (struct config_pair){"isolation.level", "read_uncommitted"};
     assert_int_equal(ops->open(&broker, &world.config, &error), STATUS_INVALID);
@@ -399,19 +372,14 @@ static void client_properties_that_braid_decides_are_refused(void **state)
     assert_int_equal(ops->open(&broker, &world.config, &error), STATUS_INVALID);
     assert_non_null(strstr(error.text, "kafka.client.sasl.pasword"));
     assert_null(strstr(error.text, "secret"));
-    world_close(&world);
 }
 
 static void two_sessions_share_the_partitions_and_hand_them_over(void **state)
 {
-    struct world world;
     struct job one, two;
     struct error error;
     (void)state;
-    world_open(&world);
-    send_events(&world, 100);
-    job_open(&one, &world);
-    job_drain(&one);
+    job_open_and_drain(&one, 100);
     two = (struct job){.world = &world, .broker = one.broker};
     if (ops->session_open(&two.session, two.broker, 1, &error) != STATUS_OK) {
         fail_msg("%s", error.text);
@@ -433,19 +401,14 @@ static void two_sessions_share_the_partitions_and_hand_them_over(void **state)
         }
     }
     ops->session_close(two.session);
-    job_close(&one);
-    expect_every_event_once(&world);
-    world_close(&world);
+    job_close_and_judge(&one);
 }
 
 static void a_stopped_job_commits_and_ends(void **state)
 {
-    struct world world;
     struct job job;
     struct error error;
-    enum status status;
     (void)state;
-    world_open(&world);
     world.config.job.commit_interval_ms = 60000;
     send_events(&world, 30);
     job_open(&job, &world);
@@ -454,37 +417,34 @@ static void a_stopped_job_commits_and_ends(void **state)
     }
     assert_true(job.open);
     ops->stop(job.broker);
-    do {
-        status = job_turn(&job, &error);
-    } while (status == STATUS_OK);
-    assert_int_equal(status, STATUS_END);
+    assert_int_equal(turn_to_the_end(&job, &error), STATUS_END);
     assert_false(job.open);
-    job_close(&job);
-    expect_every_event_once(&world);
-    world_close(&world);
+    job_close_and_judge(&job);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
 {
     log_setup(LOG_WARN, false);
     if (getenv("CMOCKA_TEST_FILTER")) cmocka_set_test_filter(getenv("CMOCKA_TEST_FILTER"));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_event_is_delivered_once_and_in_order),
-        cmocka_unit_test(a_restarted_job_goes_on_at_its_seal),
-        cmocka_unit_test(an_abort_rewinds_to_the_committed_offsets),
-        cmocka_unit_test(a_transaction_open_too_long_is_aborted_and_the_job_goes_on),
-        cmocka_unit_test(a_producer_fenced_now_and_then_is_replaced),
-        cmocka_unit_test(a_rival_with_our_transactional_id_makes_us_leave),
-        cmocka_unit_test(a_rival_with_our_instance_id_makes_us_leave),
-        cmocka_unit_test(an_open_transaction_hides_the_log_until_it_ends),
-        cmocka_unit_test(an_expired_group_is_resumed_from_the_log_alone),
-        cmocka_unit_test(topics_of_the_wrong_kind_are_refused),
-        cmocka_unit_test(a_source_not_keyed_by_user_is_refused),
-        cmocka_unit_test(offsets_that_braid_did_not_commit_are_refused),
-        cmocka_unit_test(a_store_ahead_of_its_log_is_refused_and_an_old_one_is_stale),
-        cmocka_unit_test(client_properties_that_braid_decides_are_refused),
-        cmocka_unit_test(two_sessions_share_the_partitions_and_hand_them_over),
-        cmocka_unit_test(a_stopped_job_commits_and_ends),
+        TEST(every_event_is_delivered_once_and_in_order),
+        TEST(a_restarted_job_goes_on_at_its_seal),
+        TEST(an_abort_rewinds_to_the_committed_offsets),
+        TEST(a_transaction_open_too_long_is_aborted_and_the_job_goes_on),
+        TEST(a_producer_fenced_now_and_then_is_replaced),
+        TEST(a_rival_with_our_transactional_id_makes_us_leave),
+        TEST(a_rival_with_our_instance_id_makes_us_leave),
+        TEST(an_open_transaction_hides_the_log_until_it_ends),
+        TEST(an_expired_group_is_resumed_from_the_log_alone),
+        TEST(topics_of_the_wrong_kind_are_refused),
+        TEST(a_source_not_keyed_by_user_is_refused),
+        TEST(offsets_that_braid_did_not_commit_are_refused),
+        TEST(a_store_ahead_of_its_log_is_refused_and_an_old_one_is_stale),
+        TEST(client_properties_that_braid_decides_are_refused),
+        TEST(two_sessions_share_the_partitions_and_hand_them_over),
+        TEST(a_stopped_job_commits_and_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
