@@ -216,8 +216,8 @@ double minibatches_weight(const struct minibatches *source, uint32_t from, uint3
 
 size_t minibatch_size(uint32_t behaviors)
 {
-    const size_t each = sizeof(struct behavior) + 4 * sizeof(uint32_t) + sizeof(real);
-    return behaviors * each + sizeof(uint32_t) + 6 * (size_t)ARENA_ALIGNMENT;
+    const size_t each = sizeof(struct behavior) + 3 * sizeof(uint32_t) + sizeof(real);
+    return behaviors * each + sizeof(uint32_t) + 5 * (size_t)ARENA_ALIGNMENT;
 }
 
 void minibatch_fill(struct minibatch *minibatch, const struct minibatches *source, uint32_t from,
@@ -235,7 +235,6 @@ void minibatch_fill(struct minibatch *minibatch, const struct minibatches *sourc
         .points = {events, 0},
         .target = arena_take(arena, behaviors * sizeof(uint32_t)),
         .weight = arena_take(arena, behaviors * sizeof(real)),
-        .step = arena_take(arena, behaviors * sizeof(uint32_t)),
     };
     offsets[0] = 0;
     for (uint32_t at = from; at < to; at++) {
@@ -248,9 +247,8 @@ void minibatch_fill(struct minibatch *minibatch, const struct minibatches *sourc
                (piece->end - piece->begin) * sizeof *rows);
         offsets[at - from + 1] = first + piece->end - piece->begin;
         while (sampler_next(&sampler, &position, &weight)) {
-            const uint32_t point = minibatch->points.count++, step = position - piece->begin;
-            events[point] = first + step - 1;
-            minibatch->step[point] = step;
+            const uint32_t point = minibatch->points.count++;
+            events[point] = first + position - piece->begin - 1;
             minibatch->target[point] = sampler.sequence.at[position].item;
             minibatch->weight[point] = (real)(scale * (double)weight);
         }

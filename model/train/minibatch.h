@@ -66,7 +66,6 @@ struct minibatch {
     struct read_points points;
     uint32_t *target; /* [points] item row */
     real *weight;     /* [points] */
-    uint32_t *step;   /* [points] behaviors of its user that are absorbed before the read */
 };
 
 /* Bytes that a minibatch of so many behaviors needs at most, however they are divided. */

@@ -11,18 +11,6 @@ enum {
     MEASURE_RATIO = 4,      /* behaviors of the larger one over those of the smaller */
 };
 
-/* After how many behaviors a user was read decides how many interests are live, or the state does. */
-static const uint32_t *live_of(const struct interest_model *model, const struct minibatch *chunk,
-                               const struct interest_reads *reads, struct arena *arena)
-{
-    if (reads->live) return reads->live;
-    uint32_t *live = arena_take(arena, chunk->points.count * sizeof *live);
-    for (uint32_t i = 0; i < chunk->points.count; i++) {
-        live[i] = model->ops->live(&model->dims, chunk->step[i]);
-    }
-    return live;
-}
-
 /* The model's own term: a weighted sum over the users, all of whom have a behavior. */
 static double add_penalty(struct tape *tape, struct tensor *penalty, double weight)
 {
@@ -42,10 +30,10 @@ void shard_pass(struct shard *shard, const struct minibatch *chunk)
     struct tape tape = tape_recording(&shard->tape, &shard->gradients);
     tape.random = &shard->random;
     tape.dropout = shard->task.dropout;
-    struct interest_reads reads = model->ops->steps(&tape, model, &chunk->batch, &chunk->points);
+    struct interest_reads reads = interest_steps(&tape, model, &chunk->batch, &chunk->points);
     const struct loss_samples samples = {
         .interests = reads.vectors->data,
-        .live = live_of(model, chunk, &reads, &shard->tape),
+        .live = reads.live,
         .target = chunk->target,
         .weight = chunk->weight,
         .count = chunk->points.count,
@@ -91,16 +79,15 @@ static size_t measure(struct shard *shard, uint32_t behaviors)
     };
     struct behavior at[MEASURE_BEHAVIORS * MEASURE_RATIO];
     uint32_t events[MEASURE_BEHAVIORS * MEASURE_RATIO], target[MEASURE_BEHAVIORS * MEASURE_RATIO];
-    uint32_t step[MEASURE_BEHAVIORS * MEASURE_RATIO], offsets[] = {0, behaviors};
+    uint32_t offsets[] = {0, behaviors};
     real weight[MEASURE_BEHAVIORS * MEASURE_RATIO];
     for (uint32_t i = 0; i < behaviors; i++) {
         at[i] = any;
         events[i] = i;
         target[i] = 0;
-        step[i] = i + 1;
         weight[i] = 0;
     }
-    const struct minibatch chunk = {{at, offsets, 1}, {events, behaviors}, target, weight, step};
+    const struct minibatch chunk = {{at, offsets, 1}, {events, behaviors}, target, weight};
     shard->tape.peak = 0;
     shard_begin(shard, &task, random_seeded(0));
     shard_pass(shard, &chunk);

@@ -18,7 +18,7 @@ enum { SIZE_MAX_ROWS = 4096 };
 struct sample_set {
     struct fixture_behaviors behaviors;
     struct minibatch minibatch;
-    uint32_t events[SIZE_MAX_ROWS], target[SIZE_MAX_ROWS], step[SIZE_MAX_ROWS];
+    uint32_t events[SIZE_MAX_ROWS], target[SIZE_MAX_ROWS];
     real weight[SIZE_MAX_ROWS];
     uint32_t negatives[SIZE_MAX_ROWS];
     uint32_t negatives_count;
@@ -46,7 +46,6 @@ static void sample_set_open(struct sample_set *set, const struct fixture *fixtur
         set->users += length > 0;
         if (length == 0 || target[u] == 0) continue;
         set->events[count] = end - 1;
-        set->step[count] = length;
         set->target[count++] = (uint32_t)target[u];
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -57,7 +56,6 @@ static void sample_set_open(struct sample_set *set, const struct fixture *fixtur
         .points = {set->events, count},
         .target = set->target,
         .weight = set->weight,
-        .step = set->step,
     };
 }
 
