@@ -1,36 +1,10 @@
-/* status.c - the remedies, the exit codes and the formatting behind status.h. */
+/* status.c - the exit codes and the formatting behind status.h. */
 #include "base/status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct {
-    const char *name;
-    enum remedy remedy;
-} statuses[] = {
-    [STATUS_OK] = {"ok", REMEDY_NONE},
-    [STATUS_END] = {"end", REMEDY_NONE},
-    [STATUS_NOT_FOUND] = {"not found", REMEDY_NONE},
-    [STATUS_BUSY] = {"busy", REMEDY_RETRY},
-    [STATUS_ABORTABLE] = {"abortable", REMEDY_ABORT},
-    [STATUS_FENCED] = {"fenced", REMEDY_STOP},
-    [STATUS_INVALID] = {"invalid", REMEDY_STOP},
-    [STATUS_REFUSED] = {"refused", REMEDY_STOP},
-    [STATUS_CORRUPT] = {"corrupt", REMEDY_STOP},
-    [STATUS_IO] = {"input/output", REMEDY_STOP},
-};
-
-enum remedy status_remedy(enum status status)
-{
-    return statuses[status].remedy;
-}
-
-const char *status_name(enum status status)
-{
-    return statuses[status].name;
-}
 
 int status_exit_code(enum status status)
 {

@@ -1,9 +1,9 @@
 /*
  * status.h - what a fallible function returns, and what its caller should do about it.
  *
- * A status says what kind of thing happened; the remedy is a function of it, never the caller's
- * taste. The text of an error is written where the fact is known, into memory the caller owns, and
- * is logged once, by whoever acts on the remedy.
+ * A status says what kind of thing happened, and with it what to do: BUSY is tried again, ABORTABLE
+ * aborts the transaction, every failure below ends the process. The text of an error is written
+ * where the fact is known, into memory the caller owns, and is logged once, by whoever acts on it.
  */
 #ifndef BASE_STATUS_H
 #define BASE_STATUS_H
@@ -28,14 +28,6 @@ enum status {
     STATUS_IO,        /* the operating system or a broker failed us */
 };
 
-/* Ordered by severity: when several apply, the greatest wins. */
-enum remedy {
-    REMEDY_NONE,  /* carry on */
-    REMEDY_RETRY, /* call again after polling the broker */
-    REMEDY_ABORT, /* abort the transaction, rewind to the committed offsets */
-    REMEDY_STOP,  /* leave the process; a restart recovers */
-};
-
 enum { ERROR_TEXT_MAX = 1024 };
 
 /* Owned by the caller; there is nothing to free. `text` is valid only after a failure. */
@@ -43,12 +35,6 @@ struct error {
     enum status status;
     char text[ERROR_TEXT_MAX];
 };
-
-/* What to do about `status`. */
-enum remedy status_remedy(enum status status);
-
-/* A short lower-case name of `status`, for logs. */
-const char *status_name(enum status status);
 
 /*
  * Process exit code for a failure: 2 for STATUS_INVALID (usage or configuration), 3 for

@@ -236,7 +236,7 @@ static enum status commit(struct processor *processor, struct error *error)
 {
     uint64_t records = processor->set.count;
     enum status status = transaction_commit(&processor->transaction, error);
-    if (status_remedy(status) == REMEDY_ABORT) return abort_transaction(processor, error);
+    if (status == STATUS_ABORTABLE) return abort_transaction(processor, error);
     TRY(status);
     count_committed(processor, records);
     int64_t now_ns = clock_monotonic_ns();
@@ -304,7 +304,7 @@ enum status processor_run(struct processor *processor, struct error *error)
         TRY(resume_restored(processor, error));
         TRY(processor->ops->poll(processor->session, POLL_TIMEOUT_MS, &poll, error));
         enum status status = answer(processor, &poll, error);
-        if (status_remedy(status) == REMEDY_ABORT) status = abort_transaction(processor, error);
+        if (status == STATUS_ABORTABLE) status = abort_transaction(processor, error);
         if (status == STATUS_END) return STATUS_OK;
         TRY(status);
     }

@@ -249,7 +249,7 @@ void job_drain(struct job *job)
     int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_S * 1000000000;
     for (;;) {
         enum status status = job_turn(job, &error);
-        if (status != STATUS_OK) fail_msg("%s: %s", status_name(status), error.text);
+        if (status != STATUS_OK) fail_msg("%s", error.text);
         bool done = true;
         for (uint32_t p = 0; p < PARTITIONS; p++) {
             done = done && job->mine[p] && job->seals[p].next_offset >= job->world->produced[p];
