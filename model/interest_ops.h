@@ -3,7 +3,7 @@
  *
  * The stream sees interest_model.h only; this is the other side of that seam. A model is one file
  * that fills in a `struct interest_ops` and has one line in registry.c. Its forward pass is written
- * once, in ops on a tape: `absorb` advances states by a ragged batch of behaviours, `read` makes
+ * once, in ops on a tape: `absorb` advances states by a ragged batch of behaviors, `read` makes
  * interests of states, and `steps` puts both together for training: whole sequences that begin with
  * empty states, read along the way. Between the recurrence of a sequence and a read of it lies no
  * state in memory then, but one fused op; all else is the same functions.
@@ -84,7 +84,7 @@ struct interest_ops {
     const char *name; /* configuration value, checkpoint tag */
     const char *paper;
     struct model_dims defaults; /* those of models.md; 0: the model has no such dimension */
-    bool keeps_history;         /* its state is raw behaviours: no parameter can make it stale */
+    bool keeps_history;         /* its state is raw behaviors: no parameter can make it stale */
     bool selectable;            /* its state does not depend on how many of the K are live */
 
     /* STATUS_INVALID with what is wrong if the model cannot have these dimensions. */
@@ -100,7 +100,7 @@ struct interest_ops {
     enum status (*open)(struct interest_model *model, struct error *error);
     void (*close)(struct interest_model *model);
 
-    /* Advances each user's state by his behaviours, in order. */
+    /* Advances each user's state by his behaviors, in order. */
     void (*absorb)(struct tape *tape, const struct interest_model *model, real *const *states,
                    const struct behavior_batch *batch);
 
@@ -117,7 +117,7 @@ struct interest_ops {
                                    const struct behavior_batch *batch,
                                    const struct read_points *points);
 
-    /* How many of the K are live after so many behaviours. NULL: `read` says it for each user. */
+    /* How many of the K are live after so many behaviors. NULL: `read` says it for each user. */
     uint32_t (*live)(const struct model_dims *dims, uint64_t events);
 };
 

@@ -3,7 +3,7 @@
  *
  * A partition that is assigned is first restored, on this assignment's own thread and one at a time,
  * while the worker goes on with the others. A partition that is given up closes its store; a restore
- * under way is cancelled and keeps what it has applied.
+ * under way is canceled and keeps what it has applied.
  *
  *     assignment_take -> (assignment_restored ...) -> assignment_task ... -> assignment_drop
  *

@@ -203,7 +203,7 @@ void file_event_decode(struct event_decoder *decoder, const struct line *line, i
     event->partition = event->user.size ? file_partition(event->user, partitions) : 0;
 }
 
-/* The next line. Only here may the thread be cancelled: a pipe may never deliver again. */
+/* The next line. Only here may the thread be canceled: a pipe may never deliver again. */
 static enum status next_line(struct file_reader *reader, struct line *line)
 {
     int state;

@@ -1,9 +1,9 @@
 /*
- * fold.h - stored behaviours into model states: the equation the whole project rests on.
+ * fold.h - stored behaviors into model states: the equation the whole project rests on.
  *
  *     state = fold(generation, history[from .. n))
  *
- * A fold collects runs of stored behaviours of many users, resolves their items by the generation's
+ * A fold collects runs of stored behaviors of many users, resolves their items by the generation's
  * dictionary, computes the gaps, and absorbs all as one ragged batch. The processor, recovery,
  * verify and inspect all fold through here, so that there is one reading of a history.
  *
@@ -25,11 +25,11 @@ struct fold;
 
 /* What one user's state is the fold of, beside its bytes. All zero and no time before `from`. */
 struct fold_progress {
-    uint64_t absorbed; /* behaviours the model has absorbed since `from` */
+    uint64_t absorbed; /* behaviors the model has absorbed since `from` */
     int64_t last_ms;   /* latest time among them, HISTORY_NO_TIME if none */
 };
 
-/* Room for `behaviors_max` behaviours of `users_max` users in one run. Keeps `model`. */
+/* Room for `behaviors_max` behaviors of `users_max` users in one run. Keeps `model`. */
 MUST_CHECK enum status fold_open(struct fold **foldp, const struct interest_model *model,
                                  uint32_t users_max, uint32_t behaviors_max, struct error *error);
 void fold_close(struct fold *fold);
@@ -41,18 +41,18 @@ size_t fold_size(const struct fold *fold);
 void fold_begin(struct fold *fold);
 
 /*
- * Begins the run of one user, at most one run per user and batch: `state` (initialised by the caller)
+ * Begins the run of one user, at most one run per user and batch: `state` (initialized by the caller)
  * and `progress` are advanced by fold_run. False if the batch holds users_max users already.
  */
 bool fold_user(struct fold *fold, void *state, struct fold_progress *progress);
 
-/* Adds the next behaviour of that user, its ordinal in his life beside it; false if the batch is full. */
+/* Adds the next behavior of that user, its ordinal in his life beside it; false if the batch is full. */
 bool fold_behavior(struct fold *fold, uint64_t ordinal, struct history_behavior behavior);
 
 /* Absorbs everything collected, advances the progresses, and forgets the batch. */
 void fold_run(struct fold *fold);
 
-/* Behaviours collected so far. */
+/* Behaviors collected so far. */
 uint32_t fold_count(const struct fold *fold);
 
 #endif

@@ -13,7 +13,7 @@ enum {
     REPORT_EVERY_NS = 2000000000,
 };
 
-/* Before something that is not to be had yet is asked for again. STATUS_END: cancelled. */
+/* Before something that is not to be had yet is asked for again. STATUS_END: canceled. */
 static enum status pause_or_end(const struct recovery *recovery)
 {
     nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);

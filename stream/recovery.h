@@ -31,7 +31,7 @@ struct recovery {
     uint64_t records; /* applied */
 };
 
-/* STATUS_END: cancelled. STATUS_REFUSED and STATUS_CORRUPT say what to do. */
+/* STATUS_END: canceled. STATUS_REFUSED and STATUS_CORRUPT say what to do. */
 MUST_CHECK enum status recovery_run(struct recovery *recovery, struct error *error);
 
 #endif

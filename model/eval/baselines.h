@@ -2,7 +2,7 @@
  * baselines.h - what every model must be reported beside: popularity and item-to-item transitions.
  *
  * Both are counts over the behaviors they are shown, and nothing is tuned. Transitions: an item
- * followed by another within the window counts 1/distance; a count is normalised by the square root
+ * followed by another within the window counts 1/distance; a count is normalized by the square root
  * of both items' popularity; a user's last items vote, each with less weight than the next one. They
  * beat many a published neural number, so a model that stays below them has learned little.
  *

@@ -1,7 +1,7 @@
 /*
  * kernel_elementwise.c - one element in, one element out.
  *
- * Plain loops that the compiler vectorises; since it may not contract or reassociate, an element has
+ * Plain loops that the compiler vectorizes; since it may not contract or reassociate, an element has
  * the same value in the vector body and in the scalar tail. The exponential is the library's own:
  * libm chooses its code by processor and is six times slower.
  */

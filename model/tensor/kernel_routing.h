@@ -1,5 +1,5 @@
 /*
- * kernel_routing.h - dynamic routing of a user's behaviours to interests (models.md 5.5).
+ * kernel_routing.h - dynamic routing of a user's behaviors to interests (models.md 5.5).
  */
 #ifndef MODEL_TENSOR_KERNEL_ROUTING_H
 #define MODEL_TENSOR_KERNEL_ROUTING_H
@@ -9,7 +9,7 @@
 
 #include "model/tensor/real.h"
 
-/* Behaviour i as interest j sees it lies at `projected` + i * event_stride + j * interest_stride. */
+/* Behavior i as interest j sees it lies at `projected` + i * event_stride + j * interest_stride. */
 struct routed {
     const real *projected;
     size_t event_stride;

@@ -6,7 +6,7 @@
  * caller goes on with the result and forgets x. (A recording tape keeps x as it was.)
  *
  * A state is one row of reals per user; states lie wherever the caller keeps them. Ops that fold
- * behaviours into states take the users' rows, a ragged batch, and where in a row their part begins.
+ * behaviors into states take the users' rows, a ragged batch, and where in a row their part begins.
  * States have no gradient: in training, sequences begin with empty states that nobody keeps. So a
  * recurrence takes NULL for states then, and the ops that only move states are for serving tapes.
  */
@@ -29,10 +29,10 @@ struct embedding_tables {
     uint32_t width; /* d */
 };
 
-/* Bucket of a gap in whole seconds, -1 = no previous behaviour (models.md section 2). */
+/* Bucket of a gap in whole seconds, -1 = no previous behavior (models.md section 2). */
 uint32_t gap_bucket(int64_t gap_s, uint32_t buckets);
 
-/* [events, d]: item + category + gap, a row for each behaviour of the batch. */
+/* [events, d]: item + category + gap, a row for each behavior of the batch. */
 struct tensor *op_embed(struct tape *tape, const struct embedding_tables *tables,
                         const struct behavior_batch *batch);
 

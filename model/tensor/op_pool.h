@@ -1,5 +1,5 @@
 /*
- * op_pool.h - pooling a user's behaviours into one vector (models.md 5.9, kernel_pool.h).
+ * op_pool.h - pooling a user's behaviors into one vector (models.md 5.9, kernel_pool.h).
  */
 #ifndef MODEL_TENSOR_OP_POOL_H
 #define MODEL_TENSOR_OP_POOL_H

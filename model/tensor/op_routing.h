@@ -1,5 +1,5 @@
 /*
- * op_routing.h - dynamic routing over windows of behaviours (models.md 5.5, kernel_routing.h).
+ * op_routing.h - dynamic routing over windows of behaviors (models.md 5.5, kernel_routing.h).
  */
 #ifndef MODEL_TENSOR_OP_ROUTING_H
 #define MODEL_TENSOR_OP_ROUTING_H

@@ -2,7 +2,7 @@
  * special.h - the library's own transcendental functions, one number at a time, for kernels.
  *
  * libm chooses its code by processor and is several times slower; these are a fixed sequence of
- * operations without a branch, which the compiler vectorises where they stand in a loop, and which
+ * operations without a branch, which the compiler vectorizes where they stand in a loop, and which
  * give an element the same value in a vector body and in its scalar tail. Each follows from e^x and
  * log1p on [0, 1]. The double build has libm's functions here: it is what these are compared with.
  */

@@ -95,7 +95,7 @@ static inline bool tape_records(const struct tape *tape)
     return tape->nodes != NULL;
 }
 
-/* An uninitialised tensor. The arena was sized for the worst case. */
+/* An uninitialized tensor. The arena was sized for the worst case. */
 struct tensor *tape_tensor(struct tape *tape, uint32_t rows, uint32_t cols);
 
 /* Where an op that consumes x may write: x itself if the tape serves, a copy if it records. */

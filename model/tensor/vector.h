@@ -54,7 +54,7 @@ static inline vec vec_fma(vec a, vec b, vec c)
     return VEC_FMA(a, b, c);
 }
 
-/* The lanes added in pairs: halves, then quarters, then neighbours. */
+/* The lanes added in pairs: halves, then quarters, then neighbors. */
 static inline real vec_sum(vec x)
 {
 #ifdef REAL_IS_DOUBLE

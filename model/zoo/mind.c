@@ -1,7 +1,7 @@
 /*
- * mind.c - behaviour-to-interest dynamic routing over a window (models.md 5.5).
+ * mind.c - behavior-to-interest dynamic routing over a window (models.md 5.5).
  *
- * The state is the window itself: a user's last behaviours, as rows of the tables, in a ring. Reading
+ * The state is the window itself: a user's last behaviors, as rows of the tables, in a ring. Reading
  * embeds them, routes them to at most K capsules, as many as the window can fill, and passes each
  * through two layers. An event keeps its embedding as the window slides, since what is stored of its
  * gap is the bucket that it fell into when it came.
@@ -13,7 +13,7 @@
 
 enum { WINDOW_MAX = 512, ITERATIONS_MAX = 16, MLP_MAX = 4096 };
 
-/* A behaviour as the state keeps it. */
+/* A behavior as the state keeps it. */
 struct slot {
     uint32_t item;
     uint32_t category;
@@ -21,7 +21,7 @@ struct slot {
     uint32_t phase;  /* ordinal mod window */
 };
 
-/* What a state row holds. Behaviour i of the fold is at[i % window]. */
+/* What a state row holds. Behavior i of the fold is at[i % window]. */
 struct ring {
     uint64_t count; /* ever absorbed */
     struct slot at[];
@@ -141,7 +141,7 @@ static uint32_t fill_of(const struct model_dims *dims, uint64_t events)
     return events < dims->window ? (uint32_t)events : dims->window;
 }
 
-/* max(1, min(K, floor(log2 n))) of a window of n > 0 behaviours; min(K, n) if K is fixed. */
+/* max(1, min(K, floor(log2 n))) of a window of n > 0 behaviors; min(K, n) if K is fixed. */
 static uint32_t mind_live(const struct model_dims *dims, uint64_t events)
 {
     const uint32_t n = fill_of(dims, events);
@@ -151,7 +151,7 @@ static uint32_t mind_live(const struct model_dims *dims, uint64_t events)
     return log2 < dims->interests ? log2 : dims->interests;
 }
 
-/* The behaviours of all windows, oldest first, as a batch in the tape's arena. */
+/* The behaviors of all windows, oldest first, as a batch in the tape's arena. */
 static struct behavior_batch unroll(struct tape *tape, const struct interest_model *model,
                                     const real *const *states, uint32_t users)
 {

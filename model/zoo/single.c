@@ -1,7 +1,7 @@
 /*
  * single.c - one vector, the baseline (models.md 5.9).
  *
- * The mean of all behaviours, or one in which they fade with time, through a linear layer. Whatever
+ * The mean of all behaviors, or one in which they fade with time, through a linear layer. Whatever
  * reads several interests of a user should be better than this.
  */
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* fixture.c - reading the reference's files into models and behaviours. */
+/* fixture.c - reading the reference's files into models and behaviors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

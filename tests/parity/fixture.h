@@ -64,7 +64,7 @@ void random_model_open(struct fixture_model *model, const char *name, const stru
 
 void fixture_model_close(struct fixture_model *model);
 
-/* The behaviours of a file: user u owns at[offsets[u]] .. ; valid steps only. */
+/* The behaviors of a file: user u owns at[offsets[u]] .. ; valid steps only. */
 struct fixture_behaviors {
     struct behavior *at;
     uint32_t *offsets;

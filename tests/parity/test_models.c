@@ -69,7 +69,7 @@ static void run_close(struct run *run)
     fixture_close(&run->fixture);
 }
 
-/* Absorbs, of each user, the behaviours of the steps from .. to - 1 that he has. */
+/* Absorbs, of each user, the behaviors of the steps from .. to - 1 that he has. */
 static void absorb(struct run *run, uint32_t from, uint32_t to)
 {
     const uint32_t *offsets = run->behaviors.offsets;
@@ -104,7 +104,7 @@ static void read_all(struct run *run)
     free(states);
 }
 
-/* As the model publishes: normalised if the similarity is a cosine. `size` is at most 1024. */
+/* As the model publishes: normalized if the similarity is a cosine. `size` is at most 1024. */
 static void normalize(double *vector, uint32_t size)
 {
     double sum = 1e-12;
@@ -116,7 +116,7 @@ static void normalize(double *vector, uint32_t size)
     }
 }
 
-/* The live interests of one user against `want` [K, d], which is as read, not normalised. */
+/* The live interests of one user against `want` [K, d], which is as read, not normalized. */
 static void compare_interests(struct run *run, uint32_t user, const double *want, const char *what)
 {
     const size_t size = (size_t)run->sets.count[user] * run->d;

@@ -94,7 +94,7 @@ static void a_store_from_the_log_has_the_users_of_the_jobs_own(void **state)
     fixture_close(&fixture);
 }
 
-static void a_cancelled_restore_keeps_its_store_and_says_so(void **state)
+static void a_canceled_restore_keeps_its_store_and_says_so(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -147,7 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_store_from_the_log_has_the_users_of_the_jobs_own),
-        cmocka_unit_test(a_cancelled_restore_keeps_its_store_and_says_so),
+        cmocka_unit_test(a_canceled_restore_keeps_its_store_and_says_so),
         cmocka_unit_test(a_store_ahead_of_the_log_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
