@@ -48,7 +48,7 @@ RUNS = {
     "gdelta-k4": ({**GDELTA, "interests": 4}, {}),
     "limarec": ({**LIMAREC, "interests": 1}, {}),
     "mimn": ({"model": "mimn"}, {}),
-    "mind": ({"model": "mind"}, {"readout": "label-aware", "power": 2}),
+    "mind": ({"model": "mind"}, {"readout": "label-aware", "power": 2, "cuts": 32}),
     "single": ({"model": "single"}, {}),
     "brief-limarec": ({**LIMAREC, "interests": 1}, BRIEF),
     "brief-limarec-k4": (LIMAREC, BRIEF),
