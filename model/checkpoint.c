@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,10 +23,7 @@
 #define FORMAT_PREFIX "braid-checkpoint-"
 #define FORMAT        FORMAT_PREFIX "1"
 
-enum {
-    DIGITS = 16, /* of a checksum or a fingerprint */
-    TEXT_MAX = 48,
-};
+enum { DIGITS = 16 }; /* of a checksum or a fingerprint */
 
 static const enum safetensors_dtype param_dtype =
     sizeof(real) == sizeof(float) ? SAFETENSORS_F32 : SAFETENSORS_F64;
@@ -39,72 +35,6 @@ static const enum safetensors_dtype param_dtype =
 #define CATEGORY_NAMES   "dictionary.category_names"
 #define CATEGORY_OFFSETS "dictionary.category_offsets"
 enum { DICTIONARY_TENSORS = 5 };
-
-enum dim_kind { DIM_COUNT, DIM_FLAG, DIM_REAL };
-
-/* One row per dimension: its key in __metadata__ and its place in struct model_dims. */
-static const struct dim {
-    const char *key;
-    size_t at;
-    enum dim_kind kind;
-} dim_table[] = {
-    {"d", offsetof(struct model_dims, d), DIM_COUNT},
-    {"H", offsetof(struct model_dims, heads), DIM_COUNT},
-    {"blocks", offsetof(struct model_dims, blocks), DIM_COUNT},
-    {"ffn", offsetof(struct model_dims, ffn), DIM_COUNT},
-    {"K", offsetof(struct model_dims, interests), DIM_COUNT},
-    {"extract_heads", offsetof(struct model_dims, extract_heads), DIM_COUNT},
-    {"conditional", offsetof(struct model_dims, conditional), DIM_FLAG},
-    {"use_category", offsetof(struct model_dims, use_category), DIM_FLAG},
-    {"use_gap", offsetof(struct model_dims, use_gap), DIM_FLAG},
-    {"gap_buckets", offsetof(struct model_dims, gap_buckets), DIM_COUNT},
-    {"cosine", offsetof(struct model_dims, cosine), DIM_FLAG},
-    {"temperature", offsetof(struct model_dims, temperature), DIM_REAL},
-    {"induction_top", offsetof(struct model_dims, induction_top), DIM_COUNT},
-    {"utilization", offsetof(struct model_dims, utilization), DIM_FLAG},
-    {"penalty_weight", offsetof(struct model_dims, penalty_weight), DIM_REAL},
-    {"window", offsetof(struct model_dims, window), DIM_COUNT},
-    {"iterations", offsetof(struct model_dims, iterations), DIM_COUNT},
-    {"mlp", offsetof(struct model_dims, mlp), DIM_COUNT},
-    {"half_life_days", offsetof(struct model_dims, half_life_days), DIM_REAL},
-    {"project", offsetof(struct model_dims, project), DIM_FLAG},
-    {"select", offsetof(struct model_dims, select), DIM_FLAG},
-    {"evidence_min", offsetof(struct model_dims, evidence_min), DIM_REAL},
-    {"residual_min", offsetof(struct model_dims, residual_min), DIM_REAL},
-    {"fixed_interests", offsetof(struct model_dims, fixed_interests), DIM_FLAG},
-    {"entries", offsetof(struct model_dims, entries), DIM_COUNT},
-    {"new_cosine", offsetof(struct model_dims, new_cosine), DIM_REAL},
-    {"merge_cosine", offsetof(struct model_dims, merge_cosine), DIM_REAL},
-    {"drop_mass", offsetof(struct model_dims, drop_mass), DIM_REAL},
-    {"publish_mass", offsetof(struct model_dims, publish_mass), DIM_REAL},
-    {"split_mass", offsetof(struct model_dims, split_mass), DIM_REAL},
-    {"split_scatter", offsetof(struct model_dims, split_scatter), DIM_REAL},
-    {"split_share", offsetof(struct model_dims, split_share), DIM_REAL},
-};
-
-enum { DIMS = sizeof dim_table / sizeof dim_table[0] };
-
-/* The value of a dimension as 32 bits (a float's bits for DIM_REAL); 0: the model has no such. */
-static uint32_t dim_bits(const struct model_dims *dims, const struct dim *dim)
-{
-    const char *at = (const char *)dims + dim->at;
-    uint32_t bits = 0;
-    if (dim->kind == DIM_FLAG) return *(const bool *)at;
-    memcpy(&bits, at, sizeof bits);
-    return bits;
-}
-
-static void dim_print(const struct model_dims *dims, const struct dim *dim, char text[TEXT_MAX])
-{
-    const uint32_t bits = dim_bits(dims, dim);
-    float number;
-    memcpy(&number, &bits, sizeof number);
-    switch (dim->kind) {
-    case DIM_COUNT: snprintf(text, TEXT_MAX, "%" PRIu32, bits); break;
-    case DIM_FLAG: snprintf(text, TEXT_MAX, "%s", bits ? "true" : "false"); break;
-    case DIM_REAL: snprintf(text, TEXT_MAX, "%.9g", (double)number); break;
-    }
-}
 
 /* Decimal digits and nothing else. */
 static bool parse_unsigned(const char *text, uint64_t most, uint64_t *value)
@@ -118,21 +48,6 @@ static bool parse_unsigned(const char *text, uint64_t most, uint64_t *value)
     return *text != 0;
 }
 
-static bool dim_parse(struct model_dims *dims, const struct dim *dim, const char *text)
-{
-    char *at = (char *)dims + dim->at;
-    uint64_t count;
-    char *end;
-    switch (dim->kind) {
-    case DIM_COUNT:
-        if (!parse_unsigned(text, UINT32_MAX, &count)) return false;
-        memcpy(at, &(uint32_t){(uint32_t)count}, sizeof(uint32_t));
-        return true;
-    case DIM_FLAG: *(bool *)at = true; return strcmp(text, "true") == 0;
-    default: memcpy(at, &(float){strtof(text, &end)}, sizeof(float)); return *text && !*end;
-    }
-}
-
 static struct bytes string_bytes(const struct item_strings *strings)
 {
     return (struct bytes){strings->at, strings->offsets[strings->count]};
@@ -143,16 +58,15 @@ static struct bytes string_offsets(const struct item_strings *strings)
     return (struct bytes){strings->offsets, (strings->count + (size_t)1) * sizeof(uint64_t)};
 }
 
-/* A dimension that is 0 leaves no trace, so that new ones do not change old fingerprints. */
 static uint64_t fingerprint_of(const struct checkpoint *checkpoint)
 {
-    uint8_t head[64 + DIMS * 32];
+    uint8_t head[64 + MODEL_DIMS * 32];
     struct byte_writer writer = byte_writer_of(head, sizeof head);
     write_raw(&writer, checkpoint->model, strlen(checkpoint->model) + 1);
-    for (unsigned i = 0; i < DIMS; i++) {
-        const uint32_t bits = dim_bits(&checkpoint->dims, &dim_table[i]);
+    for (uint32_t i = 0; i < MODEL_DIMS; i++) {
+        const uint32_t bits = model_dim_bits(&checkpoint->dims, i);
         if (bits == 0) continue;
-        write_raw(&writer, dim_table[i].key, strlen(dim_table[i].key) + 1);
+        write_raw(&writer, model_dim_key(i), strlen(model_dim_key(i)) + 1);
         write_u32(&writer, bits);
     }
     write_u32(&writer, item_table_oov(checkpoint->items));
@@ -228,20 +142,20 @@ static uint32_t list_tensors(const struct checkpoint *checkpoint,
     return count;
 }
 
-enum { ENTRIES_MAX = 8 + DIMS };
+enum { ENTRIES_MAX = 8 + MODEL_DIMS };
 
 /* __metadata__, the checksum still zeros; the values are written to `texts`. */
 static uint32_t list_metadata(const struct checkpoint *checkpoint,
                               struct safetensors_entry entries[ENTRIES_MAX],
-                              char texts[ENTRIES_MAX][TEXT_MAX])
+                              char texts[ENTRIES_MAX][DIM_TEXT_MAX])
 {
     uint32_t count = 0;
-    snprintf(texts[0], TEXT_MAX, "%" PRIu64, checkpoint->generation);
-    snprintf(texts[1], TEXT_MAX, "%" PRIu64, checkpoint->state_generation);
-    snprintf(texts[2], TEXT_MAX, "%" PRIu64, checkpoint->seed);
-    snprintf(texts[3], TEXT_MAX, "%016" PRIx64, checkpoint->fingerprint);
-    snprintf(texts[4], TEXT_MAX, "%" PRIu32, item_table_oov(checkpoint->items));
-    snprintf(texts[5], TEXT_MAX, "%0*d", DIGITS, 0);
+    snprintf(texts[0], DIM_TEXT_MAX, "%" PRIu64, checkpoint->generation);
+    snprintf(texts[1], DIM_TEXT_MAX, "%" PRIu64, checkpoint->state_generation);
+    snprintf(texts[2], DIM_TEXT_MAX, "%" PRIu64, checkpoint->seed);
+    snprintf(texts[3], DIM_TEXT_MAX, "%016" PRIx64, checkpoint->fingerprint);
+    snprintf(texts[4], DIM_TEXT_MAX, "%" PRIu32, item_table_oov(checkpoint->items));
+    snprintf(texts[5], DIM_TEXT_MAX, "%0*d", DIGITS, 0);
     static const char *const keys[] = {"generation", "state_generation", "seed", "fingerprint",
                                        "oov",        "checksum"};
     for (; count < sizeof keys / sizeof keys[0]; count++) {
@@ -249,10 +163,10 @@ static uint32_t list_metadata(const struct checkpoint *checkpoint,
     }
     entries[count++] = (struct safetensors_entry){"format", FORMAT};
     entries[count++] = (struct safetensors_entry){"model", checkpoint->model};
-    for (unsigned i = 0; i < DIMS; i++) {
-        if (dim_bits(&checkpoint->dims, &dim_table[i]) == 0) continue;
-        dim_print(&checkpoint->dims, &dim_table[i], texts[count]);
-        entries[count] = (struct safetensors_entry){dim_table[i].key, texts[count]};
+    for (uint32_t i = 0; i < MODEL_DIMS; i++) {
+        if (model_dim_bits(&checkpoint->dims, i) == 0) continue;
+        model_dim_print(&checkpoint->dims, i, texts[count]);
+        entries[count] = (struct safetensors_entry){model_dim_key(i), texts[count]};
         count++;
     }
     return count;
@@ -263,7 +177,7 @@ static enum status write_tensors(const struct checkpoint *checkpoint, FILE *out,
 {
     struct safetensors_tensor tensors[PARAM_COUNT_MAX + DICTIONARY_TENSORS];
     struct safetensors_entry entries[ENTRIES_MAX];
-    char texts[ENTRIES_MAX][TEXT_MAX];
+    char texts[ENTRIES_MAX][DIM_TEXT_MAX];
     const uint32_t entries_count = list_metadata(checkpoint, entries, texts);
     const uint32_t tensors_count = list_tensors(checkpoint, tensors);
     return safetensors_write(out, entries, entries_count, tensors, tensors_count, error);
@@ -379,10 +293,10 @@ static enum status read_metadata(struct checkpoint *checkpoint, const struct saf
     TRY(read_number(file, path, "state_generation", UINT64_MAX, &checkpoint->state_generation,
                     error));
     TRY(read_number(file, path, "seed", UINT64_MAX, &checkpoint->seed, error));
-    for (unsigned i = 0; i < DIMS; i++) {
-        const char *text = safetensors_metadata(file, dim_table[i].key);
-        if (text && !dim_parse(&checkpoint->dims, &dim_table[i], text)) {
-            return CORRUPT(path, error, "__metadata__: %s cannot be %s", dim_table[i].key, text);
+    for (uint32_t i = 0; i < MODEL_DIMS; i++) {
+        const char *text = safetensors_metadata(file, model_dim_key(i));
+        if (text && !model_dim_parse(&checkpoint->dims, i, text)) {
+            return CORRUPT(path, error, "__metadata__: %s cannot be %s", model_dim_key(i), text);
         }
     }
     return STATUS_OK;
@@ -577,10 +491,7 @@ enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,
 
 bool checkpoint_alike(const struct checkpoint *a, const struct checkpoint *b)
 {
-    for (unsigned i = 0; i < DIMS; i++) {
-        if (dim_bits(&a->dims, &dim_table[i]) != dim_bits(&b->dims, &dim_table[i])) return false;
-    }
-    return strcmp(a->model, b->model) == 0;
+    return strcmp(a->model, b->model) == 0 && model_dims_equal(&a->dims, &b->dims);
 }
 
 void checkpoint_close(struct checkpoint *checkpoint)
@@ -601,11 +512,11 @@ void checkpoint_print(const struct checkpoint *checkpoint, FILE *out)
     fprintf(out, "fingerprint  %016" PRIx64 "\n", checkpoint->fingerprint);
     fprintf(out, "seed         %" PRIu64 "\n", checkpoint->seed);
     fprintf(out, "dimensions  ");
-    for (unsigned i = 0; i < DIMS; i++) {
-        char text[TEXT_MAX];
-        if (dim_bits(&checkpoint->dims, &dim_table[i]) == 0) continue;
-        dim_print(&checkpoint->dims, &dim_table[i], text);
-        fprintf(out, " %s=%s", dim_table[i].key, text);
+    for (uint32_t i = 0; i < MODEL_DIMS; i++) {
+        char text[DIM_TEXT_MAX];
+        if (model_dim_bits(&checkpoint->dims, i) == 0) continue;
+        model_dim_print(&checkpoint->dims, i, text);
+        fprintf(out, " %s=%s", model_dim_key(i), text);
     }
     fprintf(out, "\ndictionary   %u items, %u rows for unknown ones, %u categories\n",
             item_table_items(checkpoint->items), item_table_oov(checkpoint->items),

@@ -17,42 +17,7 @@
 
 #include "base/status.h"
 #include "model/item_table.h"
-
-/* Hyper-parameters of every model; one it does not have is 0 and is not stored. */
-struct model_dims {
-    uint32_t d;     /* embedding width */
-    uint32_t heads; /* H */
-    uint32_t blocks;
-    uint32_t ffn;           /* hidden width of the feed-forward layers */
-    uint32_t interests;     /* K */
-    uint32_t extract_heads; /* H_e */
-    bool conditional;       /* read = conditional (else extract) */
-    bool use_category;
-    bool use_gap;
-    uint32_t gap_buckets;
-    bool cosine;            /* similarity = cosine: interests are published normalized */
-    float temperature;      /* of cosine */
-    uint32_t induction_top; /* memory slots whose channels an event advances */
-    bool utilization;       /* writes are balanced over the memory slots */
-    float penalty_weight;   /* of the model's own term in the loss */
-    uint32_t window;        /* behaviors that a window model keeps */
-    uint32_t iterations;    /* of routing */
-    uint32_t mlp;           /* hidden width of the layers after routing */
-    bool fixed_interests; /* as many are live as there are behaviors, up to K; else log2 of them */
-    float half_life_days; /* of a behavior in a pool or a ledger; 0: it does not fade */
-    bool project;         /* a linear layer after pooling */
-    bool select;          /* of the K reads only some are live (interest_select.h): those with */
-    float evidence_min;   /* so much evidence relative to the prior, */
-    float residual_min;   /* and so much of their length outside the span of the others */
-    uint32_t entries;     /* of a ledger, at most; the rest of it is as in interest_ledger.h */
-    float new_cosine;
-    float merge_cosine;
-    float drop_mass;
-    float publish_mass;
-    float split_mass;
-    float split_scatter;
-    float split_share;
-};
+#include "model/model_dims.h"
 
 struct param_set; /* model/params.h */
 
