@@ -130,15 +130,15 @@ static enum status read_log(struct job *job, struct error *error)
         log_dataset_open(&job->dataset, &job->config, items, &progress, &summary, error);
     progress_end(&progress);
     TRY(status);
-    if (summary.bad) {
+    if (summary.log.bad) {
         fprintf(stderr, "braid evaluate: passed over %" PRIu64 " bad events; first, %s\n",
-                summary.bad, summary.bad_why);
+                summary.log.bad, summary.log.bad_why);
     }
     if (summary.unknown) {
         fprintf(stderr,
                 "braid evaluate: %" PRIu64 " of %" PRIu64
                 " events are of items without a row; none of them can be found\n",
-                summary.unknown, summary.accepted);
+                summary.unknown, summary.log.accepted);
     }
     job->category = calloc(item_table_rows(items), sizeof *job->category);
     if (!job->category) return error_set(error, STATUS_IO, "not enough memory to evaluate");

@@ -89,26 +89,21 @@ static void print_summary(const struct init_summary *summary, const char *path)
     char items[PROGRESS_NUMBER_MAX];
     printf("%s: %s of %" PRIu32 " items and %" PRIu32 " categories have a row, from %s events\n",
            path, progress_number(summary->items, items), summary->items_seen, summary->categories,
-           progress_number(summary->accepted, events));
-    if (summary->bad) {
-        printf("%" PRIu64 " bad events were passed over, the first: %s\n", summary->bad,
-               summary->bad_why);
+           progress_number(summary->log.accepted, events));
+    if (summary->log.bad) {
+        printf("%" PRIu64 " bad events were passed over, the first: %s\n", summary->log.bad,
+               summary->log.bad_why);
     }
-    if (summary->dropped) {
-        printf("%" PRIu64 " events of unlisted actions were passed over\n", summary->dropped);
+    if (summary->log.dropped) {
+        printf("%" PRIu64 " events of unlisted actions were passed over\n", summary->log.dropped);
     }
-}
-
-static void show(void *context, double share, uint64_t events)
-{
-    progress_show(context, share, events);
 }
 
 static enum status init(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct init_options options;
     struct init_summary summary;
-    struct progress bar;
+    struct progress progress;
     const char *items_from;
     init_options_defaults(&options);
     TRY(take_options(arguments, &options, error));
@@ -126,11 +121,10 @@ static enum status init(struct arguments *arguments, struct config *config, stru
                items_from);
         return STATUS_OK;
     }
-    struct init_progress progress = {show, &bar};
-    progress_start(&bar, "init", "events", config->log.quiet);
+    progress_start(&progress, "init", "events", config->log.quiet);
     enum status status =
         init_checkpoint(config, &options, config->model.checkpoint, &progress, &summary, error);
-    progress_end(&bar);
+    progress_end(&progress);
     if (status == STATUS_OK) print_summary(&summary, config->model.checkpoint);
     return status;
 }

@@ -273,9 +273,9 @@ static enum status read_log(struct job *job, struct error *error)
                                                 &progress, &summary, error);
     progress_end(&progress);
     TRY(status);
-    if (summary.bad) {
-        fprintf(stderr, "braid train: passed over %" PRIu64 " bad events; first, %s\n", summary.bad,
-                summary.bad_why);
+    if (summary.log.bad) {
+        fprintf(stderr, "braid train: passed over %" PRIu64 " bad events; first, %s\n",
+                summary.log.bad, summary.log.bad_why);
     }
     return set_known(job, error);
 }

@@ -6,8 +6,8 @@
  */
 #include "stream/init.h"
 
-#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,10 +16,6 @@
 #include "model/interest_ops.h"
 #include "model/item_table.h"
 #include "model/params.h"
-#include "stream/event.h"
-#include "stream/line_reader.h"
-
-enum { PROGRESS_EVERY = 4096 }; /* events between two calls of the progress */
 
 /* A distinct item or category. */
 struct name {
@@ -43,10 +39,7 @@ struct name_set {
 
 /* Everything that reading the log needs. */
 struct reading {
-    const struct config *config;
-    struct line_reader *lines;
-    struct event_decoder *decoder;
-    void *scratch; /* of one event */
+    struct event_log log;
     struct name_set items;
     struct name_set categories;
     struct init_summary *summary;
@@ -128,24 +121,10 @@ static void name_set_close(struct name_set *set)
     free(set->names);
 }
 
-static void note_bad(const struct reading *reading, const struct event *event)
-{
-    struct init_summary *summary = reading->summary;
-    if (summary->bad++) return;
-    snprintf(summary->bad_why, sizeof summary->bad_why, "line %" PRId64 ": %s: %s",
-             line_reader_position(reading->lines).line, event_verdict_name(event->verdict),
-             event->why);
-}
-
 static enum status count_event(struct reading *reading, const struct event *event,
                                struct error *error)
 {
     uint32_t item, category;
-    reading->summary->events++;
-    if (event->verdict == EVENT_DROPPED) reading->summary->dropped++;
-    if (event_is_bad(event->verdict)) note_bad(reading, event);
-    if (event->verdict != EVENT_ACCEPTED) return STATUS_OK;
-    reading->summary->accepted++;
     TRY(name_index(&reading->items, event->item, event->item_hash, &item, error));
     reading->items.names[item].count++;
     if (event->category.size == 0) return STATUS_OK;
@@ -155,60 +134,16 @@ static enum status count_event(struct reading *reading, const struct event *even
     return STATUS_OK;
 }
 
-static void show(const struct reading *reading, const struct init_progress *progress)
+static enum status read_events(struct reading *reading, struct error *error)
 {
-    int64_t done, total;
-    if (!progress) return;
-    line_reader_progress(reading->lines, &done, &total);
-    progress->show(progress->context, total > 0 ? (double)done / (double)total : -1,
-                   reading->summary->events);
-}
-
-static enum status read_header(struct reading *reading, struct error *error)
-{
-    struct line line;
-    if (reading->config->source.format == CONFIG_JSON || !reading->config->source.header) {
-        return STATUS_OK;
-    }
-    const enum status status = line_reader_next(reading->lines, &line, error);
-    if (status == STATUS_END) return STATUS_OK; /* an empty log: told as such, later */
-    TRY(status);
-    return event_decoder_header(reading->decoder, line.text, error);
-}
-
-static enum status read_events(struct reading *reading, const struct init_progress *progress,
-                               struct error *error)
-{
-    struct line line;
     struct event event;
     enum status status;
-    TRY(read_header(reading, error));
-    while ((status = line_reader_next(reading->lines, &line, error)) == STATUS_OK) {
-        event_decode(reading->decoder, line.text, -1, reading->scratch, &event);
+    while ((status = event_log_next(&reading->log, &event, error)) == STATUS_OK) {
         TRY(count_event(reading, &event, error));
-        if (reading->summary->events % PROGRESS_EVERY == 0) show(reading, progress);
     }
     if (status != STATUS_END) return status;
-    show(reading, progress);
     reading->summary->items_seen = reading->items.count;
-    return STATUS_OK;
-}
-
-/* A line may be one byte longer than an event, so that the decoder sees when it is. */
-static enum status open_source(struct reading *reading, struct error *error)
-{
-    const struct config *config = reading->config;
-    const uint32_t size_max = config->source.event_size_max + 1;
-    if (!*config->source.path) {
-        return error_set(error, STATUS_INVALID,
-                         "init reads a log: set source.path to a file, or "
-                         "to - for standard input");
-    }
-    reading->scratch = malloc(size_max + (size_t)EVENT_PADDING);
-    if (!reading->scratch) return error_set(error, STATUS_IO, "out of memory: one event");
-    TRY(event_decoder_open(&reading->decoder, config, error));
-    return line_reader_open(&reading->lines, config->source.path, size_max,
-                            (struct line_position){0}, error);
+    return event_log_check(&reading->log, error);
 }
 
 /* An item that may get a row. */
@@ -299,18 +234,11 @@ static enum status make_checkpoint(const struct reading *reading,
     struct model_dims dims = options->dims;
     struct item_table *table;
     struct checkpoint *checkpoint;
-    if (summary->accepted == 0) {
-        return error_set(error, STATUS_INVALID,
-                         "%s: no event that can be used (%" PRIu64 " bad, %" PRIu64
-                         " dropped for their action)%s%s",
-                         reading->config->source.path, summary->bad, summary->dropped,
-                         summary->bad ? "; first, " : "", summary->bad_why);
-    }
     TRY(make_table(reading, options, &table, error));
     if (item_table_items(table) == 0) {
         item_table_close(table);
         return error_set(error, STATUS_INVALID, "%s: none of its %u items has %" PRIu64 " events",
-                         reading->config->source.path, summary->items_seen, options->count_min);
+                         reading->log.config->source.path, summary->items_seen, options->count_min);
     }
     if (item_table_categories(table) == 0) dims.use_category = false;
     if (!dims.use_gap) dims.gap_buckets = 0; /* what a model does not have is 0 */
@@ -365,20 +293,19 @@ static enum status check(const struct init_options *options, const char *path, s
 }
 
 enum status init_checkpoint(const struct config *config, const struct init_options *options,
-                            const char *path, const struct init_progress *progress,
+                            const char *path, struct progress *progress,
                             struct init_summary *summary, struct error *error)
 {
     *summary = (struct init_summary){0};
-    struct reading reading = {.config = config, .summary = summary};
+    struct reading reading = {.summary = summary};
     TRY(check(options, path, error));
-    enum status status = open_source(&reading, error);
-    if (status == STATUS_OK) status = read_events(&reading, progress, error);
+    enum status status = event_log_open(&reading.log, config, progress, error);
+    if (status == STATUS_OK) status = read_events(&reading, error);
+    summary->log = reading.log.counts;
     if (status == STATUS_OK) status = make_checkpoint(&reading, options, path, error);
     name_set_close(&reading.categories);
     name_set_close(&reading.items);
-    line_reader_close(reading.lines);
-    event_decoder_close(reading.decoder);
-    free(reading.scratch);
+    event_log_close(&reading.log);
     return status;
 }
 

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "model/checkpoint.h"
+#include "stream/event_log.h"
 
 enum { INIT_ITEMS_MAX = 1 << 28 }; /* distinct items, and distinct categories, of a log */
 
@@ -40,20 +41,10 @@ MUST_CHECK enum status init_options_model(struct init_options *options, const ch
 
 /* What was read and made. */
 struct init_summary {
-    uint64_t events; /* all of them: */
-    uint64_t accepted;
-    uint64_t dropped; /* their action is not listed */
-    uint64_t bad;
-    char bad_why[128];   /* of the first bad event: its line, and what is wrong with it */
+    struct event_log_counts log;
     uint32_t items_seen; /* distinct items of accepted events, */
     uint32_t items;      /* and those that got a row */
     uint32_t categories; /* of those items */
-};
-
-/* Told now and then how far the reading is: share of the input (0..1, -1 if unknown), events. */
-struct init_progress {
-    void (*show)(void *context, double share, uint64_t events);
-    void *context;
 };
 
 /*
@@ -66,8 +57,8 @@ struct init_progress {
  */
 MUST_CHECK enum status init_checkpoint(const struct config *config,
                                        const struct init_options *options, const char *path,
-                                       const struct init_progress *progress,
-                                       struct init_summary *summary, struct error *error);
+                                       struct progress *progress, struct init_summary *summary,
+                                       struct error *error);
 
 /*
  * Writes generation 1 of a model without parameters of its own (a ledger) on the dictionary and the

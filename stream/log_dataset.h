@@ -16,16 +16,12 @@
 #include "config/config.h"
 #include "model/dataset.h"
 #include "model/item_table.h"
-#include "stream/progress.h"
+#include "stream/event_log.h"
 
 /* What was read. */
 struct log_dataset_summary {
-    uint64_t events; /* all of them: */
-    uint64_t accepted;
-    uint64_t dropped; /* their action is not listed */
-    uint64_t bad;
-    uint64_t unknown;  /* accepted, their item without a row of its own */
-    char bad_why[128]; /* of the first bad event: its line, and what is wrong with it */
+    struct event_log_counts log;
+    uint64_t unknown; /* accepted, their item without a row of its own */
 };
 
 /*

@@ -67,11 +67,11 @@ static void events_become_rows_of_the_dictionary(void **state)
     (void)state;
     static struct world world;
     if (read_log(&world, log_text, 3) != STATUS_OK) fail_msg("%s", world.error.text);
-    assert_int_equal(world.summary.events, 5);
-    assert_int_equal(world.summary.accepted, 4);
+    assert_int_equal(world.summary.log.events, 5);
+    assert_int_equal(world.summary.log.accepted, 4);
     assert_int_equal(world.summary.unknown, 1);
-    assert_int_equal(world.summary.bad, 1);
-    assert_non_null(strstr(world.summary.bad_why, "line 5"));
+    assert_int_equal(world.summary.log.bad, 1);
+    assert_non_null(strstr(world.summary.log.bad_why, "line 5"));
     assert_int_equal(dataset_users(world.dataset), 2);
     assert_true(dataset_user_hash(world.dataset, 0) == identity_of("ann", 3));
     struct dataset_sequence ann = dataset_sequence(world.dataset, 0);
