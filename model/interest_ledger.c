@@ -32,22 +32,6 @@ struct entries {
     uint64_t changed;                   /* bit k: entry k differs from before the event */
 };
 
-struct interest_ledger interest_ledger_defaults(uint32_t d)
-{
-    return (struct interest_ledger){
-        .d = d,
-        .interests_max = 16,
-        .half_life_days = 30,
-        .new_cosine = 0.5,
-        .merge_cosine = 0.9,
-        .drop_mass = 0.1,
-        .publish_mass = 1.5,
-        .split_mass = 8,
-        .split_scatter = 0.5,
-        .split_share = 0.5,
-    };
-}
-
 size_t interest_ledger_size(const struct interest_ledger *ledger)
 {
     size_t entry = sizeof(int64_t) + (ledger->d + 2) * sizeof(real);

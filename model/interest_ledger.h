@@ -9,7 +9,7 @@
  * zero is the empty ledger; entries beyond the live ones are zero. The same events give the same
  * bytes on every processor: sums have a fixed order, and 2^-x is computed here.
  *
- *     interest_ledger_defaults -> memset(state, 0) -> interest_ledger_absorb ... -> interest_ledger_read
+ *     memset(state, 0) -> interest_ledger_absorb ... -> interest_ledger_read
  *
  * Threads: the options are only read; a state belongs to one thread.
  */
@@ -45,9 +45,6 @@ struct interest_ledger_entry {
     real q;
     int64_t last_s; /* time of the last assignment */
 };
-
-/* The options of models.md for vectors of width d. */
-struct interest_ledger interest_ledger_defaults(uint32_t d);
 
 /* Bytes of a state. */
 size_t interest_ledger_size(const struct interest_ledger *ledger);

@@ -29,6 +29,23 @@ static struct interest_ledger options_of(const struct fixture *file)
     };
 }
 
+/* Those of models.md for vectors of width d. */
+static struct interest_ledger default_options(uint32_t d)
+{
+    return (struct interest_ledger){
+        .d = d,
+        .interests_max = 16,
+        .half_life_days = 30,
+        .new_cosine = 0.5,
+        .merge_cosine = 0.9,
+        .drop_mass = 0.1,
+        .publish_mass = 1.5,
+        .split_mass = 8,
+        .split_scatter = 0.5,
+        .split_share = 0.5,
+    };
+}
+
 static void *empty_state(const struct interest_ledger *ledger)
 {
     void *state = calloc(1, interest_ledger_size(ledger));
@@ -113,7 +130,7 @@ static void splitting_ledger_equals_its_fixture(void **context)
 static void state_at_64_has_the_documented_size(void **context)
 {
     (void)context;
-    struct interest_ledger ledger = interest_ledger_defaults(64);
+    struct interest_ledger ledger = default_options(64);
     assert_int_equal(interest_ledger_size(&ledger), 8 + 16 * (66 * sizeof(real) + sizeof(int64_t)));
 }
 
@@ -134,7 +151,7 @@ static void random_unit(struct random *random, real *vector, uint32_t d)
 static void mass_is_conserved(void **context)
 {
     (void)context;
-    struct interest_ledger ledger = interest_ledger_defaults(8);
+    struct interest_ledger ledger = default_options(8);
     ledger.interests_max = 6;
     ledger.drop_mass = 0;
     ledger.split_mass = 3;
@@ -162,7 +179,7 @@ static void mass_is_conserved(void **context)
 static void long_absence_leaves_one_live_interest(void **context)
 {
     (void)context;
-    struct interest_ledger ledger = interest_ledger_defaults(4);
+    struct interest_ledger ledger = default_options(4);
     void *state = empty_state(&ledger);
     const real first[4] = {1, 0, 0, 0}, other[4] = {0, 1, 0, 0};
     interest_ledger_absorb(&ledger, state, first, 0);
@@ -180,7 +197,7 @@ static void long_absence_leaves_one_live_interest(void **context)
 static void first_event_publishes_exactly_one(void **context)
 {
     (void)context;
-    struct interest_ledger ledger = interest_ledger_defaults(4);
+    struct interest_ledger ledger = default_options(4);
     void *state = empty_state(&ledger);
     uint32_t indices[4];
     assert_int_equal(interest_ledger_publish(&ledger, state, 4, indices), 0);
