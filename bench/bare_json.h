@@ -1,5 +1,6 @@
 /*
- * bare_json.h - the ceiling of decoding: simdjson asked for five members, by name and in their order.
+ * bare_json.h - the ceiling of decoding: simdjson asked for five members, by name and in their
+ * order.
  *
  * It is what the library costs by itself: nothing is kept, no other member is looked at, and what
  * follows the last one is not checked.
@@ -23,7 +24,8 @@ void bare_json_close(struct bare_json *bare);
 
 /*
  * Reads user, item, time, action and category of a line with 64 readable bytes behind it. Adds the
- * time and the sizes of the texts to *sum, so that no reading can be left out. False if one is missing.
+ * time and the sizes of the texts to *sum, so that no reading can be left out. False if one is
+ * missing.
  */
 bool bare_json_read(struct bare_json *bare, const char *line, size_t size, uint64_t *sum);
 

@@ -3,8 +3,8 @@
  *
  * LimaRec with its defaults (d = 64, 2 blocks, 4 heads, K = 4), 50,000 items, 100,000 users whose
  * states are all distinct memory. Polls of 10,000 events draw users and items from Zipf(1). All of
- * absorb counts: embeddings, norms, recurrences, states fetched from memory. The ceiling is OpenBLAS
- * on one thread, in the same run, polls and products taking turns.
+ * absorb counts: embeddings, norms, recurrences, states fetched from memory. The ceiling is
+ * OpenBLAS on one thread, in the same run, polls and products taking turns.
  *
  *     case=poll   sgemm_share: time of the products by sgemm over time of the polls
  *     case=one    gemv_ratio: time of one event alone over time of its products by sgemv

@@ -1,5 +1,6 @@
 /*
- * bench_fold.c - folding states from stored histories, as a new generation or a lost snapshot needs.
+ * bench_fold.c - folding states from stored histories, as a new generation or a lost snapshot
+ * needs.
  *
  *     case=fold   two threads, each decoding chunk records of its own users and folding them in
  *                 batches. sgemm_share: time of LimaRec's matrix products by sgemm, on two threads in

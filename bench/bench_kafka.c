@@ -46,7 +46,7 @@ static _Noreturn void fail(const char *what, const char *why)
     exit(1);
 }
 
-/* --- plain clients ----------------------------------------------------------------------------- */
+/* --- plain clients ---------------------------------------------------------------------------- */
 
 static rd_kafka_t *client_of(rd_kafka_type_t type, const char *const (*settings)[2])
 {
@@ -170,7 +170,7 @@ static double consume_rate(const char *topic, uint64_t events)
     return (double)(seen - first) / seconds;
 }
 
-/* --- watching a job ---------------------------------------------------------------------------- */
+/* --- watching a job --------------------------------------------------------------------------- */
 
 /* User and system time that a process has taken so far. */
 static double cpu_of(long pid)
@@ -272,7 +272,7 @@ static void end_job(pid_t job)
     if (waitpid(job, NULL, 0) != job) fail("job", "not there");
 }
 
-/* --- the cases --------------------------------------------------------------------------------- */
+/* --- the cases -------------------------------------------------------------------------------- */
 
 static void use_kafka(struct runner *runner, const char *topic, char names[4][64])
 {

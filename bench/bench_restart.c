@@ -51,7 +51,9 @@ static void end(pid_t child)
     REQUIRE(waitpid(child, NULL, 0) == child);
 }
 
-/* Runs the job for some commits, then kills it. Returns events per second; *linep: where it came. */
+/*
+ * Runs the job for some commits, then kills it. Returns events per second; *linep: where it came.
+ */
 static double run_and_kill(const struct runner *runner, int64_t *linep)
 {
     pid_t child = runner_start(runner);

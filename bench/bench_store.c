@@ -319,7 +319,9 @@ static void add_size(void *context, size_t index, struct bytes value)
     *(uint64_t *)context += value.size;
 }
 
-/* Overwrites snapshots at random, in all three times as many as there are users; then reads them. */
+/*
+ * Overwrites snapshots at random, in all three times as many as there are users; then reads them.
+ */
 static uint32_t run_snapshots(struct race *race)
 {
     struct random random = random_seeded(3);

@@ -2,8 +2,8 @@
  * bench_train.c - how fast models learn, beside what bare products would take.
  *
  * Every trainable model with the dimensions of its defaults (d = 64) learns from minibatches of 256
- * sequences of 50 events out of 5,000 items against 1,024 sampled negatives: forward, loss, backward,
- * both shards, Adam. The ceiling is OpenBLAS on two threads in the same run.
+ * sequences of 50 events out of 5,000 items against 1,024 sampled negatives: forward, loss,
+ * backward, both shards, Adam. The ceiling is OpenBLAS on two threads in the same run.
  *
  *     case=MODEL         examples_per_s: samples learned from in a second;
  *                        sgemm_share: multiply-adds of weights and scores, three for one, in a second

@@ -27,7 +27,10 @@ struct run_result {
     double rss_mb; /* at its peak */
 };
 
-/* Makes a directory (below BRAID_BENCH_DIR, else /tmp) and a configuration. Ends the program if it can't. */
+/*
+ * Makes a directory (below BRAID_BENCH_DIR, else /tmp) and a configuration. Ends the program if it
+ * can't.
+ */
 void runner_open(struct runner *runner);
 
 /* Deletes the directory. */

@@ -15,8 +15,8 @@
 
 /*
  * Fills the runner's state.dir for users u0 .. u<users - 1> of its log with `behaviors` each, of
- * which those before `from` are gone; without `snapshots` their states must be folded when they come. The log and the
- * checkpoint exist already; the log has not been read yet.
+ * which those before `from` are gone; without `snapshots` their states must be folded when they
+ * come. The log and the checkpoint exist already; the log has not been read yet.
  */
 void preload(const struct runner *runner, uint32_t users, uint32_t behaviors, bool snapshots);
 

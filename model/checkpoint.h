@@ -54,9 +54,9 @@ MUST_CHECK enum status checkpoint_init(struct checkpoint **checkpointp, const ch
                                        uint64_t seed, struct error *error);
 
 /*
- * Makes it a checkpoint of `model` with `dims` over the same dictionary: parameters of the same name
- * and shape keep their values, the others are drawn from `seed`. STATUS_INVALID: no such model, or
- * dimensions that it cannot have; then nothing has changed.
+ * Makes it a checkpoint of `model` with `dims` over the same dictionary: parameters of the same
+ * name and shape keep their values, the others are drawn from `seed`. STATUS_INVALID: no such
+ * model, or dimensions that it cannot have; then nothing has changed.
  */
 MUST_CHECK enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,
                                          const struct model_dims *dims, uint64_t seed,

@@ -6,7 +6,8 @@
  * and ordinals as a fold of the stream would see them. Users are told apart by a 64-bit hash of
  * their id, as items are in a stored history.
  *
- *     dataset_open -> dataset_add ... -> dataset_seal -> (dataset_sequence | dataset_replay) ... -> close
+ *     dataset_open -> dataset_add ... -> dataset_seal -> (dataset_sequence | dataset_replay) ...
+ *     -> dataset_close
  *
  * Threads: one owner until sealed; then it never changes and may be shared.
  */

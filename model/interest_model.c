@@ -1,9 +1,9 @@
 /*
  * interest_model.c - opens models, and cuts any batch into tiles that stay in the cache.
  *
- * A tile is at most TILE_EVENTS consecutive events of a ragged batch, of however many users; it goes
- * through all layers before the next begins. Where tiles are cut changes no byte: every row of a
- * product is computed alike, and the recurrences run in event order on the users' states. While a
+ * A tile is at most TILE_EVENTS consecutive events of a ragged batch, of however many users; it
+ * goes through all layers before the next begins. Where tiles are cut changes no byte: every row of
+ * a product is computed alike, and the recurrences run in event order on the users' states. While a
  * tile is worked off, the item rows and the states of the next are on their way from memory: a poll
  * touches more states than any cache holds.
  */

@@ -110,8 +110,8 @@ struct interest_ops {
 
     /*
      * The interests after each of `points`, every user of the batch beginning with an empty state:
-     * what absorb and read give event by event, as ops that have a gradient. For a tape that records
-     * or not. NULL: the model has nothing to train.
+     * what absorb and read give event by event, as ops that have a gradient. For a tape that
+     * records or not. NULL: the model has nothing to train.
      */
     struct interest_reads (*steps)(struct tape *tape, const struct interest_model *model,
                                    const struct behavior_batch *batch,
@@ -140,9 +140,9 @@ void interest_shares(const struct interest_model *model, struct interest_scratch
                      const void *state, real *shares);
 
 /*
- * Declares and allocates (as zeros) every parameter of `model` (registry name): the embedding tables
- * of `item_rows` and 1 + `categories` rows, then the model's own. STATUS_INVALID: no such model, or
- * dimensions that it cannot have. On failure *paramsp is NULL.
+ * Declares and allocates (as zeros) every parameter of `model` (registry name): the embedding
+ * tables of `item_rows` and 1 + `categories` rows, then the model's own. STATUS_INVALID: no such
+ * model, or dimensions that it cannot have. On failure *paramsp is NULL.
  */
 MUST_CHECK enum status interest_params_open(struct param_set **paramsp, const char *model,
                                             const struct model_dims *dims, uint32_t item_rows,

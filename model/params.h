@@ -42,9 +42,8 @@ struct param_spec {
     double value;  /* of PARAM_FILL and PARAM_DIAGONAL */
     uint32_t rank;
     uint32_t shape[PARAM_RANK_MAX]; /* slowest first; `rank` of them count */
-    bool
-        read_side; /* a change leaves states as they are (models.md section 6); else it stales them */
-    bool constant; /* stored, never trained */
+    bool read_side;                 /* states stay valid when it changes (models.md section 6) */
+    bool constant;                  /* stored, never trained */
 };
 
 struct param {

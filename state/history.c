@@ -62,7 +62,9 @@ bool history_append(struct history *history, struct history_behavior behavior,
     return true;
 }
 
-/* The first jump is at start + max, each later one at from + max: `from` moves in steps of 3/4 max. */
+/*
+ * The first jump is at start + max, each later one at from + max: `from` moves in steps of 3/4 max.
+ */
 uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max)
 {
     uint64_t left = history_max / 4;

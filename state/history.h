@@ -5,7 +5,7 @@
  * cut into chunks of 32: chunk k holds the ordinals 32k .. 32k+31. The last chunk is the open one;
  * it and the header are the user's record. Chunks before it are full and never change.
  *
- *     record = header | up to 32 behaviors             one encoding for the history log and the store
+ *     record = header | up to 32 behaviors            one encoding for the history log and the store
  *
  * The header says all that a restore needs to know of a user: how many behaviors (n), where his
  * state's fold begins (`from`), his latest time and the generation that folds him.
@@ -29,7 +29,9 @@ enum {
 #define HISTORY_NO_TIME     INT64_MIN
 #define HISTORY_TIME_MAX_MS (((int64_t)1 << 48) - 1)
 
-/* item: FNV-1a of the item id. stamp: event time in ms (48 bits), action (8), reserved (8, zero). */
+/*
+ * item: FNV-1a of the item id. stamp: event time in ms (48 bits), action (8), reserved (8, zero).
+ */
 struct history_behavior {
     uint64_t item;
     uint64_t stamp;
@@ -88,7 +90,8 @@ static inline bool history_full(const struct history *history)
  * to where history_from has it: when n - from reaches `history_max` (a multiple of 128), so that a
  * quarter is left. It never goes back, also when `history_max` was raised. Returns true if `from`
  * jumped: the state must then be folded anew from it. After a jump `before_ms` is the caller's to
- * restore (history_set_before) if from < first, for only the caller can read chunks. A tombstone ends.
+ * restore (history_set_before) if from < first, for only the caller can read chunks. A tombstone
+ * ends.
  */
 bool history_append(struct history *history, struct history_behavior behavior,
                     int64_t source_offset, uint32_t history_max);
@@ -100,7 +103,8 @@ uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
 void history_set_before(struct history *history, int64_t before_ms);
 
 /*
- * A record is, little-endian, with numbers as varints (7 bits a byte, least first, no byte to spare):
+ * A record is, little-endian, with numbers as varints (7 bits a byte, least first, no byte to
+ * spare):
  *
  *     version (1) | tombstone (1) | count (1) | first / 32 | start | from - start | before_ms + 1
  *     | generation | source_offset + 1 | count x (item (8), stamp (8)) | XXH3 of all that (4)
@@ -126,7 +130,10 @@ size_t history_encode(const struct history *history, void *to);
 MUST_CHECK enum status history_decode(struct history *history, struct bytes record,
                                       struct error *error);
 
-/* Key of a chunk in the history log: user length (2 bytes, big-endian), user, chunk (8, big-endian). */
+/*
+ * Key of a chunk in the history log: user length (2 bytes, big-endian), user, chunk (8,
+ * big-endian).
+ */
 enum { HISTORY_KEY_MAX = 2 + HISTORY_USER_SIZE_MAX + 8 };
 size_t history_key_encode(struct bytes user, uint64_t chunk, void *to);
 MUST_CHECK enum status history_key_decode(struct bytes key, struct bytes *userp, uint64_t *chunkp,

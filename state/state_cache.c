@@ -187,7 +187,9 @@ static void table_add(struct state_cache *cache, const struct cached_user *user,
     cache->table[at] = (uint64_t)tag << 32 | (slot + 1);
 }
 
-/* Empties the user's entry, then moves back every later one of its run that may stand in the gap. */
+/*
+ * Empties the user's entry, then moves back every later one of its run that may stand in the gap.
+ */
 static void table_remove(struct state_cache *cache, const struct cached_user *user, uint32_t slot)
 {
     uint32_t mask = cache->table_mask;

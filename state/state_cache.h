@@ -59,9 +59,9 @@ struct cached_user *cache_find(struct state_cache *cache, uint32_t partition, st
                                uint64_t hash);
 
 /*
- * A slot for a user that is not in the cache, evicting a clean one if need be. His history is empty,
- * his stamps are zero, the state's bytes are as they were. NULL if every slot is dirty: close the
- * transaction.
+ * A slot for a user that is not in the cache, evicting a clean one if need be. His history is
+ * empty, his stamps are zero, the state's bytes are as they were. NULL if every slot is dirty:
+ * close the transaction.
  */
 struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, struct bytes user,
                                  uint64_t hash);

@@ -67,8 +67,8 @@ struct store_options {
 typedef void store_found(void *context, size_t index, struct bytes value);
 
 /*
- * Called for each entry of a scan; false stops it. The bytes are valid during the call. The order is
- * the same in every space: shorter user ids first, then by their bytes, then by chunk.
+ * Called for each entry of a scan; false stops it. The bytes are valid during the call. The order
+ * is the same in every space: shorter user ids first, then by their bytes, then by chunk.
  */
 typedef bool store_visit(void *context, const struct store_key *key, struct bytes value);
 
@@ -76,8 +76,8 @@ struct store; /* an implementation's */
 
 struct store_ops {
     /*
-     * Opens (creating it if absent) the store in directory `path`. STATUS_REFUSED with the remedy in
-     * words: a newer on-disk format, another identity. STATUS_CORRUPT: RocksDB says so.
+     * Opens (creating it if absent) the store in directory `path`. STATUS_REFUSED with the remedy
+     * in words: a newer on-disk format, another identity. STATUS_CORRUPT: RocksDB says so.
      * STATUS_BUSY: somebody else has it open (yet). *storep is NULL on failure.
      */
     enum status (*open)(struct store **storep, const char *path,

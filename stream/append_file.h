@@ -27,8 +27,8 @@ struct append_file {
 };
 
 /*
- * Opens `path`, creating it if `committed` is 0, and cuts it to `committed` bytes. STATUS_REFUSED if
- * it is shorter. Legal to close after a failure.
+ * Opens `path`, creating it if `committed` is 0, and cuts it to `committed` bytes. STATUS_REFUSED
+ * if it is shorter. Legal to close after a failure.
  */
 MUST_CHECK enum status append_file_open(struct append_file *file, const char *path,
                                         uint64_t committed, size_t buffer_size,

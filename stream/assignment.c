@@ -1,8 +1,8 @@
 /*
  * assignment.c - live tasks, and a thread that restores the others one after the other.
  *
- * A task passes from `waiting` (to be restored) over `restored` (done, not yet noticed by the worker)
- * to `live`. The lock guards the first two lists; live tasks are the worker's alone.
+ * A task passes from `waiting` (to be restored) over `restored` (done, not yet noticed by the
+ * worker) to `live`. The lock guards the first two lists; live tasks are the worker's alone.
  */
 #include "stream/assignment.h"
 

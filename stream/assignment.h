@@ -1,9 +1,9 @@
 /*
  * assignment.h - the partitions that a worker owns now, each a task with its store.
  *
- * A partition that is assigned is first restored, on this assignment's own thread and one at a time,
- * while the worker goes on with the others. A partition that is given up closes its store; a restore
- * under way is canceled and keeps what it has applied.
+ * A partition that is assigned is first restored, on this assignment's own thread and one at a
+ * time, while the worker goes on with the others. A partition that is given up closes its store; a
+ * restore under way is canceled and keeps what it has applied.
  *
  *     assignment_take -> (assignment_restored ...) -> assignment_task ... -> assignment_drop
  *
@@ -52,8 +52,8 @@ MUST_CHECK enum status assignment_take(struct assignment *assignment, const uint
                                        uint32_t count, struct error *error);
 
 /*
- * A task whose restore has finished since the last call, now live, or NULL. Fails with the restore's
- * error.
+ * A task whose restore has finished since the last call, now live, or NULL. Fails with the
+ * restore's error.
  */
 MUST_CHECK enum status assignment_restored(struct assignment *assignment, struct task **taskp,
                                            struct error *error);

@@ -38,7 +38,7 @@ enum poll_kind {
     POLL_COMMIT, /* close the transaction now (interval, limit, barrier, revocation, end); answer
                   * with commit or abort, after a begin if none is open */
     POLL_ASSIGN, /* partitions to restore and then session_resume */
-    POLL_REVOKE, /* partitions to give up: the transaction has been closed by a POLL_COMMIT before */
+    POLL_REVOKE, /* partitions to give up; a POLL_COMMIT has closed the transaction before */
     POLL_LOST,   /* partitions already another's: abort, drop */
     POLL_END,
 };
@@ -135,8 +135,9 @@ struct broker_ops {
      * begin is called before the first send of a transaction. send copies what it is given.
      * commit writes each partition's seal as the last record of its history, commits everything
      * with the partitions' next offsets, and returns after it is certain: STATUS_OK = committed.
-     * STATUS_ABORTABLE = call abort; the broker then rewinds to the committed offsets. STATUS_FENCED,
-     * STATUS_IO: leave (Kafka: an indefinite result has been resolved before it returns).
+     * STATUS_ABORTABLE = call abort; the broker then rewinds to the committed offsets.
+     * STATUS_FENCED, STATUS_IO: leave (Kafka: an indefinite result has been resolved before it
+     * returns).
      */
     enum status (*begin)(struct session *session, struct error *error);
     enum status (*send)(struct session *session, const struct record *record, struct error *error);
@@ -147,9 +148,9 @@ struct broker_ops {
     /*
      * Reads a partition's committed history log from `start` (next = -1: from its beginning) up to
      * the last committed seal, which it returns in `truth` on open. STATUS_REFUSED: the log ends
-     * before the seal, or is another source's. STATUS_BUSY: what is committed is not known yet (Kafka:
-     * a dead member's open transaction hides it until it times out); call again, or give up if the
-     * job stops. Not called on a polling thread.
+     * before the seal, or is another source's. STATUS_BUSY: what is committed is not known yet
+     * (Kafka: a dead member's open transaction hides it until it times out); call again, or give up
+     * if the job stops. Not called on a polling thread.
      */
     enum status (*history_open)(struct history_reader **readerp, struct broker *broker,
                                 uint32_t partition, const struct store_position *start,
@@ -167,10 +168,11 @@ struct broker_ops {
 
     /*
      * Rewriting an overgrown history log; all NULL where the broker compacts by itself (Kafka). Its
-     * partition's owner opens a new log that joins the old one at `start`, the position of his store
-     * (with the seal he committed there), adds every live record, finishes it with what was committed
-     * since, and between two transactions installs it: with the next commit it is the log. open, add
-     * and finish may run on another thread. A rewrite that is not installed is closed.
+     * partition's owner opens a new log that joins the old one at `start`, the position of his
+     * store (with the seal he committed there), adds every live record, finishes it with what was
+     * committed since, and between two transactions installs it: with the next commit it is the
+     * log. open, add and finish may run on another thread. A rewrite that is not installed is
+     * closed.
      */
     bool (*rewrite_due)(const struct session *session, uint32_t partition);
     enum status (*rewrite_open)(struct history_rewrite **rewritep, struct broker *broker,

@@ -255,7 +255,10 @@ static enum status append_seal(struct session *session, struct commit_partition 
     return file_send(session, &record, error);
 }
 
-/* Writes what is buffered, kind by kind, then makes it durable: it lies beyond the committed lengths. */
+/*
+ * Writes what is buffered, kind by kind, then makes it durable: it lies beyond the committed
+ * lengths.
+ */
 static enum status append_and_sync(struct session *session, const struct commit_partition *parts,
                                    uint32_t count, struct error *error)
 {

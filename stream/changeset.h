@@ -1,8 +1,9 @@
 /*
  * changeset.h - what the open transaction changed: the dirty users, and the chunks they filled.
  *
- * It is written twice, in the same form: to the history log inside the transaction, and to the store
- * after it is committed. If it is not committed the changeset is dropped and nothing ever saw it.
+ * It is written twice, in the same form: to the history log inside the transaction, and to the
+ * store after it is committed. If it is not committed the changeset is dropped and nothing ever saw
+ * it.
  *
  *     changeset_touch -> changeset_keep_chunk ... -> changeset_writes -> changeset_clear
  *
@@ -50,7 +51,9 @@ struct changeset {
     uint64_t behaviors; /* appended in this transaction */
 };
 
-/* Limits of one transaction; `history_max` bounds how many chunks a jump of `from` leaves behind. */
+/*
+ * Limits of one transaction; `history_max` bounds how many chunks a jump of `from` leaves behind.
+ */
 MUST_CHECK enum status changeset_open(struct changeset *set, uint32_t users_max,
                                       uint32_t behaviors_max, uint32_t history_max,
                                       struct error *error);
@@ -79,8 +82,8 @@ void changeset_keep_chunk(struct changeset *set, struct change *change);
 uint64_t change_first_in_memory(const struct change *change);
 
 /*
- * The writes of one partition, user by user: full chunks, chunks left behind, the record last. They and
- * what they point to live in the changeset until it is cleared.
+ * The writes of one partition, user by user: full chunks, chunks left behind, the record last. They
+ * and what they point to live in the changeset until it is cleared.
  */
 struct store_write *changeset_writes(struct changeset *set, const struct change_list *list,
                                      size_t *countp);

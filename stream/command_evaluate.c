@@ -1,4 +1,6 @@
-/* command_evaluate.c - `braid evaluate`: how well checkpoints rank, beside what counting reaches. */
+/*
+ * command_evaluate.c - `braid evaluate`: how well checkpoints rank, beside what counting reaches.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,7 +105,9 @@ static bool same_strings(struct item_strings a, struct item_strings b)
            memcmp(a.at, b.at, a.offsets[a.count]) == 0;
 }
 
-/* One dataset is read with the dictionary of the first checkpoint; rows must mean the same in all. */
+/*
+ * One dataset is read with the dictionary of the first checkpoint; rows must mean the same in all.
+ */
 static enum status open_checkpoints(struct job *job, struct error *error)
 {
     for (uint32_t i = 0; i < job->checkpoints_count; i++) {

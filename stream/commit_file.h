@@ -45,8 +45,8 @@ MUST_CHECK enum status commit_file_init(struct commit_file *commit, uint32_t par
 void commit_file_close(struct commit_file *commit);
 
 /*
- * Reads state_dir/commit. STATUS_NOT_FOUND: there is none. STATUS_CORRUPT: damaged. STATUS_REFUSED: a
- * newer format. On failure there is nothing to close.
+ * Reads state_dir/commit. STATUS_NOT_FOUND: there is none. STATUS_CORRUPT: damaged. STATUS_REFUSED:
+ * a newer format. On failure there is nothing to close.
  */
 MUST_CHECK enum status commit_file_read(struct commit_file *commit, const char *state_dir,
                                         struct error *error);

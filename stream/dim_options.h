@@ -1,7 +1,8 @@
 /*
  * dim_options.h - the dimensions of a model as options of a command: --d=64, --select=true.
  *
- * They are taken out of the arguments first, and understood once it is known which model they are of.
+ * They are taken out of the arguments first, and understood once it is known which model they are
+ * of.
  *
  * Threads: one owner.
  */
@@ -19,7 +20,9 @@ struct dim_options {
     const char *text[DIM_OPTIONS_MAX];
 };
 
-/* All of them, or only those that a finished model can still be given: they change how it is read. */
+/*
+ * All of them, or only those that a finished model can still be given: they change how it is read.
+ */
 enum dim_part { DIMS_ALL, DIMS_READ_SIDE };
 
 MUST_CHECK enum status dim_options_take(struct dim_options *options, enum dim_part part,

@@ -1,9 +1,9 @@
 /*
  * file_reader.c - lines -> events -> a poll under construction per worker -> bounded queues.
  *
- * Each worker has a ring of equal slots. Going round: the slot he holds (taken, not yet given back),
- * those that wait, and the one under construction. One lock guards all rings; the reader holds it
- * while it places a line, a worker while he takes a poll.
+ * Each worker has a ring of equal slots. Going round: the slot he holds (taken, not yet given
+ * back), those that wait, and the one under construction. One lock guards all rings; the reader
+ * holds it while it places a line, a worker while he takes a poll.
  */
 #include "stream/file_reader.h"
 
@@ -82,8 +82,8 @@ static bool has_slot(const struct file_reader *reader, const struct ring *ring)
 }
 
 /*
- * True if another poll of events may be queued. A commit marker waits behind what is queued, so that
- * is never more than its worker does in half a commit interval.
+ * True if another poll of events may be queued. A commit marker waits behind what is queued, so
+ * that is never more than its worker does in half a commit interval.
  */
 static bool has_room(const struct file_reader *reader, const struct ring *ring)
 {
@@ -274,8 +274,9 @@ static void *run(void *context)
 /* ---- the workers' side ---- */
 
 /*
- * A worker found nothing to do in time, so the input pauses or the other workers are slower. He takes
- * what is under construction for him, and does what the reader cannot while it waits for a line.
+ * A worker found nothing to do in time, so the input pauses or the other workers are slower. He
+ * takes what is under construction for him, and does what the reader cannot while it waits for a
+ * line.
  */
 static void stand_in(struct file_reader *reader, struct ring *ring)
 {

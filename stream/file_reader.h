@@ -5,7 +5,8 @@
  * marker into every worker's queue at the same position of the input whenever a commit is due. The
  * queues are bounded: a slow worker holds the reader back.
  *
- *     file_reader_open -> file_reader_take ... (FILE_EVENTS, FILE_COMMIT, at last FILE_END) -> close
+ *     file_reader_open -> file_reader_take ... (FILE_EVENTS, FILE_COMMIT, at last FILE_END)
+ *     -> file_reader_close
  *
  * An input that pauses (a pipe) stops neither polls nor commits: a worker that waits in vain does
  * the reader's part. Threads: take is for the queue's worker, the rest for anyone.

@@ -36,7 +36,9 @@ uint32_t file_rewrite_partition(const struct history_rewrite *rewrite);
 MUST_CHECK enum status file_rewrite_add(struct history_rewrite *rewrite, struct bytes key,
                                         struct bytes value, struct error *error);
 
-/* Adds the seal and a copy of the old log up to its committed length `end`; makes all that durable. */
+/*
+ * Adds the seal and a copy of the old log up to its committed length `end`; makes all that durable.
+ */
 MUST_CHECK enum status file_rewrite_finish(struct history_rewrite *rewrite,
                                            const struct history_seal *seal, uint64_t end,
                                            struct error *error);

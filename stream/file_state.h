@@ -2,7 +2,8 @@
  * file_state.h - what a file job has on disk: lock, commit file, and each partition's files.
  *
  * Opening is where a job that cannot go on is refused: a second job on the same state.dir, another
- * input, another partition count, files shorter than committed. Files longer than committed are cut.
+ * input, another partition count, files shorter than committed. Files longer than committed are
+ * cut.
  */
 #ifndef STREAM_FILE_STATE_H
 #define STREAM_FILE_STATE_H

@@ -93,7 +93,10 @@ bool fold_user(struct fold *fold, void *state, struct fold_progress *progress)
     return true;
 }
 
-/* Whole seconds since the latest time so far, -1 if there is none; a late event does not count back. */
+/*
+ * Whole seconds since the latest time so far, -1 if there is none; a late event does not count
+ * back.
+ */
 static int64_t gap_seconds(const struct fold_progress *progress, int64_t time_ms)
 {
     if (progress->absorbed == 0) return -1;

@@ -41,12 +41,16 @@ size_t fold_size(const struct fold *fold);
 void fold_begin(struct fold *fold);
 
 /*
- * Begins the run of one user, at most one run per user and batch: `state` (initialized by the caller)
- * and `progress` are advanced by fold_run. False if the batch holds users_max users already.
+ * Begins the run of one user, at most one run per user and batch: `state` (initialized by the
+ * caller) and `progress` are advanced by fold_run. False if the batch holds users_max users
+ * already.
  */
 bool fold_user(struct fold *fold, void *state, struct fold_progress *progress);
 
-/* Adds the next behavior of that user, its ordinal in his life beside it; false if the batch is full. */
+/*
+ * Adds the next behavior of that user, its ordinal in his life beside it; false if the batch is
+ * full.
+ */
 bool fold_behavior(struct fold *fold, uint64_t ordinal, struct history_behavior behavior);
 
 /* Absorbs everything collected, advances the progresses, and forgets the batch. */

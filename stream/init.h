@@ -62,9 +62,9 @@ MUST_CHECK enum status init_checkpoint(const struct config *config,
 
 /*
  * Writes generation 1 of a model without parameters of its own (a ledger) on the dictionary and the
- * item vectors of the checkpoint `items_from`; no log is read, and of the options only the model and
- * its dimensions count. STATUS_INVALID: another model, or dims.d is not the width of those vectors;
- * STATUS_REFUSED: `path` exists.
+ * item vectors of the checkpoint `items_from`; no log is read, and of the options only the model
+ * and its dimensions count. STATUS_INVALID: another model, or dims.d is not the width of those
+ * vectors; STATUS_REFUSED: `path` exists.
  */
 MUST_CHECK enum status init_on_items(const struct init_options *options, const char *items_from,
                                      const char *path, struct error *error);

@@ -36,7 +36,9 @@ void user_history_close(struct user_history *history);
 MUST_CHECK enum status user_history_add(struct user_history *history, struct bytes user,
                                         const struct record *record, struct error *error);
 
-/* inspect_kafka.c: finds the user's partition and adds his chunks; none if he is in no partition. */
+/*
+ * inspect_kafka.c: finds the user's partition and adds his chunks; none if he is in no partition.
+ */
 MUST_CHECK enum status user_history_read_kafka(struct user_history *history,
                                                const struct config *config, struct bytes user,
                                                struct error *error);

@@ -50,7 +50,9 @@ static enum status print_content(struct store *store, const char *path, FILE *ou
     return STATUS_OK;
 }
 
-/* Prints the store of a partition whose last committed seal is `seal`, in the log of that number. */
+/*
+ * Prints the store of a partition whose last committed seal is `seal`, in the log of that number.
+ */
 static enum status print_store(const struct config *config, const struct store_identity *identity,
                                uint64_t log, uint64_t seal, FILE *out, struct error *error)
 {

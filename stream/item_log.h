@@ -2,7 +2,8 @@
  * item_log.h - names of items out of the item logs, files or a topic, for people.
  *
  * A history holds hashes. What a hash stands for is in the generation's dictionary, or, for an item
- * that is newer than it, in a log that item_names.h writes: that of any partition, whoever met it first.
+ * that is newer than it, in a log that item_names.h writes: that of any partition, whoever met it
+ * first.
  */
 #ifndef STREAM_ITEM_LOG_H
 #define STREAM_ITEM_LOG_H

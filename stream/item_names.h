@@ -1,8 +1,8 @@
 /*
  * item_names.h - which items' names were sent lately, so that each is sent about once.
  *
- * Histories hold hashes. What a hash stands for (id and category) goes to a compacted log of its own
- * when this bounded table does not know it: sending one twice costs bytes and nothing else.
+ * Histories hold hashes. What a hash stands for (id and category) goes to a compacted log of its
+ * own when this bounded table does not know it: sending one twice costs bytes and nothing else.
  *
  * Thread: one owner.
  */

@@ -134,7 +134,9 @@ static void *work(void *context)
     struct worker *worker = context;
     struct job *job = worker->job;
     struct error error = {.status = STATUS_OK};
-    /* Rounding and denormals as the processor has them at reset: states must not depend on who ran. */
+    /*
+     * Rounding and denormals as the processor has them at reset: states must not depend on who ran.
+     */
     _mm_setcsr(MXCSR_DEFAULT);
     if (processor_run(worker->processor, &error) != STATUS_OK) note_failure(job, &error);
     /* The stores are flushed and the session ends here, so that others need not wait for it. */

@@ -1,7 +1,7 @@
 /*
  * job.h - the main job as a whole: opens what it needs, runs the workers, reports, closes.
  *
- *     job_run: config -> checkpoint, broker, memory plan -> workers until the input ends or job_stop
+ *     job_run: config -> checkpoint, broker, memory plan -> workers until input end or job_stop
  *
  * Progress goes to standard error (a bar on a terminal, plain lines otherwise) unless log.quiet.
  * One job at a time in a process.

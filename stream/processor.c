@@ -3,8 +3,8 @@
  * and then.
  *
  * A poll is worked off in passes over all its events, each of which does one thing to many users:
- * so lookups are batched, memory is touched before it is needed, and the model gets one ragged batch
- * instead of single events.
+ * so lookups are batched, memory is touched before it is needed, and the model gets one ragged
+ * batch instead of single events.
  */
 #include "stream/processor.h"
 
@@ -268,7 +268,9 @@ static void give_up(struct processor *processor, const struct poll *poll)
     assignment_drop(processor->assignment, poll->partitions, poll->partitions_count);
 }
 
-/* What is open holds changes of partitions that are another's by now: none of it may be committed. */
+/*
+ * What is open holds changes of partitions that are another's by now: none of it may be committed.
+ */
 static enum status lose(struct processor *processor, const struct poll *poll, struct error *error)
 {
     if (processor->transaction.state == TRANSACTION_OPEN) {

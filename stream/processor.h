@@ -48,7 +48,9 @@ MUST_CHECK enum status processor_open(struct processor **processorp,
                                       struct error *error);
 void processor_close(struct processor *processor);
 
-/* Works until the session ends. STATUS_OK: everything polled is committed, the stores are flushed. */
+/*
+ * Works until the session ends. STATUS_OK: everything polled is committed, the stores are flushed.
+ */
 MUST_CHECK enum status processor_run(struct processor *processor, struct error *error);
 
 /* Heap that a processor takes beside its cache and changeset, for the memory plan. */

@@ -91,7 +91,9 @@ void publisher_close(struct publisher *publisher)
     free(publisher);
 }
 
-/* Writes the record in the form that its broker and the configuration call for; returns its size. */
+/*
+ * Writes the record in the form that its broker and the configuration call for; returns its size.
+ */
 static size_t encode(struct publisher *publisher, const struct interest_record *interests)
 {
     const struct config *config = publisher->config;

@@ -1,8 +1,8 @@
 /*
  * publisher.h - reads the interests of changed users and sends them as records.
  *
- * Users are read in batches, as one call of the model each. What a record says is a pure function of
- * the user's history and the generation.
+ * Users are read in batches, as one call of the model each. What a record says is a pure function
+ * of the user's history and the generation.
  *
  * Thread: one owner. Memory: taken at open.
  */

@@ -1,4 +1,7 @@
-/* recommend.c - one user's behaviors from either place, his interests, and the items nearest to them. */
+/*
+ * recommend.c - one user's behaviors from either place, his interests, and the items nearest to
+ * them.
+ */
 #include "stream/recommend.h"
 
 #include <inttypes.h>

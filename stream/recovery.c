@@ -75,8 +75,9 @@ static enum status open_log(struct recovery *recovery, struct history_reader **r
 }
 
 /*
- * A record is the user's newest (in log order his open chunk comes last), and if its chunk is full it
- * is that chunk for good. No value deletes a chunk. Returns how many writes it makes, at most two.
+ * A record is the user's newest (in log order his open chunk comes last), and if its chunk is full
+ * it is that chunk for good. No value deletes a chunk. Returns how many writes it makes, at most
+ * two.
  */
 static enum status translate(const struct record *record, struct store_write *writes,
                              size_t *countp, struct error *error)

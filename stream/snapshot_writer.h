@@ -1,5 +1,6 @@
 /*
- * snapshot_writer.h - saves states as snapshots: those that leave memory, and by a budget the others.
+ * snapshot_writer.h - saves states as snapshots: those that leave memory, and by a budget the
+ * others.
  *
  * A snapshot saves the fold of a long history when its user comes back; losing one costs that fold
  * and nothing else. Only clean users are saved, so nothing uncommitted is ever written.
@@ -31,7 +32,9 @@ void snapshot_writer_close(struct snapshot_writer *writer);
 /* The cache's eviction: saves the state if enough behaviors came since its snapshot. */
 void snapshot_writer_evicted(void *writer, const struct cached_user *user);
 
-/* Writes what evictions have gathered. Call before a poll is answered; reports their failures too. */
+/*
+ * Writes what evictions have gathered. Call before a poll is answered; reports their failures too.
+ */
 MUST_CHECK enum status snapshot_writer_flush(struct snapshot_writer *writer, struct error *error);
 
 /* Saves resident states, as many as the budget allows since the last call. Nobody is dirty. */

@@ -1,9 +1,9 @@
 /*
  * table_row.h - a line of a table, cell by cell.
  *
- * csv (separator ','): a cell that begins with a double quote ends with one, and two inside stand for
- * one (RFC 4180; a row is one line, so no cell has a line break). tsv (separator '\t'): cells as they
- * are.
+ * csv (separator ','): a cell that begins with a double quote ends with one, and two inside stand
+ * for one (RFC 4180; a row is one line, so no cell has a line break). tsv (separator '\t'): cells
+ * as they are.
  */
 #ifndef STREAM_TABLE_ROW_H
 #define STREAM_TABLE_ROW_H

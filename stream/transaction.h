@@ -56,8 +56,8 @@ bool transaction_allows(enum transaction_state from, enum transaction_state to);
 MUST_CHECK enum status transaction_begin(struct transaction *transaction, struct error *error);
 
 /*
- * Publishes and commits everything, then the stores; opens a transaction first if none is open. After
- * STATUS_ABORTABLE call transaction_abort; after any other failure leave.
+ * Publishes and commits everything, then the stores; opens a transaction first if none is open.
+ * After STATUS_ABORTABLE call transaction_abort; after any other failure leave.
  */
 MUST_CHECK enum status transaction_commit(struct transaction *transaction, struct error *error);
 

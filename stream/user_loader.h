@@ -35,8 +35,8 @@ MUST_CHECK enum status user_loader_open(struct user_loader **loaderp, const stru
 void user_loader_close(struct user_loader *loader);
 
 /*
- * Fills in history and, where a valid snapshot exists, state of users who were just inserted into the
- * cache (and touched). A user the store does not know stays new.
+ * Fills in history and, where a valid snapshot exists, state of users who were just inserted into
+ * the cache (and touched). A user the store does not know stays new.
  */
 MUST_CHECK enum status user_loader_load(struct user_loader *loader, struct change *const *changes,
                                         uint32_t count, struct error *error);

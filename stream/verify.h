@@ -4,8 +4,8 @@
  * The source is decoded again, one event at a time, up to the last seal, and every record is
  * computed again from the accepted events of its user, absorbed one at a time:
  *
- *     (i)   a record equals read(fold(events [from, n))) under its generation, carries its checksum,
- *           and names source position and time of event n - 1
+ *     (i)   a record equals read(fold(events [from, n))) under its generation, carries its
+ *           checksum, and names source position and time of event n - 1
  *     (ii)  no two records share user, n and generation
  *     (iii) n rises per user, and his generation never falls
  *     (iv)  the newest record of each user of the source names his last accepted event

@@ -26,7 +26,9 @@ enum { VERIFY_PLACE_MAX = 4200 }; /* bytes of a place in words */
 struct verify_input;
 
 struct verify_input_ops {
-    /* STATUS_NOT_FOUND: nothing was ever committed. STATUS_REFUSED: another input. Keeps `config`. */
+    /*
+     * STATUS_NOT_FOUND: nothing was ever committed. STATUS_REFUSED: another input. Keeps `config`.
+     */
     enum status (*open)(struct verify_input **inputp, const struct config *config,
                         struct error *error);
     void (*close)(struct verify_input *input);

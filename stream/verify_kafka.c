@@ -3,8 +3,8 @@
  *
  * The last committed seals say how far each partition was processed. Outputs are read up to what
  * lies there afterwards, so nothing that belongs to the seals is missed. A running job may have
- * published more by then, which names source offsets beyond the seal and is passed over; that it was
- * committed indeed is asked for when the sequence is over.
+ * published more by then, which names source offsets beyond the seal and is passed over; that it
+ * was committed indeed is asked for when the sequence is over.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -194,8 +194,8 @@ static enum status kafka_event(struct verify_input *input, struct event *event, 
 }
 
 /*
- * The output is over. If records named events beyond the seal, these must have been committed since,
- * as they became visible together.
+ * The output is over. If records named events beyond the seal, these must have been committed
+ * since, as they became visible together.
  */
 static enum status check_beyond(struct verify_input *input, struct error *error)
 {

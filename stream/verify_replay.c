@@ -74,7 +74,9 @@ uint64_t replay_generation(const struct replay *replay)
     return replay->checkpoint->generation;
 }
 
-/* Stands before the event of ordinal `from`, which lies at or behind `first`, with nothing folded. */
+/*
+ * Stands before the event of ordinal `from`, which lies at or behind `first`, with nothing folded.
+ */
 static void start(struct replay *replay, const struct verify_event *first, uint64_t ordinal,
                   uint64_t from)
 {

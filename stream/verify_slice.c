@@ -229,8 +229,9 @@ static enum status load_dead_letters(struct verify_slice *slice, const struct ve
 }
 
 /*
- * How many of a user's events a source that begins at `first` has forgotten. His records tell: one of
- * an event that is left says its ordinal; if there is none, the older ones say how many there were.
+ * How many of a user's events a source that begins at `first` has forgotten. His records tell: one
+ * of an event that is left says its ordinal; if there is none, the older ones say how many there
+ * were.
  */
 static uint64_t forgotten_of(const struct verify_user *user, int64_t first)
 {

@@ -1,5 +1,6 @@
 /*
- * verify_slice.h - one share of a partition's users in memory: their events, and what records claim.
+ * verify_slice.h - one share of a partition's users in memory: their events, and what records
+ * claim.
  *
  * A slice holds the users whose hash ends in `bits` given bits, and the bad events whose offset's
  * hash does. It is loaded by one pass over the source, the records and the dead letters. One that

@@ -1,5 +1,6 @@
 /*
- * near.h - assert_near(): two numbers that may differ by rounding, printed where they differ by more.
+ * near.h - assert_near(): two numbers that may differ by rounding, printed where they differ by
+ * more.
  */
 #ifndef TESTS_NEAR_H
 #define TESTS_NEAR_H

@@ -3,8 +3,8 @@
  *
  * Both are counts over the behaviors they are shown, and nothing is tuned. Transitions: an item
  * followed by another within the window counts 1/distance; a count is normalized by the square root
- * of both items' popularity; a user's last items vote, each with less weight than the next one. They
- * beat many a published neural number, so a model that stays below them has learned little.
+ * of both items' popularity; a user's last items vote, each with less weight than the next one.
+ * They beat many a published neural number, so a model that stays below them has learned little.
  *
  * Threads: one owner each.
  */

@@ -24,11 +24,16 @@ enum { EVALUATION_CUTS_MAX = 4, EVALUATION_QUARTILES = 4 };
 static const double EVALUATION_WARM_SHARE = 0.8;
 
 enum evaluation_protocol {
-    /* Each user's last behavior is the truth, all before it are known, and their items no candidates. */
+    /*
+     * Each user's last behavior is the truth, all before it are known, and their items no
+     * candidates.
+     */
     EVALUATION_LEAVE_ONE_OUT,
     /* A tenth of the users is held out: 80 % of their behaviors are known, the rest the truth. */
     EVALUATION_USER_SPLIT,
-    /* The log in time order: each behavior of the last part is first predicted, then learned from. */
+    /*
+     * The log in time order: each behavior of the last part is first predicted, then learned from.
+     */
     EVALUATION_PREQUENTIAL,
 };
 

@@ -2,8 +2,8 @@
  * interest_ranker.h - an interest model as a ranker, through the seam that serves it.
  *
  * Evaluation runs what is served: each user's state is advanced by interest_absorb, read by
- * interest_read, and his items ranked exactly. States stay between questions, so that a replay costs
- * each behavior once.
+ * interest_read, and his items ranked exactly. States stay between questions, so that a replay
+ * costs each behavior once.
  *
  * Threads: one owner.
  */
@@ -16,7 +16,10 @@ struct checkpoint;
 struct interest_model;
 struct interest_ranker;
 
-/* Keeps `model` (of `checkpoint`) and `dataset`, whose items are resolved by the model's dictionary. */
+/*
+ * Keeps `model` (of `checkpoint`) and `dataset`, whose items are resolved by the model's
+ * dictionary.
+ */
 MUST_CHECK enum status interest_ranker_open(struct interest_ranker **rankerp,
                                             const struct interest_model *model,
                                             const struct checkpoint *checkpoint,

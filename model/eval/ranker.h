@@ -30,7 +30,9 @@ struct ranker {
     void *context;
     uint32_t batch_max; /* queries of one call; 1 if what others do changes the answer */
 
-    /* Shows a behavior, in the order of training or replay. NULL: it learns nothing by being shown. */
+    /*
+     * Shows a behavior, in the order of training or replay. NULL: it learns nothing by being shown.
+     */
     void (*observe)(void *context, const struct dataset *dataset, struct dataset_point point);
 
     /* Lists[i] gets the `n` best for queries[i], whose users are all different. */

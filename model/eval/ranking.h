@@ -23,7 +23,8 @@ struct ranking_metrics {
 uint32_t ranking_distinct(uint32_t *rows, uint32_t count);
 
 /*
- * Measures the first `n` of a list against the user's truth: `truth_count` >= 1 rows, ascending and distinct.
+ * Measures the first `n` of a list against the user's truth: `truth_count` >= 1 rows, ascending and
+ * distinct.
  */
 struct ranking_metrics ranking_measure(const struct topn_list *list, uint32_t n,
                                        const uint32_t *truth, uint32_t truth_count);
@@ -36,8 +37,8 @@ uint32_t ranking_cover(const struct topn_list *list, uint32_t n, uint8_t *seen);
 
 /*
  * Reorders a list so that its first `n` are the diversity-controlled selection: each the item left
- * with the greatest score + weight * (how many chosen before it have another category), of equals the
- * earlier. The list becomes these `n`.
+ * with the greatest score + weight * (how many chosen before it have another category), of equals
+ * the earlier. The list becomes these `n`.
  */
 void ranking_diversify(struct topn_list *list, uint32_t n, const uint32_t *category, double weight);
 

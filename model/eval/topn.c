@@ -1,10 +1,10 @@
 /*
  * topn.c - scores by blocks of the catalogue, the best kept in one heap per user.
  *
- * The product is the packed kernel of tensor/, which is faster than BLAS at these widths and gives a
- * user the same scores whoever is ranked beside him. A block's scores (64 interests x 1,024 items)
- * stay in the second-level cache. Rows come in ascending order, so an item that only equals the
- * worst one kept is never better than it.
+ * The product is the packed kernel of tensor/, which is faster than BLAS at these widths and gives
+ * a user the same scores whoever is ranked beside him. A block's scores (64 interests x 1,024
+ * items) stay in the second-level cache. Rows come in ascending order, so an item that only equals
+ * the worst one kept is never better than it.
  */
 #include "model/eval/topn.h"
 

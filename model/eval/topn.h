@@ -49,8 +49,8 @@ struct topn_catalogue;
 struct topn_scratch;
 
 /*
- * The rows `first` .. `rows` - 1 of an item table [rows][d] as candidates; copied. With `cosine`, items are
- * brought to length 1, and interests are expected so.
+ * The rows `first` .. `rows` - 1 of an item table [rows][d] as candidates; copied. With `cosine`,
+ * items are brought to length 1, and interests are expected so.
  */
 MUST_CHECK enum status topn_catalogue_open(struct topn_catalogue **cataloguep, const real *items,
                                            uint32_t rows, uint32_t first, uint32_t d, bool cosine,

@@ -44,8 +44,8 @@ struct gradients {
 };
 
 /*
- * All zero, for the allocated parameters of `params` (borrowed), whose tables are declared first. At
- * most `touched_max` rows of a table will be touched between two clearings. On failure there is
+ * All zero, for the allocated parameters of `params` (borrowed), whose tables are declared first.
+ * At most `touched_max` rows of a table will be touched between two clearings. On failure there is
  * nothing to close.
  */
 MUST_CHECK enum status gradients_open(struct gradients *gradients, const struct param_set *params,

@@ -168,8 +168,8 @@ struct attention_span {
 };
 
 /*
- * Steps through a user's events, from the sums s and z on; y [points][queries][d] at the rows of his
- * points = what kernel_attention_read gives after their events.
+ * Steps through a user's events, from the sums s and z on; y [points][queries][d] at the rows of
+ * his points = what kernel_attention_read gives after their events.
  */
 void kernel_attention_sequence(real *y, real *s, real *z, const struct attention_rows *rows,
                                struct attention_span span);

@@ -192,7 +192,9 @@ void kernel_squash(real *x, uint32_t rows, uint32_t cols)
     }
 }
 
-/* y = f(q) x: dx = f dy + 2 f' <dy, x> x, f' = (1 / (2 l) - f) / (1 + q) with l = sqrt(q + 1e-12). */
+/*
+ * y = f(q) x: dx = f dy + 2 f' <dy, x> x, f' = (1 / (2 l) - f) / (1 + q) with l = sqrt(q + 1e-12).
+ */
 struct squash_slope kernel_squash_slope(const real *dy, const real *x, uint32_t cols)
 {
     const real squares = vec_dot(x, x, cols);

@@ -1,5 +1,6 @@
 /*
- * kernel_activation.h - the activations and norms of models.md section 3, beyond those in kernel.h; rows are dense.
+ * kernel_activation.h - the activations and norms of models.md section 3, beyond those in kernel.h;
+ * rows are dense.
  */
 #ifndef MODEL_TENSOR_KERNEL_ACTIVATION_H
 #define MODEL_TENSOR_KERNEL_ACTIVATION_H

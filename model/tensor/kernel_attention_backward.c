@@ -2,10 +2,10 @@
  * kernel_attention_backward.c - the gradient of linear attention over whole sequences.
  *
  * With n = <z, q> + 1e-10, g = dy / n and m = -<dy, y> / n: a query's gradient is S g + m z, which
- * runs along with the sequence; a key's is G v + h and a value's k G, where G and h add up q^T g and
- * m q of all later reads, which run against it. No S is kept, that would be a matrix for each event;
- * and a product with a matrix's columns is one with the rows of its transpose, kept instead (of S) or
- * beside it (of G), so that all of it is the same walk.
+ * runs along with the sequence; a key's is G v + h and a value's k G, where G and h add up q^T g
+ * and m q of all later reads, which run against it. No S is kept, that would be a matrix for each
+ * event; and a product with a matrix's columns is one with the rows of its transpose, kept instead
+ * (of S) or beside it (of G), so that all of it is the same walk.
  */
 #include "model/tensor/kernel.h"
 
@@ -72,8 +72,8 @@ WALK_INLINE void add_scaled(real *y, real a, const real *x, const uint32_t width
 }
 
 /*
- * Along the sequence: each event raises S and z, and the queries of a point that read after it get g,
- * m and their gradients.
+ * Along the sequence: each event raises S and z, and the queries of a point that read after it get
+ * g, m and their gradients.
  */
 WALK_INLINE void backward_along(const struct head_scratch *scratch, real *dq, const real *y,
                                 const real *dy, const struct attention_rows *rows,

@@ -1,8 +1,8 @@
 /*
  * kernel_blas.h - products by BLAS, for work whose bits may differ by machine and by batch.
  *
- * Serving never comes here: OpenBLAS chooses its code by processor, and a row's bits change with the
- * number of rows. Its one thread is the caller's.
+ * Serving never comes here: OpenBLAS chooses its code by processor, and a row's bits change with
+ * the number of rows. Its one thread is the caller's.
  */
 #ifndef MODEL_TENSOR_KERNEL_BLAS_H
 #define MODEL_TENSOR_KERNEL_BLAS_H
@@ -15,7 +15,9 @@
 /* Keeps OpenBLAS to the calling thread, whatever its environment says. Before any other call. */
 void kernel_blas_single_thread(void);
 
-/* A factor of a product: reals from one row to the next in memory; whether it is meant transposed. */
+/*
+ * A factor of a product: reals from one row to the next in memory; whether it is meant transposed.
+ */
 struct blas_factor {
     const real *at;
     uint32_t stride;

@@ -1,10 +1,10 @@
 /*
  * kernel_delta.c - the gated delta rule, event by event.
  *
- * Columns of a head's s (value coordinates) do not see each other, so they are taken two vectors at a
- * time: a first walk down the rows asks what the memory answers for k, a second one fades each row,
- * adds its part of the correction and lets q read it. Where the width of a head leaves a rest, scalar
- * code does the same operations in the same order.
+ * Columns of a head's s (value coordinates) do not see each other, so they are taken two vectors at
+ * a time: a first walk down the rows asks what the memory answers for k, a second one fades each
+ * row, adds its part of the correction and lets q read it. Where the width of a head leaves a rest,
+ * scalar code does the same operations in the same order.
  */
 #include "model/tensor/kernel_delta.h"
 

@@ -1,9 +1,10 @@
 /*
- * kernel_delta.h - the gated delta rule: an associative memory that fades and corrects (models.md 5.2).
+ * kernel_delta.h - the gated delta rule: an associative memory that fades and corrects (models.md
+ * 5.2).
  *
- * A user's memory is s [heads, width, width], row = key coordinate. q, k, v and y are rows of heads *
- * width, queries and keys already mapped; alpha (what is kept) and beta (strength of the write) are
- * [heads].
+ * A user's memory is s [heads, width, width], row = key coordinate. q, k, v and y are rows of
+ * heads * width, queries and keys already mapped; alpha (what is kept) and beta (strength of the
+ * write) are [heads].
  */
 #ifndef MODEL_TENSOR_KERNEL_DELTA_H
 #define MODEL_TENSOR_KERNEL_DELTA_H
@@ -27,13 +28,15 @@ void kernel_delta_read(real *restrict y, const real *s, const real *q, uint32_t 
                        uint32_t width);
 
 /*
- * alpha = exp(-softplus(decay) days - softplus(forget)) and beta = sigmoid(write) of one event, [heads]
- * each; `rate` is softplus(decay), `days` those since the event before.
+ * alpha = exp(-softplus(decay) days - softplus(forget)) and beta = sigmoid(write) of one event,
+ * [heads] each; `rate` is softplus(decay), `days` those since the event before.
  */
 void kernel_delta_gates(real *restrict alpha, real *restrict beta, const real *write,
                         const real *forget, const real *rate, real days, uint32_t heads);
 
-/* Adds to d_write, d_forget and d_rate (each NULL if not wanted) what d_alpha and d_beta pass back. */
+/*
+ * Adds to d_write, d_forget and d_rate (each NULL if not wanted) what d_alpha and d_beta pass back.
+ */
 void kernel_delta_gates_backward(real *restrict d_write, real *restrict d_forget,
                                  real *restrict d_rate, const real *d_alpha, const real *d_beta,
                                  const real *alpha, const real *beta, const real *forget, real days,

@@ -1,8 +1,8 @@
 /*
  * kernel_delta_sequence.c - the gated delta rule over whole sequences, forward and backward.
  *
- * Backward needs the memory before each event, newest first, and a memory is as large as sixteen rows
- * of anything else. So head by head it is computed again: once from the start, keeping every
+ * Backward needs the memory before each event, newest first, and a memory is as large as sixteen
+ * rows of anything else. So head by head it is computed again: once from the start, keeping every
  * CHUNK-th, and then within each chunk, whose memories stay in the cache while they are needed.
  */
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
  * kernel_elementwise.c - one element in, one element out.
  *
- * Plain loops that the compiler vectorizes; since it may not contract or reassociate, an element has
- * the same value in the vector body and in the scalar tail. The exponential is the library's own:
- * libm chooses its code by processor and is six times slower.
+ * Plain loops that the compiler vectorizes; since it may not contract or reassociate, an element
+ * has the same value in the vector body and in the scalar tail. The exponential is the library's
+ * own: libm chooses its code by processor and is six times slower.
  */
 #include "model/tensor/kernel.h"
 

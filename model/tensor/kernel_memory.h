@@ -28,7 +28,8 @@ void kernel_address_backward(struct address_gradients gradients, const real *dw,
                              uint32_t slots, uint32_t d);
 
 /*
- * y [slots] = w P; `p` [slots, slots] holds logits and becomes P, the softmax of each row, in place.
+ * y [slots] = w P; `p` [slots, slots] holds logits and becomes P, the softmax of each row, in
+ * place.
  */
 void kernel_balance(real *restrict y, real *restrict p, const real *w, uint32_t slots);
 

@@ -1,4 +1,7 @@
-/* kernel_norm.c - norms of rows. Sums run over vector lanes first, then over the lanes, then the tail. */
+/*
+ * kernel_norm.c - norms of rows. Sums run over vector lanes first, then over the lanes, then the
+ * tail.
+ */
 #include "model/tensor/kernel.h"
 
 #include "model/tensor/vector.h"

@@ -21,15 +21,15 @@ struct routed {
 
 /*
  * `logits` [events, interests] is what routing begins with, and is used up; `coupling` [events,
- * interests] is the shares of the last iteration, `sums` [interests, d] what they sum up, `capsules`
- * [interests, d] its squash. At least one iteration.
+ * interests] is the shares of the last iteration, `sums` [interests, d] what they sum up,
+ * `capsules` [interests, d] its squash. At least one iteration.
  */
 void kernel_route(real *restrict capsules, real *restrict sums, real *restrict coupling,
                   real *restrict logits, const struct routed *routed, uint32_t iterations);
 
 /*
- * Adds to d_projected, which lies as `projected` does. Shares are constants: only the last sum and its
- * squash pass anything back.
+ * Adds to d_projected, which lies as `projected` does. Shares are constants: only the last sum and
+ * its squash pass anything back.
  */
 void kernel_route_backward(real *restrict d_projected, const real *d_capsules, const real *sums,
                            const real *coupling, const struct routed *routed);

@@ -41,8 +41,8 @@ void linear_close(struct linear *linear)
 }
 
 /*
- * The outputs of a part and of those that follow it in memory, which are one product with it; moves on
- * to the part after them. Gradients lie as the parameters do.
+ * The outputs of a part and of those that follow it in memory, which are one product with it; moves
+ * on to the part after them. Gradients lie as the parameters do.
  */
 static uint32_t joined_outputs(const struct linear *linear, uint32_t *part)
 {

@@ -1,8 +1,8 @@
 /*
  * op.h - what models are written in: tensors in, a tensor out.
  *
- * An op checks shapes, takes its output from the tape, calls a kernel, and tells the tape how it was
- * made. `consumes x` means that the op may use x's memory for its output on a serving tape: the
+ * An op checks shapes, takes its output from the tape, calls a kernel, and tells the tape how it
+ * was made. `consumes x` means that the op may use x's memory for its output on a serving tape: the
  * caller goes on with the result and forgets x. (A recording tape keeps x as it was.)
  *
  * A state is one row of reals per user; states lie wherever the caller keeps them. Ops that fold
@@ -38,7 +38,9 @@ struct tensor *op_embed(struct tape *tape, const struct embedding_tables *tables
 
 enum { LINEAR_PARTS_MAX = 3 };
 
-/* One or more weights [out_i, in] that share their input, as one product with outputs side by side. */
+/*
+ * One or more weights [out_i, in] that share their input, as one product with outputs side by side.
+ */
 struct linear {
     const struct param *parts[LINEAR_PARTS_MAX];
     const struct param *bias; /* or NULL; of all outputs */
@@ -59,9 +61,9 @@ MUST_CHECK enum status linear_open(struct linear *linear,
 void linear_close(struct linear *linear);
 
 /*
- * y [rows, out] = x [rows, in] W^T + bias. A serving tape multiplies with the packed weights, row by
- * row alike; a recording one with the parameters themselves, which change from step to step, by BLAS.
- * Records nothing: a part of ops.
+ * y [rows, out] = x [rows, in] W^T + bias. A serving tape multiplies with the packed weights, row
+ * by row alike; a recording one with the parameters themselves, which change from step to step, by
+ * BLAS. Records nothing: a part of ops.
  */
 void linear_multiply(struct tape *tape, const struct linear *linear, real *y, const real *x,
                      uint32_t rows);
@@ -102,7 +104,10 @@ struct tensor *op_dropout(struct tape *tape, struct tensor *x);
 
 /* ---- ops on states ---- */
 
-/* Where one linear attention keeps its sums in a state row: s [heads, width, width], z [heads, width]. */
+/*
+ * Where one linear attention keeps its sums in a state row: s [heads, width, width], z [heads,
+ * width].
+ */
 struct attention_sums {
     uint32_t heads;
     uint32_t width; /* of a head */
@@ -127,7 +132,9 @@ struct tensor *op_attention_steps(struct tape *tape, const struct attention_sums
                                   struct tensor *q, struct tensor *kv, const uint32_t *points,
                                   const struct behavior_batch *batch);
 
-/* kv [events, 2 d]: keys before elu1, values. Adds every event to the sums. Serving; consumes kv. */
+/*
+ * kv [events, 2 d]: keys before elu1, values. Adds every event to the sums. Serving; consumes kv.
+ */
 void op_attention_absorb(struct tape *tape, const struct attention_sums *sums, struct tensor *kv,
                          real *const *states, const struct behavior_batch *batch);
 
@@ -140,7 +147,9 @@ struct tensor *op_attention_read(struct tape *tape, const struct attention_sums 
                                  struct tensor *q, const real *const *states,
                                  struct tensor **evidencep);
 
-/* Keeps, for each user of the batch, the row x [events, cols] of its last event at `at`. Serving. */
+/*
+ * Keeps, for each user of the batch, the row x [events, cols] of its last event at `at`. Serving.
+ */
 void op_keep_last(struct tape *tape, struct tensor *x, size_t at, real *const *states,
                   const struct behavior_batch *batch);
 

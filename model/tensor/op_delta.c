@@ -115,7 +115,9 @@ static uint32_t longest_of(const struct behavior_batch *batch)
     return longest;
 }
 
-/* Inputs: the tensor with the queries, the one with keys and values (perhaps the same), the gates. */
+/*
+ * Inputs: the tensor with the queries, the one with keys and values (perhaps the same), the gates.
+ */
 static void pass_backward(struct tape *tape, const struct node *node)
 {
     const struct delta_pass *pass = node->saved;

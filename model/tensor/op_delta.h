@@ -14,7 +14,9 @@
 #include "model/params.h"
 #include "model/tensor/tape.h"
 
-/* Where one memory lies in a state row: s [heads, width, width]; how fast its heads fade by time. */
+/*
+ * Where one memory lies in a state row: s [heads, width, width]; how fast its heads fade by time.
+ */
 struct delta_memory {
     uint32_t heads;
     uint32_t width; /* of a head */
@@ -36,9 +38,10 @@ struct tensor *op_delta(struct tape *tape, const struct delta_memory *memory, st
                         const struct behavior_batch *batch);
 
 /*
- * The memories of whole sequences, read along the way: kv as for op_delta_absorb, q [points, queries *
- * d] as for op_delta_read, row i reading what the user and his events up to points[i] have written
- * into an empty memory. Result [points * queries, d]. The caller keeps `points` and the batch.
+ * The memories of whole sequences, read along the way: kv as for op_delta_absorb, q [points,
+ * queries * d] as for op_delta_read, row i reading what the user and his events up to points[i]
+ * have written into an empty memory. Result [points * queries, d]. The caller keeps `points` and
+ * the batch.
  */
 struct tensor *op_delta_steps(struct tape *tape, const struct delta_memory *memory,
                               struct tensor *q, struct tensor *kv, struct tensor *gates,
@@ -49,8 +52,8 @@ void op_delta_absorb(struct tape *tape, const struct delta_memory *memory, struc
                      struct tensor *gates, real *const *states, const struct behavior_batch *batch);
 
 /*
- * q [users, queries * d]: reads each user's memory with all its queries. Result [users * queries, d];
- * evidence [users, queries], the lengths of its rows. Serving.
+ * q [users, queries * d]: reads each user's memory with all its queries. Result [users * queries,
+ * d]; evidence [users, queries], the lengths of its rows. Serving.
  */
 struct tensor *op_delta_read(struct tape *tape, const struct delta_memory *memory, struct tensor *q,
                              const real *const *states, struct tensor **evidencep);

@@ -1,8 +1,8 @@
 /*
  * op_memory.h - an addressed memory of slots as ops (models.md 5.3, kernel_memory.h).
  *
- * Each row of `w`, and of whatever has as many rows, belongs to one user; his memory is `slots` rows of
- * a tensor [users * slots, d].
+ * Each row of `w`, and of whatever has as many rows, belongs to one user; his memory is `slots`
+ * rows of a tensor [users * slots, d].
  */
 #ifndef MODEL_TENSOR_OP_MEMORY_H
 #define MODEL_TENSOR_OP_MEMORY_H

@@ -26,8 +26,9 @@ struct tensor *op_pool_read(struct tape *tape, const struct pool *pool, const re
                             uint32_t users);
 
 /*
- * [points, width]: what op_pool_read gives after each of the events `points` (ascending), every user
- * beginning with an empty pool. The caller keeps `points` and the batch until the backward pass.
+ * [points, width]: what op_pool_read gives after each of the events `points` (ascending), every
+ * user beginning with an empty pool. The caller keeps `points` and the batch until the backward
+ * pass.
  */
 struct tensor *op_pool_steps(struct tape *tape, const struct pool *pool, struct tensor *x,
                              const uint32_t *points, uint32_t count,

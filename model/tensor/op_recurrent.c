@@ -1,5 +1,6 @@
 /*
- * op_recurrent.c - the gated recurrent unit: three products and what lies between them, as one node.
+ * op_recurrent.c - the gated recurrent unit: three products and what lies between them, as one
+ * node.
  */
 #include "model/tensor/op_recurrent.h"
 

@@ -12,8 +12,8 @@
 #include "model/tensor/tape.h"
 
 /*
- * gru(name) of models.md section 3. Its recurrent weight is used in two parts, since the candidate's
- * product comes after the reset: two views of one parameter.
+ * gru(name) of models.md section 3. Its recurrent weight is used in two parts, since the
+ * candidate's product comes after the reset: two views of one parameter.
  */
 struct gru {
     uint32_t in;

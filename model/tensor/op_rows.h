@@ -16,8 +16,8 @@ struct tensor *op_replace_rows(struct tape *tape, struct tensor *x, struct tenso
                                const uint32_t *rows);
 
 /*
- * Writes the rows of y to the rows `rows[i]` of `into`. For results that are made in turn: `into` is
- * complete, and of use, when each of its rows has been placed once.
+ * Writes the rows of y to the rows `rows[i]` of `into`. For results that are made in turn: `into`
+ * is complete, and of use, when each of its rows has been placed once.
  */
 void op_place_rows(struct tape *tape, struct tensor *into, struct tensor *y, const uint32_t *rows);
 

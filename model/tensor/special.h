@@ -37,9 +37,10 @@ static inline real tanh_of(real x)
 
 /*
  * e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer
- * and leaves it in the low bits of the sum, from where it becomes the exponent of 2^n. ln 2 is split
- * so that n times its upper part is exact. e^r = 1 + r + r^2 q(r), q interpolating (e^r - 1 - r) / r^2
- * at five Chebyshev nodes (error 1e-8) and evaluated in pairs, which shortens the chain.
+ * and leaves it in the low bits of the sum, from where it becomes the exponent of 2^n. ln 2 is
+ * split so that n times its upper part is exact. e^r = 1 + r + r^2 q(r), q interpolating
+ * (e^r - 1 - r) / r^2 at five Chebyshev nodes (error 1e-8) and evaluated in pairs, which shortens
+ * the chain.
  * Relative error below 2e-7 in [-87, 88]; beyond, the value at that end.
  */
 static inline real exp_of(real x)
@@ -66,8 +67,8 @@ static inline real exp_of(real x)
 }
 
 /*
- * ln(1 + x) for x in [0, 1]: 2 atanh(s) with s = x / (2 + x) <= 1/3, its series beyond the first term
- * interpolated at four Chebyshev nodes in s^2. Relative error below 3e-7, also near zero.
+ * ln(1 + x) for x in [0, 1]: 2 atanh(s) with s = x / (2 + x) <= 1/3, its series beyond the first
+ * term interpolated at four Chebyshev nodes in s^2. Relative error below 3e-7, also near zero.
  */
 static inline real log1p_of(real x)
 {
@@ -81,8 +82,8 @@ static inline real log1p_of(real x)
 }
 
 /*
- * tanh x: for |x| < 5/8 an odd polynomial, which keeps small values accurate (five Chebyshev nodes in
- * x^2, error 2e-8); beyond, 1 - 2 / (e^2|x| + 1) with the sign of x. Relative error below 3e-7.
+ * tanh x: for |x| < 5/8 an odd polynomial, which keeps small values accurate (five Chebyshev nodes
+ * in x^2, error 2e-8); beyond, 1 - 2 / (e^2|x| + 1) with the sign of x. Relative error below 3e-7.
  */
 static inline real tanh_of(real x)
 {

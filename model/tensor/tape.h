@@ -1,10 +1,10 @@
 /*
  * tape.h - where the tensors of a forward pass come from, and what remembers how they were made.
  *
- * Ops (op.h) take a tape and give a new tensor out of its arena; nobody frees a tensor, the arena is
- * released as a whole. A serving tape has no nodes: nothing is recorded, and what a model wrote as
- * one forward pass costs no more than its kernels. A recording tape notes a node for each op. The
- * order of execution is a valid order, so the backward pass is that list from its end.
+ * Ops (op.h) take a tape and give a new tensor out of its arena; nobody frees a tensor, the arena
+ * is released as a whole. A serving tape has no nodes: nothing is recorded, and what a model wrote
+ * as one forward pass costs no more than its kernels. A recording tape notes a node for each op.
+ * The order of execution is a valid order, so the backward pass is that list from its end.
  *
  *     struct tape tape = {.arena = &arena};                    serving
  *     struct tape tape = tape_recording(&arena, &gradients);   training; then, for one pass:
@@ -27,9 +27,9 @@
  *         return y;
  *     }
  *
- * On a recording tape an op leaves the data of its inputs as they are, also where it may consume them
- * in serving. Parameters are inputs like others: `tape_param` (only if the tape records) gives their
- * tensor. Whatever else backward needs goes into `saved`, in the arena.
+ * On a recording tape an op leaves the data of its inputs as they are, also where it may consume
+ * them in serving. Parameters are inputs like others: `tape_param` (only if the tape records) gives
+ * their tensor. Whatever else backward needs goes into `saved`, in the arena.
  */
 #ifndef MODEL_TENSOR_TAPE_H
 #define MODEL_TENSOR_TAPE_H
@@ -109,8 +109,8 @@ struct tensor *tape_consume(struct tape *tape, struct tensor *x);
 struct tensor *tape_param(struct tape *tape, const struct param *param);
 
 /*
- * Notes how `output` was made. Does nothing on a serving tape, or if no input wants a gradient; else
- * the output wants one. An op that reads tables sets output->wants_gradient beforehand.
+ * Notes how `output` was made. Does nothing on a serving tape, or if no input wants a gradient;
+ * else the output wants one. An op that reads tables sets output->wants_gradient beforehand.
  */
 void tape_record(struct tape *tape, struct node node);
 
@@ -118,8 +118,8 @@ void tape_record(struct tape *tape, struct node node);
 real *tape_gradient(struct tape *tape, struct tensor *x);
 
 /*
- * The same for who writes all of it at once and need not add: *keep is 1 if there is something to add
- * to, else 0, and then the reals are not zeros but anything.
+ * The same for who writes all of it at once and need not add: *keep is 1 if there is something to
+ * add to, else 0, and then the reals are not zeros but anything.
  */
 real *tape_gradient_over(struct tape *tape, struct tensor *x, real *keep);
 

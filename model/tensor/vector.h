@@ -1,8 +1,8 @@
 /*
  * vector.h - one 256-bit register of reals, for the loops that the compiler may not reorder.
  *
- * Sums need a fixed order of their terms, and products an explicit fused multiply-add (the library is
- * compiled with -ffp-contract=off): both are written here by hand. Elementwise loops are left to
+ * Sums need a fixed order of their terms, and products an explicit fused multiply-add (the library
+ * is compiled with -ffp-contract=off): both are written here by hand. Elementwise loops are left to
  * the compiler, which gives each element the same value in a vector body and in its scalar tail.
  */
 #ifndef MODEL_TENSOR_VECTOR_H

@@ -2,11 +2,11 @@
  * walk.h - a small square matrix of sums, raised by products and read by vectors in one walk.
  *
  * The matrix s of a recurrence is walked two vectors of columns at a time: each of its rows is
- * loaded, raised by k_i v of every k and v, stored, and added to each read y with q_i. How many raise
- * and read at once are constants where this is called, so that the reads stay in registers: one alone
- * waits for its own sum at every step, four keep the processor busy. Every element has the same
- * operations in the same order however many go together; where the columns leave a rest, scalar code
- * does the same.
+ * loaded, raised by k_i v of every k and v, stored, and added to each read y with q_i. How many
+ * raise and read at once are constants where this is called, so that the reads stay in registers:
+ * one alone waits for its own sum at every step, four keep the processor busy. Every element has
+ * the same operations in the same order however many go together; where the columns leave a rest,
+ * scalar code does the same.
  */
 #ifndef MODEL_TENSOR_WALK_H
 #define MODEL_TENSOR_WALK_H

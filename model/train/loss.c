@@ -3,8 +3,8 @@
  *
  * Candidates are prepared (similarity.h) and packed once. A block is as many samples as leave their
  * scores in the second-level cache. Where all candidates fit beside each other the exponentials of
- * the first pass are still there for the second; where they do not, the second pass makes the scores
- * again, which is cheaper than memory.
+ * the first pass are still there for the second; where they do not, the second pass makes the
+ * scores again, which is cheaper than memory.
  *
  * With several interests a sample remembers which one gave each item its score, so the way back
  * costs the same as for one: each (sample, item) pair moves gradient between two rows only.
@@ -268,7 +268,9 @@ static uint64_t items_of(const uint8_t *chosen, uint32_t k)
     return bits;
 }
 
-/* `vecs` registers of columns; a constant where these are called, so that sums stay in registers. */
+/*
+ * `vecs` registers of columns; a constant where these are called, so that sums stay in registers.
+ */
 static inline __attribute__((always_inline)) void load_sums(vec *sum, const real *y, const int vecs)
 {
 #pragma GCC unroll 8
@@ -323,7 +325,9 @@ static __attribute__((noinline)) void add_items_all(real *dv, const real *rows, 
     }
 }
 
-/* dy += sum over samples of p * the interest that the sample chose; p, chosen: columns of a block. */
+/*
+ * dy += sum over samples of p * the interest that the sample chose; p, chosen: columns of a block.
+ */
 static inline __attribute__((always_inline)) void add_interests(
     real *restrict dy, const real *restrict v, size_t stride, const real *restrict p,
     const uint8_t *restrict chosen, const struct block *block, const int vecs)

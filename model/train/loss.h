@@ -3,11 +3,12 @@
  *
  * A sample is what was read of a user before an item that he went for. Its loss is
  * ln(sum of exp over the target and the candidates) - the target's score; a candidate that is the
- * target drops out, so the same formula is the full softmax (candidates: every known item, no log_q)
- * and the sampled one (candidates: drawn negatives, scores less ln of how likely they were drawn).
+ * target drops out, so the same formula is the full softmax (candidates: every known item, no
+ * log_q) and the sampled one (candidates: drawn negatives, scores less ln of how likely they were
+ * drawn).
  *
- * An item's score is its best over the sample's active interests; with one vector a sample, which is
- * what the read-outs `hard` and `label-aware` make, that is its inner product.
+ * An item's score is its best over the sample's active interests; with one vector a sample, which
+ * is what the read-outs `hard` and `label-aware` make, that is its inner product.
  *
  * Scores are made, used and forgotten block by block in the cache: [samples, candidates] is never
  * written to memory.
@@ -41,7 +42,9 @@ struct loss_candidates {
     uint32_t d;
 };
 
-/* Interests and what each is to find. A sample without a target or an active interest is left out. */
+/*
+ * Interests and what each is to find. A sample without a target or an active interest is left out.
+ */
 struct loss_samples {
     const real *interests;  /* [count][K][d] */
     const uint32_t *live;   /* [count] active interests */
@@ -74,8 +77,8 @@ void loss_open(struct loss *loss, const struct loss_options *options,
                struct arena *scratch);
 
 /*
- * Returns the weighted sum of the losses and adds its gradients: to d_interests [count][K][d], and to
- * the rows of the targets.
+ * Returns the weighted sum of the losses and adds its gradients: to d_interests [count][K][d], and
+ * to the rows of the targets.
  */
 double loss_add(struct loss *loss, const struct loss_samples *samples, real *d_interests);
 

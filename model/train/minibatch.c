@@ -7,7 +7,10 @@
 #include "base/checksum.h"
 #include "base/random.h"
 
-/* What one sequence absorbs: behaviors begin .. end - 1 of its user. Step t is to find begin + t + 1. */
+/*
+ * What one sequence absorbs: behaviors begin .. end - 1 of its user. Step t is to find
+ * begin + t + 1.
+ */
 struct piece {
     uint32_t user;
     uint32_t begin, end;

@@ -1,8 +1,8 @@
 /*
  * minibatch.h - behavior sequences as training samples.
  *
- * A sequence is a piece of a user's history: what is absorbed, from an empty state on, and after its
- * steps the item that came next, which is what the interests read there are to find. A history
+ * A sequence is a piece of a user's history: what is absorbed, from an empty state on, and after
+ * its steps the item that came next, which is what the interests read there are to find. A history
  * longer than `steps_max` is several pieces, counted from its end. Models that advance by one step
  * at a time learn from every step; window models from a few steps of each piece, drawn anew in each
  * epoch. Batches are ragged: nothing is padded.
@@ -34,8 +34,8 @@ struct minibatch_options {
 struct minibatches;
 
 /*
- * The first known[user] behaviors of each user are there to learn from. Keeps `dataset`. STATUS_INVALID
- * if there is not one sample.
+ * The first known[user] behaviors of each user are there to learn from. Keeps `dataset`.
+ * STATUS_INVALID if there is not one sample.
  */
 MUST_CHECK enum status minibatches_open(struct minibatches **sourcep, const struct dataset *dataset,
                                         const uint32_t *known,

@@ -1,8 +1,8 @@
 /*
  * negative_sampler.h - draws the items that a sampled softmax sets against its targets.
  *
- * An item is drawn with probability proportional to (1 + its count)^0.75, with replacement. What was
- * drawn too often is put right by ln of that probability, which the loss takes off each score.
+ * An item is drawn with probability proportional to (1 + its count)^0.75, with replacement. What
+ * was drawn too often is put right by ln of that probability, which the loss takes off each score.
  *
  * Threads: an open sampler never changes and may be shared; a generator belongs to one thread.
  */

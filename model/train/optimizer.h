@@ -1,10 +1,10 @@
 /*
  * optimizer.h - Adam over all parameters, with the rows of embedding tables as lazy as their use.
  *
- * A table's row that a minibatch did not touch keeps its value and both its moments; the step number
- * is global (models.md section 4). Constants and row 0 of tables are never written. The rate rises
- * over the first steps and falls along a cosine to its final share at the last; gradients can be
- * clipped by their global norm.
+ * A table's row that a minibatch did not touch keeps its value and both its moments; the step
+ * number is global (models.md section 4). Constants and row 0 of tables are never written. The rate
+ * rises over the first steps and falls along a cosine to its final share at the last; gradients can
+ * be clipped by their global norm.
  *
  * Threads: one owner.
  */

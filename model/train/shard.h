@@ -1,9 +1,9 @@
 /*
  * shard.h - one thread's part of a minibatch: forward, loss, backward.
  *
- * A shard takes its sequences some at a time (a chunk), so that what the forward pass leaves for the
- * backward pass stays in the cache, and adds the gradients of all of them in order. What a minibatch
- * adds up to depends on how it is cut into shards and chunks, never on the threads.
+ * A shard takes its sequences some at a time (a chunk), so that what the forward pass leaves for
+ * the backward pass stays in the cache, and adds the gradients of all of them in order. What a
+ * minibatch adds up to depends on how it is cut into shards and chunks, never on the threads.
  *
  *     shard_open -> (shard_begin -> shard_pass ... -> shard_end -> shard->gradients) ... -> close
  *
@@ -52,7 +52,9 @@ MUST_CHECK enum status shard_open(struct shard *shard, const struct interest_mod
                                   const struct shard_limits *limits, struct error *error);
 void shard_close(struct shard *shard);
 
-/* Clears gradients and loss. `random` draws dropout. What `task` points to is kept until the end. */
+/*
+ * Clears gradients and loss. `random` draws dropout. What `task` points to is kept until the end.
+ */
 void shard_begin(struct shard *shard, const struct shard_task *task, struct random random);
 
 /* One chunk; `chunk` may lie in shard->tape, which is released. */

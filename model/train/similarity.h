@@ -1,9 +1,9 @@
 /*
  * similarity.h - how near an interest is to an item: inner product, or cosine over a temperature.
  *
- * Both are an inner product of prepared rows: of the vectors themselves, or of unit vectors of which
- * one carries 1 / temperature. So whoever scores prepares rows once, works with products, and takes
- * gradients back through the preparation.
+ * Both are an inner product of prepared rows: of the vectors themselves, or of unit vectors of
+ * which one carries 1 / temperature. So whoever scores prepares rows once, works with products, and
+ * takes gradients back through the preparation.
  */
 #ifndef MODEL_TRAIN_SIMILARITY_H
 #define MODEL_TRAIN_SIMILARITY_H

@@ -28,7 +28,10 @@ static enum status no_memory(struct error *error)
     return error_set(error, STATUS_IO, "not enough memory to validate");
 }
 
-/* Puts the users that can be asked into random order, the first `count` of them; how many there are. */
+/*
+ * Puts the users that can be asked into random order, the first `count` of them; how many there
+ * are.
+ */
 static uint32_t choose(const struct dataset *dataset, const uint32_t *known, uint32_t *users,
                        uint32_t wanted, uint64_t seed)
 {

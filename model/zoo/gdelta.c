@@ -3,8 +3,8 @@
  *
  * LimaRec's skeleton (blocks of attention and feed-forward layers, an extractor, K queries), whose
  * sums become associative memories: each event fades what is there, by the time that has passed and
- * by its own judgement, and corrects what the memory answers for its key. All that is kept of a user
- * are these memories and, for the conditional read, the newest hidden vector.
+ * by its own judgement, and corrects what the memory answers for its key. All that is kept of a
+ * user are these memories and, for the conditional read, the newest hidden vector.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * layers.h - what several models are made of: named layers, and the skeleton that limarec and gdelta
- * share (models.md 5.1): pre-norm feed-forward layers, and K queries that read an extractor.
+ * layers.h - what several models are made of: named layers, and the skeleton that limarec and
+ * gdelta share (models.md 5.1): pre-norm feed-forward layers, and K queries that read an extractor.
  */
 #ifndef MODEL_ZOO_LAYERS_H
 #define MODEL_ZOO_LAYERS_H
@@ -69,7 +69,9 @@ void queries_close(struct queries *queries);
 void queries_keep(struct tape *tape, const struct queries *queries, struct tensor *y,
                   real *const *states, const struct behavior_batch *batch);
 
-/* The newest hidden vectors [users, d] out of states; NULL if the read is not conditional. Serving. */
+/*
+ * The newest hidden vectors [users, d] out of states; NULL if the read is not conditional. Serving.
+ */
 struct tensor *queries_last(struct tape *tape, const struct queries *queries,
                             const real *const *states, uint32_t users);
 

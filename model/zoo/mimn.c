@@ -1,13 +1,13 @@
 /*
  * mimn.c - memory induction network (models.md 5.3).
  *
- * A controller reads and writes a small memory of slots, addressed by learned keys and by content; of
- * the slots that an event reads most, an induction unit advances a channel each. What the slots and
- * their channels hold are the user's interests.
+ * A controller reads and writes a small memory of slots, addressed by learned keys and by content;
+ * of the slots that an event reads most, an induction unit advances a channel each. What the slots
+ * and their channels hold are the user's interests.
  *
- * An event needs the state that the one before it left, so batches are worked off in waves: the next
- * event of every user that has one. A step is written once, on tensors: serving takes them out of
- * states and puts them back, training chains them.
+ * An event needs the state that the one before it left, so batches are worked off in waves: the
+ * next event of every user that has one. A step is written once, on tensors: serving takes them out
+ * of states and puts them back, training chains them.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
  * mind.c - behavior-to-interest dynamic routing over a window (models.md 5.5).
  *
- * The state is the window itself: a user's last behaviors, as rows of the tables, in a ring. Reading
- * embeds them, routes them to at most K capsules, as many as the window can fill, and passes each
- * through two layers. An event keeps its embedding as the window slides, since what is stored of its
- * gap is the bucket that it fell into when it came.
+ * The state is the window itself: a user's last behaviors, as rows of the tables, in a ring.
+ * Reading embeds them, routes them to at most K capsules, as many as the window can fill, and
+ * passes each through two layers. An event keeps its embedding as the window slides, since what is
+ * stored of its gap is the bucket that it fell into when it came.
  */
 #include <stdlib.h>
 

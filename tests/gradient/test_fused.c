@@ -1,6 +1,7 @@
 /*
  * test_fused.c - linear attention as one op against its plain form: every event with every earlier
- * one, as models.md 5.1 writes the chunk form, whose gradient follows line by line. In double, 1e-10.
+ * one, as models.md 5.1 writes the chunk form, whose gradient follows line by line. In double,
+ * 1e-10.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +34,9 @@ static double dot(const double *a, const double *b)
     return sum;
 }
 
-/* One read: y = (sum of <q, k_i> v_i) / n, n = sum of <q, k_i> + 1e-10, over events first .. last. */
+/*
+ * One read: y = (sum of <q, k_i> v_i) / n, n = sum of <q, k_i> + 1e-10, over events first .. last.
+ */
 static void read_once(struct plain *plain, uint32_t point, uint32_t query, uint32_t head,
                       uint32_t first, uint32_t last)
 {

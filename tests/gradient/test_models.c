@@ -63,8 +63,8 @@ static void run_close(struct run *run)
 }
 
 /*
- * The weighted sum of x; if `backward`, the weights become its gradient. `live` of every `each` rows
- * count (NULL: all do).
+ * The weighted sum of x; if `backward`, the weights become its gradient. `live` of every `each`
+ * rows count (NULL: all do).
  */
 static double weigh(struct tape *tape, struct tensor *x, const uint32_t *live, uint32_t each,
                     struct random *random, bool backward)

@@ -1,8 +1,8 @@
 /*
  * fixture.h - one file of the reference's inputs and outputs, and the model that it describes.
  *
- * Which files there are, and every dimension, is read from the directory and from the files: another
- * set (BRAID_FIXTURES=DIR) with other sizes runs through the same tests.
+ * Which files there are, and every dimension, is read from the directory and from the files:
+ * another set (BRAID_FIXTURES=DIR) with other sizes runs through the same tests.
  */
 #ifndef TESTS_PARITY_FIXTURE_H
 #define TESTS_PARITY_FIXTURE_H

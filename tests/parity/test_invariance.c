@@ -1,5 +1,6 @@
 /*
- * test_invariance.c - the bytes of states and interests do not depend on batching, company or thread.
+ * test_invariance.c - the bytes of states and interests do not depend on batching, company or
+ * thread.
  *
  * Each user is first folded alone, event by event, and read alone. Then the same users are folded
  * again and again in polls cut at random: any number of events of any users in any order, states
@@ -90,7 +91,9 @@ static const struct model_dims shapes[] = {
 
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
-/* A shape with as many interests as the model can have, in the last of which it selects if it can. */
+/*
+ * A shape with as many interests as the model can have, in the last of which it selects if it can.
+ */
 static struct model_dims fitting(const struct interest_ops *ops, uint32_t shape)
 {
     struct model_dims dims = shapes[shape];

@@ -1,4 +1,6 @@
-/* test_metrics.c - lists and metrics against their fixture, through the code that evaluation runs. */
+/*
+ * test_metrics.c - lists and metrics against their fixture, through the code that evaluation runs.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

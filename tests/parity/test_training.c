@@ -1,4 +1,7 @@
-/* test_training.c - ten Adam steps on one minibatch against the reference, for every model that has them. */
+/*
+ * test_training.c - ten Adam steps on one minibatch against the reference, for every model that has
+ * them.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

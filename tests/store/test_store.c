@@ -1,5 +1,6 @@
 /*
- * test_store.c - what every store promises, run over each implementation, and one against the other.
+ * test_store.c - what every store promises, run over each implementation, and one against the
+ * other.
  */
 #include <setjmp.h>
 #include <stdarg.h>

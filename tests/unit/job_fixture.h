@@ -36,8 +36,8 @@ struct job_summary fixture_run(struct fixture *fixture);
 void fixture_delete(const struct fixture *fixture, const char *name);
 
 /*
- * The newest record of every user in all output files, by user, as one text (free it). Two jobs that
- * published the same final vectors have the same text.
+ * The newest record of every user in all output files, by user, as one text (free it). Two jobs
+ * that published the same final vectors have the same text.
  */
 char *fixture_newest(const struct fixture *fixture);
 

@@ -1,4 +1,6 @@
-/* test_checkpoint.c - a generation comes back bit for bit; a damaged or foreign file never opens. */
+/*
+ * test_checkpoint.c - a generation comes back bit for bit; a damaged or foreign file never opens.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -264,8 +266,8 @@ static void a_file_cut_anywhere_is_refused(void **state)
 }
 
 /*
- * A forger's bench: the good file's content in the open, to be changed and sealed again with a right
- * checksum, computed as the format says and not by the code under test.
+ * A forger's bench: the good file's content in the open, to be changed and sealed again with a
+ * right checksum, computed as the format says and not by the code under test.
  */
 struct forgery {
     struct safetensors *file;

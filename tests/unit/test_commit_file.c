@@ -1,4 +1,6 @@
-/* test_commit_file.c - what decides what is committed: read as written, and never believed damaged. */
+/*
+ * test_commit_file.c - what decides what is committed: read as written, and never believed damaged.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -93,7 +93,9 @@ static int close_histories(void **state)
     return 0;
 }
 
-/* Folds everybody in batches of random users and lengths, in a fold with room for `room` behaviors. */
+/*
+ * Folds everybody in batches of random users and lengths, in a fold with room for `room` behaviors.
+ */
 static void fold_randomly(uint64_t seed, uint32_t room)
 {
     struct random random = random_seeded(seed);

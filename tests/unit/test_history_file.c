@@ -1,4 +1,6 @@
-/* test_history_file.c - frames of a history log: any batch, any start, and no damage goes unseen. */
+/*
+ * test_history_file.c - frames of a history log: any batch, any start, and no damage goes unseen.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

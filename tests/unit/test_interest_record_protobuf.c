@@ -1,4 +1,7 @@
-/* test_interest_record_protobuf.c - the published record in Protobuf: round trips, and bytes gone wrong. */
+/*
+ * test_interest_record_protobuf.c - the published record in Protobuf: round trips, and bytes gone
+ * wrong.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -141,7 +141,9 @@ static void *run_in_thread(void *context)
     return &summary;
 }
 
-/* Lines written to standard input are committed though it stays open, and a wish to stop is heard. */
+/*
+ * Lines written to standard input are committed though it stays open, and a wish to stop is heard.
+ */
 static void a_pausing_input_holds_up_neither_commits_nor_the_end(void **state)
 {
     (void)state;

@@ -1,4 +1,6 @@
-/* test_loss.c - the blocked softmax against its formula, and its gradients against its own values. */
+/*
+ * test_loss.c - the blocked softmax against its formula, and its gradients against its own values.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

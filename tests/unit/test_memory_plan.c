@@ -1,4 +1,6 @@
-/* test_memory_plan.c - a plan stays inside its budget and keeps every promise that workers rely on. */
+/*
+ * test_memory_plan.c - a plan stays inside its budget and keeps every promise that workers rely on.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,6 @@
-/* test_model_jobs.c - every registered model, and each way to adapt K, as a job: init, run, verify. */
+/*
+ * test_model_jobs.c - every registered model, and each way to adapt K, as a job: init, run, verify.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,8 +39,8 @@ static void expect(int code, const char *text)
 }
 
 /*
- * The same job with its log in one transaction, and in many of a few small polls. `option`: one more
- * for init, or NULL.
+ * The same job with its log in one transaction, and in many of a few small polls. `option`: one
+ * more for init, or NULL.
  */
 static void check_model(const char *name, const char *of, const char *option)
 {

@@ -48,7 +48,10 @@ static void run_recovery(struct recovery *recovery)
     if (recovery_run(recovery, &error) != STATUS_OK) fail_msg("%s", error.text);
 }
 
-/* Restores partition `partition` from the log into a store in memory, and compares it with the job's. */
+/*
+ * Restores partition `partition` from the log into a store in memory, and compares it with the
+ * job's.
+ */
 static void compare_stores(const struct fixture *fixture, struct broker *broker, uint32_t partition)
 {
     char path[160];

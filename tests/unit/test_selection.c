@@ -1,5 +1,6 @@
 /*
- * test_selection.c - what a checkpoint that selects publishes, and the prior that training measures.
+ * test_selection.c - what a checkpoint that selects publishes, and the prior that training
+ * measures.
  *
  * interest_select itself is held to its fixture by tests/parity; here it is the oracle of
  * interest_read.

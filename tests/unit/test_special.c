@@ -1,4 +1,6 @@
-/* test_special.c - the library's own functions against libm, and what kernels promise about them. */
+/*
+ * test_special.c - the library's own functions against libm, and what kernels promise about them.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

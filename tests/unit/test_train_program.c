@@ -1,4 +1,6 @@
-/* test_train_program.c - `braid train` as a person meets it: files, refusals, the next generation. */
+/*
+ * test_train_program.c - `braid train` as a person meets it: files, refusals, the next generation.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
