@@ -5,7 +5,7 @@
  * cut into chunks of 32: chunk k holds the ordinals 32k .. 32k+31. The last chunk is the open one;
  * it and the header are the user's record. Chunks before it are full and never change.
  *
- *     record = header | up to 32 behaviors            one encoding for the history log and the store
+ *     record = header | up to 32 behaviors           one encoding for the history log and the store
  *
  * The header says all that a restore needs to know of a user: how many behaviors (n), where his
  * state's fold begins (`from`), his latest time and the generation that folds him.

@@ -262,12 +262,6 @@ void cache_touch(struct state_cache *cache, struct cached_user *user)
     cache->dirty[cache->dirty_count++] = user;
 }
 
-struct cached_user *const *cache_dirty(const struct state_cache *cache, uint32_t *countp)
-{
-    *countp = cache->dirty_count;
-    return cache->dirty;
-}
-
 void cache_clean(struct state_cache *cache)
 {
     for (uint32_t i = 0; i < cache->dirty_count; i++) {
@@ -283,21 +277,6 @@ void cache_drop_dirty(struct state_cache *cache)
         slot_release(cache, user_slot(cache, cache->dirty[i]));
     }
     cache->dirty_count = 0;
-}
-
-/* Dropping a dirty user closes his gap in the list, which is rare and keeps the order. */
-void cache_drop(struct state_cache *cache, struct cached_user *user)
-{
-    if (user->dirty) {
-        uint32_t at = 0;
-        while (cache->dirty[at] != user) {
-            at++;
-        }
-        cache->dirty_count--;
-        memmove(cache->dirty + at, cache->dirty + at + 1,
-                (cache->dirty_count - at) * sizeof(struct cached_user *));
-    }
-    slot_release(cache, user_slot(cache, user));
 }
 
 void cache_drop_partition(struct state_cache *cache, uint32_t partition)
@@ -335,9 +314,4 @@ struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind
 uint32_t cache_users(const struct state_cache *cache)
 {
     return cache->capacity - cache->free_count;
-}
-
-uint32_t cache_capacity(const struct state_cache *cache)
-{
-    return cache->capacity;
 }

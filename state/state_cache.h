@@ -69,17 +69,13 @@ struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, 
 /* Makes the user dirty. */
 void cache_touch(struct state_cache *cache, struct cached_user *user);
 
-/* The dirty users in the order they were touched; valid until the next touch, clean or drop. */
-struct cached_user *const *cache_dirty(const struct state_cache *cache, uint32_t *countp);
-
 /* The transaction is committed: everybody is clean. */
 void cache_clean(struct state_cache *cache);
 
 /* The transaction was aborted: forgets every dirty user. */
 void cache_drop_dirty(struct state_cache *cache);
 
-/* Forgets one user (clean or dirty), or all users of a partition that was given up. */
-void cache_drop(struct state_cache *cache, struct cached_user *user);
+/* Forgets all users of a partition that was given up. */
 void cache_drop_partition(struct state_cache *cache, uint32_t partition);
 
 /*
@@ -90,7 +86,6 @@ void cache_drop_partition(struct state_cache *cache, uint32_t partition);
  */
 struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind);
 
-uint32_t cache_users(const struct state_cache *cache);    /* slots in use */
-uint32_t cache_capacity(const struct state_cache *cache); /* slots */
+uint32_t cache_users(const struct state_cache *cache); /* slots in use */
 
 #endif

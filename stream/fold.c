@@ -68,14 +68,6 @@ void fold_close(struct fold *fold)
     free(fold);
 }
 
-size_t fold_size(const struct fold *fold)
-{
-    size_t of_user = sizeof *fold->offsets + sizeof *fold->states + sizeof *fold->progress +
-                     sizeof *fold->progressed;
-    return sizeof *fold + fold->users_max * of_user +
-           fold->behaviors_max * sizeof *fold->behaviors + interest_scratch_size(fold->scratch);
-}
-
 void fold_begin(struct fold *fold)
 {
     fold->users = 0;
@@ -133,9 +125,4 @@ void fold_run(struct fold *fold)
         *fold->progress[user] = fold->progressed[user];
     }
     fold_begin(fold);
-}
-
-uint32_t fold_count(const struct fold *fold)
-{
-    return fold->count;
 }

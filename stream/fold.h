@@ -34,9 +34,6 @@ MUST_CHECK enum status fold_open(struct fold **foldp, const struct interest_mode
                                  uint32_t users_max, uint32_t behaviors_max, struct error *error);
 void fold_close(struct fold *fold);
 
-/* Bytes a fold takes, its scratch included. */
-size_t fold_size(const struct fold *fold);
-
 /* Forgets what was collected. */
 void fold_begin(struct fold *fold);
 
@@ -55,8 +52,5 @@ bool fold_behavior(struct fold *fold, uint64_t ordinal, struct history_behavior 
 
 /* Absorbs everything collected, advances the progresses, and forgets the batch. */
 void fold_run(struct fold *fold);
-
-/* Behaviors collected so far. */
-uint32_t fold_count(const struct fold *fold);
 
 #endif
