@@ -8,5 +8,5 @@ endforeach()
 # The demo, short of training, with the real log if it was downloaded before, else a made-up one.
 add_test(NAME unit.demo COMMAND ${CMAKE_SOURCE_DIR}/demo/demo.sh $<TARGET_FILE:braid> 1
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-set_tests_properties(unit.demo PROPERTIES LABELS unit TIMEOUT 120 ENVIRONMENT "PIP_NO_INDEX=1"
+set_tests_properties(unit.demo PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "PIP_NO_INDEX=1"
   PASS_REGULAR_EXPRESSION "verdict=ok")
