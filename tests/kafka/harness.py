@@ -185,7 +185,7 @@ class Job:
     def said(self, pattern):
         return re.search(pattern, self.log.read_text(errors="replace")) is not None
 
-    def wait_said(self, pattern, seconds=30):
+    def wait_said(self, pattern, seconds=DRAIN_SECONDS):
         wait_until(lambda: self.said(pattern), seconds, f"{pattern!r}:\n{self.tail()}")
 
 

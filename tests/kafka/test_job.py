@@ -537,7 +537,7 @@ class ThreeBrokers(KafkaCase):
         feed = self.feed(world, acks="all", retries=100)
         pulse = Pulse(feed)
         job = self.job(world)
-        time.sleep(5)
+        job.wait_said("run +[1-9]")
         for node in (1, 2):
             self.cluster.kill(node)
             totals["kills"] += 1
