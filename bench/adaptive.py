@@ -21,7 +21,8 @@ from training import BRIEF, GDELTA, RUNS, SHARED, Bench, command_line, flags, st
 FIXED = (1, 2, 4, 8, 16)
 MIND, MIND_TRAINING = RUNS["mind"]
 TRAINED = {
-    **{f"brief-gdelta-k{k}": ({**GDELTA, "interests": k}, BRIEF) for k in FIXED},
+    # Some samples of each history: all of them would make K = 16 five times as dear as K = 1.
+    **{f"brief-gdelta-k{k}": ({**GDELTA, "interests": k}, {**BRIEF, "cuts": 64}) for k in FIXED},
     **{f"brief-mind-k{k}": ({**MIND, "interests": k, "fixed-interests": "true"},
                             {**MIND_TRAINING, **BRIEF}) for k in FIXED},
     "brief-mind-k16-log2": ({**MIND, "interests": 16}, {**MIND_TRAINING, **BRIEF}),

@@ -174,9 +174,33 @@ static void read_output(struct scene *scene, int output)
     close(output);
 }
 
+/* Whether the child has a handler for the signal, so that it no longer just dies of it. */
+static bool handles(pid_t child, int signal)
+{
+    char path[64], line[256];
+    uint64_t caught = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)child);
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "SigCgt: %" SCNx64, &caught) == 1) break;
+    }
+    fclose(file);
+    return caught >> (signal - 1) & 1;
+}
+
+static bool has_ended(pid_t child)
+{
+    siginfo_t ended = {0};
+    return waitid(P_PID, (id_t)child, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid;
+}
+
 /* Two signals at the same moment are two that a stopped process finds when it goes on. */
 static void send_signals(pid_t child, const struct scene_run *how)
 {
+    while (how->signal != SIGKILL && !handles(child, how->signal) && !has_ended(child)) {
+        sleep_us(1000);
+    }
     sleep_us(how->signal_us);
     if (how->second_signal) kill(child, SIGSTOP);
     kill(child, how->signal);

@@ -32,8 +32,8 @@ struct scene {
 struct scene_run {
     const char *fault;   /* value of BRAID_FAULT */
     const char *input;   /* file that is its standard input */
-    int64_t signal_us;   /* > 0: `signal` is sent so long after the start, */
-    int signal;          /* and at the same moment */
+    int64_t signal_us;   /* > 0: `signal` is sent so long after the start, or (but SIGKILL) after */
+    int signal;          /* the program has a handler for it, and at the same moment */
     int second_signal;   /* this one, if it is not 0 */
     const char *setting; /* one more argument */
 };

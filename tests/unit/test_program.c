@@ -178,7 +178,7 @@ static void signal_finishes_the_transaction_and_exits_with_0(void **state)
     (void)state;
     static const int signals[] = {SIGTERM, SIGINT};
     for (size_t i = 0; i < 2; i++) {
-        struct scene_run stop = {.signal = signals[i], .signal_us = 150000};
+        struct scene_run stop = {.signal = signals[i], .signal_us = 20000};
         const char *name = i ? "interrupted" : "terminated";
         assert_job("run", name, &stop, 0, "events=");
         assert_job("verify", name, NULL, 0, "verdict=ok");
@@ -198,7 +198,7 @@ static void second_signal_exits_at_once(void **state)
                               .setting = "--source.path=-",
                               .signal = SIGTERM,
                               .second_signal = SIGINT,
-                              .signal_us = 500000};
+                              .signal_us = 20000};
     int code = scene_run(&scene, "run", "twice", &twice);
     assert_true(code == 128 + SIGTERM || code == 128 + SIGINT);
 }
