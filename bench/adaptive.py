@@ -13,10 +13,8 @@ q1 .. q4 are the hit rates at 10 of the users (or events) with the shortest to t
 a quarter each; k1 .. k4 how many interests they have on average.
 """
 
-import os
-
 from ranking import numbers
-from training import BRIEF, GDELTA, RUNS, SHARED, Bench, command_line, flags, start
+from training import BRIEF, GDELTA, LEDGERS, RUNS, SHARED, Bench, command_line, flags, start
 
 FIXED = (1, 2, 4, 8, 16)
 MIND, MIND_TRAINING = RUNS["mind"]
@@ -26,6 +24,7 @@ TRAINED = {
     **{f"brief-mind-k{k}": ({**MIND, "interests": k, "fixed-interests": "true"},
                             {**MIND_TRAINING, **BRIEF}) for k in FIXED},
     "brief-mind-k16-log2": ({**MIND, "interests": 16}, {**MIND_TRAINING, **BRIEF}),
+    "single": RUNS["single"],
 }
 
 # What only changes how a trained generation is read: its run, and options of `braid train`.
@@ -34,33 +33,17 @@ SELECTED = {
     "brief-gdelta-k16-select-more": ("brief-gdelta-k16", {"select": "true", "residual-min": 0.1}),
 }
 
-# Ledgers on the items of gdelta: with the options of models.md, and with a short memory. The clock
-# of ml1m is made up, a second an event, so its half-lives are events.
-LEDGERS = {
-    "ledger": lambda _: {},
-    "ledger-recent": lambda name: {"half-life-days": 3e-5 if name == "ml1m" else 3,
-                                   "publish-mass": 0.5},
-}
-
 
 class Adaptive(Bench):
     runs = TRAINED
 
-    def generation(self, run):
-        """Path of the run's generation, made now if it is not there."""
+    def train(self, run, seed, path):
         if run in TRAINED:
-            return self.train(run, 1)[0]
-        path = os.path.join(self.folder, f"{self.name}-{run}-1.safetensors")
-        if os.path.exists(path):
-            return path
-        if run in LEDGERS:
-            self.run("init", f"--model.checkpoint={path}", "--model=ledger", "--items-from",
-                     self.generation("brief-gdelta-k1"), *flags(LEDGERS[run](self.name)))
-        else:
-            source, options = SELECTED[run]
-            self.run("train", f"--model.checkpoint={self.generation(source)}", f"--out={path}",
-                     "--epochs=0", f"--hold-out={self.protocol}", *flags(options))
-        return path
+            super().train(run, seed, path)
+            return
+        source, options = SELECTED[run]
+        self.run("train", f"--model.checkpoint={self.generation(source)}", f"--out={path}",
+                 "--epochs=0", f"--hold-out={self.protocol}", *flags(options))
 
 
 def main(arguments):
