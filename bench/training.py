@@ -58,8 +58,9 @@ RUNS = {
     "brief-limarec-k4-extract-hard": (EXTRACT, {**BRIEF, "readout": "hard"}),
 }
 
-# Ledgers are not trained: they run on the items of `single`, whose directions mean something (it learns
-# cosines of means), with the options of models.md or with a short memory. The clock of ml1m is made up, a second an event, so its half-lives are events.
+# Ledgers are not trained: they run on the items of `single`, which learns cosines of means, with the
+# options of models.md or with a short memory. The clock of ml1m is made up, a second an event, so its
+# half-lives are events.
 LEDGERS = {
     "ledger": lambda _: {},
     "ledger-recent": lambda name: {"half-life-days": 3e-5 if name == "ml1m" else 3,
