@@ -1,8 +1,8 @@
 /*
  * interest_ledger.c - the ledger of models.md section 7.1, step by step as it stands there.
  *
- * A state is laid out by columns: time, last [max], m [max], q [max], s [max][d]. An entry is live if
- * its mass is above zero, and live ones come first, so nothing else needs storing. Sums and all
+ * A state is laid out by columns: time, last [max], m [max], q [max], s [max][d]. An entry is live
+ * if its mass is above zero, and live ones come first, so nothing else needs storing. Sums and all
  * derived quantities are in double; a dot product runs in eight lanes of fixed order.
  */
 #include <float.h>
@@ -91,7 +91,9 @@ static double distance_squared(const real *e, const real *s, double m, uint32_t 
     return sum;
 }
 
-/* 2^-x for 0 <= x <= 1000: a power of two by its bits, the rest by its series to within rounding. */
+/*
+ * 2^-x for 0 <= x <= 1000: a power of two by its bits, the rest by its series to within rounding.
+ */
 static double halved(double x)
 {
     int64_t whole = (int64_t)(x + 0.5);
@@ -234,8 +236,8 @@ static void append(struct entries *at, const real *vector)
 }
 
 /*
- * Cuts entry j along the direction from its centroid to the vector it has just taken: the halves lie
- * `offset` to either side, and merging them gives j back.
+ * Cuts entry j along the direction from its centroid to the vector it has just taken: the halves
+ * lie `offset` to either side, and merging them gives j back.
  */
 static bool split(const struct interest_ledger *ledger, struct entries *at, uint32_t j,
                   const real *vector)

@@ -2,12 +2,13 @@
  * interest_ledger.h - a user's interests as decayed sums, their number being itself state.
  *
  * Each entry keeps s = sum of w e, m = sum of w and q = sum of w |e|^2 over the vectors e that were
- * assigned to it, where w halves every half_life_days. From these follow its centroid and its scatter,
- * so entries can grow, split, merge and fade without any vector being kept (models.md section 7.1).
+ * assigned to it, where w halves every half_life_days. From these follow its centroid and its
+ * scatter, so entries can grow, split, merge and fade without any vector being kept (models.md
+ * section 7.1).
  *
- * A state is plain bytes of fixed size, 8-byte aligned: 4,360 of them at d = 64 with 16 entries. All
- * zero is the empty ledger; entries beyond the live ones are zero. The same events give the same
- * bytes on every processor: sums have a fixed order, and 2^-x is computed here.
+ * A state is plain bytes of fixed size, 8-byte aligned: 4,360 of them at d = 64 with 16 entries.
+ * All zero is the empty ledger; entries beyond the live ones are zero. The same events give the
+ * same bytes on every processor: sums have a fixed order, and 2^-x is computed here.
  *
  *     memset(state, 0) -> interest_ledger_absorb ... -> interest_ledger_read
  *
@@ -59,8 +60,8 @@ struct interest_ledger_entry interest_ledger_at(const struct interest_ledger *le
                                                 const void *state, uint32_t index);
 
 /*
- * Which entries to publish, heaviest first, `limit` >= 1 of them at most: those of publish_mass, or the heaviest
- * alone. Returns how many; 0 only for an empty ledger.
+ * Which entries to publish, heaviest first, `limit` >= 1 of them at most: those of publish_mass, or
+ * the heaviest alone. Returns how many; 0 only for an empty ledger.
  */
 uint32_t interest_ledger_publish(const struct interest_ledger *ledger, const void *state,
                                  uint32_t limit, uint32_t *indices);

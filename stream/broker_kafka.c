@@ -34,7 +34,7 @@ enum {
         8 << 20, /* payloads and scratch of one poll, beside one event of the largest size */
 };
 
-/* --- the consumer ------------------------------------------------------------------------------ */
+/* --- the consumer ----------------------------------------------------------------------------- */
 
 uint64_t session_queue_kb(const struct config *config)
 {
@@ -179,7 +179,7 @@ static enum status consumer_open(struct session *session, struct error *error)
                      rd_kafka_err2str(code));
 }
 
-/* --- opening and closing ----------------------------------------------------------------------- */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 static void kafka_session_close(struct session *session)
 {
@@ -266,7 +266,7 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     return STATUS_OK;
 }
 
-/* --- polling ----------------------------------------------------------------------------------- */
+/* --- polling ---------------------------------------------------------------------------------- */
 
 static void poll_partitions(struct session *session, struct poll *poll, enum poll_kind kind)
 {
@@ -461,7 +461,7 @@ static void kafka_want_commit(struct session *session)
     session->wants_commit = true;
 }
 
-/* --- the table --------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static uint32_t kafka_partitions(const struct broker *broker)
 {

@@ -1,9 +1,10 @@
 /*
- * broker_kafka_client.h - what the parts of the Kafka broker share: clients, errors, the job's broker.
+ * broker_kafka_client.h - what the parts of the Kafka broker share: clients, errors, the job's
+ * broker.
  *
  * The one includer of librdkafka's header; only the files named *_kafka*.c include this one. A
- * `struct client` is one librdkafka handle with what its callbacks need. Its log lines and errors are
- * served by the thread that polls it, never by one of librdkafka's own.
+ * `struct client` is one librdkafka handle with what its callbacks need. Its log lines and errors
+ * are served by the thread that polls it, never by one of librdkafka's own.
  *
  *     client_setup -> client_set ... -> client_open -> client_close
  *
@@ -42,7 +43,10 @@ struct client_setup {
     enum status status;
 };
 
-/* The broker of a job: what its sessions and history readers share. Read-only after open but `stop`. */
+/*
+ * The broker of a job: what its sessions and history readers share. Read-only after open but
+ * `stop`.
+ */
 struct broker {
     const struct config *config;
     struct client admin; /* of no group, reads uncommitted: metadata, settings, watermarks */
@@ -128,9 +132,10 @@ struct committed_seal {
 };
 
 /*
- * The group's committed offsets of the source's partitions `at`, as the seals that were committed with
- * them. Asks again while an open transaction hides them or brokers are out of
- * reach, for `wait_ms` or until the job stops (STATUS_BUSY). STATUS_REFUSED: offsets that Braid did not commit.
+ * The group's committed offsets of the source's partitions `at`, as the seals that were committed
+ * with them. Asks again while an open transaction hides them or brokers are out of reach, for
+ * `wait_ms` or until the job stops (STATUS_BUSY). STATUS_REFUSED: offsets that Braid did not
+ * commit.
  */
 MUST_CHECK enum status committed_seals(struct broker *broker, struct client *consumer,
                                        const uint32_t *at, uint32_t count, int64_t wait_ms,

@@ -248,7 +248,9 @@ static enum status seal_from_log(struct history_reader *reader, int64_t high,
     return reader_connect(reader, error);
 }
 
-/* What the store may build on: a log of its own, from its first record, that reaches its position. */
+/*
+ * What the store may build on: a log of its own, from its first record, that reaches its position.
+ */
 static enum status check_start(const struct history_reader *reader, int64_t low, int64_t high,
                                const struct store_position *start, uint64_t seal,
                                struct error *error)

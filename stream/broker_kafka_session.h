@@ -85,17 +85,18 @@ bool rival_note_member(struct session *session);
 
 /*
  * After the consumer was fenced: STATUS_OK if our place in the group is free, or still that of the
- * member that was noted; STATUS_FENCED if a rival has it. `ousted`: we were that member until we were
- * fenced, so that anybody else is a rival at once. Otherwise a stranger may be a place of our own of
- * which we never heard; it ends with its session, and is waited for that long. Asks until brokers
- * answer, or the job stops (STATUS_OK).
+ * member that was noted; STATUS_FENCED if a rival has it. `ousted`: we were that member until we
+ * were fenced, so that anybody else is a rival at once. Otherwise a stranger may be a place of our
+ * own of which we never heard; it ends with its session, and is waited for that long. Asks until
+ * brokers answer, or the job stops (STATUS_OK).
  */
 MUST_CHECK enum status rival_in_group(struct session *session, bool ousted, struct error *error);
 
 /*
- * After the producer was fenced: STATUS_OK if it may be replaced. A rival joins the group in our place
- * right after he has fenced our producer, and our next heartbeat tells; fencing him in turn would
- * drive out both. No rival, and the transaction had not run out of time: counted (FENCINGS_MAX).
+ * After the producer was fenced: STATUS_OK if it may be replaced. A rival joins the group in our
+ * place right after he has fenced our producer, and our next heartbeat tells; fencing him in turn
+ * would drive out both. No rival, and the transaction had not run out of time: counted
+ * (FENCINGS_MAX).
  */
 MUST_CHECK enum status rival_of_producer(struct session *session, struct error *error);
 

@@ -1,9 +1,10 @@
 /*
- * broker_kafka_topics.c - the job's topics: found, created if the configuration says so, or refused.
+ * broker_kafka_topics.c - the job's topics: found, created if the configuration says so, or
+ * refused.
  *
  * Exactly-once rests on what these topics are: a history log that expires records is no history, a
- * record without a key aborts the transaction that writes it to a compacted topic for ever. So their
- * settings are read from the cluster at every start and held against the table below.
+ * record without a key aborts the transaction that writes it to a compacted topic for ever. So
+ * their settings are read from the cluster at every start and held against the table below.
  */
 #include <stdio.h>
 #include <stdlib.h>

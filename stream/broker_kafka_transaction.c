@@ -34,8 +34,8 @@ static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, v
 }
 
 /*
- * Whether a call that ended with `status` is to be made again. While brokers are out of reach it is,
- * however long that takes; only the end of the job limits the patience.
+ * Whether a call that ended with `status` is to be made again. While brokers are out of reach it
+ * is, however long that takes; only the end of the job limits the patience.
  */
 static bool again(struct session *session, enum status status, int64_t begun_ns)
 {
@@ -226,8 +226,8 @@ static enum status send_offsets(struct session *session, const struct commit_par
 }
 
 /*
- * Learns how a commit of unknown outcome ended: a new producer ends the old one's transaction one way
- * or the other, and then the group's offsets name the seal of the last one that was committed.
+ * Learns how a commit of unknown outcome ended: a new producer ends the old one's transaction one
+ * way or the other, and then the group's offsets name the seal of the last one that was committed.
  */
 static enum status resolve(struct session *session, const struct commit_partition *parts,
                            struct error *error)
@@ -297,7 +297,9 @@ enum status kafka_abort(struct session *session, struct error *error)
                          "kafka: worker %u aborted %d transactions in a row: see why above",
                          session->worker, ABORTS_MAX);
     }
-    /* A new producer ends the transaction as well, so there is no need to be patient with this one. */
+    /*
+     * A new producer ends the transaction as well, so there is no need to be patient with this one.
+     */
     if (!session->ended && !producer_broken(session) &&
         client_failed(rd_kafka_abort_transaction(session->producer.handle, ABORT_MS),
                       "aborting a transaction", &session->broken) == STATUS_OK) {

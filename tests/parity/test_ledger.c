@@ -1,4 +1,6 @@
-/* test_ledger.c - the interest ledger against its fixtures, and the laws of models.md section 7.1. */
+/*
+ * test_ledger.c - the interest ledger against its fixtures, and the laws of models.md section 7.1.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
