@@ -66,11 +66,11 @@ static void print_summary(const struct job_summary *summary)
 static enum status run_job(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct job_summary summary;
+    take_signals();
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(config_check(config, error));
     log_setup(LOG_INFO, config->log.format == CONFIG_LOG_JSON);
-    take_signals();
     TRY(job_run(config, &summary, error));
     print_summary(&summary);
     return STATUS_OK;

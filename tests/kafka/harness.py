@@ -171,9 +171,16 @@ class Job:
         self.process.send_signal(number)
 
     def stop(self, expected=0):
-        """SIGTERM: finishes its transaction and leaves."""
+        """SIGTERM: finishes its transaction and leaves. A new process has first to ask for it."""
+        wait_until(lambda: self.process.poll() is not None or self.handles(signal.SIGTERM),
+                   DRAIN_SECONDS, "a handler of SIGTERM")
         self.process.terminate()
         self.ended(expected)
+
+    def handles(self, number):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+        return bool(int(caught[1], 16) >> (number - 1) & 1)
 
     def ended(self, expected, seconds=60):
         code = self.process.wait(seconds)

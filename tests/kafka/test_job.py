@@ -31,6 +31,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Ne
 SEED = int(os.environ.get("TEST_SEED", "20240501"))
 KILLS_PER_STEP = 5
 RANDOM_KILLS = 20
+EARLY_STOPS = 12
 STEPS = ["transaction_begun", "outputs_sent", "seals_sent", "offsets_sent", "committed",
          "store_committed", "snapshots_written", "store_flushed"]
 
@@ -238,6 +239,20 @@ class OneBroker(KafkaCase):
                 self.assertEqual(job.process.wait(60), -signal.SIGKILL, f"{step}: {job.tail()}")
                 totals["kills"] += 1
         pulse.stop()
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+
+    def test_a_job_may_be_asked_to_stop_while_it_starts(self):
+        world = self.world()
+        feed = self.feed(world)
+        moments = random.Random(SEED)
+        for _ in range(EARLY_STOPS):
+            feed.send(100)
+            job = self.job(world)
+            time.sleep(moments.uniform(0, 0.8))
+            job.stop()
         job = self.job(world)
         drain(world, feed, job)
         job.stop()
