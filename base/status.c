@@ -13,6 +13,7 @@ int status_exit_code(enum status status)
     case STATUS_INVALID: return 2;
     case STATUS_REFUSED:
     case STATUS_CORRUPT: return 3;
+    case STATUS_UNPROVEN: return 4;
     default: return 1;
     }
 }

@@ -25,6 +25,7 @@ enum status {
     STATUS_INVALID,   /* configuration, argument or usage that a person must mend */
     STATUS_REFUSED,   /* data of another input, format, version or partition count */
     STATUS_CORRUPT,   /* bytes that fail their checksum or contradict themselves */
+    STATUS_UNPROVEN,  /* a proof found violations, or what it could not verify */
     STATUS_IO,        /* the operating system or a broker failed us */
 };
 
@@ -38,7 +39,8 @@ struct error {
 
 /*
  * Process exit code for a failure: 2 for STATUS_INVALID (usage or configuration), 3 for
- * STATUS_REFUSED and STATUS_CORRUPT (data that needs a decision), 1 for everything else.
+ * STATUS_REFUSED and STATUS_CORRUPT (data that needs a decision), 4 for STATUS_UNPROVEN, 1 for
+ * everything else.
  */
 int status_exit_code(enum status status);
 

@@ -27,8 +27,8 @@ bool arguments_flag(struct arguments *arguments, const char *name)
     return false;
 }
 
-enum status arguments_option(struct arguments *arguments, const char *name, const char **valuep,
-                             struct error *error)
+enum status arguments_next_option(struct arguments *arguments, const char *name,
+                                  const char **valuep, struct error *error)
 {
     size_t size = strlen(name);
     *valuep = NULL;
@@ -49,6 +49,16 @@ enum status arguments_option(struct arguments *arguments, const char *name, cons
         return STATUS_OK;
     }
     return STATUS_OK;
+}
+
+enum status arguments_option(struct arguments *arguments, const char *name, const char **valuep,
+                             struct error *error)
+{
+    const char *second = NULL;
+    TRY(arguments_next_option(arguments, name, valuep, error));
+    if (*valuep) TRY(arguments_next_option(arguments, name, &second, error));
+    if (!second) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "%s is given twice: %s and %s", name, *valuep, second);
 }
 
 enum status parse_number(const char *name, const char *text, uint64_t most, uint64_t *numberp,
@@ -81,12 +91,6 @@ enum status arguments_end(const struct arguments *arguments, struct error *error
     if (!arguments->count) return STATUS_OK;
     return error_set(error, STATUS_INVALID, "'%s' is not expected here: see --help",
                      arguments->at[0]);
-}
-
-int command_failed(const struct command *command, const struct error *error)
-{
-    fprintf(stderr, "braid %s: %s\n", command->name, error->text);
-    return status_exit_code(error->status);
 }
 
 const char *nearest_word(const char *word, const char *const *names)

@@ -15,7 +15,11 @@
 #include "base/status.h"
 #include "config/config.h"
 
-enum { COMMAND_VIOLATIONS = 4 }; /* exit code of a verify that found something; others: status.h */
+/* The arguments of a command, from which it takes its own options before the configuration's. */
+struct arguments {
+    int count;
+    char **at;
+};
 
 struct command {
     const char *name;
@@ -23,8 +27,11 @@ struct command {
     const char *help;    /* usage, explanation, examples */
     bool settings;       /* --help goes on with the options of the configuration */
 
-    /* Runs with what follows the command's name; returns the exit code. */
-    int (*run)(int count, char **arguments);
+    /*
+     * Runs with what follows the command's name. `config` is for it to fill (arguments_config); it
+     * is closed afterwards. A failure is printed, and its status is the exit code.
+     */
+    enum status (*run)(struct arguments *arguments, struct config *config, struct error *error);
 };
 
 extern const struct command command_run;
@@ -37,21 +44,19 @@ extern const struct command command_recommend;
 extern const struct command command_check_config;
 extern const struct command command_version;
 
-/* The arguments of a command, from which it takes its own options before the configuration's. */
-struct arguments {
-    int count;
-    char **at;
-};
-
 /* Takes `name` ("--faults") out, wherever it stands. */
 bool arguments_flag(struct arguments *arguments, const char *name);
 
 /*
- * Takes the first "name=VALUE" or "name VALUE" out; *valuep is NULL if there is none. Call again
- * for an option that may be repeated. STATUS_INVALID if the value is missing.
+ * Takes "name=VALUE" or "name VALUE" out; *valuep is NULL if there is none. STATUS_INVALID if the
+ * value is missing, or if the option is given twice.
  */
 MUST_CHECK enum status arguments_option(struct arguments *arguments, const char *name,
                                         const char **valuep, struct error *error);
+
+/* The same for an option that may be repeated: takes the first one, until *valuep is NULL. */
+MUST_CHECK enum status arguments_next_option(struct arguments *arguments, const char *name,
+                                             const char **valuep, struct error *error);
 
 /* The number that `text`, given for the option `name`, is: whole, and up to `most`. */
 MUST_CHECK enum status parse_number(const char *name, const char *text, uint64_t most,
@@ -66,9 +71,6 @@ MUST_CHECK enum status arguments_config(struct arguments *arguments, struct conf
 
 /* STATUS_INVALID if a word remains that nobody expects. */
 MUST_CHECK enum status arguments_end(const struct arguments *arguments, struct error *error);
-
-/* Prints "braid NAME: what happened" to standard error and returns the exit code for it. */
-int command_failed(const struct command *command, const struct error *error);
 
 /* Of `names` (ending with NULL) the one most like `word`, or NULL if none is like it. */
 const char *nearest_word(const char *word, const char *const *names);

@@ -13,24 +13,17 @@ static const char help[] =
     "  braid check-config --reference > config/REFERENCE.md\n\n"
     "Exit codes: 0 it can be used; 2 it cannot, and the message says where and why.\n";
 
-static int run(int count, char **words)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
-    struct arguments arguments = {count, words};
-    if (arguments_flag(&arguments, "--reference")) {
+    if (arguments_flag(arguments, "--reference")) {
         config_print_reference(stdout);
-        return 0;
+        return STATUS_OK;
     }
-    static struct config config;
-    struct error error;
-    int code = 0;
-    if (arguments_config(&arguments, &config, &error) || arguments_end(&arguments, &error) ||
-        config_check(&config, &error)) {
-        code = command_failed(&command_check_config, &error);
-    } else {
-        config_print(&config, stdout);
-    }
-    config_close(&config);
-    return code;
+    TRY(arguments_config(arguments, config, error));
+    TRY(arguments_end(arguments, error));
+    TRY(config_check(config, error));
+    config_print(config, stdout);
+    return STATUS_OK;
 }
 
 const struct command command_check_config = {

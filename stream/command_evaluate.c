@@ -47,7 +47,7 @@ static const char help[] =
 
 /* What the arguments say, and everything that is opened on the way. */
 struct job {
-    struct config config;
+    const struct config *config;
     struct evaluation_options options;
     bool json;
     const char *paths[CHECKPOINTS_MAX];
@@ -73,28 +73,29 @@ static enum status parse_protocol(struct job *job, const char *name, struct erro
                      "--protocol %s: must be leave-one-out, user-split or prequential", name);
 }
 
-static enum status parse(struct job *job, struct arguments *arguments, struct error *error)
+static enum status parse(struct job *job, struct arguments *arguments, struct config *config,
+                         struct error *error)
 {
     const char *protocol = NULL;
     job->json = arguments_flag(arguments, "--json");
     TRY(arguments_option(arguments, "--protocol", &protocol, error));
     if (protocol) TRY(parse_protocol(job, protocol, error));
     for (const char *path = ""; path;) {
-        TRY(arguments_option(arguments, "--checkpoint", &path, error));
+        TRY(arguments_next_option(arguments, "--checkpoint", &path, error));
         if (!path) break;
         if (job->checkpoints_count == CHECKPOINTS_MAX) {
             return error_set(error, STATUS_INVALID, "more than %d checkpoints", CHECKPOINTS_MAX);
         }
         job->paths[job->checkpoints_count++] = path;
     }
-    TRY(arguments_config(arguments, &job->config, error));
+    TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     if (job->checkpoints_count > 0) return STATUS_OK;
-    if (!*job->config.model.checkpoint) {
+    if (!*job->config->model.checkpoint) {
         return error_set(error, STATUS_INVALID,
                          "no checkpoint: give --checkpoint FILE or set model.checkpoint");
     }
-    job->paths[job->checkpoints_count++] = job->config.model.checkpoint;
+    job->paths[job->checkpoints_count++] = job->config->model.checkpoint;
     return STATUS_OK;
 }
 
@@ -129,9 +130,9 @@ static enum status read_log(struct job *job, struct error *error)
     const struct item_table *items = job->checkpoints[0]->items;
     struct log_dataset_summary summary;
     struct progress progress;
-    progress_start(&progress, "evaluate", "events", job->config.log.quiet);
+    progress_start(&progress, "evaluate", "events", job->config->log.quiet);
     enum status status =
-        log_dataset_open(&job->dataset, &job->config, items, &progress, &summary, error);
+        log_dataset_open(&job->dataset, job->config, items, &progress, &summary, error);
     progress_end(&progress);
     TRY(status);
     if (summary.log.bad) {
@@ -220,9 +221,8 @@ static enum status run_checkpoints(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status evaluate(struct job *job, struct arguments *arguments, struct error *error)
+static enum status evaluate(struct job *job, struct error *error)
 {
-    TRY(parse(job, arguments, error));
     TRY(open_checkpoints(job, error));
     TRY(read_log(job, error));
     TRY(run_baselines(job, error));
@@ -235,25 +235,21 @@ static enum status evaluate(struct job *job, struct arguments *arguments, struct
     return STATUS_OK;
 }
 
-static int run(int count, char **words)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
-    struct arguments arguments = {count, words};
     static struct job job;
-    struct error error;
+    job.config = config;
     job.options = (struct evaluation_options){
         .cuts = {10, 20, 50}, .cuts_count = 3, .warm_share = EVALUATION_WARM_SHARE};
-    int code = 0;
-    if (evaluate(&job, &arguments, &error) != STATUS_OK) {
-        code = command_failed(&command_evaluate, &error);
-    }
+    TRY(parse(&job, arguments, config, error));
+    const enum status status = evaluate(&job, error);
     evaluation_close(job.evaluation);
     dataset_close(job.dataset);
     free(job.category);
     for (uint32_t i = 0; i < job.checkpoints_count; i++) {
         checkpoint_close(job.checkpoints[i]);
     }
-    config_close(&job.config);
-    return code;
+    return status;
 }
 
 const struct command command_evaluate = {

@@ -99,7 +99,7 @@ static void print_summary(const struct init_summary *summary, const char *path)
     }
 }
 
-static enum status init(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct init_options options;
     struct init_summary summary;
@@ -127,19 +127,6 @@ static enum status init(struct arguments *arguments, struct config *config, stru
     progress_end(&progress);
     if (status == STATUS_OK) print_summary(&summary, config->model.checkpoint);
     return status;
-}
-
-static int run(int count, char **words)
-{
-    struct arguments arguments = {count, words};
-    static struct config config;
-    struct error error;
-    int code = 0;
-    if (init(&arguments, &config, &error) != STATUS_OK) {
-        code = command_failed(&command_init, &error);
-    }
-    config_close(&config);
-    return code;
 }
 
 const struct command command_init = {

@@ -88,26 +88,13 @@ static enum status show_checkpoint(struct arguments *arguments, struct error *er
     return STATUS_OK;
 }
 
-static enum status show(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
     const char *what = arguments->count > 0 ? arguments->at[0] : "";
     if (strcmp(what, "user") == 0) return show_user(arguments, config, error);
     if (strcmp(what, "store") == 0) return show_store(arguments, config, error);
     if (strcmp(what, "checkpoint") == 0) return show_checkpoint(arguments, error);
     return error_set(error, STATUS_INVALID, "inspect what? user, store or checkpoint");
-}
-
-static int run(int count, char **words)
-{
-    struct arguments arguments = {count, words};
-    static struct config config;
-    struct error error;
-    int code = 0;
-    if (show(&arguments, &config, &error) != STATUS_OK) {
-        code = command_failed(&command_inspect, &error);
-    }
-    config_close(&config);
-    return code;
 }
 
 const struct command command_inspect = {

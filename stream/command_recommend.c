@@ -57,7 +57,7 @@ static enum status take_diversity(struct arguments *arguments, double *value, st
     return error_set(error, STATUS_INVALID, "--diversity %s: a weight from 0 on is expected", text);
 }
 
-static enum status show(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct recommend_options options = {.top = TOP, .pool = POOL};
     options.from_log = arguments_flag(arguments, "--log");
@@ -76,19 +76,6 @@ static enum status show(struct arguments *arguments, struct config *config, stru
     }
     options.from_log = options.from_log || !*config->state.dir;
     return recommend(config, &options, stdout, error);
-}
-
-static int run(int count, char **words)
-{
-    struct arguments arguments = {count, words};
-    static struct config config;
-    struct error error;
-    int code = 0;
-    if (show(&arguments, &config, &error) != STATUS_OK) {
-        code = command_failed(&command_recommend, &error);
-    }
-    config_close(&config);
-    return code;
 }
 
 const struct command command_recommend = {

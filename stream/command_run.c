@@ -63,7 +63,7 @@ static void print_summary(const struct job_summary *summary)
            summary->stopped ? "true" : "false");
 }
 
-static enum status run_job(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct job_summary summary;
     take_signals();
@@ -74,19 +74,6 @@ static enum status run_job(struct arguments *arguments, struct config *config, s
     TRY(job_run(config, &summary, error));
     print_summary(&summary);
     return STATUS_OK;
-}
-
-static int run(int count, char **words)
-{
-    struct arguments arguments = {count, words};
-    static struct config config;
-    struct error error;
-    int code = 0;
-    if (run_job(&arguments, &config, &error) != STATUS_OK) {
-        code = command_failed(&command_run, &error);
-    }
-    config_close(&config);
-    return code;
 }
 
 const struct command command_run = {

@@ -62,7 +62,7 @@ enum { WINDOW_CUTS = 8, CUTS_BY_MODEL = UINT32_MAX, LABEL_MAX = 64 };
 
 /* What the arguments say, and everything that is opened on the way. */
 struct job {
-    struct config config;
+    const struct config *config;
     struct train_options options;
     struct dim_options dims;
     const char *out, *resume, *curve, *plot;
@@ -172,7 +172,7 @@ static enum status take_protocol(struct arguments *arguments, struct job *job, s
 /* A sample weighs what the configuration says of its target's action; without a list, 1. */
 static void set_action_weights(struct job *job)
 {
-    const struct config *config = &job->config;
+    const struct config *config = job->config;
     for (uint32_t i = 0; i < config->actions_count; i++) {
         job->options.action_weight[i + 1] = (real)config->actions[i].weight;
     }
@@ -181,7 +181,7 @@ static void set_action_weights(struct job *job)
 static enum status check(const struct job *job, struct error *error)
 {
     if (!job->out) return error_set(error, STATUS_INVALID, "--out FILE is needed: what to write");
-    if (!*job->config.model.checkpoint) {
+    if (!*job->config->model.checkpoint) {
         return error_set(error, STATUS_INVALID,
                          "model.checkpoint must be set: the generation to go on from; braid init "
                          "makes the first");
@@ -198,9 +198,9 @@ static enum status check(const struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status parse(struct job *job, struct arguments *arguments, struct error *error)
+static enum status parse(struct job *job, struct arguments *arguments, struct config *config,
+                         struct error *error)
 {
-    job->options = train_options_defaults();
     job->options.cuts = CUTS_BY_MODEL;
     job->fresh = arguments_flag(arguments, "--fresh");
     TRY(arguments_option(arguments, "--out", &job->out, error));
@@ -214,7 +214,7 @@ static enum status parse(struct job *job, struct arguments *arguments, struct er
     TRY(take_seed(arguments, &job->options.seed, error));
     TRY(take_readout(arguments, &job->options.readout, error));
     TRY(take_protocol(arguments, job, error));
-    TRY(arguments_config(arguments, &job->config, error));
+    TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     set_action_weights(job);
     return check(job, error);
@@ -229,7 +229,7 @@ static uint64_t state_fingerprint(const struct job *job)
 
 static enum status open_checkpoint(struct job *job, struct error *error)
 {
-    TRY(checkpoint_open(&job->checkpoint, job->config.model.checkpoint, error));
+    TRY(checkpoint_open(&job->checkpoint, job->config->model.checkpoint, error));
     struct checkpoint *checkpoint = job->checkpoint;
     const struct interest_ops *ops = interest_ops_find(checkpoint->model);
     struct model_dims dims = checkpoint->dims;
@@ -268,8 +268,8 @@ static enum status read_log(struct job *job, struct error *error)
 {
     struct log_dataset_summary summary;
     struct progress progress;
-    progress_start(&progress, "read", "events", job->config.log.quiet);
-    const enum status status = log_dataset_open(&job->dataset, &job->config, job->checkpoint->items,
+    progress_start(&progress, "read", "events", job->config->log.quiet);
+    const enum status status = log_dataset_open(&job->dataset, job->config, job->checkpoint->items,
                                                 &progress, &summary, error);
     progress_end(&progress);
     TRY(status);
@@ -344,7 +344,7 @@ static enum status run_epochs(struct job *job, struct error *error)
     struct bar bar = {.job = job, .first = trainer_epochs(job->trainer), .label = "train"};
     const struct train_observer observer = {show, &bar};
     enum status status = STATUS_OK;
-    progress_start(&bar.progress, bar.label, "samples", job->config.log.quiet);
+    progress_start(&bar.progress, bar.label, "samples", job->config->log.quiet);
     while (status == STATUS_OK && trainer_more(job->trainer)) {
         struct train_epoch epoch;
         const int64_t started_ns = clock_monotonic_ns();
@@ -370,28 +370,24 @@ static enum status write_generation(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status train(struct job *job, struct arguments *arguments, struct error *error)
+static enum status train(struct job *job, struct error *error)
 {
-    TRY(parse(job, arguments, error));
     TRY(open_checkpoint(job, error));
     TRY(read_log(job, error));
     TRY(run_epochs(job, error));
     return write_generation(job, error);
 }
 
-static int run(int count, char **words)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
-    struct arguments arguments = {count, words};
-    static struct job job;
-    struct error error;
-    int code = 0;
-    if (train(&job, &arguments, &error) != STATUS_OK) code = command_failed(&command_train, &error);
+    struct job job = {.config = config, .options = train_options_defaults()};
+    TRY(parse(&job, arguments, config, error));
+    const enum status status = train(&job, error);
     trainer_close(job.trainer);
     dataset_close(job.dataset);
     checkpoint_close(job.checkpoint);
     free(job.known);
-    config_close(&job.config);
-    return code;
+    return status;
 }
 
 const struct command command_train = {

@@ -66,15 +66,14 @@ static void print_verdict(const struct verify_report *report, bool passed)
            report->dead_letters, report->unverifiable, violations, passed ? "ok" : "failed");
 }
 
-static enum status verify(struct arguments *arguments, struct config *config, bool *passedp,
-                          struct error *error)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
     const char *checkpoints[VERIFY_CHECKPOINTS_MAX];
     struct verify_options options = {.config = config, .checkpoints = checkpoints};
     struct verify_report report;
     options.allow_unverifiable = arguments_flag(arguments, "--allow-unverifiable");
     for (const char *path = ""; path;) {
-        TRY(arguments_option(arguments, "--checkpoint", &path, error));
+        TRY(arguments_next_option(arguments, "--checkpoint", &path, error));
         if (!path) break;
         if (options.checkpoints_count + 1 == VERIFY_CHECKPOINTS_MAX) {
             return error_set(error, STATUS_INVALID, "more than %d checkpoints",
@@ -88,25 +87,10 @@ static enum status verify(struct arguments *arguments, struct config *config, bo
     checkpoints[options.checkpoints_count++] = config->model.checkpoint;
     options.memory = config->job.memory;
     TRY(verify_run(&options, stdout, &report, error));
-    *passedp = verify_passed(&report, options.allow_unverifiable);
-    print_verdict(&report, *passedp);
-    return STATUS_OK;
-}
-
-static int run(int count, char **words)
-{
-    struct arguments arguments = {count, words};
-    static struct config config;
-    struct error error;
-    bool passed = false;
-    int code;
-    if (verify(&arguments, &config, &passed, &error) != STATUS_OK) {
-        code = command_failed(&command_verify, &error);
-    } else {
-        code = passed ? 0 : COMMAND_VIOLATIONS;
-    }
-    config_close(&config);
-    return code;
+    const bool passed = verify_passed(&report, options.allow_unverifiable);
+    print_verdict(&report, passed);
+    if (passed) return STATUS_OK;
+    return error_set(error, STATUS_UNPROVEN, "not all is proven: see what was printed");
 }
 
 const struct command command_verify = {

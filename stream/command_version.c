@@ -17,20 +17,19 @@ static void print_faults(void)
     }
 }
 
-static int run(int count, char **words)
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
 {
-    struct arguments arguments = {count, words};
-    struct error error;
-    bool faults = arguments_flag(&arguments, "--faults");
-    if (arguments_end(&arguments, &error)) return command_failed(&command_version, &error);
+    (void)config;
+    const bool faults = arguments_flag(arguments, "--faults");
+    TRY(arguments_end(arguments, error));
     if (faults) {
         print_faults();
-        return 0;
+        return STATUS_OK;
     }
     puts("braid " BRAID_VERSION);
     puts("built with " BRAID_BUILD);
     puts("libraries " BRAID_LIBRARIES);
-    return 0;
+    return STATUS_OK;
 }
 
 const struct command command_version = {

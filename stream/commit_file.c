@@ -246,3 +246,13 @@ done:
     fclose(file);
     return status;
 }
+
+enum status commit_file_expect(struct commit_file *commit, const char *state_dir,
+                               struct error *error)
+{
+    const enum status status = commit_file_read(commit, state_dir, error);
+    if (status != STATUS_NOT_FOUND) return status;
+    return error_set(error, STATUS_INVALID,
+                     "nothing was ever committed in %s: is this the state.dir of the job?",
+                     state_dir);
+}

@@ -51,6 +51,10 @@ void commit_file_close(struct commit_file *commit);
 MUST_CHECK enum status commit_file_read(struct commit_file *commit, const char *state_dir,
                                         struct error *error);
 
+/* The same for a folder that must be a job's: STATUS_INVALID, and what to look at, if it is not. */
+MUST_CHECK enum status commit_file_expect(struct commit_file *commit, const char *state_dir,
+                                          struct error *error);
+
 /* Replaces state_dir/commit: temporary file, fsync, rename, fsync of the directory. */
 MUST_CHECK enum status commit_file_write(const struct commit_file *commit, const char *state_dir,
                                          struct error *error);

@@ -108,13 +108,7 @@ static enum status inspect_topics(const struct config *config, FILE *out, struct
 static enum status inspect_files(const struct config *config, FILE *out, struct error *error)
 {
     struct commit_file commit;
-    enum status status = commit_file_read(&commit, config->state.dir, error);
-    if (status == STATUS_NOT_FOUND) {
-        return error_set(error, STATUS_INVALID,
-                         "nothing was ever committed in %s: is this the state.dir of the job?",
-                         config->state.dir);
-    }
-    TRY(status);
+    TRY(commit_file_expect(&commit, config->state.dir, error));
     fprintf(out,
             "state of %s\n"
             "  input      identity %016" PRIx64 " (%" PRIu32 " bytes), %" PRId64
@@ -122,6 +116,7 @@ static enum status inspect_files(const struct config *config, FILE *out, struct 
             "  partitions %" PRIu32 "\n",
             config->state.dir, commit.input.hash, commit.input.size, commit.position.line,
             commit.partitions);
+    enum status status = STATUS_OK;
     for (uint32_t p = 0; p < commit.partitions && status == STATUS_OK; p++) {
         const struct file_state state = {.commit = commit};
         const struct store_identity identity = {file_state_source(&state), p, commit.partitions};

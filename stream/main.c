@@ -59,6 +59,26 @@ static bool asks_for_help(int count, char **arguments)
     return false;
 }
 
+static void print_command_help(const struct command *command)
+{
+    fputs(command->help, stdout);
+    if (!command->settings) return;
+    putchar('\n');
+    config_print_help(stdout);
+}
+
+/* Returns the exit code. */
+static int execute(const struct command *command, int count, char **words)
+{
+    struct arguments arguments = {count, words};
+    static struct config config;
+    struct error error;
+    const enum status status = command->run(&arguments, &config, &error);
+    config_close(&config);
+    if (status != STATUS_OK) fprintf(stderr, "braid %s: %s\n", command->name, error.text);
+    return status_exit_code(status);
+}
+
 int main(int count, char **arguments)
 {
     if (count < 2) {
@@ -70,13 +90,9 @@ int main(int count, char **arguments)
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i]->name) != 0) continue;
         if (!asks_for_help(count - 2, arguments + 2)) {
-            return commands[i]->run(count - 2, arguments + 2);
+            return execute(commands[i], count - 2, arguments + 2);
         }
-        fputs(commands[i]->help, stdout);
-        if (commands[i]->settings) {
-            putchar('\n');
-            config_print_help(stdout);
-        }
+        print_command_help(commands[i]);
         return 0;
     }
     if (asks_for_help(1, arguments + 1) || strcmp(name, "help") == 0) {

@@ -80,14 +80,8 @@ static enum status read_files(struct user_history *history, const struct config 
                               struct bytes user, struct error *error)
 {
     struct commit_file commit;
-    enum status status = commit_file_read(&commit, config->state.dir, error);
-    if (status == STATUS_NOT_FOUND) {
-        return error_set(error, STATUS_INVALID,
-                         "nothing was ever committed in %s: is this the state.dir of the job?",
-                         config->state.dir);
-    }
-    TRY(status);
-    status = read_partition(history, config, &commit, user, error);
+    TRY(commit_file_expect(&commit, config->state.dir, error));
+    const enum status status = read_partition(history, config, &commit, user, error);
     commit_file_close(&commit);
     return status;
 }

@@ -71,13 +71,7 @@ static enum status open_parts(struct verify_input *input, struct error *error)
     if (input->scratch_size < event) input->scratch_size = event;
     input->scratch = malloc(input->scratch_size);
     if (!input->scratch) return error_set(error, STATUS_IO, "out of memory: verify");
-    enum status status = commit_file_read(&input->commit, config->state.dir, error);
-    if (status == STATUS_NOT_FOUND) {
-        return error_set(error, STATUS_INVALID,
-                         "nothing was ever committed in %s: is this the state.dir of the job?",
-                         config->state.dir);
-    }
-    TRY(status);
+    TRY(commit_file_expect(&input->commit, config->state.dir, error));
     TRY(check_identity(input, error));
     return json_decoder_open(&input->json, input->line_max, error);
 }

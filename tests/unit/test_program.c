@@ -45,8 +45,9 @@ static void assert_job(const char *command, const char *name, const struct scene
 static void every_command_has_help_with_examples(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"run",    "init",         "inspect",
-                                           "verify", "check-config", "version"};
+    static const char *const commands[] = {"init",      "train",        "run",
+                                           "inspect",   "verify",       "evaluate",
+                                           "recommend", "check-config", "version"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char example[64];
         snprintf(example, sizeof example, "\n  braid %s", commands[i]);
@@ -62,6 +63,12 @@ static void unknown_words_get_suggestions(void **state)
     assert_says("run", "--state.dri=x", NULL, 2, "state.dir");
     assert_says("run", "now", NULL, 2, "'now' is not expected");
     assert_says("inspect", "usr", NULL, 2, "user, store or checkpoint");
+}
+
+static void an_option_given_twice_is_said_to_be(void **state)
+{
+    (void)state;
+    assert_says("init", "--seed=1", "--seed=2", 2, "--seed is given twice: 1 and 2");
 }
 
 static void version_tells_build_libraries_and_faults(void **state)
@@ -267,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_command_has_help_with_examples),
         cmocka_unit_test(unknown_words_get_suggestions),
+        cmocka_unit_test(an_option_given_twice_is_said_to_be),
         cmocka_unit_test(version_tells_build_libraries_and_faults),
         cmocka_unit_test(configuration_errors_name_file_line_and_key),
         cmocka_unit_test(missing_or_foreign_checkpoint_is_refused),
