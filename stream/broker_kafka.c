@@ -251,11 +251,7 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     struct broker *broker = calloc(1, sizeof *broker);
     if (!broker) return error_set(error, STATUS_IO, "out of memory");
     broker->config = config;
-    struct client_setup setup;
-    client_setup(&setup, config, error);
-    client_set(&setup, "isolation.level", "read_uncommitted");
-    broker->admin = (struct client){.role = "admin", .owner = broker};
-    enum status status = client_open(&broker->admin, &setup, RD_KAFKA_CONSUMER);
+    enum status status = client_open_admin(&broker->admin, config, error);
     if (status == STATUS_OK) status = topics_open(broker, error);
     if (status == STATUS_OK) status = source_sample(broker, error);
     if (status != STATUS_OK) {

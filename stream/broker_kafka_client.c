@@ -136,6 +136,16 @@ enum status client_open(struct client *client, struct client_setup *setup, rd_ka
     return STATUS_OK;
 }
 
+enum status client_open_admin(struct client *client, const struct config *config,
+                              struct error *error)
+{
+    struct client_setup setup;
+    *client = (struct client){.role = "admin"};
+    client_setup(&setup, config, error);
+    client_set(&setup, "isolation.level", "read_uncommitted");
+    return client_open(client, &setup, RD_KAFKA_CONSUMER);
+}
+
 enum status client_open_reader(struct client *client, const struct config *config,
                                uint32_t queue_kb, rd_kafka_queue_t **queuep, struct error *error)
 {
@@ -165,6 +175,31 @@ void client_warm(struct client *client, const char *topic)
         rd_kafka_metadata_destroy(metadata);
     }
     rd_kafka_topic_destroy(named);
+}
+
+/* The offset of a partition at `time`: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END. */
+static rd_kafka_resp_err_t offset_at(struct client *client, const char *topic, uint32_t partition,
+                                     int64_t time, int64_t *offsetp)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *asked =
+        rd_kafka_topic_partition_list_add(list, topic, (int32_t)partition);
+    asked->offset = time;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->handle, list, CLIENT_REQUEST_MS);
+    if (!code) code = asked->err;
+    *offsetp = asked->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
+rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
+                                      int64_t *lowp, int64_t *highp)
+{
+    rd_kafka_poll(client->handle, 0);
+    client_warm(client, topic);
+    rd_kafka_resp_err_t code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, lowp);
+    if (!code) code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_END, highp);
+    return code;
 }
 
 void client_close(struct client *client)

@@ -76,6 +76,13 @@ MUST_CHECK enum status client_open(struct client *client, struct client_setup *s
                                    rd_kafka_type_t type);
 
 /*
+ * Opens a client of no group that asks for metadata, settings and watermarks, open transactions
+ * included.
+ */
+MUST_CHECK enum status client_open_admin(struct client *client, const struct config *config,
+                                         struct error *error);
+
+/*
  * Opens a consumer that reads what is committed and takes no part in the group, though it may ask
  * for its offsets. It tells the end of a partition, fails where records are gone, and fetches at
  * most `queue_kb` ahead. *queuep is what it receives on, the caller's to destroy before the client.
@@ -92,6 +99,14 @@ void client_close(struct client *client);
  * for librdkafka's timer, up to a second.
  */
 void client_warm(struct client *client, const char *topic);
+
+/*
+ * First offset and end of a partition, open transactions included if the client sees them. Asks
+ * for the partition's leader anew, and waits CLIENT_REQUEST_MS for each answer even if that leader
+ * is gone: rd_kafka_query_watermark_offsets of 2.0.2 waits until it is back.
+ */
+rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
+                                      int64_t *lowp, int64_t *highp);
 
 /* Tells the operator of a trouble, once while it lasts, and notes whether it is lethal. */
 void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char *reason);

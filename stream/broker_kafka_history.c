@@ -145,10 +145,9 @@ static enum status watermarks(const struct history_reader *reader, const char *t
                               int64_t *highp, struct error *error)
 {
     struct broker *broker = reader->broker;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        broker->admin.handle, topic, (int32_t)reader->partition, lowp, highp, CLIENT_REQUEST_MS);
+    rd_kafka_resp_err_t code =
+        client_watermarks(&broker->admin, topic, reader->partition, lowp, highp);
     if (!code) return STATUS_OK;
-    rd_kafka_poll(broker->admin.handle, 0);
     bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     return error_set(error, forbidden ? STATUS_IO : STATUS_BUSY,
                      "kafka: asking for the end of %s[%u]: %s", topic, reader->partition,

@@ -61,14 +61,10 @@ void kafka_reader_close(struct kafka_reader *reader)
 static enum status open_parts(struct kafka_reader *reader, const struct config *config,
                               struct error *error)
 {
-    struct client_setup setup;
     TRY(client_check(config, error));
-    client_setup(&setup, config, error);
-    client_set(&setup, "isolation.level", "read_uncommitted");
     reader->broker.config = config;
     reader->broker.looks_only = true;
-    reader->broker.admin = (struct client){.role = "admin"};
-    TRY(client_open(&reader->broker.admin, &setup, RD_KAFKA_CONSUMER));
+    TRY(client_open_admin(&reader->broker.admin, config, error));
     TRY(topics_open(&reader->broker, error));
     reader->consumer = (struct client){.role = "reader"};
     return client_open_reader(&reader->consumer, config, QUEUE_KB, &reader->queue, error);
@@ -132,10 +128,7 @@ static bool is_over(int64_t begun_ns, int64_t limit_ms)
 
 static rd_kafka_resp_err_t watermarks(struct kafka_reader *reader, int64_t *lowp, int64_t *highp)
 {
-    rd_kafka_poll(reader->broker.admin.handle, 0);
-    return rd_kafka_query_watermark_offsets(reader->broker.admin.handle, reader->topic,
-                                            (int32_t)reader->partition, lowp, highp,
-                                            CLIENT_REQUEST_MS);
+    return client_watermarks(&reader->broker.admin, reader->topic, reader->partition, lowp, highp);
 }
 
 enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, uint32_t partition,

@@ -3,7 +3,8 @@
  *
  * A user's events must all lie in one partition: their order is his history, and his state lives
  * with that partition. A source that is not keyed by user would be folded wrongly without a sign,
- * so a user who is seen in two partitions stops the job.
+ * so a user who is seen in two partitions stops the job. A partition that has no leader for the
+ * moment is not looked at: the job waits for it later, and its others flow.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,8 @@ struct sample {
     struct event_decoder *decoder;
     uint8_t *room; /* one event, padded, and the decoder's scratch */
     struct seen *seen;
+    uint32_t left; /* partitions that may have more to say */
+    bool over[SAMPLE_PARTITIONS_MAX];
 };
 
 /* Remembers where a user was; STATUS_REFUSED if that was elsewhere. Open addressing. */
@@ -70,28 +73,32 @@ static enum status sample_event(struct sample *sample, const rd_kafka_message_t 
     return sample_user(sample, event.user, (uint32_t)message->partition, error);
 }
 
-/* Assigns the newest events of some partitions; *leftp = partitions that hold any. */
-static enum status sample_assign(struct sample *sample, uint32_t *leftp, struct error *error)
+/* Assigns the newest events of some partitions. */
+static enum status sample_assign(struct sample *sample, struct error *error)
 {
-    struct broker *broker = sample->broker;
+    const struct broker *broker = sample->broker;
     const char *topic = broker->config->source.topic;
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new(SAMPLE_PARTITIONS_MAX);
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int32_t p = 0; p < (int32_t)broker->partitions && p < SAMPLE_PARTITIONS_MAX && !code;
-         p++) {
-        int64_t low, high;
-        code = rd_kafka_query_watermark_offsets(broker->admin.handle, topic, p, &low, &high,
-                                                CLIENT_REQUEST_MS);
-        if (code || low == high) continue;
-        int64_t from = high - SAMPLE_EVENTS_MAX;
-        rd_kafka_topic_partition_list_add(list, topic, p)->offset = from > low ? from : low;
+    for (int32_t p = 0; p < (int32_t)broker->partitions && p < SAMPLE_PARTITIONS_MAX; p++) {
+        rd_kafka_topic_partition_list_add(list, topic, p)->offset =
+            RD_KAFKA_OFFSET_TAIL(SAMPLE_EVENTS_MAX);
     }
-    *leftp = (uint32_t)list->cnt;
-    if (!code) code = rd_kafka_assign(sample->consumer.handle, list);
+    sample->left = (uint32_t)list->cnt;
+    rd_kafka_resp_err_t code = rd_kafka_assign(sample->consumer.handle, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (!code) return STATUS_OK;
     return error_set(error, STATUS_IO, "kafka: sampling '%s': %s", topic, rd_kafka_err2str(code));
+}
+
+static enum status sample_message(struct sample *sample, const rd_kafka_message_t *message,
+                                  struct error *error)
+{
+    if (!message->err) return sample_event(sample, message, error);
+    bool *over = &sample->over[message->partition]; /* its end, or what bars the way to it */
+    sample->left -= !*over;
+    *over = true;
+    return STATUS_OK;
 }
 
 static enum status sample_read(struct sample *sample, struct error *error)
@@ -99,22 +106,20 @@ static enum status sample_read(struct sample *sample, struct error *error)
     enum { BATCH = 512 };
     rd_kafka_message_t *messages[BATCH];
     int64_t deadline_ns = clock_monotonic_ns() + (int64_t)SAMPLE_MS_MAX * 1000000;
-    uint32_t left, events = 0;
-    enum status status = sample_assign(sample, &left, error);
-    while (status == STATUS_OK && left > 0 && events < SAMPLE_SLOTS / 2 &&
+    size_t taken = 0;
+    enum status status = sample_assign(sample, error);
+    while (status == STATUS_OK && sample->left > 0 && taken < SAMPLE_SLOTS / 2 &&
            clock_monotonic_ns() < deadline_ns) {
         size_t count = client_receive(sample->queue, 100, messages, BATCH);
         for (size_t i = 0; i < count; i++) {
-            if (messages[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-                left--;
-            } else if (!messages[i]->err && status == STATUS_OK && events < SAMPLE_SLOTS / 2) {
-                events++;
-                status = sample_event(sample, messages[i], error);
+            if (status == STATUS_OK && taken < SAMPLE_SLOTS / 2) {
+                status = sample_message(sample, messages[i], error);
+                taken++;
             }
             rd_kafka_message_destroy(messages[i]);
         }
     }
-    log_debug("source sampled", log_int("events", events));
+    log_debug("source sampled", log_int("messages", (int64_t)taken));
     return status;
 }
 

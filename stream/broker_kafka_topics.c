@@ -47,7 +47,7 @@ static const struct topic_rule {
     [RECORD_ITEM] = {"output.items_topic", CLEANUP_COMPACT, false, {{"cleanup.policy", "compact"}}},
 };
 
-/* Partitions of a topic, 0 if it does not exist. Waits for the leaders of a topic just created. */
+/* Partitions of a topic, 0 if it does not exist. Waits a while for the leaders of one just created. */
 static enum status topic_count(struct broker *broker, const char *topic, uint32_t *countp,
                                struct error *error)
 {
@@ -74,6 +74,8 @@ static enum status topic_count(struct broker *broker, const char *topic, uint32_
     rd_kafka_topic_destroy(named);
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
         *countp = 0;
+    } else if (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && *countp > 0) {
+        log_warn("partitions without a leader are waited for", log_text("topic", topic));
     } else if (code) {
         return error_set(
             error, STATUS_IO,

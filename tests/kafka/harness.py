@@ -72,9 +72,11 @@ def make_checkpoint(directory):
 
 
 class World:
-    """One job's topics, named after `name`, and a directory for its states and logs."""
+    """One job's topics, named after `name`, and a directory for its states and logs.
 
-    def __init__(self, cluster, checkpoint, name, partitions=4, settings=None):
+    The source has as many replicas as there are brokers, or `replication`."""
+
+    def __init__(self, cluster, checkpoint, name, partitions=4, settings=None, replication=None):
         self.cluster, self.name, self.partitions = cluster, name, partitions
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"braid-{name}-"))
         self.config = self.directory / "braid.yaml"
@@ -82,11 +84,11 @@ class World:
                                              brokers=cluster.address,
                                              replication=len(cluster.ports)))
         self.settings = settings or {}
-        self.create(name, partitions)
+        self.create(name, partitions, replication)
 
-    def create(self, topic, partitions, **settings):
+    def create(self, topic, partitions, replication=None, **settings):
         admin = KafkaAdminClient(bootstrap_servers=self.cluster.address)
-        admin.create_topics([NewTopic(topic, partitions, len(self.cluster.ports),
+        admin.create_topics([NewTopic(topic, partitions, replication or len(self.cluster.ports),
                                       topic_configs=settings)])
         admin.close()
 
