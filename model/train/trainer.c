@@ -12,6 +12,7 @@
 #include "model/tensor/kernel_blas.h"
 #include "model/train/negative_sampler.h"
 #include "model/train/optimizer.h"
+#include "model/train/prior.h"
 #include "model/train/shard.h"
 #include "model/train/training_file.h"
 
@@ -24,6 +25,8 @@ struct trainer {
     struct train_options options;
     struct checkpoint *checkpoint;
     struct interest_model *model;
+    const struct dataset *dataset;
+    uint32_t *known; /* [users] behaviors of each to learn from; validation has taken its share */
     struct minibatches *source;
     struct validation *validation;
     struct negative_sampler *sampler; /* NULL: full softmax */
@@ -74,16 +77,13 @@ static enum status open_source(struct trainer *trainer, const struct dataset *da
     const size_t users = dataset_users(dataset) + (size_t)1;
     struct minibatch_options samples = {options->steps_max, options->cuts, {0}, options->seed};
     memcpy(samples.action_weight, options->action_weight, sizeof samples.action_weight);
-    uint32_t *left = malloc(users * sizeof *left);
-    if (!left) return no_memory(error);
-    memcpy(left, known, dataset_users(dataset) * sizeof *left);
-    enum status status = validation_open(&trainer->validation, dataset, left,
-                                         options->validation_users, options->seed, error);
-    if (status == STATUS_OK) {
-        status = minibatches_open(&trainer->source, dataset, left, &samples, error);
-    }
-    free(left);
-    return status;
+    trainer->dataset = dataset;
+    trainer->known = malloc(users * sizeof *trainer->known);
+    if (!trainer->known) return no_memory(error);
+    memcpy(trainer->known, known, dataset_users(dataset) * sizeof *known);
+    TRY(validation_open(&trainer->validation, dataset, trainer->known, options->validation_users,
+                        options->seed, error));
+    return minibatches_open(&trainer->source, dataset, trainer->known, &samples, error);
 }
 
 /* Every known item, or room for negatives that are drawn anew for each minibatch. */
@@ -231,6 +231,7 @@ void trainer_close(struct trainer *trainer)
     negative_sampler_close(trainer->sampler);
     minibatches_close(trainer->source);
     validation_close(trainer->validation);
+    free(trainer->known);
     interest_model_close(trainer->model);
     free(trainer->candidates);
     free(trainer->best);
@@ -358,6 +359,7 @@ static enum status judge(struct trainer *trainer, struct train_epoch *epoch, str
     const struct param_set *params = trainer->checkpoint->params;
     epoch->best = true;
     if (!trainer->best) return STATUS_OK;
+    TRY(prior_measure(trainer->checkpoint, trainer->dataset, trainer->known, error));
     TRY(validation_run(trainer->validation, trainer->checkpoint, &epoch->validation, error));
     epoch->best = progress->epochs == 1 || epoch->validation.ndcg > progress->best_ndcg;
     if (!epoch->best) return STATUS_OK;

@@ -83,7 +83,11 @@ uint32_t trainer_epochs(const struct trainer *trainer);  /* done */
 /* False when all epochs are done or too many of them were no better. */
 bool trainer_more(const struct trainer *trainer);
 
-/* STATUS_INVALID if the loss is no number any more. `observer` may be NULL. */
+/*
+ * Trains once over all samples and validates. Of a model that selects, select.prior is measured
+ * first: validation reads what would be published. STATUS_INVALID if the loss is no number any
+ * more. `observer` may be NULL.
+ */
 MUST_CHECK enum status trainer_epoch(struct trainer *trainer, const struct train_observer *observer,
                                      struct train_epoch *epoch, struct error *error);
 

@@ -3,6 +3,7 @@
  *
  * The log is a walk that can be learned: after item i comes i + 1, or for every other user i + 3.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -258,6 +259,26 @@ static void training_stops_when_it_no_longer_helps_and_keeps_the_best(void **sta
     scene_close(&scene);
 }
 
+static void a_model_that_selects_is_validated_with_the_prior_of_its_log(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct error error;
+    struct model_dims dims = dims_of("gdelta");
+    scene_open(&scene, "gdelta", 60, 12);
+    dims.select = true;
+    assert_int_equal(checkpoint_change(scene.checkpoint, "gdelta", &dims, 1, &error), STATUS_OK);
+    scene.options.validation_users = 30;
+    struct trainer *trainer = open_trainer(&scene);
+    const real *prior = param_set_find(scene.checkpoint->params, "select.prior")->data;
+    assert_true(prior[0] == (real)0.5);
+    run_epoch(trainer);
+    assert_true(prior[0] != (real)0.5 && prior[0] > 0 && prior[1] > 0);
+    assert_true(fabs((double)(prior[0] + prior[1]) - 1) < 1e-5);
+    trainer_close(trainer);
+    scene_close(&scene);
+}
+
 static void a_model_without_parameters_is_refused(void **state)
 {
     (void)state;
@@ -296,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_resumed_run_ends_with_the_same_bytes),
         cmocka_unit_test(a_run_with_other_options_is_not_resumed),
         cmocka_unit_test(training_stops_when_it_no_longer_helps_and_keeps_the_best),
+        cmocka_unit_test(a_model_that_selects_is_validated_with_the_prior_of_its_log),
         cmocka_unit_test(a_model_without_parameters_is_refused),
         cmocka_unit_test(a_log_without_a_sample_is_refused),
     };
