@@ -11,12 +11,30 @@
 
 static const double VOTE_DECAY = 0.8; /* of a user's vote per behavior back */
 
-/* Scores of the known rows are handed to the heap; the others are no candidates. */
+/*
+ * What speaks for an item; nothing: NO_REASON, and no list has it. Else a list would be filled in
+ * the order of rows, which is that of frequency in the whole log, what is to be predicted included.
+ */
 struct scores {
     real *at; /* [rows] */
     uint32_t rows;
-    uint32_t first;
+    uint32_t first; /* row of an item; those below are no candidates */
 };
+
+static const real NO_REASON = -(real)INFINITY;
+
+static void forget(struct scores *scores)
+{
+    for (uint32_t row = 0; row < scores->rows; row++) {
+        scores->at[row] = NO_REASON;
+    }
+}
+
+static void add(struct scores *scores, uint32_t row, real reason)
+{
+    real *score = &scores->at[row];
+    *score = *score > 0 ? *score + reason : reason;
+}
 
 static enum status no_memory(struct error *error)
 {
@@ -42,6 +60,7 @@ enum status popularity_open(struct popularity **popularityp, const struct datase
         popularity_close(popularity);
         return no_memory(error);
     }
+    forget(&popularity->counts);
     *popularityp = popularity;
     return STATUS_OK;
 }
@@ -57,7 +76,7 @@ static void popularity_observe(void *context, const struct dataset *dataset,
                                struct dataset_point point)
 {
     struct popularity *popularity = context;
-    popularity->counts.at[dataset_sequence(dataset, point.user).at[point.position].item] += 1;
+    add(&popularity->counts, dataset_sequence(dataset, point.user).at[point.position].item, 1);
 }
 
 static enum status popularity_rank(void *context, const struct dataset *dataset,
@@ -209,7 +228,7 @@ static void vote(struct transitions *transitions, uint32_t item, double weight)
         const struct follower *follower = &followers->at[i];
         if (!follower->item) continue;
         double norm = sqrt(transitions->popularity[item] * transitions->popularity[follower->item]);
-        transitions->scores.at[follower->item] += (real)(weight * (double)follower->weight / norm);
+        add(&transitions->scores, follower->item, (real)(weight * (double)follower->weight / norm));
     }
 }
 
@@ -224,7 +243,7 @@ static enum status transitions_rank(void *context, const struct dataset *dataset
     for (uint32_t i = 0; i < count; i++) {
         const struct behavior *at = dataset_sequence(dataset, queries[i].user).at;
         double weight = 1;
-        memset(scores->at, 0, scores->rows * sizeof *scores->at);
+        forget(scores);
         for (uint32_t back = 1; back <= TRANSITIONS_VOTERS && back <= queries[i].known; back++) {
             vote(transitions, at[queries[i].known - back].item, weight);
             weight *= VOTE_DECAY;

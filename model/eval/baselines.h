@@ -5,6 +5,7 @@
  * followed by another within the window counts 1/distance; a count is normalized by the square root
  * of both items' popularity; a user's last items vote, each with less weight than the next one.
  * They beat many a published neural number, so a model that stays below them has learned little.
+ * What was never counted is not listed: before a user's first behavior there are no transitions.
  *
  * Threads: one owner each.
  */

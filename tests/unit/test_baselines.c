@@ -105,6 +105,29 @@ static void transitions_vote_by_distance_decay_and_popularity(void **state)
     dataset_close(dataset);
 }
 
+/* Else rows would fill the list, and those are in the order of the whole log's frequencies. */
+static void what_was_never_counted_is_not_listed(void **state)
+{
+    (void)state;
+    struct dataset *dataset = open_dataset();
+    struct popularity *popularity;
+    struct transitions *transitions;
+    struct topn_item room[ROWS];
+    struct error error;
+    assert_int_equal(popularity_open(&popularity, dataset, &error), STATUS_OK);
+    assert_int_equal(transitions_open(&transitions, dataset, 100, &error), STATUS_OK);
+    struct ranker counts = popularity_ranker(popularity), pairs = transitions_ranker(transitions);
+    const struct ranker_query newcomer = {.user = 0, .known = 0};
+    assert_int_equal(rank_one(&counts, dataset, newcomer, room).count, 0);
+    show_all(&counts, dataset);
+    show_all(&pairs, dataset);
+    assert_int_equal(rank_one(&counts, dataset, newcomer, room).count, 4);
+    assert_int_equal(rank_one(&pairs, dataset, newcomer, room).count, 0);
+    transitions_close(transitions);
+    popularity_close(popularity);
+    dataset_close(dataset);
+}
+
 static void full_table_counts_what_it_drops(void **state)
 {
     (void)state;
@@ -124,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(popularity_counts_known_items),
         cmocka_unit_test(transitions_vote_by_distance_decay_and_popularity),
+        cmocka_unit_test(what_was_never_counted_is_not_listed),
         cmocka_unit_test(full_table_counts_what_it_drops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
