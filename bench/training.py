@@ -103,6 +103,8 @@ class Bench(Log):
 
     def train(self, run, seed, path):
         first = os.path.join(self.folder, f"{self.name}-{run}-first.safetensors")
+        if os.path.exists(f"{path}.csv"):
+            os.remove(f"{path}.csv")  # of a run that was cut short: a curve is appended to
         init, train = (flags(shared, own) for shared, own in zip(SHARED[self.name], self.runs[run]))
         if not os.path.exists(first):
             self.run("init", f"--model.checkpoint={first}", *init)

@@ -491,7 +491,8 @@ enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,
 
 bool checkpoint_alike(const struct checkpoint *a, const struct checkpoint *b)
 {
-    return strcmp(a->model, b->model) == 0 && model_dims_equal(&a->dims, &b->dims);
+    return strcmp(a->model, b->model) == 0 && model_dims_equal(&a->dims, &b->dims) &&
+           a->generation == b->generation;
 }
 
 void checkpoint_close(struct checkpoint *checkpoint)

@@ -62,7 +62,7 @@ MUST_CHECK enum status checkpoint_change(struct checkpoint *checkpoint, const ch
                                          const struct model_dims *dims, uint64_t seed,
                                          struct error *error);
 
-/* Whether both are of one model with the same dimensions: they differ by training only. */
+/* Whether both are the same generation of one model with the same dimensions, so two seeds of it. */
 bool checkpoint_alike(const struct checkpoint *a, const struct checkpoint *b);
 
 /* Human-readable account for `braid inspect checkpoint`. */

@@ -91,6 +91,7 @@ static uint64_t state_fingerprint(const struct interest_model *model)
         dims->extract_heads,
         dims->conditional,
         dims->window,
+        dims->induction_top,
         half_life,
         dims->entries,
         checksum_of(ledger, sizeof ledger),

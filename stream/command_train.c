@@ -1,5 +1,7 @@
 /* command_train.c - `braid train`: the next generation of a model, fitted to a log. */
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +100,7 @@ static const struct option {
      TRAIN_SEQUENCES_MAX},
     {"--steps", offsetof(struct train_options, steps_max), OPTION_COUNT, 1, MINIBATCH_STEPS_MAX},
     {"--cuts", offsetof(struct train_options, cuts), OPTION_COUNT, 0, MINIBATCH_STEPS_MAX},
-    {"--power", offsetof(struct train_options, power), OPTION_REAL, 1, 100},
+    {"--power", offsetof(struct train_options, power), OPTION_REAL, 1, 16},
     {"--full-softmax-items", offsetof(struct train_options, full_softmax_items), OPTION_COUNT, 0,
      1e9},
     {"--negatives", offsetof(struct train_options, negatives), OPTION_COUNT, 1, 1 << 20},
@@ -178,6 +180,17 @@ static void set_action_weights(struct job *job)
     }
 }
 
+/* What was trained for hours must not fail to be written. */
+static enum status check_folder(const char *path, struct error *error)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const int size = slash ? (int)(slash - path) + (slash == path) : 1;
+    snprintf(folder, sizeof folder, "%.*s", size, slash ? path : ".");
+    if (access(folder, W_OK) == 0) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "--out %s: %s: %s", path, folder, strerror(errno));
+}
+
 static enum status check(const struct job *job, struct error *error)
 {
     if (!job->out) return error_set(error, STATUS_INVALID, "--out FILE is needed: what to write");
@@ -195,7 +208,7 @@ static enum status check(const struct job *job, struct error *error)
                          "%s exists, and a job may be serving it: remove it, or name another file",
                          job->out);
     }
-    return STATUS_OK;
+    return check_folder(job->out, error);
 }
 
 static enum status parse(struct job *job, struct arguments *arguments, struct config *config,
@@ -331,9 +344,9 @@ static enum status after_epoch(const struct job *job, const struct train_epoch *
         epoch->number,          epoch->steps, epoch->loss, epoch->validation.hit_rate,
         epoch->validation.ndcg, seconds};
     print_epoch(job, epoch, seconds);
+    if (job->resume) TRY(trainer_save(job->trainer, job->resume, error));
     if (job->curve) TRY(curve_append(job->curve, &point, error));
     if (job->plot) TRY(curve_plot(job->curve, job->plot, error));
-    if (job->resume) TRY(trainer_save(job->trainer, job->resume, error));
     return STATUS_OK;
 }
 

@@ -223,7 +223,6 @@ static bool run_open(struct run *run, const struct evaluation *evaluation,
     uint32_t longest = dataset_longest(dataset);
     *run = (struct run){.evaluation = evaluation, .ranker = ranker, .result = result};
     run->list_size = options->cuts[options->cuts_count - 1];
-    if (options->diversity_weight > 0) run->list_size = greatest(run->list_size, options->pool);
     run->excluded_max = greatest(longest, EXCLUDED_MAX);
     run->items = malloc(BATCH_MAX * (size_t)run->list_size * sizeof *run->items);
     run->excluded = malloc((size_t)run->excluded_max * sizeof *run->excluded);
@@ -308,10 +307,6 @@ static void measure(struct run *run, const struct evaluation_case *at, struct to
     const struct evaluation *evaluation = run->evaluation;
     const struct evaluation_options *options = &evaluation->options;
     struct evaluation_result *result = run->result;
-    if (options->diversity_weight > 0) {
-        ranking_diversify(list, options->cuts[options->cuts_count - 1], options->category,
-                          options->diversity_weight);
-    }
     uint32_t truth_count =
         distinct_items(evaluation->dataset, at->user, at->known, at->truth, run->truth);
     for (uint32_t cut = 0; cut < options->cuts_count; cut++) {

@@ -43,8 +43,6 @@ struct evaluation_options {
     uint32_t cuts_count;
     double warm_share;        /* prequential: the part of the log that is only learned from */
     const uint32_t *category; /* [rows], for diversity; NULL: not measured */
-    double diversity_weight;  /* above 0: lists are chosen for diversity ... */
-    uint32_t pool;            /* ... out of so many */
 };
 
 /* "leave-one-out", "user-split", "prequential". */

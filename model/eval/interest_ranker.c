@@ -73,9 +73,6 @@ enum status interest_ranker_open(struct interest_ranker **rankerp,
         interest_ranker_close(ranker);
         return status;
     }
-    for (uint32_t user = 0; user < dataset_users(dataset); user++) {
-        interest_state_init(model, ranker->block + user * ranker->state_stride);
-    }
     *rankerp = ranker;
     return STATUS_OK;
 }
@@ -99,6 +96,7 @@ static void advance(struct interest_ranker *ranker, const struct dataset *datase
 {
     uint32_t absorbed = ranker->absorbed[query->user];
     REQUIRE(absorbed <= query->known);
+    if (absorbed == 0) interest_state_init(ranker->model, state);
     const uint32_t offsets[] = {0, query->known - absorbed};
     const struct behavior_batch batch = {dataset_sequence(dataset, query->user).at + absorbed,
                                          offsets, 1};

@@ -3,11 +3,16 @@
 
 #include <string.h>
 
+struct recorded {
+    struct node node;
+    const struct recorded *before;
+};
+
 struct tape tape_recording(struct arena *arena, struct gradients *gradients)
 {
     return (struct tape){
         .arena = arena,
-        .nodes = arena_take(arena, TAPE_NODES_MAX * sizeof(struct node)),
+        .records = true,
         .gradients = gradients,
     };
 }
@@ -54,8 +59,10 @@ void tape_record(struct tape *tape, struct node node)
         if (node.inputs[i]->wants_gradient) node.output->wants_gradient = true;
     }
     if (!node.output->wants_gradient) return;
-    REQUIRE(tape->count < TAPE_NODES_MAX);
-    tape->nodes[tape->count++] = node;
+    struct recorded *recorded = arena_take(tape->arena, sizeof *recorded);
+    *recorded = (struct recorded){node, tape->newest};
+    tape->newest = recorded;
+    tape->count++;
 }
 
 real *tape_gradient_over(struct tape *tape, struct tensor *x, real *keep)
@@ -76,9 +83,9 @@ real *tape_gradient(struct tape *tape, struct tensor *x)
 
 void tape_backward(struct tape *tape)
 {
-    for (uint32_t i = tape->count; i-- > 0;) {
-        const struct node *node = &tape->nodes[i];
-        if (node->output->gradient) node->backward(tape, node);
+    for (const struct recorded *at = tape->newest; at; at = at->before) {
+        if (at->node.output->gradient) at->node.backward(tape, &at->node);
     }
+    tape->newest = NULL;
     tape->count = 0;
 }

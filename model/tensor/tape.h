@@ -45,7 +45,7 @@
 #include "model/tensor/kernel.h"
 #include "model/tensor/real.h"
 
-enum { TAPE_NODES_MAX = 1 << 14, NODE_INPUTS_MAX = 8 };
+enum { NODE_INPUTS_MAX = 8 };
 
 /* A dense, row-major matrix [rows, cols]. */
 struct tensor {
@@ -77,10 +77,13 @@ struct node {
     const void *saved;                      /* what the op kept of its forward pass */
 };
 
+struct recorded; /* a node on the tape */
+
 struct tape {
     struct arena *arena;
     struct prefetch prefetch;    /* what products bring nearer while they compute */
-    struct node *nodes;          /* [TAPE_NODES_MAX]; NULL: the tape records nothing */
+    bool records;                /* else nothing is kept of how a tensor was made */
+    struct recorded *newest;     /* NULL: nothing is recorded yet */
     uint32_t count;              /* of nodes */
     struct gradients *gradients; /* of parameters; NULL: they are constants */
     struct random *random;       /* draws the masks of op_dropout */
@@ -92,7 +95,7 @@ struct tape tape_recording(struct arena *arena, struct gradients *gradients);
 
 static inline bool tape_records(const struct tape *tape)
 {
-    return tape->nodes != NULL;
+    return tape->records;
 }
 
 /* An uninitialized tensor. The arena was sized for the worst case. */

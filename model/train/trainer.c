@@ -166,6 +166,7 @@ static uint64_t identity_of_run(const struct trainer *trainer, const struct data
         checksum_of(numbers, sizeof numbers),
         checksum_of(options->action_weight, sizeof options->action_weight),
         options->seed,
+        trainer->checkpoint->fingerprint,
         param_set_fingerprint(trainer->checkpoint->params, PARAMS_ALL),
         checksum_of(minibatches_targets(trainer->source), dataset_rows(dataset) * sizeof(uint32_t)),
         minibatches_samples(trainer->source),
@@ -253,7 +254,7 @@ bool trainer_more(const struct trainer *trainer)
     const struct training_progress *progress = &trainer->progress;
     const uint32_t patience = trainer->options.patience;
     if (progress->epochs >= trainer->options.epochs) return false;
-    return patience == 0 || progress->epochs - progress->best_epoch < patience;
+    return patience == 0 || !trainer->best || progress->epochs - progress->best_epoch < patience;
 }
 
 /* ---- one minibatch ---- */

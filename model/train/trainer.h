@@ -51,7 +51,7 @@ struct train_epoch {
     uint32_t number; /* from 1 */
     uint64_t steps;  /* since the beginning */
     uint64_t behaviors;
-    double loss; /* mean over the samples */
+    double loss; /* mean over the sequences of their minibatches' means, penalties included */
     struct validation_result validation;
     bool best; /* so far; true without validation */
 };

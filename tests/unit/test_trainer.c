@@ -279,6 +279,37 @@ static void a_model_that_selects_is_validated_with_the_prior_of_its_log(void **s
     scene_close(&scene);
 }
 
+static void without_validation_patience_ends_nothing(void **state)
+{
+    (void)state;
+    struct scene scene;
+    uint32_t epochs = 0;
+    scene_open(&scene, "single", 20, 8);
+    scene.options.epochs = 3;
+    scene.options.patience = 1;
+    struct trainer *trainer = open_trainer(&scene);
+    while (trainer_more(trainer)) {
+        run_epoch(trainer);
+        epochs++;
+    }
+    assert_int_equal(epochs, 3);
+    trainer_close(trainer);
+    scene_close(&scene);
+}
+
+/* A wave of mimn is some thirty nodes of the tape, and a sequence has a wave an event. */
+static void a_long_sequence_fits_the_tape(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, "mimn", 2, 700);
+    scene.options.steps_max = 700;
+    struct trainer *trainer = open_trainer(&scene);
+    assert_true(run_epoch(trainer).loss > 0);
+    trainer_close(trainer);
+    scene_close(&scene);
+}
+
 static void a_model_without_parameters_is_refused(void **state)
 {
     (void)state;
@@ -318,6 +349,8 @@ int main(void)
         cmocka_unit_test(a_run_with_other_options_is_not_resumed),
         cmocka_unit_test(training_stops_when_it_no_longer_helps_and_keeps_the_best),
         cmocka_unit_test(a_model_that_selects_is_validated_with_the_prior_of_its_log),
+        cmocka_unit_test(without_validation_patience_ends_nothing),
+        cmocka_unit_test(a_long_sequence_fits_the_tape),
         cmocka_unit_test(a_model_without_parameters_is_refused),
         cmocka_unit_test(a_log_without_a_sample_is_refused),
     };
