@@ -11,12 +11,17 @@ static size_t lines(size_t size)
     return (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
 }
 
+static size_t chunk_size(void)
+{
+    return lines(sizeof(struct closed_chunk)) + lines(HISTORY_RECORD_MAX) +
+           sizeof(struct store_write);
+}
+
 size_t changeset_size(uint32_t users_max, uint32_t behaviors_max)
 {
     size_t write = sizeof(struct store_write);
     size_t of_user = sizeof(struct change) + lines(HISTORY_RECORD_MAX) + write;
-    size_t of_chunk = lines(sizeof(struct closed_chunk)) + lines(HISTORY_RECORD_MAX) + write;
-    return users_max * of_user + (behaviors_max / CHUNK + 1) * of_chunk;
+    return users_max * of_user + (behaviors_max / CHUNK + 1) * chunk_size();
 }
 
 enum status changeset_open(struct changeset *set, uint32_t users_max, uint32_t behaviors_max,
@@ -25,11 +30,15 @@ enum status changeset_open(struct changeset *set, uint32_t users_max, uint32_t b
     *set = (struct changeset){.users_max = users_max};
     set->changes = calloc(users_max, sizeof *set->changes);
     if (!set->changes) return error_set(error, STATUS_IO, "out of memory: a changeset");
-    /* Should every user jump at once; pages that are never needed are never touched. */
+    /*
+     * Should every user jump at once, or close a chunk with his first behavior; pages that are never
+     * needed are never touched.
+     */
     size_t left_behind = users_max * (history_max / CHUNK + 1) * sizeof(struct store_write);
+    size_t almost_full = users_max * chunk_size();
     size_t partitions = ARENA_ALIGNMENT * 1024;
-    return arena_open(&set->arena,
-                      changeset_size(users_max, behaviors_max) + left_behind + partitions, error);
+    size_t size = changeset_size(users_max, behaviors_max) + left_behind + almost_full + partitions;
+    return arena_open(&set->arena, size, error);
 }
 
 void changeset_close(struct changeset *set)

@@ -120,6 +120,7 @@ static enum status check_input(const struct file_state *state, struct error *err
     struct input_identity found;
     TRY(identify(config, known->size, &found, error));
     if (found.size == known->size && found.hash == known->hash) return STATUS_OK;
+    if (known->size == 0 && known->hash && !is_standard_input(config)) return STATUS_OK;
     return error_set(error, STATUS_REFUSED,
                      "%s is not the input that %s was made from (its first %" PRIu32
                      " bytes differ): give the same source.path, or another state.dir and "

@@ -166,6 +166,12 @@ static void input_close(struct input *input)
     if (input->file > STDIN_FILENO) close(input->file);
 }
 
+static enum status shorter(const struct input *input, int64_t missing, struct error *error)
+{
+    return error_set(error, STATUS_REFUSED, "%s is shorter than it was: %lld bytes missing",
+                     input->path, (long long)missing);
+}
+
 /* Goes to `start`: a plain file seeks, anything else is read up to there. */
 static enum status skip_to(struct line_reader *reader, int64_t start, struct error *error)
 {
@@ -174,15 +180,13 @@ static enum status skip_to(struct line_reader *reader, int64_t start, struct err
         input->left = 0;
         input->done = start;
         if (input->total >= start) return STATUS_OK;
+        if (input->total >= 0) return shorter(input, start - input->total, error);
     }
     while (start > 0) {
         size_t size = start < BLOCK_SIZE ? (size_t)start : BLOCK_SIZE;
         size_t count;
         TRY(input_read(input, reader->buffer, size, &count, error));
-        if (count == 0) {
-            return error_set(error, STATUS_REFUSED, "%s is shorter than it was: %lld bytes missing",
-                             input->path, (long long)start);
-        }
+        if (count == 0) return shorter(input, start, error);
         start -= (int64_t)count;
     }
     return STATUS_OK;
@@ -326,6 +330,13 @@ enum status input_identify(const char *path, uint32_t size, struct input_identit
     if (!at) return error_set(error, STATUS_IO, "out of memory: reading %s", path);
     struct input input;
     enum status status = input_open(&input, path, error);
+    if (status == STATUS_OK && input.total < 0) {
+        status =
+            error_set(error, STATUS_INVALID,
+                      "%s: not a regular file, so it cannot be read again after a crash: pipe it "
+                      "in and set source.path=-",
+                      path);
+    }
     if (status == STATUS_OK) status = read_identity(&input, at, size, identity, error);
     input_close(&input);
     free(at);

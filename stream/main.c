@@ -72,7 +72,7 @@ static int execute(const struct command *command, int count, char **words)
 {
     struct arguments arguments = {count, words};
     static struct config config;
-    struct error error;
+    struct error error = {.status = STATUS_OK};
     const enum status status = command->run(&arguments, &config, &error);
     config_close(&config);
     if (status != STATUS_OK) fprintf(stderr, "braid %s: %s\n", command->name, error.text);

@@ -80,22 +80,26 @@ static uint64_t size_of_users(const struct memory_plan *plan, const struct confi
            changeset_size(plan->users_max, plan->behaviors_max);
 }
 
-/* As many slots as fit into `budget`. */
+/* As many slots as fit into `budget`, or as few as may be. */
 static void fill_cache(struct memory_plan *plan, const struct config *config,
                        const struct interest_model *model, uint64_t budget)
 {
     uint64_t slot = interest_model_state_size(model) + config->source.id_size_max;
     plan->cache_users = least(budget / slot, UINT32_MAX / 8);
+    if (plan->cache_users < SLOTS_MIN) plan->cache_users = SLOTS_MIN;
     for (;;) {
         limit_polls(plan, config);
         limit_transactions(plan, config);
         if (plan->cache_users <= SLOTS_MIN || size_of_users(plan, config, model) <= budget) break;
         plan->cache_users -= plan->cache_users / 64 + 1;
+        if (plan->cache_users < SLOTS_MIN) plan->cache_users = SLOTS_MIN;
     }
 }
 
+/* `needed` is without slack. */
 static enum status too_small(const struct config *config, uint64_t needed, struct error *error)
 {
+    needed += needed / (SLACK_SHARE - 1);
     return error_set(error, STATUS_INVALID,
                      "job.memory: %" PRIu64 " MB are too little for %" PRIu32
                      " workers with this model: at least %" PRIu64
@@ -111,13 +115,14 @@ enum status memory_plan_make(struct memory_plan *plan, const struct config *conf
     uint64_t workers = config->job.workers;
     uint64_t of_worker;
     TRY(size_of_worker(config, model, &of_worker, error));
-    uint64_t fixed = taken + config->job.memory / SLACK_SHARE + workers * of_worker;
+    uint64_t fixed = taken + workers * of_worker;
     if (config->source.broker == CONFIG_BROKER_FILE) {
         fixed += file_reader_size(config) + file_state_size(config);
     } else {
         fixed += workers * kafka_session_size(config);
     }
-    uint64_t left = config->job.memory > fixed ? config->job.memory - fixed : 0;
+    uint64_t usable = config->job.memory - config->job.memory / SLACK_SHARE;
+    uint64_t left = usable > fixed ? usable - fixed : 0;
     uint64_t memtable = left / MEMTABLE_SHARE, block_cache = left / BLOCK_CACHE_SHARE;
     if (memtable > memtable_max) memtable = memtable_max;
     if (block_cache > block_cache_max) block_cache = block_cache_max;

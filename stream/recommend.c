@@ -15,6 +15,7 @@
 #include "model/eval/topn.h"
 #include "model/interest_model.h"
 #include "model/params.h"
+#include "state/history.h"
 #include "stream/catalogue.h"
 #include "stream/fold.h"
 #include "stream/inspect.h"
@@ -89,6 +90,27 @@ static enum status absorb_history(struct recommendation *work, struct error *err
     return status;
 }
 
+/* As the job folds him: from where it has jumped to in a long life. */
+static enum status absorb_behaviors(struct recommendation *work, struct dataset_sequence sequence,
+                                    struct error *error)
+{
+    const uint64_t from = history_from(0, sequence.count, work->config->state.history_max);
+    const uint32_t count = sequence.count - (uint32_t)from, offsets[] = {0, count};
+    TRY(take_had(work, count, error));
+    struct behavior *at = malloc((count + 1) * sizeof *at);
+    if (!at) return no_memory(error);
+    memcpy(at, sequence.at + from, count * sizeof *at);
+    at[0].gap_s = -1;
+    for (uint32_t i = 0; i < count; i++) {
+        work->had[work->had_count++] = at[i].item;
+    }
+    const struct behavior_batch batch = {at, offsets, 1};
+    interest_absorb(work->model, work->scratch, &work->state, &batch);
+    work->absorbed = count;
+    free(at);
+    return STATUS_OK;
+}
+
 static enum status absorb_sequence(struct recommendation *work, const struct dataset *dataset,
                                    struct error *error)
 {
@@ -102,16 +124,7 @@ static enum status absorb_sequence(struct recommendation *work, const struct dat
         return error_set(error, STATUS_NOT_FOUND, "%s has no event of user \"%s\"",
                          work->config->source.path, name);
     }
-    const struct dataset_sequence sequence = dataset_sequence(dataset, user);
-    const uint32_t offsets[] = {0, sequence.count};
-    const struct behavior_batch batch = {sequence.at, offsets, 1};
-    TRY(take_had(work, sequence.count, error));
-    for (uint32_t i = 0; i < sequence.count; i++) {
-        work->had[work->had_count++] = sequence.at[i].item;
-    }
-    interest_absorb(work->model, work->scratch, &work->state, &batch);
-    work->absorbed = sequence.count;
-    return STATUS_OK;
+    return absorb_behaviors(work, dataset_sequence(dataset, user), error);
 }
 
 static enum status absorb_log(struct recommendation *work, struct error *error)

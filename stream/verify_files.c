@@ -126,7 +126,12 @@ static enum status begin_source(struct verify_input *input, struct error *error)
                          (struct line_position){0}, error));
     input->end = input->commit.position.line;
     if (!has_header(config)) return STATUS_OK;
-    TRY(line_reader_next(input->reader, &line, error));
+    enum status status = line_reader_next(input->reader, &line, error);
+    if (status == STATUS_END) {
+        return error_set(error, STATUS_REFUSED, "%s is empty: it is not the input of this job",
+                         config->source.path);
+    }
+    TRY(status);
     return event_decoder_header(input->decoder, line.text, error);
 }
 

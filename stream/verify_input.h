@@ -27,7 +27,7 @@ struct verify_input;
 
 struct verify_input_ops {
     /*
-     * STATUS_NOT_FOUND: nothing was ever committed. STATUS_REFUSED: another input. Keeps `config`.
+     * STATUS_INVALID: nothing was ever committed. STATUS_REFUSED: another input. Keeps `config`.
      */
     enum status (*open)(struct verify_input **inputp, const struct config *config,
                         struct error *error);

@@ -255,6 +255,29 @@ static void another_input_is_refused_with_the_remedy(void **state)
     assert_job("verify", "first", &(struct scene_run){.setting = setting}, 3, "not the input");
 }
 
+static void a_source_that_cannot_be_read_again_is_refused(void **state)
+{
+    (void)state;
+    struct scene_run device = {.setting = "--source.path=/dev/null"};
+    assert_job("run", "device", &device, 2, "not a regular file");
+}
+
+static void a_job_that_began_with_an_empty_log_goes_on_when_it_grows(void **state)
+{
+    (void)state;
+    char setting[SCENE_PATH_MAX];
+    size_t size;
+    scene_write(scene_path(&scene, "grows.jsonl"), "", 0);
+    snprintf(setting, sizeof setting, "--source.path=%s", scene_path(&scene, "grows.jsonl"));
+    struct scene_run grows = {.setting = setting};
+    assert_job("run", "grows", &grows, 0, "events=0 ");
+    char *bytes = scene_read(scene_path(&scene, "log.jsonl"), &size);
+    scene_write(scene_path(&scene, "grows.jsonl"), bytes, size);
+    free(bytes);
+    assert_job("run", "grows", &grows, 0, "events=1500 ");
+    assert_job("verify", "grows", &grows, 0, "verdict=ok");
+}
+
 static int open_scene(void **state)
 {
     (void)state;
@@ -287,6 +310,8 @@ int main(void)
         cmocka_unit_test(standard_input_is_read_and_verified_with_a_file),
         cmocka_unit_test(gzip_input_gives_the_same_records),
         cmocka_unit_test(another_input_is_refused_with_the_remedy),
+        cmocka_unit_test(a_source_that_cannot_be_read_again_is_refused),
+        cmocka_unit_test(a_job_that_began_with_an_empty_log_goes_on_when_it_grows),
     };
     return cmocka_run_group_tests(tests, open_scene, close_scene);
 }
