@@ -33,6 +33,7 @@ enum config_time { CONFIG_TIME_S, CONFIG_TIME_MS, CONFIG_TIME_US, CONFIG_TIME_IS
 enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
 enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
 enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
+enum config_log_level { CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
 struct config_action {
     const char *name;
@@ -118,6 +119,7 @@ struct config {
 
     struct {
         enum config_log format;
+        enum config_log_level level;
         bool quiet; /* no progress */
     } log;
 

@@ -49,6 +49,7 @@ static const char *const times[] = {"s", "ms", "us", "iso8601", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
 static const char *const logs[] = {"text", "json", NULL};
+static const char *const log_levels[] = {"info", "debug", NULL};
 
 /* clang-format off: a table reads best with a row's key and default on its first line */
 const struct option option_table[] = {
@@ -152,6 +153,8 @@ const struct option option_table[] = {
         "After this the broker aborts an open transaction; readers may wait that long for a crash"),
 
     CHOICE("log.format", log.format, logs, "text", "Form of the log lines on standard error"),
+    CHOICE("log.level", log.level, log_levels, "info",
+           "What is logged; debug: also what librdkafka says (kafka.client.debug)"),
     BOOL("log.quiet", log.quiet, "false", "Show no progress"),
 };
 /* clang-format on */

@@ -70,7 +70,8 @@ static enum status run(struct arguments *arguments, struct config *config, struc
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(config_check(config, error));
-    log_setup(LOG_INFO, config->log.format == CONFIG_LOG_JSON);
+    log_setup(config->log.level == CONFIG_LOG_DEBUG ? LOG_DEBUG : LOG_INFO,
+              config->log.format == CONFIG_LOG_JSON);
     TRY(job_run(config, &summary, error));
     print_summary(&summary);
     return STATUS_OK;
