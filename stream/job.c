@@ -39,7 +39,7 @@ struct job {
 
     pthread_mutex_t lock;
     pthread_cond_t finished;
-    uint32_t left;        /* workers that run */
+    uint32_t left; /* threads that run: the workers', and before them the one that starts them */
     struct error failure; /* the first one, STATUS_OK if none */
 };
 
@@ -70,17 +70,6 @@ static enum status make_plan(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status open_workers(struct job *job, struct error *error)
-{
-    job->workers = calloc(job->config.job.workers, sizeof *job->workers);
-    if (!job->workers) return error_set(error, STATUS_IO, "out of memory: workers");
-    for (uint32_t w = 0; w < job->config.job.workers; w++) {
-        job->workers[w].job = job;
-        TRY(processor_open(&job->workers[w].processor, &job->shared, w, error));
-    }
-    return STATUS_OK;
-}
-
 static enum status open_job(struct job *job, struct error *error)
 {
     TRY(open_model(job, error));
@@ -94,8 +83,9 @@ static enum status open_job(struct job *job, struct error *error)
         .stores = &store_rocksdb,
     };
     processor_shared_init(&job->shared);
-    TRY(job->shared.ops->open(&job->shared.broker, &job->config, error));
-    return open_workers(job, error);
+    job->workers = calloc(job->config.job.workers, sizeof *job->workers);
+    if (!job->workers) return error_set(error, STATUS_IO, "out of memory: workers");
+    return job->shared.ops->open(&job->shared.broker, &job->config, error);
 }
 
 static void close_job(struct job *job)
@@ -112,6 +102,13 @@ static void close_job(struct job *job)
 }
 
 /* ---- running ---- */
+
+static void started_one(struct job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    job->left++;
+    pthread_mutex_unlock(&job->lock);
+}
 
 static void finished_one(struct job *job)
 {
@@ -171,7 +168,7 @@ static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
         progress_show(&progress, shared->ops->progress(shared->broker),
                       counted_events(shared) - events_before);
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += LOOK_EVERY_MS * 1000000L;
         if (until.tv_nsec >= 1000000000L) {
             until.tv_sec++;
@@ -183,22 +180,56 @@ static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
     progress_end(&progress);
 }
 
-static enum status run_workers(struct job *job, bool *stoppedp, struct error *error)
+/* All are open before the first one runs: what an earlier run left open on Kafka has ended then. */
+static enum status open_workers(struct job *job, struct error *error)
 {
-    uint64_t events_before = counted_events(&job->shared);
-    job->left = job->config.job.workers;
+    for (uint32_t w = 0; w < job->config.job.workers; w++) {
+        job->workers[w].job = job;
+        TRY(processor_open(&job->workers[w].processor, &job->shared, w, error));
+    }
+    return STATUS_OK;
+}
+
+static void start_workers(struct job *job)
+{
     for (uint32_t w = 0; w < job->config.job.workers; w++) {
         struct worker *worker = &job->workers[w];
+        struct error error;
+        started_one(job);
         int failed = pthread_create(&worker->thread, NULL, work, worker);
         worker->running = failed == 0;
         if (!failed) continue;
-        error_set(error, STATUS_IO, "starting a worker: %s", strerror(failed));
-        note_failure(job, error);
+        error_set(&error, STATUS_IO, "starting a worker: %s", strerror(failed));
+        note_failure(job, &error);
         processor_close(worker->processor); /* or the others would wait for it */
         worker->processor = NULL;
         finished_one(job);
     }
+}
+
+/* A thread of its own, for brokers may be long in answering, and a wish to stop is heeded. */
+static void *start(void *context)
+{
+    struct job *job = context;
+    struct error error;
+    if (open_workers(job, &error) == STATUS_OK) {
+        start_workers(job);
+    } else if (!atomic_load(&stop_wanted)) { /* which would have cut it short */
+        note_failure(job, &error);
+    }
+    finished_one(job);
+    return NULL;
+}
+
+static enum status run_workers(struct job *job, bool *stoppedp, struct error *error)
+{
+    uint64_t events_before = counted_events(&job->shared);
+    pthread_t starter;
+    started_one(job);
+    int failed = pthread_create(&starter, NULL, start, job);
+    if (failed) return error_set(error, STATUS_IO, "starting a thread: %s", strerror(failed));
     watch(job, events_before, stoppedp);
+    pthread_join(starter, NULL);
     for (uint32_t w = 0; w < job->config.job.workers; w++) {
         if (job->workers[w].running) pthread_join(job->workers[w].thread, NULL);
     }
@@ -235,7 +266,11 @@ enum status job_run(const struct config *config, struct job_summary *summary, st
     *summary = (struct job_summary){0};
     job->config = *config;
     pthread_mutex_init(&job->lock, NULL);
-    pthread_cond_init(&job->finished, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&job->finished, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 
     enum status status = open_job(job, error);
     if (status == STATUS_OK) {
