@@ -24,18 +24,21 @@
 
 enum { RESTORE_PAUSE_MS = 2 }; /* between two looks whether the partitions are restored */
 
+static const unsigned GIVEN_UP = 1u << 31;
+
 struct broker {
     const struct config *config;
     struct file_state state;
     struct file_reader *reader;
-    atomic_uint resumed; /* partitions; events flow when all are */
+    atomic_uint resumed; /* partitions; events flow when all are, unless GIVEN_UP is added */
     atomic_bool stop;
 
     pthread_mutex_t lock; /* the barrier's: */
     pthread_cond_t crossed;
-    uint32_t arrived;  /* sessions */
-    uint64_t barriers; /* crossed so far */
-    bool failed;       /* a session left: no barrier will be crossed again */
+    uint32_t arrived;     /* sessions */
+    uint64_t barriers;    /* crossed so far */
+    bool failed;          /* a session left: no barrier will be crossed again */
+    struct error failure; /* what broke the barrier, if it was the commit */
 };
 
 struct session {
@@ -135,17 +138,20 @@ static void file_session_close(struct session *session)
     free(session);
 }
 
-static enum status other_worker_failed(struct error *error)
+/* With the lock held. Why it left, if that is known: whoever ends first tells the operator. */
+static enum status other_worker_failed(const struct broker *broker, struct error *error)
 {
+    const struct error *why = &broker->failure;
+    if (why->status != STATUS_OK) return error_set(error, why->status, "%s", why->text);
     return error_set(error, STATUS_IO, "another worker left the job; a restart recovers");
 }
 
-static bool has_failed(struct broker *broker)
+static enum status check_others(struct broker *broker, struct error *error)
 {
     pthread_mutex_lock(&broker->lock);
-    bool failed = broker->failed;
+    enum status status = broker->failed ? other_worker_failed(broker, error) : STATUS_OK;
     pthread_mutex_unlock(&broker->lock);
-    return failed;
+    return status;
 }
 
 static void announce_partitions(struct session *session, struct poll *poll)
@@ -165,19 +171,34 @@ static bool all_resumed(struct broker *broker)
     return atomic_load(&broker->resumed) == broker->state.commit.partitions;
 }
 
+/*
+ * Asked to stop before all are resumed, all sessions leave; or none, if they just have been. One
+ * that left alone would be waited for at the barrier.
+ */
+static bool give_up(struct broker *broker)
+{
+    unsigned resumed = atomic_load(&broker->resumed);
+    while (resumed != broker->state.commit.partitions) {
+        if (atomic_compare_exchange_weak(&broker->resumed, &resumed, resumed | GIVEN_UP)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum status file_poll(struct session *session, uint32_t timeout_ms, struct poll *poll,
                              struct error *error)
 {
     struct broker *broker = session->broker;
     *poll = (struct poll){.kind = POLL_EVENTS};
-    if (has_failed(broker)) return other_worker_failed(error);
+    TRY(check_others(broker, error));
     if (!session->assigned) {
         announce_partitions(session, poll);
         return STATUS_OK;
     }
     if (!all_resumed(broker)) {
         nanosleep(&(struct timespec){.tv_nsec = RESTORE_PAUSE_MS * 1000000L}, NULL);
-        if (!atomic_load(&broker->stop)) return STATUS_OK;
+        if (!atomic_load(&broker->stop) || !give_up(broker)) return STATUS_OK;
         poll->kind = POLL_END;
         session->ended = true;
         return STATUS_OK;
@@ -316,17 +337,20 @@ static enum status cross_barrier(struct session *session, struct commit_partitio
     uint64_t barrier = broker->barriers;
     if (++broker->arrived == broker->config->job.workers) {
         status = commit_file_write(&broker->state.commit, broker->config->state.dir, error);
-        if (status == STATUS_OK)
+        if (status == STATUS_OK) {
             broker->barriers++;
-        else
+        } else {
             broker->failed = true;
+            broker->failure = *error;
+        }
         broker->arrived = 0;
         pthread_cond_broadcast(&broker->crossed);
     }
     while (status == STATUS_OK && broker->barriers == barrier && !broker->failed) {
         pthread_cond_wait(&broker->crossed, &broker->lock);
     }
-    if (status == STATUS_OK && broker->barriers == barrier) status = other_worker_failed(error);
+    if (status == STATUS_OK && broker->barriers == barrier)
+        status = other_worker_failed(broker, error);
     pthread_mutex_unlock(&broker->lock);
     return status;
 }
