@@ -26,7 +26,8 @@
 
 enum {
     HEARTBEAT_MS_MAX = 3000,
-    QUEUE_SHARE = 64, /* a queue of all workers may take this part of job.memory */
+    POLL_INTERVAL_MS_MIN = 300000, /* librdkafka's default; never below the session's timeout */
+    QUEUE_SHARE = 64,              /* a queue of all workers may take this part of job.memory */
     QUEUE_KB_MIN = 1024,
     QUEUE_KB_MAX = 16384,
     MESSAGE_SIZE = 512, /* what librdkafka takes for a queued message beside its content, at most */
@@ -153,6 +154,10 @@ static enum status consumer_open(struct session *session, struct error *error)
     client_set(&setup, "group.instance.id", "%s", place);
     client_set(&setup, "partition.assignment.strategy", "range");
     client_set(&setup, "session.timeout.ms", "%u", config->kafka.session_timeout_ms);
+    client_set(&setup, "max.poll.interval.ms", "%u",
+               config->kafka.session_timeout_ms > POLL_INTERVAL_MS_MIN
+                   ? config->kafka.session_timeout_ms
+                   : POLL_INTERVAL_MS_MIN);
     client_set(&setup, "heartbeat.interval.ms", "%u", session_heartbeat_ms(config));
     client_set(&setup, "enable.auto.commit", "false");
     client_set(&setup, "enable.auto.offset.store", "false");

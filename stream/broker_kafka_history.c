@@ -210,12 +210,18 @@ static enum status seal_in_window(struct history_reader *reader, int64_t window,
     TRY(client_read_from(&reader->consumer, topic, reader->partition,
                          high > window ? high - window : 0, error));
     reader->end = -1;
+    int64_t heard_ns = clock_monotonic_ns();
     while (reader->end < high) {
         enum status status = STATUS_OK;
         if (atomic_load(&reader->broker->stopping)) {
             return error_set(error, STATUS_BUSY, "kafka: the job stops");
         }
         reader->count = client_receive(reader->queue, READ_WAIT_MS, reader->messages, READ_MAX);
+        if (reader->count > 0) heard_ns = clock_monotonic_ns();
+        if (clock_monotonic_ns() - heard_ns > (int64_t)CLIENT_REQUEST_MS * 1000000) {
+            return error_set(error, STATUS_BUSY, "kafka: nothing comes of %s[%u] before its end",
+                             topic, reader->partition);
+        }
         for (size_t i = 0; i < reader->count && status == STATUS_OK; i++) {
             const rd_kafka_message_t *message = reader->messages[i];
             if (message->err) {
@@ -384,14 +390,16 @@ static enum status reader_sort(struct history_reader *reader, struct record *rec
         }
         struct history_seal seal;
         status = reader_seal(reader, message, &seal, error);
-        if (status == STATUS_OK && seal.number > reader->seal) {
+        bool later = status == STATUS_OK && seal.number > reader->seal;
+        if (later && !reader->broker->looks_only) {
             status = error_set(error, STATUS_REFUSED,
                                "kafka: %s[%u] holds seal %llu, the group's offset names %llu: its "
                                "offsets were set back, which events can't be",
                                reader->broker->topics[RECORD_HISTORY], reader->partition,
                                (unsigned long long)seal.number, (unsigned long long)reader->seal);
         }
-        reader->done = seal.number == reader->seal;
+        /* A job that goes on has sealed anew, and compaction removed the seal that was looked for. */
+        reader->done = seal.number == reader->seal || later;
     }
     return status;
 }

@@ -90,6 +90,11 @@ struct broker *kafka_reader_broker(struct kafka_reader *reader)
     return &reader->broker;
 }
 
+static bool is_over(int64_t begun_ns, int64_t limit_ms)
+{
+    return clock_monotonic_ns() - begun_ns > limit_ms * 1000000;
+}
+
 /* A partition whose group has no offset: never committed, or expired; its history log knows. */
 static enum status seal_of_log(struct kafka_reader *reader, uint32_t partition,
                                struct history_seal *seal, struct error *error)
@@ -97,7 +102,12 @@ static enum status seal_of_log(struct kafka_reader *reader, uint32_t partition,
     const struct store_position start = {.next = -1};
     struct partition_truth truth;
     struct history_reader *log;
-    TRY(kafka_history_open(&log, &reader->broker, partition, &start, &truth, error));
+    const int64_t begun_ns = clock_monotonic_ns();
+    enum status status;
+    do {
+        status = kafka_history_open(&log, &reader->broker, partition, &start, &truth, error);
+    } while (status == STATUS_BUSY && !is_over(begun_ns, SEALS_WAIT_MS));
+    TRY(status);
     kafka_history_close(log);
     *seal = truth.seal;
     return STATUS_OK;
@@ -119,11 +129,6 @@ enum status kafka_reader_seals(struct kafka_reader *reader, uint32_t first, uint
         if (!seals[i].number) status = seal_of_log(reader, at[i], &seals[i], error);
     }
     return status == STATUS_BUSY ? STATUS_IO : status;
-}
-
-static bool is_over(int64_t begun_ns, int64_t limit_ms)
-{
-    return clock_monotonic_ns() - begun_ns > limit_ms * 1000000;
 }
 
 static rd_kafka_resp_err_t watermarks(struct kafka_reader *reader, int64_t *lowp, int64_t *highp)

@@ -10,6 +10,8 @@
 enum {
     BATCH_RECORDS = 512, /* applied as one batch of the store */
     PAUSE_MS = 20,
+    TRIES_SILENT = 5, /* to open a log; then it is said, and */
+    LONG_PAUSES = 25, /* pauses lie between two tries */
     REPORT_EVERY_NS = 2000000000,
 };
 
@@ -55,11 +57,18 @@ static enum status begin_from_zero(struct recovery *recovery, struct error *erro
 static enum status open_reader(struct recovery *recovery, struct history_reader **readerp,
                                struct partition_truth *truth, struct error *error)
 {
-    for (;;) {
+    for (int tries = 1;; tries++) {
         enum status status = recovery->ops->history_open(
             readerp, recovery->broker, recovery->partition, &recovery->position, truth, error);
         if (status != STATUS_BUSY) return status;
-        TRY(pause_or_end(recovery));
+        if (tries == TRIES_SILENT) {
+            log_warn("waiting for a partition's log", log_int("partition", recovery->partition),
+                     log_text("reason", error->text));
+        }
+        int pauses = tries < TRIES_SILENT ? 1 : LONG_PAUSES;
+        for (int i = 0; i < pauses; i++) {
+            TRY(pause_or_end(recovery));
+        }
     }
 }
 
