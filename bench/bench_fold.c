@@ -17,7 +17,7 @@
 #include "bench/job_runner.h"
 #include "model/checkpoint.h"
 #include "model/tensor/kernel_blas.h"
-#include "stream/fold.h"
+#include "stream/interests/fold.h"
 
 enum {
     THREADS = 2,

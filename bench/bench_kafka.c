@@ -25,7 +25,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "bench/job_runner.h"
-#include "stream/recovery.h"
+#include "stream/job/recovery.h"
 
 enum {
     PARTITIONS = 4,

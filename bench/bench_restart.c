@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "bench/job_runner.h"
 #include "bench/preload.h"
-#include "stream/commit_file.h"
+#include "stream/broker/file/commit_file.h"
 
 enum {
     USERS = 1000000,

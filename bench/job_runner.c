@@ -11,9 +11,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "stream/event.h"
-#include "stream/init.h"
-#include "stream/line_reader.h"
+#include "stream/source/event.h"
+#include "stream/learn/init.h"
+#include "stream/source/line_reader.h"
 
 void runner_check(enum status status, const struct error *error)
 {

@@ -12,7 +12,7 @@
 
 #include "bench/log_generator.h"
 #include "config/config.h"
-#include "stream/job.h"
+#include "stream/job/job.h"
 
 struct runner {
     char dir[64];

@@ -12,9 +12,9 @@
 #include "model/checkpoint.h"
 #include "state/snapshot.h"
 #include "state/store.h"
-#include "stream/file_state.h"
-#include "stream/fold.h"
-#include "stream/history_file.h"
+#include "stream/broker/file/file_state.h"
+#include "stream/interests/fold.h"
+#include "stream/broker/file/history_file.h"
 
 enum {
     TEMPLATES = 128,

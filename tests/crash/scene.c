@@ -18,7 +18,7 @@
 
 #include "base/checksum.h"
 #include "base/status.h"
-#include "stream/interest_record.h"
+#include "stream/interests/interest_record.h"
 
 enum { PARTITIONS = 4, RECORD_MAX = 1 << 16 };
 

@@ -16,7 +16,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "stream/broker.h"
+#include "stream/broker/broker.h"
 
 enum { PARTITIONS = 2, NAME_MAX_SIZE = 64, DEADLINE_S = 40 };
 

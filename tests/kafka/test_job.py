@@ -42,7 +42,7 @@ totals = {"kills": 0, "records": 0}
 
 def setUpModule():
     common["directory"] = pathlib.Path(tempfile.mkdtemp(prefix="braid-kafka-test-"))
-    subprocess.run(["protoc", f"--proto_path={ROOT}/stream", f"--python_out={common['directory']}",
+    subprocess.run(["protoc", f"--proto_path={ROOT}/stream/interests", f"--python_out={common['directory']}",
                     "interest_record.proto"], check=True)
     sys.path.insert(0, str(common["directory"]))
     common["checkpoint"] = harness.make_checkpoint(common["directory"])

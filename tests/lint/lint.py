@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-FOLDERS = ("base", "config", "model", "state", "stream")
+FOLDERS = ("base", "config", "model", "state", "stream", "cli")
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 600
 
@@ -28,6 +28,7 @@ LAYERS = {
     "model/zoo/": ("base/", "model/tensor/", "model/zoo/", "model/*"),
     "model/eval/": ("base/", "model/tensor/", "model/zoo/", "model/eval/", "model/*"),
     "stream/": ("base/", "config/", "model/", "state/", "stream/"),
+    "cli/": ("",),
     "tests/": ("",),
     "bench/": ("",),
 }

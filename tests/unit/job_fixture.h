@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
-#include "stream/job.h"
+#include "stream/job/job.h"
 
 struct fixture {
     char dir[64];

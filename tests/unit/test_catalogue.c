@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/checksum.h"
-#include "stream/catalogue.h"
-#include "stream/table_row.h"
+#include "stream/query/catalogue.h"
+#include "stream/source/table_row.h"
 
 static char path[] = "/tmp/braid-catalogue-XXXXXX";
 static struct error error;

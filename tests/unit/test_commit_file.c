@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "stream/commit_file.h"
+#include "stream/broker/file/commit_file.h"
 
 static char dir[64];
 static char path[96];

@@ -12,7 +12,7 @@
 #include "base/checksum.h"
 #include "base/random.h"
 #include "model/checkpoint.h"
-#include "stream/fold.h"
+#include "stream/interests/fold.h"
 
 enum { ITEMS = 40, USERS = 9, BEHAVIORS = 300, ROUNDS = 60 };
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "stream/history_file.h"
+#include "stream/broker/file/history_file.h"
 
 enum { RECORDS = 5000, SEAL_EVERY = 100 };
 

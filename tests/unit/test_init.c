@@ -14,7 +14,7 @@
 #include "base/random.h"
 #include "model/interest_ops.h"
 #include "model/safetensors.h"
-#include "stream/init.h"
+#include "stream/learn/init.h"
 
 enum { SEED = 20240502 };
 

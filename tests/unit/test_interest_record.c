@@ -12,7 +12,7 @@
 
 #include "base/json.h"
 #include "base/random.h"
-#include "stream/interest_record.h"
+#include "stream/interests/interest_record.h"
 
 enum { LINE_MAX_SIZE = 1 << 16, SEED = 20240501 };
 

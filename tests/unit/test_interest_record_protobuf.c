@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "stream/interest_record.h"
+#include "stream/interests/interest_record.h"
 
 enum { ROOM_SIZE = 1 << 16, SEED = 20240501 };
 

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "stream/commit_file.h"
+#include "stream/broker/file/commit_file.h"
 #include "tests/unit/job_fixture.h"
 
 enum { SEED = 11, HALF = 3000, USERS = 120, PARTITIONS = 4 };

@@ -12,8 +12,8 @@
 #include <zlib.h>
 
 #include "base/random.h"
-#include "stream/event.h"
-#include "stream/line_reader.h"
+#include "stream/source/event.h"
+#include "stream/source/line_reader.h"
 
 enum { LINE_MAX_SIZE = 100, LINES = 50000 };
 

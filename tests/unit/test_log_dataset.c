@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/checksum.h"
-#include "stream/log_dataset.h"
+#include "stream/learn/log_dataset.h"
 
 static const struct item_entry items[] = {{{"alien", 5}, 1}, {{"brazil", 6}, 0}};
 static const struct bytes categories[] = {{"horror", 6}};

@@ -12,8 +12,8 @@
 
 #include "model/checkpoint.h"
 #include "state/state_cache.h"
-#include "stream/changeset.h"
-#include "stream/memory_plan.h"
+#include "stream/job/changeset.h"
+#include "stream/job/memory_plan.h"
 #include "tests/unit/job_fixture.h"
 
 static struct fixture fixture;

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "stream/commit_file.h"
-#include "stream/recovery.h"
+#include "stream/broker/file/commit_file.h"
+#include "stream/job/recovery.h"
 #include "tests/unit/job_fixture.h"
 
 enum { PARTITIONS = 4 };

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "stream/transaction.h"
+#include "stream/job/transaction.h"
 
 static void only_the_documented_arrows_are_legal(void **state)
 {

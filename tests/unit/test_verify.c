@@ -16,9 +16,9 @@
 
 #include "base/json.h"
 #include "model/checkpoint.h"
-#include "stream/commit_file.h"
-#include "stream/interest_record.h"
-#include "stream/verify.h"
+#include "stream/broker/file/commit_file.h"
+#include "stream/interests/interest_record.h"
+#include "stream/verify/verify.h"
 #include "tests/crash/scene.h"
 
 enum { EVENTS = 2500, LINES_MAX = 20000, PARTITION = 1, ROOM = 1 << 16 };

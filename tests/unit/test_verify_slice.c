@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "stream/verify_slice.h"
+#include "stream/verify/verify_slice.h"
 
 enum { MEMORY = 1 << 16 };
 

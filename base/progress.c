@@ -1,0 +1,86 @@
+/* progress.c - a bar of 24 cells, or a line every five seconds. */
+#include "base/progress.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { BAR_CELLS = 24 };
+static const int64_t redraw_ns = 100000000;
+static const int64_t line_ns = 5000000000;
+
+void progress_start(struct progress *progress, const char *what, const char *unit, bool quiet)
+{
+    int64_t now = clock_monotonic_ns();
+    *progress = (struct progress){
+        .what = what,
+        .unit = unit,
+        .quiet = quiet,
+        .terminal = isatty(STDERR_FILENO) == 1,
+        .started_ns = now,
+        .shown_ns = now,
+    };
+}
+
+const char *progress_number(uint64_t number, char to[PROGRESS_NUMBER_MAX])
+{
+    char digits[PROGRESS_NUMBER_MAX];
+    int count = snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
+    char *at = to;
+    for (int i = 0; i < count; i++) {
+        if (i && (count - i) % 3 == 0) *at++ = ',';
+        *at++ = digits[i];
+    }
+    *at = 0;
+    return to;
+}
+
+static void draw_bar(double share)
+{
+    char bar[BAR_CELLS + 1];
+    int full = (int)(share * BAR_CELLS);
+    for (int i = 0; i < BAR_CELLS; i++) {
+        bar[i] = i < full ? '#' : '.';
+    }
+    bar[BAR_CELLS] = 0;
+    fprintf(stderr, "[%s] ", bar);
+}
+
+static void write_line(const struct progress *progress, double share, uint64_t count,
+                       double seconds)
+{
+    char number[PROGRESS_NUMBER_MAX];
+    char rate[PROGRESS_NUMBER_MAX];
+    fprintf(stderr, "%s  ", progress->what);
+    if (share >= 0) {
+        if (progress->terminal) draw_bar(share);
+        fprintf(stderr, "%3d %%  ", (int)(share * 100));
+    }
+    fprintf(stderr, "%s %s  %s/s", progress_number(count, number), progress->unit,
+            progress_number((uint64_t)((double)count / seconds), rate));
+    if (share > 0 && share < 1) {
+        long left = (long)(seconds * (1 - share) / share);
+        fprintf(stderr, "  %ld:%02ld left", left / 60, left % 60);
+    }
+}
+
+void progress_show(struct progress *progress, double share, uint64_t count)
+{
+    if (progress->quiet) return;
+    int64_t now = clock_monotonic_ns();
+    if (now - progress->shown_ns < (progress->terminal ? redraw_ns : line_ns)) return;
+    progress->shown_ns = now;
+    if (share > 1) share = 1;
+    if (progress->terminal) fputs("\r\033[K", stderr);
+    write_line(progress, share, count, (double)(now - progress->started_ns) / 1e9);
+    if (!progress->terminal) fputc('\n', stderr);
+    progress->drawn = progress->terminal;
+    fflush(stderr);
+}
+
+void progress_end(struct progress *progress)
+{
+    if (progress->drawn) fputs("\r\033[K", stderr);
+    progress->drawn = false;
+}

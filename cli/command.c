@@ -1,0 +1,108 @@
+/* command.c - taking options out of arguments, and finding what somebody meant to type. */
+#include "cli/command.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/edit_distance.h"
+
+/* Removes `taken` arguments at `index`. */
+static void remove_at(struct arguments *arguments, int index, int taken)
+{
+    for (int i = index; i + taken < arguments->count; i++) {
+        arguments->at[i] = arguments->at[i + taken];
+    }
+    arguments->count -= taken;
+}
+
+bool arguments_flag(struct arguments *arguments, const char *name)
+{
+    for (int i = 0; i < arguments->count; i++) {
+        if (strcmp(arguments->at[i], name) != 0) continue;
+        remove_at(arguments, i, 1);
+        return true;
+    }
+    return false;
+}
+
+enum status arguments_next_option(struct arguments *arguments, const char *name,
+                                  const char **valuep, struct error *error)
+{
+    size_t size = strlen(name);
+    *valuep = NULL;
+    for (int i = 0; i < arguments->count; i++) {
+        const char *argument = arguments->at[i];
+        if (strncmp(argument, name, size) != 0) continue;
+        if (argument[size] == '=') {
+            *valuep = argument + size + 1;
+            remove_at(arguments, i, 1);
+            return STATUS_OK;
+        }
+        if (argument[size]) continue;
+        if (i + 1 == arguments->count) {
+            return error_set(error, STATUS_INVALID, "%s needs a value", name);
+        }
+        *valuep = arguments->at[i + 1];
+        remove_at(arguments, i, 2);
+        return STATUS_OK;
+    }
+    return STATUS_OK;
+}
+
+enum status arguments_option(struct arguments *arguments, const char *name, const char **valuep,
+                             struct error *error)
+{
+    const char *second = NULL;
+    TRY(arguments_next_option(arguments, name, valuep, error));
+    if (*valuep) TRY(arguments_next_option(arguments, name, &second, error));
+    if (!second) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "%s is given twice: %s and %s", name, *valuep, second);
+}
+
+enum status parse_number(const char *name, const char *text, uint64_t most, uint64_t *numberp,
+                         struct error *error)
+{
+    char *end;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || number > most) {
+        return error_set(error, STATUS_INVALID, "%s=%s: a number up to %" PRIu64 " is expected",
+                         name, text, most);
+    }
+    *numberp = number;
+    return STATUS_OK;
+}
+
+enum status arguments_config(struct arguments *arguments, struct config *config,
+                             struct error *error)
+{
+    const char *path;
+    config_defaults(config);
+    TRY(arguments_option(arguments, "--config", &path, error));
+    if (!path) path = getenv("BRAID_CONFIG");
+    if (path) TRY(config_file(config, path, error));
+    TRY(config_environment(config, environ, error));
+    return config_arguments(config, arguments->count, arguments->at, &arguments->count, error);
+}
+
+enum status arguments_end(const struct arguments *arguments, struct error *error)
+{
+    if (!arguments->count) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "'%s' is not expected here: see --help",
+                     arguments->at[0]);
+}
+
+const char *nearest_word(const char *word, const char *const *names)
+{
+    const char *nearest = NULL;
+    size_t least = strlen(word) / 2 + 1; /* farther is not alike */
+    for (; *names; names++) {
+        size_t distance = edit_distance(word, *names);
+        if (distance < least) {
+            least = distance;
+            nearest = *names;
+        }
+    }
+    return nearest;
+}

@@ -1,0 +1,262 @@
+/*
+ * command_evaluate.c - `braid evaluate`: how well checkpoints rank, beside what counting reaches.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "model/checkpoint.h"
+#include "model/eval/baselines.h"
+#include "model/eval/evaluation.h"
+#include "model/eval/interest_ranker.h"
+#include "cli/command.h"
+#include "stream/learn/log_dataset.h"
+#include "base/progress.h"
+
+enum {
+    CHECKPOINTS_MAX = 16,
+    RESULTS_MAX = 2 + CHECKPOINTS_MAX + 2, /* baselines, models, mean and deviation */
+    TRANSITION_PAIRS_MAX = 1 << 26,        /* 8 bytes each */
+};
+
+static const char help[] =
+    "usage: braid evaluate [--config FILE] [--KEY=VALUE ...] [--checkpoint FILE ...]\n"
+    "                      [--protocol NAME] [--json]\n\n"
+    "Ranks the whole catalogue for the users of a log and prints Recall@N, HitRate@N, NDCG@N and\n"
+    "MRR@N for N = 10, 20, 50: of each checkpoint, and of two baselines that only count,\n"
+    "popularity and item-to-item transitions. A model that stays below them has learned little.\n\n"
+    "Protocols:\n"
+    "  leave-one-out  each user's last event is to be found among what he has not seen (default)\n"
+    "  user-split     of a tenth of the users, the last fifth of their events is to be found\n"
+    "  prequential    the last fifth of the log in time order: each event is predicted, then\n"
+    "                 learned from; what a user has seen stays a candidate\n\n"
+    "Users are evaluated as the stream serves them: states advanced event by event, interests as\n"
+    "they would be published. Of models it also says how many interests a case has, how alike\n"
+    "they are (mean cosine of pairs), and which share of them gave no item; HitRate and interests\n"
+    "once more by quarters of history length. Checkpoints that differ by their seed only also\n"
+    "give their mean and standard deviation. All must have the same dictionary. Histories are not\n"
+    "cut: state.history_max is the job's.\n\n"
+    "  braid evaluate --source.path=clicks.jsonl --checkpoint generation-1.safetensors\n"
+    "  braid evaluate --config braid.yaml --protocol prequential\n"
+    "      the checkpoint of the configuration, model.checkpoint\n"
+    "  braid evaluate --config braid.yaml --checkpoint s1.safetensors --checkpoint s2.safetensors\n"
+    "  braid evaluate --config braid.yaml --json > result.json\n\n"
+    "Exit codes: 0 done; 1 the operating system failed; 2 usage or configuration; 3 a damaged\n"
+    "checkpoint, or dictionaries that differ.\n";
+
+/* What the arguments say, and everything that is opened on the way. */
+struct job {
+    const struct config *config;
+    struct evaluation_options options;
+    bool json;
+    const char *paths[CHECKPOINTS_MAX];
+    struct checkpoint *checkpoints[CHECKPOINTS_MAX];
+    uint32_t checkpoints_count;
+    uint32_t *category; /* [rows] */
+    struct dataset *dataset;
+    struct evaluation *evaluation;
+    struct evaluation_result results[RESULTS_MAX];
+    uint32_t results_count;
+};
+
+static enum status parse_protocol(struct job *job, const char *name, struct error *error)
+{
+    for (int protocol = 0; protocol <= EVALUATION_PREQUENTIAL; protocol++) {
+        if (strcmp(name, evaluation_protocol_name((enum evaluation_protocol)protocol)) != 0) {
+            continue;
+        }
+        job->options.protocol = (enum evaluation_protocol)protocol;
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_INVALID,
+                     "--protocol %s: must be leave-one-out, user-split or prequential", name);
+}
+
+static enum status parse(struct job *job, struct arguments *arguments, struct config *config,
+                         struct error *error)
+{
+    const char *protocol = NULL;
+    job->json = arguments_flag(arguments, "--json");
+    TRY(arguments_option(arguments, "--protocol", &protocol, error));
+    if (protocol) TRY(parse_protocol(job, protocol, error));
+    for (const char *path = ""; path;) {
+        TRY(arguments_next_option(arguments, "--checkpoint", &path, error));
+        if (!path) break;
+        if (job->checkpoints_count == CHECKPOINTS_MAX) {
+            return error_set(error, STATUS_INVALID, "more than %d checkpoints", CHECKPOINTS_MAX);
+        }
+        job->paths[job->checkpoints_count++] = path;
+    }
+    TRY(arguments_config(arguments, config, error));
+    TRY(arguments_end(arguments, error));
+    if (job->checkpoints_count > 0) return STATUS_OK;
+    if (!*job->config->model.checkpoint) {
+        return error_set(error, STATUS_INVALID,
+                         "no checkpoint: give --checkpoint FILE or set model.checkpoint");
+    }
+    job->paths[job->checkpoints_count++] = job->config->model.checkpoint;
+    return STATUS_OK;
+}
+
+static bool same_strings(struct item_strings a, struct item_strings b)
+{
+    return a.count == b.count && a.offsets[a.count] == b.offsets[b.count] &&
+           memcmp(a.offsets, b.offsets, (a.count + (size_t)1) * sizeof *a.offsets) == 0 &&
+           memcmp(a.at, b.at, a.offsets[a.count]) == 0;
+}
+
+/*
+ * One dataset is read with the dictionary of the first checkpoint; rows must mean the same in all.
+ */
+static enum status open_checkpoints(struct job *job, struct error *error)
+{
+    for (uint32_t i = 0; i < job->checkpoints_count; i++) {
+        TRY(checkpoint_open(&job->checkpoints[i], job->paths[i], error));
+        const struct item_table *first = job->checkpoints[0]->items;
+        const struct item_table *items = job->checkpoints[i]->items;
+        if (item_table_oov(items) != item_table_oov(first) ||
+            !same_strings(item_table_ids(items), item_table_ids(first))) {
+            return error_set(error, STATUS_REFUSED,
+                             "%s has another dictionary than %s: evaluate them one by one",
+                             job->paths[i], job->paths[0]);
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status read_log(struct job *job, struct error *error)
+{
+    const struct item_table *items = job->checkpoints[0]->items;
+    struct log_dataset_summary summary;
+    struct progress progress;
+    progress_start(&progress, "evaluate", "events", job->config->log.quiet);
+    enum status status =
+        log_dataset_open(&job->dataset, job->config, items, &progress, &summary, error);
+    progress_end(&progress);
+    TRY(status);
+    if (summary.log.bad) {
+        fprintf(stderr, "braid evaluate: passed over %" PRIu64 " bad events; first, %s\n",
+                summary.log.bad, summary.log.bad_why);
+    }
+    if (summary.unknown) {
+        fprintf(stderr,
+                "braid evaluate: %" PRIu64 " of %" PRIu64
+                " events are of items without a row; none of them can be found\n",
+                summary.unknown, summary.log.accepted);
+    }
+    job->category = calloc(item_table_rows(items), sizeof *job->category);
+    if (!job->category) return error_set(error, STATUS_IO, "not enough memory to evaluate");
+    for (uint32_t row = 0; row < item_table_rows(items); row++) {
+        job->category[row] = item_table_category_of(items, row);
+    }
+    if (item_table_categories(items)) job->options.category = job->category;
+    return evaluation_open(&job->evaluation, job->dataset, &job->options, error);
+}
+
+static enum status run_ranker(struct job *job, const struct ranker *ranker, struct error *error)
+{
+    struct evaluation_result *result = &job->results[job->results_count];
+    int64_t started_ns = clock_monotonic_ns();
+    TRY(evaluation_run(job->evaluation, ranker, result, error));
+    result->seconds = (double)(clock_monotonic_ns() - started_ns) * 1e-9;
+    job->results_count++;
+    return STATUS_OK;
+}
+
+static enum status run_baselines(struct job *job, struct error *error)
+{
+    struct popularity *popularity = NULL;
+    struct transitions *transitions = NULL;
+    enum status status = popularity_open(&popularity, job->dataset, error);
+    if (status == STATUS_OK) {
+        const struct ranker ranker = popularity_ranker(popularity);
+        status = run_ranker(job, &ranker, error);
+    }
+    if (status == STATUS_OK) {
+        status = transitions_open(&transitions, job->dataset, TRANSITION_PAIRS_MAX, error);
+    }
+    if (status == STATUS_OK) {
+        const struct ranker ranker = transitions_ranker(transitions);
+        status = run_ranker(job, &ranker, error);
+    }
+    if (status == STATUS_OK && transitions_dropped(transitions)) {
+        fprintf(stderr, "braid evaluate: transitions: %" PRIu64 " pairs beyond %d not counted\n",
+                transitions_dropped(transitions), TRANSITION_PAIRS_MAX);
+    }
+    transitions_close(transitions);
+    popularity_close(popularity);
+    return status;
+}
+
+static enum status run_checkpoint(struct job *job, const struct checkpoint *checkpoint,
+                                  struct error *error)
+{
+    struct interest_model *model;
+    struct interest_ranker *interests;
+    TRY(interest_model_open(&model, checkpoint, error));
+    enum status status = interest_ranker_open(&interests, model, checkpoint, job->dataset, error);
+    if (status == STATUS_OK) {
+        const struct ranker ranker = interest_ranker_ranker(interests);
+        status = run_ranker(job, &ranker, error);
+        interest_ranker_close(interests);
+    }
+    interest_model_close(model);
+    return status;
+}
+
+static enum status run_checkpoints(struct job *job, struct error *error)
+{
+    const struct evaluation_result *of_models = &job->results[job->results_count];
+    bool seeds = true;
+    for (uint32_t i = 0; i < job->checkpoints_count; i++) {
+        TRY(run_checkpoint(job, job->checkpoints[i], error));
+        seeds = seeds && checkpoint_alike(job->checkpoints[i], job->checkpoints[0]);
+    }
+    if (job->checkpoints_count > 1 && seeds) {
+        struct evaluation_result *mean = &job->results[job->results_count];
+        evaluation_average(of_models, job->checkpoints_count, mean, mean + 1);
+        job->results_count += 2;
+    }
+    return STATUS_OK;
+}
+
+static enum status evaluate(struct job *job, struct error *error)
+{
+    TRY(open_checkpoints(job, error));
+    TRY(read_log(job, error));
+    TRY(run_baselines(job, error));
+    TRY(run_checkpoints(job, error));
+    if (job->json) {
+        evaluation_print_json(job->evaluation, job->results, job->results_count, stdout);
+    } else {
+        evaluation_print_table(job->evaluation, job->results, job->results_count, stdout);
+    }
+    return STATUS_OK;
+}
+
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+{
+    static struct job job;
+    job.config = config;
+    job.options = (struct evaluation_options){
+        .cuts = {10, 20, 50}, .cuts_count = 3, .warm_share = EVALUATION_WARM_SHARE};
+    TRY(parse(&job, arguments, config, error));
+    const enum status status = evaluate(&job, error);
+    evaluation_close(job.evaluation);
+    dataset_close(job.dataset);
+    free(job.category);
+    for (uint32_t i = 0; i < job.checkpoints_count; i++) {
+        checkpoint_close(job.checkpoints[i]);
+    }
+    return status;
+}
+
+const struct command command_evaluate = {
+    .name = "evaluate",
+    .summary = "rank the catalogue for a log's users, beside what counting reaches",
+    .help = help,
+    .settings = true,
+    .run = run,
+};

@@ -1,0 +1,138 @@
+/* command_init.c - `braid init`: generation 1 of a model from a log. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/dim_options.h"
+#include "stream/learn/init.h"
+#include "base/progress.h"
+
+static const char help[] =
+    "usage: braid init [--config FILE] [--KEY=VALUE ...] [OPTION=VALUE ...]\n\n"
+    "Makes generation 1: reads the source log once, gives its most frequent items rows in the\n"
+    "item dictionary, draws the parameters from a seed, and writes model.checkpoint, which must\n"
+    "not exist yet. The same log and options make the same file.\n\n"
+    "  braid init --config braid.yaml\n"
+    "  braid init --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors\n"
+    "  braid init --config braid.yaml --d=32 --interests=8 --seed=7\n"
+    "  braid init --config braid.yaml --model=gdelta --heads=2\n"
+    "  braid init --config braid.yaml --model=ledger --items-from generation-2.safetensors\n"
+    "      clusters of the item vectors that another model was trained to\n"
+    "  braid init --config braid.yaml --count-min=5 --items-max=50000\n"
+    "      rare items share --oov rows; their users are still told apart by everything else\n\n"
+    "  --model=NAME        which model, with dimensions of its own where none are given:\n"
+    "      limarec  linear attention, its sums are the state (what init makes if not told)\n"
+    "      gdelta   the same over memories that fade in time and overwrite\n"
+    "      mimn     a memory of slots, each an interest\n"
+    "      mind     dynamic routing over the last behaviors; more of them, more interests\n"
+    "      ledger   clusters of items, as many as a user needs; nothing to train\n"
+    "      single   one vector, the baseline\n"
+    "  --d=N               width of embeddings and interests\n"
+    "  --interests=N       vectors read of a user, at most; of mimn, its slots\n"
+    "  --use-gap=BOOL      absorb the time between behaviors, in --gap-buckets=N\n"
+    "  --use-category=BOOL absorb the items' categories\n"
+    "  --cosine=BOOL       publish vectors of length 1, for search by cosine, trained with\n"
+    "                      --temperature=X\n"
+    "  limarec, gdelta:    --blocks=N layers, --heads=N of attention, --ffn=N width between\n"
+    "                      them, --extract-heads=N of the extraction, --conditional=BOOL: read\n"
+    "                      in view of the latest item\n"
+    "  limarec, gdelta, mimn: --select=BOOL: publish only those interests of a user that he has\n"
+    "                      evidence for, --evidence-min=X (0.1) of the usual, and that differ,\n"
+    "                      --residual-min=X (0.3) of each outside the span of the others\n"
+    "  mimn:               --induction-top=N slots that an event advances, --utilization=BOOL:\n"
+    "                      balance writes, --penalty-weight=X of unbalanced ones in training\n"
+    "  mind:               --window=N behaviors, --iterations=N of routing, --mlp=N width after,\n"
+    "                      --fixed-interests=BOOL: as many as behaviors, not log2 of them\n"
+    "  single:             --half-life-days=X of a behavior (0: all count alike),\n"
+    "                      --project=BOOL: a linear layer after the mean\n"
+    "  ledger:             --items-from FILE: the dictionary and item vectors of a trained\n"
+    "                      checkpoint instead of the log's; --entries=N kept, and the options\n"
+    "                      of models.md 7.1: --half-life-days=X, --new-cosine=X,\n"
+    "                      --merge-cosine=X, --drop-mass=X, --publish-mass=X, --split-mass=X,\n"
+    "                      --split-scatter=X, --split-share=X\n"
+    "  --oov=N             rows that unknown items share; 0: they are not absorbed\n"
+    "  --items-max=N, --count-min=N   who gets a row of his own\n"
+    "  --seed=N\n\n"
+    "Exit codes: 0 made; 1 the operating system failed; 2 usage, configuration, no usable event;\n"
+    "3 refused: the checkpoint exists.\n";
+
+/* Takes "--NAME=N" if it is there. */
+static enum status take_number(struct arguments *arguments, const char *name, uint64_t most,
+                               uint64_t *numberp, struct error *error)
+{
+    const char *text;
+    TRY(arguments_option(arguments, name, &text, error));
+    return text ? parse_number(name, text, most, numberp, error) : STATUS_OK;
+}
+
+static enum status take_options(struct arguments *arguments, struct init_options *options,
+                                struct error *error)
+{
+    const char *model;
+    struct dim_options dims;
+    uint64_t oov = options->oov, items_max = options->items_max;
+    TRY(arguments_option(arguments, "--model", &model, error));
+    if (model) TRY(init_options_model(options, model, error));
+    TRY(dim_options_take(&dims, DIMS_ALL, arguments, error));
+    TRY(dim_options_apply(&dims, options->model, &options->dims, error));
+    TRY(take_number(arguments, "--oov", 1 << 20, &oov, error));
+    TRY(take_number(arguments, "--items-max", UINT32_MAX - 1, &items_max, error));
+    TRY(take_number(arguments, "--count-min", UINT64_MAX, &options->count_min, error));
+    options->oov = (uint32_t)oov;
+    options->items_max = (uint32_t)items_max;
+    return take_number(arguments, "--seed", UINT64_MAX, &options->seed, error);
+}
+
+static void print_summary(const struct init_summary *summary, const char *path)
+{
+    char events[PROGRESS_NUMBER_MAX];
+    char items[PROGRESS_NUMBER_MAX];
+    printf("%s: %s of %" PRIu32 " items and %" PRIu32 " categories have a row, from %s events\n",
+           path, progress_number(summary->items, items), summary->items_seen, summary->categories,
+           progress_number(summary->log.accepted, events));
+    if (summary->log.bad) {
+        printf("%" PRIu64 " bad events were passed over, the first: %s\n", summary->log.bad,
+               summary->log.bad_why);
+    }
+    if (summary->log.dropped) {
+        printf("%" PRIu64 " events of unlisted actions were passed over\n", summary->log.dropped);
+    }
+}
+
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+{
+    struct init_options options;
+    struct init_summary summary;
+    struct progress progress;
+    const char *items_from;
+    init_options_defaults(&options);
+    TRY(take_options(arguments, &options, error));
+    TRY(arguments_option(arguments, "--items-from", &items_from, error));
+    TRY(arguments_config(arguments, config, error));
+    TRY(arguments_end(arguments, error));
+    if (!*config->model.checkpoint) {
+        return error_set(error, STATUS_INVALID,
+                         "model.checkpoint must be set: the file to write, such as "
+                         "--model.checkpoint=generation-1.safetensors");
+    }
+    if (items_from) {
+        TRY(init_on_items(&options, items_from, config->model.checkpoint, error));
+        printf("%s: a %s on the items of %s\n", config->model.checkpoint, options.model,
+               items_from);
+        return STATUS_OK;
+    }
+    progress_start(&progress, "init", "events", config->log.quiet);
+    enum status status =
+        init_checkpoint(config, &options, config->model.checkpoint, &progress, &summary, error);
+    progress_end(&progress);
+    if (status == STATUS_OK) print_summary(&summary, config->model.checkpoint);
+    return status;
+}
+
+const struct command command_init = {
+    .name = "init",
+    .summary = "make generation 1 of a model from a log",
+    .help = help,
+    .settings = true,
+    .run = run,
+};

@@ -1,0 +1,106 @@
+/* command_inspect.c - `braid inspect user | store | checkpoint`: looks, and changes nothing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/checkpoint.h"
+#include "cli/command.h"
+#include "stream/query/inspect.h"
+
+static const char help[] =
+    "usage: braid inspect user USER [--last N] [--catalogue FILE] [--config FILE] [--KEY=VALUE]\n"
+    "       braid inspect store [--config FILE] [--KEY=VALUE]\n"
+    "       braid inspect checkpoint FILE\n\n"
+    "user: his history out of the log, the state it folds to, and his interests now. The job may\n"
+    "run meanwhile. --last N shows the latest N behaviors (20), --catalogue FILE titles beside\n"
+    "the items' ids: a csv or tsv whose first line names the columns item and title.\n"
+    "store: how far each partition is and what it weighs. The job must not run.\n"
+    "checkpoint: the generation, dimensions and parameters of a model file.\n\n"
+    "  braid inspect user 196 --config braid.yaml\n"
+    "  braid inspect user 196 --config braid.yaml --last 5 --catalogue titles.tsv\n"
+    "  braid inspect store --state.dir=state\n"
+    "  braid inspect checkpoint generation-1.safetensors\n\n"
+    "Exit codes: 0 shown; 1 no such user, or the operating system failed; 2 usage or\n"
+    "configuration; 3 refused: damage, a newer format.\n";
+
+enum { LAST = 20, LAST_MAX = 1000000 };
+
+/* The word behind what is inspected. */
+static enum status take_word(struct arguments *arguments, const char *what, const char **wordp,
+                             struct error *error)
+{
+    if (arguments->count < 2) return error_set(error, STATUS_INVALID, "which %s?", what);
+    *wordp = arguments->at[1];
+    arguments->at += 2;
+    arguments->count -= 2;
+    return arguments_end(arguments, error);
+}
+
+static enum status take_last(struct arguments *arguments, uint32_t *lastp, struct error *error)
+{
+    const char *text;
+    char *end;
+    *lastp = LAST;
+    TRY(arguments_option(arguments, "--last", &text, error));
+    if (!text) return STATUS_OK;
+    unsigned long last = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || last > LAST_MAX) {
+        return error_set(error, STATUS_INVALID, "--last %s: a number up to %d is expected", text,
+                         LAST_MAX);
+    }
+    *lastp = (uint32_t)last;
+    return STATUS_OK;
+}
+
+static enum status show_user(struct arguments *arguments, struct config *config,
+                             struct error *error)
+{
+    const char *catalogue, *user = NULL;
+    uint32_t last;
+    TRY(arguments_option(arguments, "--catalogue", &catalogue, error));
+    TRY(take_last(arguments, &last, error));
+    TRY(arguments_config(arguments, config, error));
+    TRY(take_word(arguments, "user", &user, error));
+    TRY(config_check(config, error));
+    return inspect_user(config, user, catalogue, last, stdout, error);
+}
+
+static enum status show_store(struct arguments *arguments, struct config *config,
+                              struct error *error)
+{
+    TRY(arguments_config(arguments, config, error));
+    arguments->at++;
+    arguments->count--;
+    TRY(arguments_end(arguments, error));
+    if (!*config->state.dir) return error_set(error, STATUS_INVALID, "state.dir must be set");
+    if (config->source.broker == CONFIG_BROKER_KAFKA) TRY(config_check(config, error));
+    return inspect_store(config, stdout, error);
+}
+
+static enum status show_checkpoint(struct arguments *arguments, struct error *error)
+{
+    const char *path = NULL;
+    struct checkpoint *checkpoint;
+    TRY(take_word(arguments, "checkpoint", &path, error));
+    TRY(checkpoint_open(&checkpoint, path, error));
+    checkpoint_print(checkpoint, stdout);
+    checkpoint_close(checkpoint);
+    return STATUS_OK;
+}
+
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+{
+    const char *what = arguments->count > 0 ? arguments->at[0] : "";
+    if (strcmp(what, "user") == 0) return show_user(arguments, config, error);
+    if (strcmp(what, "store") == 0) return show_store(arguments, config, error);
+    if (strcmp(what, "checkpoint") == 0) return show_checkpoint(arguments, error);
+    return error_set(error, STATUS_INVALID, "inspect what? user, store or checkpoint");
+}
+
+const struct command command_inspect = {
+    .name = "inspect",
+    .summary = "look at a user, the store, or a checkpoint",
+    .help = help,
+    .settings = true,
+    .run = run,
+};

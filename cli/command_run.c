@@ -1,0 +1,86 @@
+/*
+ * command_run.c - `braid run`: the main job, and how it is asked to end.
+ *
+ * The first SIGTERM or SIGINT lets the job finish its open transaction; the second ends the process
+ * at once, which costs nothing but a recovery.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "stream/job/job.h"
+#include "base/progress.h"
+
+static const char help[] =
+    "usage: braid run [--config FILE] [--KEY=VALUE ...]\n\n"
+    "Reads events, keeps each user's history and state, and publishes the interests of every user\n"
+    "who changed, exactly once, whatever is killed when. Ends with its input; started again, it\n"
+    "goes on where the last commit was. Needs a checkpoint: see braid init --help.\n\n"
+    "  braid run --config braid.yaml\n"
+    "  braid run --source.path=clicks.jsonl.gz --model.checkpoint=generation-1.safetensors \\\n"
+    "            --state.dir=state --output.dir=output\n"
+    "  tail -f clicks.jsonl | braid run --config braid.yaml --source.path=-\n"
+    "      standard input cannot be read again: what a crash lost of it stays lost\n"
+    "  BRAID_JOB_WORKERS=4 braid run --config braid.yaml --job.memory=8GB\n\n"
+    "SIGTERM or SIGINT: finish the open transaction, flush, exit 0. A second one: exit at once.\n\n"
+    "Exit codes: 0 the input ended, or a signal asked to stop; 1 the operating system or a broker\n"
+    "failed; 2 configuration; 3 refused: another input than before, a newer format, damage;\n"
+    "128 + N a second signal N.\n";
+
+static void on_signal(int number)
+{
+    static volatile sig_atomic_t asked;
+    if (asked) _exit(128 + number);
+    asked = 1;
+    job_stop();
+}
+
+static void take_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a reader of our log that went away must not end the job */
+}
+
+static void print_summary(const struct job_summary *summary)
+{
+    char events[PROGRESS_NUMBER_MAX];
+    char rate[PROGRESS_NUMBER_MAX];
+    char records[PROGRESS_NUMBER_MAX];
+    double per_s = summary->seconds > 0 ? (double)summary->events / summary->seconds : 0;
+    printf("%s events in %.1f s, %s events/s: %s interest records in %" PRIu64 " commits%s\n",
+           progress_number(summary->events, events), summary->seconds,
+           progress_number((uint64_t)per_s, rate), progress_number(summary->records, records),
+           summary->commits, summary->stopped ? "; stopped as asked, run again to go on" : "");
+    printf("run events=%" PRIu64 " accepted=%" PRIu64 " dropped=%" PRIu64 " dead_letters=%" PRIu64
+           " records=%" PRIu64 " commits=%" PRIu64 " seconds=%.3f events_per_s=%.0f stopped=%s\n",
+           summary->events, summary->accepted, summary->dropped, summary->dead_letters,
+           summary->records, summary->commits, summary->seconds, per_s,
+           summary->stopped ? "true" : "false");
+}
+
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+{
+    struct job_summary summary;
+    take_signals();
+    TRY(arguments_config(arguments, config, error));
+    TRY(arguments_end(arguments, error));
+    TRY(config_check(config, error));
+    log_setup(config->log.level == CONFIG_LOG_DEBUG ? LOG_DEBUG : LOG_INFO,
+              config->log.format == CONFIG_LOG_JSON);
+    TRY(job_run(config, &summary, error));
+    print_summary(&summary);
+    return STATUS_OK;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .summary = "run the job: events in, interest vectors out",
+    .help = help,
+    .settings = true,
+    .run = run,
+};

@@ -1,0 +1,102 @@
+/* command_verify.c - `braid verify`: the proof, for people and for scripts. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "base/progress.h"
+#include "stream/verify/verify.h"
+
+static const char help[] =
+    "usage: braid verify [--config FILE] [--KEY=VALUE ...] [--checkpoint FILE ...]\n"
+    "                    [--allow-unverifiable]\n\n"
+    "Proves what a job has published. Decodes the source again up to the last commit, one event\n"
+    "at a time, computes every record anew from the events of its user, and checks that\n\n"
+    "  - each record is what its user's events make it, and names the right source position;\n"
+    "  - no record was published twice, and each user's records come in order;\n"
+    "  - each user's newest record names his last event: nothing was lost;\n"
+    "  - every event was accepted, dropped by its action, or is in the dead letters once.\n\n"
+    "The job's configuration says where everything is. The job may go on meanwhile: what it had\n"
+    "committed when verify began is what is verified.\n\n"
+    "  braid verify --config braid.yaml\n"
+    "  braid verify --config braid.yaml --checkpoint old/generation-1.safetensors\n"
+    "      records of an earlier generation are checked with its own checkpoint\n"
+    "  braid verify --config braid.yaml --allow-unverifiable\n"
+    "      records whose generation has no checkpoint here, or whose events a topic no longer\n"
+    "      has, are counted, and not a failure\n"
+    "  braid verify --config braid.yaml --source.path=same-events.jsonl\n"
+    "      for a job that read standard input\n\n"
+    "The last line is for scripts: verify records=N users=N events=N ... verdict=ok|failed\n\n"
+    "Exit codes: 0 all proven; 1 the operating system failed; 2 usage or configuration;\n"
+    "3 refused: another source, damage; 4 violations, or records that could not be verified.\n";
+
+static void print_verdict(const struct verify_report *report, bool passed)
+{
+    uint64_t violations = 0;
+    char records[PROGRESS_NUMBER_MAX];
+    char users[PROGRESS_NUMBER_MAX];
+    char events[PROGRESS_NUMBER_MAX];
+    for (int kind = 0; kind < VERIFY_KINDS; kind++) {
+        violations += report->violations[kind];
+    }
+    printf("%s records of %s users, against %s events (%" PRIu64 " accepted, %" PRIu64
+           " dropped, %" PRIu64 " dead letters)\n",
+           progress_number(report->records, records), progress_number(report->users, users),
+           progress_number(report->events, events), report->accepted, report->dropped,
+           report->dead_letters);
+    if (passed) {
+        puts("verdict: ok. Every record is what its events make it; nothing is lost or repeated.");
+    } else {
+        printf("verdict: FAILED.");
+        for (int kind = 0; kind < VERIFY_KINDS; kind++) {
+            if (!report->violations[kind]) continue;
+            printf(" %s: %" PRIu64 ".", verify_kind_name(kind), report->violations[kind]);
+        }
+        putchar('\n');
+    }
+    if (report->unverifiable) {
+        printf("%" PRIu64
+               " records could not be verified: their generation has no --checkpoint, or "
+               "the source no longer has their events.\n",
+               report->unverifiable);
+    }
+    printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64
+           " dropped=%" PRIu64 " dead_letters=%" PRIu64 " unverifiable=%" PRIu64
+           " violations=%" PRIu64 " verdict=%s\n",
+           report->records, report->users, report->events, report->accepted, report->dropped,
+           report->dead_letters, report->unverifiable, violations, passed ? "ok" : "failed");
+}
+
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+{
+    const char *checkpoints[VERIFY_CHECKPOINTS_MAX];
+    struct verify_options options = {.config = config, .checkpoints = checkpoints};
+    struct verify_report report;
+    options.allow_unverifiable = arguments_flag(arguments, "--allow-unverifiable");
+    for (const char *path = ""; path;) {
+        TRY(arguments_next_option(arguments, "--checkpoint", &path, error));
+        if (!path) break;
+        if (options.checkpoints_count + 1 == VERIFY_CHECKPOINTS_MAX) {
+            return error_set(error, STATUS_INVALID, "more than %d checkpoints",
+                             VERIFY_CHECKPOINTS_MAX);
+        }
+        checkpoints[options.checkpoints_count++] = path;
+    }
+    TRY(arguments_config(arguments, config, error));
+    TRY(arguments_end(arguments, error));
+    TRY(config_check(config, error));
+    checkpoints[options.checkpoints_count++] = config->model.checkpoint;
+    options.memory = config->job.memory;
+    TRY(verify_run(&options, stdout, &report, error));
+    const bool passed = verify_passed(&report, options.allow_unverifiable);
+    print_verdict(&report, passed);
+    if (passed) return STATUS_OK;
+    return error_set(error, STATUS_UNPROVEN, "not all is proven: see what was printed");
+}
+
+const struct command command_verify = {
+    .name = "verify",
+    .summary = "prove the published records against the source",
+    .help = help,
+    .settings = true,
+    .run = run,
+};

@@ -1,0 +1,40 @@
+/* command_version.c - `braid version`: what exactly is running here. */
+#include <stdio.h>
+
+#include "base/fault.h"
+#include "cli/command.h"
+
+static const char help[] =
+    "usage: braid version [--faults]\n\n"
+    "Prints the version, how this program was built, and the libraries it was built against.\n\n"
+    "  braid version\n"
+    "  braid version --faults      the points at which BRAID_FAULT=NAME:N kills a test build\n";
+
+static void print_faults(void)
+{
+    for (const char *const *name = fault_names; *name; name++) {
+        puts(*name);
+    }
+}
+
+static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+{
+    (void)config;
+    const bool faults = arguments_flag(arguments, "--faults");
+    TRY(arguments_end(arguments, error));
+    if (faults) {
+        print_faults();
+        return STATUS_OK;
+    }
+    puts("braid " BRAID_VERSION);
+    puts("built with " BRAID_BUILD);
+    puts("libraries " BRAID_LIBRARIES);
+    return STATUS_OK;
+}
+
+const struct command command_version = {
+    .name = "version",
+    .summary = "print version, build flags and library versions",
+    .help = help,
+    .run = run,
+};

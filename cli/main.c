@@ -1,0 +1,103 @@
+/*
+ * main.c - the program: finds the command that its first argument names.
+ *
+ * What a command does lies in command_<name>.c; what the job does begins in job.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+static const struct command *const commands[] = {
+    &command_init,     &command_train,     &command_run,          &command_inspect, &command_verify,
+    &command_evaluate, &command_recommend, &command_check_config, &command_version,
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(FILE *out)
+{
+    fputs("braid - clicks in, interest vectors out, exactly once\n\n"
+          "usage: braid COMMAND [--config FILE] [--KEY=VALUE ...]\n\n",
+          out);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        fprintf(out, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
+    }
+    fputs(
+        "\n"
+        "A first run, file to file:\n\n"
+        "  braid init --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors\n"
+        "  braid run --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors \\\n"
+        "            --state.dir=state --output.dir=output\n\n"
+        "Settings come from --config FILE (or BRAID_CONFIG=FILE), then from the environment\n"
+        "(BRAID_STATE_DIR=state), then from the command line (--state.dir=state); later ones\n"
+        "win.\n\n"
+        "Exit codes: 0 done; 1 the operating system or a broker failed; 2 usage or configuration;\n"
+        "3 data that needs a decision (another input, a newer format, damage); 4 verify found\n"
+        "violations; 128 + N killed by signal N.\n\n"
+        "braid COMMAND --help explains a command and shows examples.\n",
+        out);
+}
+
+static int unknown(const char *word)
+{
+    const char *names[COMMANDS + 1] = {0};
+    for (size_t i = 0; i < COMMANDS; i++) {
+        names[i] = commands[i]->name;
+    }
+    const char *meant = nearest_word(word, names);
+    fprintf(stderr, "braid: unknown command '%s'", word);
+    if (meant) fprintf(stderr, "; did you mean '%s'?", meant);
+    fputs("\nbraid --help lists the commands\n", stderr);
+    return status_exit_code(STATUS_INVALID);
+}
+
+static bool asks_for_help(int count, char **arguments)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(arguments[i], "--help") == 0 || strcmp(arguments[i], "-h") == 0) return true;
+    }
+    return false;
+}
+
+static void print_command_help(const struct command *command)
+{
+    fputs(command->help, stdout);
+    if (!command->settings) return;
+    putchar('\n');
+    config_print_help(stdout);
+}
+
+/* Returns the exit code. */
+static int execute(const struct command *command, int count, char **words)
+{
+    struct arguments arguments = {count, words};
+    static struct config config;
+    struct error error = {.status = STATUS_OK};
+    const enum status status = command->run(&arguments, &config, &error);
+    config_close(&config);
+    if (status != STATUS_OK) fprintf(stderr, "braid %s: %s\n", command->name, error.text);
+    return status_exit_code(status);
+}
+
+int main(int count, char **arguments)
+{
+    if (count < 2) {
+        print_help(stderr);
+        return status_exit_code(STATUS_INVALID);
+    }
+    const char *name = arguments[1];
+    if (strcmp(name, "--version") == 0) name = command_version.name;
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i]->name) != 0) continue;
+        if (!asks_for_help(count - 2, arguments + 2)) {
+            return execute(commands[i], count - 2, arguments + 2);
+        }
+        print_command_help(commands[i]);
+        return 0;
+    }
+    if (asks_for_help(1, arguments + 1) || strcmp(name, "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    return unknown(name);
+}

@@ -1,0 +1,194 @@
+/*
+ * broker.h - the seam to what events come from and records go to: files or Kafka.
+ *
+ * A broker is the job's; a session is one worker's. Each worker runs this loop on its session:
+ *
+ *     session_poll -> EVENTS:  begin (if no transaction is open), process
+ *                     COMMIT:  send vectors, history, dead letters, seals -> session_commit
+ *                     ASSIGN / REVOKE / LOST: take over or give up a partition
+ *                     END:     input finished (files) or stop requested; nothing is open
+ *
+ * Kafka: a session is a consumer and a transactional producer, and commits alone. Files: one reader
+ * feeds all sessions, and a commit is a barrier over them: outputs, log and dead letters are
+ * appended and synced, then the commit file is replaced, which is the moment of truth.
+ *
+ * Threads: a session belongs to its worker; broker_stop may be called from anywhere (it is
+ * async-signal-safe); a history_reader belongs to whoever opened it.
+ */
+#ifndef STREAM_BROKER_BROKER_H
+#define STREAM_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "config/config.h"
+#include "state/history.h"
+#include "state/store.h"
+#include "stream/source/event.h"
+
+struct broker;
+struct session;
+struct history_reader;
+struct history_rewrite;
+
+enum poll_kind {
+    POLL_EVENTS, /* decoded events of this session's partitions (possibly none: timed out) */
+    POLL_COMMIT, /* close the transaction now (interval, limit, barrier, revocation, end); answer
+                  * with commit or abort, after a begin if none is open */
+    POLL_ASSIGN, /* partitions to restore and then session_resume */
+    POLL_REVOKE, /* partitions to give up; a POLL_COMMIT has closed the transaction before */
+    POLL_LOST,   /* partitions already another's: abort, drop */
+    POLL_END,
+};
+
+enum { POLL_PARTITIONS_MAX = 1024 };
+
+struct poll {
+    enum poll_kind kind;
+    const struct event
+        *events; /* POLL_EVENTS: in source order per partition; valid until next poll */
+    uint32_t events_count;
+    uint32_t partitions[POLL_PARTITIONS_MAX]; /* POLL_ASSIGN, REVOKE, LOST */
+    uint32_t partitions_count;
+};
+
+/* Where a record goes. Kafka: a topic each; files: a file each per partition. */
+enum record_kind {
+    RECORD_INTERESTS,
+    RECORD_HISTORY,
+    RECORD_DEAD_LETTER,
+    RECORD_ITEM,
+    RECORD_KINDS
+};
+
+struct record_header {
+    const char *name;
+    struct bytes value;
+};
+
+struct record {
+    enum record_kind kind;
+    uint32_t partition;                  /* of the source; companions use the same number */
+    struct bytes key;                    /* never empty, except of dead letters */
+    struct bytes value;                  /* at = NULL: a tombstone */
+    const struct record_header *headers; /* Kafka only */
+    uint32_t headers_count;
+};
+
+/* One partition's part of a commit. */
+struct commit_partition {
+    uint32_t partition;
+    struct history_seal seal; /* number included. next_offset is also the offset to commit; files
+                               * replace it by the input position of the barrier */
+    struct store_position position; /* out: after the seal; next = -1 if it is not known */
+};
+
+/* What a partition's committed truth is when it is taken over. */
+struct partition_truth {
+    struct history_seal seal; /* number 0: nothing was committed; next_offset: the source's first */
+    int64_t end; /* where the log ends, to show how far a restore has come: compare position.next */
+    bool stale;  /* `start` is so old that its log may have forgotten tombstones since (Kafka):
+                   restore from zero (destroy the store, open again with next = -1) */
+};
+
+struct broker_ops {
+    const char *name;
+
+    /*
+     * Checks and opens everything that is the job's: input, commit file, topics. Keeps `config`.
+     * STATUS_REFUSED with the remedy: another input, shorter files, topics of the wrong kind.
+     */
+    enum status (*open)(struct broker **brokerp, const struct config *config, struct error *error);
+    void (*close)(struct broker *broker);
+
+    /* Partition count and identity of the source (for store_identity). */
+    uint32_t (*partitions)(const struct broker *broker);
+    uint64_t (*source_identity)(const struct broker *broker);
+
+    /* Begins to end the job: sessions get a COMMIT, then END. Async-signal-safe. */
+    void (*stop)(struct broker *broker);
+
+    /* Bytes of a bad event that a dead letter keeps: as configured, or what its topic takes. */
+    uint32_t (*dead_letter_payload_max)(const struct broker *broker);
+
+    /* Share of the input that is read (0..1), -1 if there is no end. For progress. */
+    double (*progress)(const struct broker *broker);
+
+    enum status (*session_open)(struct session **sessionp, struct broker *broker, uint32_t worker,
+                                struct error *error);
+    void (*session_close)(struct session *session);
+
+    /* Waits up to `timeout_ms` for something to do. */
+    enum status (*poll)(struct session *session, uint32_t timeout_ms, struct poll *poll,
+                        struct error *error);
+
+    /* An assigned partition is restored up to `truth`: deliver its events from the seal on. */
+    enum status (*resume)(struct session *session, uint32_t partition,
+                          const struct history_seal *seal, struct error *error);
+
+    /* Asks for a POLL_COMMIT soon: a limit of the transaction is near. */
+    void (*want_commit)(struct session *session);
+
+    /*
+     * begin is called before the first send of a transaction. send copies what it is given.
+     * commit writes each partition's seal as the last record of its history, commits everything
+     * with the partitions' next offsets, and returns after it is certain: STATUS_OK = committed.
+     * STATUS_ABORTABLE = call abort; the broker then rewinds to the committed offsets.
+     * STATUS_FENCED, STATUS_IO: leave (Kafka: an indefinite result has been resolved before it
+     * returns).
+     */
+    enum status (*begin)(struct session *session, struct error *error);
+    enum status (*send)(struct session *session, const struct record *record, struct error *error);
+    enum status (*commit)(struct session *session, struct commit_partition *partitions,
+                          uint32_t count, struct error *error);
+    enum status (*abort)(struct session *session, struct error *error);
+
+    /*
+     * Reads a partition's committed history log from `start` (next = -1: from its beginning) up to
+     * the last committed seal, which it returns in `truth` on open. STATUS_REFUSED: the log ends
+     * before the seal, or is another source's. STATUS_BUSY: what is committed is not known yet
+     * (Kafka: a dead member's open transaction hides it until it times out); call again, or give up
+     * if the job stops. Not called on a polling thread.
+     */
+    enum status (*history_open)(struct history_reader **readerp, struct broker *broker,
+                                uint32_t partition, const struct store_position *start,
+                                struct partition_truth *truth, struct error *error);
+    /*
+     * Up to `max` records, key and value, valid until the next call; *countp = 0 after the seal.
+     * Seals themselves are not delivered. STATUS_BUSY: none can be read yet (Kafka: a dead member's
+     * open transaction hides them until it times out); call again, or give up if the job stops.
+     */
+    enum status (*history_next)(struct history_reader *reader, struct record *records, uint32_t max,
+                                uint32_t *countp, struct error *error);
+    /* The position after the last record delivered: what a store that applied it records. */
+    struct store_position (*history_position)(const struct history_reader *reader);
+    void (*history_close)(struct history_reader *reader);
+
+    /*
+     * Rewriting an overgrown history log; all NULL where the broker compacts by itself (Kafka). Its
+     * partition's owner opens a new log that joins the old one at `start`, the position of his
+     * store (with the seal he committed there), adds every live record, finishes it with what was
+     * committed since, and between two transactions installs it: with the next commit it is the
+     * log. open, add and finish may run on another thread. A rewrite that is not installed is
+     * closed.
+     */
+    bool (*rewrite_due)(const struct session *session, uint32_t partition);
+    enum status (*rewrite_open)(struct history_rewrite **rewritep, struct broker *broker,
+                                uint32_t partition, const struct store_position *start,
+                                struct error *error);
+    enum status (*rewrite_add)(struct history_rewrite *rewrite, struct bytes key,
+                               struct bytes value, struct error *error);
+    enum status (*rewrite_finish)(struct broker *broker, struct history_rewrite *rewrite,
+                                  const struct history_seal *seal, struct error *error);
+    /* Takes `rewrite`, also on failure. */
+    enum status (*rewrite_install)(struct session *session, struct history_rewrite *rewrite,
+                                   struct error *error);
+    void (*rewrite_close)(struct history_rewrite *rewrite);
+};
+
+extern const struct broker_ops broker_file;
+extern const struct broker_ops broker_kafka;
+
+#endif

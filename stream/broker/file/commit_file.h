@@ -1,0 +1,70 @@
+/*
+ * commit_file.h - the one small file that decides what is committed (file broker).
+ *
+ * It says which input the job reads and how far it came, and for each partition how long every one
+ * of its files is. Whatever lies beyond those lengths was never committed. A commit replaces the
+ * file atomically, and that rename is the moment of truth.
+ *
+ *     braid-commit 1
+ *     input 9b1c5d0e6f7a8b90 65536
+ *     partitions 4
+ *     position 10000 812345
+ *     partition 0 seal 3 generation 1 log 1 base 0 interests 92100 history 40122 dead-letters 0
+ *         items 1200                                          (one line for each partition)
+ *     checksum 0123456789abcdef
+ */
+#ifndef STREAM_BROKER_FILE_COMMIT_FILE_H
+#define STREAM_BROKER_FILE_COMMIT_FILE_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "stream/broker/broker.h"
+#include "stream/source/line_reader.h"
+
+enum { COMMIT_PATH_MAX = 4096 };
+
+struct commit_entry {
+    uint64_t seal;                 /* number of the last committed seal, 0 before the first */
+    uint64_t generation;           /* that published it */
+    uint64_t log;                  /* number of the history log file */
+    uint64_t base;                 /* bytes the log had when it was last rewritten */
+    uint64_t length[RECORD_KINDS]; /* committed bytes of each file, by record kind */
+};
+
+struct commit_file {
+    struct input_identity input;   /* size 0: nothing to compare with (standard input) */
+    struct line_position position; /* of the first line not yet processed */
+    uint32_t partitions;
+    struct commit_entry *entries; /* [partitions], owned */
+};
+
+/* A commit file of a new job: nothing processed, logs numbered 1. */
+MUST_CHECK enum status commit_file_init(struct commit_file *commit, uint32_t partitions,
+                                        struct error *error);
+void commit_file_close(struct commit_file *commit);
+
+/*
+ * Reads state_dir/commit. STATUS_NOT_FOUND: there is none. STATUS_CORRUPT: damaged. STATUS_REFUSED:
+ * a newer format. On failure there is nothing to close.
+ */
+MUST_CHECK enum status commit_file_read(struct commit_file *commit, const char *state_dir,
+                                        struct error *error);
+
+/* The same for a folder that must be a job's: STATUS_INVALID, and what to look at, if it is not. */
+MUST_CHECK enum status commit_file_expect(struct commit_file *commit, const char *state_dir,
+                                          struct error *error);
+
+/* Replaces state_dir/commit: temporary file, fsync, rename, fsync of the directory. */
+MUST_CHECK enum status commit_file_write(const struct commit_file *commit, const char *state_dir,
+                                         struct error *error);
+
+/*
+ * Path of a partition's file into `path` (COMMIT_PATH_MAX bytes), as the configuration places it.
+ * `log` is the number of the history log, unused for other kinds. STATUS_INVALID: too long.
+ */
+MUST_CHECK enum status commit_file_path(const struct config *config, enum record_kind kind,
+                                        uint32_t partition, uint64_t log, char *path,
+                                        struct error *error);
+
+#endif

@@ -1,0 +1,526 @@
+/*
+ * file_reader.c - lines -> events -> a poll under construction per worker -> bounded queues.
+ *
+ * Each worker has a ring of equal slots. Going round: the slot he holds (taken, not yet given
+ * back), those that wait, and the one under construction. One lock guards all rings; the reader
+ * holds it while it places a line, a worker while he takes a poll.
+ */
+#include "stream/broker/file/file_reader.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "base/clock.h"
+
+enum {
+    ID_BYTES = 96,    /* of a poll's memory for each event's ids; longer ones end a poll early */
+    CLOCK_EVERY = 64, /* lines between two looks at the clock */
+    SLOTS_BESIDE_QUEUE = 4 /* held by the worker, under construction, and two for markers */
+};
+
+struct slot {
+    enum file_poll_kind kind;
+    struct event *events;
+    uint32_t count;
+    uint8_t *bytes; /* the events' ids and payloads */
+    size_t used;
+    struct line_position position;
+};
+
+struct ring {
+    struct slot *slots;
+    uint32_t first;  /* slot that is held, or else the next to take */
+    uint32_t queued; /* slots that wait to be taken */
+    bool held;
+    uint64_t queued_events; /* in them */
+    int64_t taken_ns;       /* when the held slot was taken */
+    double event_ns;        /* that the worker spends on an event, as of late; 0 unknown */
+    pthread_cond_t filled;
+};
+
+struct file_reader {
+    const struct config *config;
+    struct line_reader *lines;
+    struct event_decoder *decoder;
+    uint8_t *scratch; /* of one event */
+    uint32_t workers;
+    uint32_t partitions;
+    uint32_t slots; /* of a ring */
+    size_t slot_bytes;
+    struct ring *rings; /* [workers] */
+
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t lock;
+    pthread_cond_t emptied;
+    atomic_bool stop;
+    atomic_bool commit_wanted;
+    bool marking;                  /* the reader places a marker and may be waiting for room */
+    bool ended;                    /* the end markers are queued, or reading failed */
+    struct line_position position; /* after the last line placed */
+    uint64_t events;               /* placed since the last marker */
+    int64_t marked_ns;             /* when that was */
+    double progress;
+    struct error failure; /* why reading ended, STATUS_OK if it did not fail */
+};
+
+/* ---- rings: the lock is held ---- */
+
+static struct slot *building(struct file_reader *reader, struct ring *ring)
+{
+    return &ring->slots[(ring->first + ring->held + ring->queued) % reader->slots];
+}
+
+/* True if the slot under construction can be queued and the next one begun. */
+static bool has_slot(const struct file_reader *reader, const struct ring *ring)
+{
+    return ring->held + ring->queued + 1u < reader->slots;
+}
+
+/*
+ * True if another poll of events may be queued. A commit marker waits behind what is queued, so
+ * that is never more than its worker does in half a commit interval.
+ */
+static bool has_room(const struct file_reader *reader, const struct ring *ring)
+{
+    if (ring->queued >= reader->config->job.queue_polls_max) return false;
+    double interval_ns = 1e6 * reader->config->job.commit_interval_ms;
+    return ring->queued == 0 || (double)ring->queued_events * ring->event_ns <= interval_ns / 2;
+}
+
+/* Queues the slot under construction. There is room. */
+static void dispatch(struct file_reader *reader, struct ring *ring, enum file_poll_kind kind)
+{
+    struct slot *slot = building(reader, ring);
+    slot->kind = kind;
+    slot->position = reader->position;
+    ring->queued++;
+    ring->queued_events += slot->count;
+    struct slot *next = building(reader, ring);
+    next->count = 0;
+    next->used = 0;
+    pthread_cond_signal(&ring->filled);
+}
+
+typedef bool room(const struct file_reader *reader, const struct ring *ring);
+
+/* The reader waits for a worker to take or give back slots, or for the end. */
+static void wait_for(struct file_reader *reader, struct ring *ring, room *enough)
+{
+    while (!enough(reader, ring) && !reader->ended) {
+        pthread_cond_wait(&reader->emptied, &reader->lock);
+    }
+}
+
+static bool commit_full(const struct file_reader *reader)
+{
+    return reader->events >= reader->config->job.commit_events_max;
+}
+
+static bool commit_due(struct file_reader *reader, int64_t now_ns)
+{
+    if (reader->events == 0) return false;
+    if (atomic_load(&reader->commit_wanted)) return true;
+    return now_ns - reader->marked_ns >= reader->config->job.commit_interval_ms * INT64_C(1000000);
+}
+
+static void marked(struct file_reader *reader)
+{
+    reader->events = 0;
+    reader->marked_ns = clock_monotonic_ns();
+    atomic_store(&reader->commit_wanted, false);
+}
+
+/* Puts a marker behind everything placed so far, into every ring; waits where a ring is full. */
+static void place_marker(struct file_reader *reader, enum file_poll_kind kind)
+{
+    reader->marking = true;
+    for (uint32_t w = 0; w < reader->workers; w++) {
+        struct ring *ring = &reader->rings[w];
+        if (building(reader, ring)->count > 0) {
+            wait_for(reader, ring, has_slot);
+            if (reader->ended) return;
+            dispatch(reader, ring, FILE_EVENTS);
+        }
+        wait_for(reader, ring, has_slot);
+        if (reader->ended) return;
+        dispatch(reader, ring, kind);
+    }
+    marked(reader);
+    reader->marking = false;
+}
+
+/* ---- the reader's thread ---- */
+
+/* Moves bytes into the slot's own memory. */
+static struct bytes keep(struct slot *slot, struct bytes bytes)
+{
+    if (bytes.size == 0) return (struct bytes){NULL, 0};
+    void *to = slot->bytes + slot->used;
+    memcpy(to, bytes.at, bytes.size);
+    slot->used += bytes.size;
+    return (struct bytes){to, bytes.size};
+}
+
+/* Puts a decoded event into its worker's poll, queueing the poll when it is full. */
+static void place_event(struct file_reader *reader, const struct event *event)
+{
+    struct ring *ring = &reader->rings[event->partition % reader->workers];
+    struct slot *slot = building(reader, ring);
+    bool bad = event_is_bad(event->verdict);
+    size_t size = event->user.size + event->item.size + event->category.size +
+                  (bad ? event->payload.size : 0);
+    if (slot->count == reader->config->job.poll_events_max ||
+        size > reader->slot_bytes - slot->used) {
+        wait_for(reader, ring, has_room);
+        if (reader->ended) return;
+        dispatch(reader, ring, FILE_EVENTS);
+        slot = building(reader, ring);
+    }
+    struct event *kept = &slot->events[slot->count++];
+    *kept = *event;
+    kept->user = keep(slot, event->user);
+    kept->item = keep(slot, event->item);
+    kept->category = keep(slot, event->category);
+    kept->payload = bad ? keep(slot, event->payload) : (struct bytes){NULL, 0};
+    reader->events++;
+}
+
+uint32_t file_partition(struct bytes user, uint32_t partitions)
+{
+    return (uint32_t)(identity_of(user.at, user.size) % partitions);
+}
+
+void file_event_decode(struct event_decoder *decoder, const struct line *line, int64_t number,
+                       uint32_t partitions, void *scratch, struct event *event)
+{
+    event_decode(decoder, line->text, -1, scratch, event);
+    event->offset = number;
+    event->partition = event->user.size ? file_partition(event->user, partitions) : 0;
+}
+
+/* The next line. Only here may the thread be canceled: a pipe may never deliver again. */
+static enum status next_line(struct file_reader *reader, struct line *line)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+    enum status status = line_reader_next(reader->lines, line, &reader->failure);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    return status;
+}
+
+static void note_progress(struct file_reader *reader)
+{
+    int64_t done, total;
+    line_reader_progress(reader->lines, &done, &total);
+    reader->progress = total > 0 ? (double)done / (double)total : -1;
+}
+
+/* Reads, decodes and places lines until the input ends or the job stops. */
+static enum status read_lines(struct file_reader *reader)
+{
+    struct line line;
+    struct event event;
+    uint64_t lines = 0;
+    while (!atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
+        int64_t number = line_reader_position(reader->lines).line;
+        enum status status = next_line(reader, &line);
+        if (status == STATUS_END) return STATUS_OK;
+        TRY(status);
+        file_event_decode(reader->decoder, &line, number, reader->partitions, reader->scratch,
+                          &event);
+
+        pthread_mutex_lock(&reader->lock);
+        place_event(reader, &event);
+        reader->position = line_reader_position(reader->lines);
+        bool look = lines++ % CLOCK_EVERY == 0;
+        if (look) note_progress(reader);
+        if (commit_full(reader) || (look && commit_due(reader, clock_monotonic_ns()))) {
+            place_marker(reader, FILE_COMMIT);
+        }
+        bool ended = reader->ended;
+        pthread_mutex_unlock(&reader->lock);
+        if (ended) break;
+    }
+    return STATUS_OK;
+}
+
+static void *run(void *context)
+{
+    struct file_reader *reader = context;
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    enum status status = read_lines(reader);
+
+    pthread_mutex_lock(&reader->lock);
+    if (status == STATUS_OK && !reader->ended) {
+        reader->failure.status = STATUS_OK;
+        note_progress(reader);
+        if (reader->events > 0) place_marker(reader, FILE_COMMIT);
+        place_marker(reader, FILE_END);
+    }
+    reader->ended = true;
+    for (uint32_t w = 0; w < reader->workers; w++) {
+        pthread_cond_broadcast(&reader->rings[w].filled);
+    }
+    pthread_mutex_unlock(&reader->lock);
+    return NULL;
+}
+
+/* ---- the workers' side ---- */
+
+/*
+ * A worker found nothing to do in time, so the input pauses or the other workers are slower. He
+ * takes what is under construction for him, and does what the reader cannot while it waits for a
+ * line.
+ */
+static void stand_in(struct file_reader *reader, struct ring *ring)
+{
+    if (building(reader, ring)->count > 0) {
+        dispatch(reader, ring, FILE_EVENTS);
+        return;
+    }
+    bool stopping = atomic_load(&reader->stop);
+    if (reader->marking) return;
+    if (!stopping && !commit_due(reader, clock_monotonic_ns())) return;
+    for (uint32_t w = 0; w < reader->workers; w++) {
+        if (reader->rings[w].held + reader->rings[w].queued + 4u > reader->slots) return;
+    }
+    if (reader->events > 0) place_marker(reader, FILE_COMMIT);
+    if (!stopping) return;
+    place_marker(reader, FILE_END);
+    reader->ended = true;
+}
+
+static void wait_for_poll(struct file_reader *reader, struct ring *ring, uint32_t timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    int waited = 0;
+    while (ring->queued == 0 && !reader->ended && waited != ETIMEDOUT) {
+        waited = pthread_cond_timedwait(&ring->filled, &reader->lock, &until);
+    }
+    if (ring->queued == 0 && !reader->ended) stand_in(reader, ring);
+}
+
+/* The worker is done with the slot he holds; how long that took tells how fast he is. */
+static void give_back(struct file_reader *reader, struct ring *ring)
+{
+    uint32_t count = ring->slots[ring->first].count;
+    if (count > 0) {
+        double event_ns = (double)(clock_monotonic_ns() - ring->taken_ns) / count;
+        ring->event_ns = ring->event_ns > 0 ? (ring->event_ns + event_ns) / 2 : event_ns;
+    }
+    ring->held = false;
+    ring->first = (ring->first + 1) % reader->slots;
+    pthread_cond_signal(&reader->emptied);
+}
+
+enum status file_reader_take(struct file_reader *reader, uint32_t worker, uint32_t timeout_ms,
+                             struct file_poll *poll, struct error *error)
+{
+    struct ring *ring = &reader->rings[worker];
+    *poll = (struct file_poll){.kind = FILE_NOTHING};
+    enum status status = STATUS_OK;
+    pthread_mutex_lock(&reader->lock);
+    if (ring->held) give_back(reader, ring);
+    wait_for_poll(reader, ring, timeout_ms);
+    if (ring->queued > 0) {
+        const struct slot *slot = &ring->slots[ring->first];
+        *poll = (struct file_poll){slot->kind, slot->events, slot->count, slot->position};
+        ring->held = true;
+        ring->queued--;
+        ring->queued_events -= slot->count;
+        ring->taken_ns = clock_monotonic_ns();
+        pthread_cond_signal(&reader->emptied);
+    } else if (reader->ended && reader->failure.status != STATUS_OK) {
+        if (error) *error = reader->failure;
+        status = reader->failure.status;
+    }
+    pthread_mutex_unlock(&reader->lock);
+    return status;
+}
+
+void file_reader_want_commit(struct file_reader *reader)
+{
+    atomic_store(&reader->commit_wanted, true);
+}
+
+void file_reader_stop(struct file_reader *reader)
+{
+    atomic_store(&reader->stop, true);
+}
+
+double file_reader_progress(struct file_reader *reader)
+{
+    pthread_mutex_lock(&reader->lock);
+    double progress = reader->progress;
+    pthread_mutex_unlock(&reader->lock);
+    return progress;
+}
+
+/* ---- opening and closing ---- */
+
+static size_t bytes_of_slot(const struct config *config)
+{
+    return (size_t)config->job.poll_events_max * ID_BYTES + config->source.event_size_max +
+           3 * (size_t)config->source.id_size_max;
+}
+
+size_t file_reader_size(const struct config *config)
+{
+    size_t slot = bytes_of_slot(config) + config->job.poll_events_max * sizeof(struct event);
+    return config->job.workers * (size_t)(config->job.queue_polls_max + SLOTS_BESIDE_QUEUE) * slot;
+}
+
+static bool open_ring(struct file_reader *reader, struct ring *ring)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&ring->filled, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    ring->slots = calloc(reader->slots, sizeof *ring->slots);
+    for (uint32_t s = 0; ring->slots && s < reader->slots; s++) {
+        struct slot *slot = &ring->slots[s];
+        slot->events = malloc(reader->config->job.poll_events_max * sizeof *slot->events);
+        slot->bytes = malloc(reader->slot_bytes);
+        if (!slot->events || !slot->bytes) return false;
+    }
+    return ring->slots != NULL;
+}
+
+static void close_ring(struct file_reader *reader, struct ring *ring)
+{
+    for (uint32_t s = 0; ring->slots && s < reader->slots; s++) {
+        free(ring->slots[s].events);
+        free(ring->slots[s].bytes);
+    }
+    free(ring->slots);
+    pthread_cond_destroy(&ring->filled);
+}
+
+static bool open_memory(struct file_reader *reader)
+{
+    reader->scratch = malloc(reader->config->source.event_size_max + 1 + (size_t)EVENT_PADDING);
+    reader->rings = calloc(reader->workers, sizeof *reader->rings);
+    if (!reader->scratch || !reader->rings) return false;
+    bool opened = true;
+    for (uint32_t w = 0; w < reader->workers; w++) {
+        opened = open_ring(reader, &reader->rings[w]) && opened;
+    }
+    return opened;
+}
+
+/* Opens the input at `start`. A line may be one byte longer than an event: so that shows. */
+static enum status open_lines(const struct file_reader *reader, struct line_position start,
+                              struct line_reader **linesp, struct error *error)
+{
+    const struct config *config = reader->config;
+    return line_reader_open(linesp, config->source.path, config->source.event_size_max + 1, start,
+                            error);
+}
+
+/* A table's first line names its columns, wherever reading begins. */
+static enum status read_header(struct file_reader *reader, struct line_reader *lines,
+                               struct error *error)
+{
+    struct line line;
+    enum status status = line_reader_next(lines, &line, error);
+    if (status == STATUS_END) {
+        return error_set(error, STATUS_INVALID,
+                         "%s: empty, but source.header expects a first line that names the columns",
+                         reader->config->source.path);
+    }
+    TRY(status);
+    return event_decoder_header(reader->decoder, line.text, error);
+}
+
+static enum status skip_header(struct file_reader *reader, struct error *error)
+{
+    const struct config *config = reader->config;
+    if (config->source.format == CONFIG_JSON || !config->source.header) return STATUS_OK;
+    if (reader->position.byte == 0) {
+        TRY(read_header(reader, reader->lines, error));
+        reader->position = line_reader_position(reader->lines);
+        return STATUS_OK;
+    }
+    struct line_reader *lines;
+    TRY(open_lines(reader, (struct line_position){0}, &lines, error));
+    enum status status = read_header(reader, lines, error);
+    line_reader_close(lines);
+    return status;
+}
+
+static enum status open_input(struct file_reader *reader, struct error *error)
+{
+    TRY(event_decoder_open(&reader->decoder, reader->config, error));
+    TRY(open_lines(reader, reader->position, &reader->lines, error));
+    TRY(skip_header(reader, error));
+    if (pthread_create(&reader->thread, NULL, run, reader) != 0) {
+        return error_set(error, STATUS_IO, "starting the reader's thread: %s", strerror(errno));
+    }
+    reader->running = true;
+    return STATUS_OK;
+}
+
+enum status file_reader_open(struct file_reader **readerp, const struct config *config,
+                             uint32_t workers, uint32_t partitions, struct line_position start,
+                             struct error *error)
+{
+    *readerp = NULL;
+    struct file_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) return error_set(error, STATUS_IO, "out of memory: a reader");
+    reader->config = config;
+    reader->workers = workers;
+    reader->partitions = partitions;
+    reader->position = start;
+    reader->slots = config->job.queue_polls_max + SLOTS_BESIDE_QUEUE;
+    reader->slot_bytes = bytes_of_slot(config);
+    reader->marked_ns = clock_monotonic_ns();
+    pthread_mutex_init(&reader->lock, NULL);
+    pthread_cond_init(&reader->emptied, NULL);
+
+    enum status status = STATUS_OK;
+    if (!open_memory(reader)) status = error_set(error, STATUS_IO, "out of memory: queues");
+    if (status == STATUS_OK) status = open_input(reader, error);
+    if (status != STATUS_OK) {
+        file_reader_close(reader);
+        return status;
+    }
+    *readerp = reader;
+    return STATUS_OK;
+}
+
+void file_reader_close(struct file_reader *reader)
+{
+    if (!reader) return;
+    if (reader->running) {
+        pthread_mutex_lock(&reader->lock);
+        reader->ended = true;
+        pthread_cond_signal(&reader->emptied);
+        pthread_mutex_unlock(&reader->lock);
+        pthread_cancel(reader->thread);
+        pthread_join(reader->thread, NULL);
+    }
+    for (uint32_t w = 0; reader->rings && w < reader->workers; w++) {
+        close_ring(reader, &reader->rings[w]);
+    }
+    pthread_cond_destroy(&reader->emptied);
+    pthread_mutex_destroy(&reader->lock);
+    line_reader_close(reader->lines);
+    event_decoder_close(reader->decoder);
+    free(reader->rings);
+    free(reader->scratch);
+    free(reader);
+}

@@ -1,0 +1,76 @@
+/*
+ * file_reader.h - the one thread that reads and decodes the input of a file job.
+ *
+ * It fills polls of decoded events for each worker (a user's partition decides which) and puts a
+ * marker into every worker's queue at the same position of the input whenever a commit is due. The
+ * queues are bounded: a slow worker holds the reader back.
+ *
+ *     file_reader_open -> file_reader_take ... (FILE_EVENTS, FILE_COMMIT, at last FILE_END)
+ *     -> file_reader_close
+ *
+ * An input that pauses (a pipe) stops neither polls nor commits: a worker that waits in vain does
+ * the reader's part. Threads: take is for the queue's worker, the rest for anyone.
+ */
+#ifndef STREAM_BROKER_FILE_FILE_READER_H
+#define STREAM_BROKER_FILE_FILE_READER_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "config/config.h"
+#include "stream/source/event.h"
+#include "stream/source/line_reader.h"
+
+struct file_reader;
+
+/* The partition in which a file job keeps a user. */
+uint32_t file_partition(struct bytes user, uint32_t partitions);
+
+/*
+ * Decodes a line of the input. Its number is the event's offset; the event's partition is its
+ * user's, 0 if none can be read. `scratch` is event_decode's.
+ */
+void file_event_decode(struct event_decoder *decoder, const struct line *line, int64_t number,
+                       uint32_t partitions, void *scratch, struct event *event);
+
+enum file_poll_kind { FILE_NOTHING, FILE_EVENTS, FILE_COMMIT, FILE_END };
+
+struct file_poll {
+    enum file_poll_kind kind;
+    const struct event *events; /* FILE_EVENTS; valid until the next take */
+    uint32_t events_count;
+    struct line_position position; /* FILE_COMMIT: everything before it was delivered */
+};
+
+/*
+ * Starts reading source.path at `start`; a table's header is read first wherever it starts.
+ * Partition p belongs to worker p % workers. Keeps `config`.
+ */
+MUST_CHECK enum status file_reader_open(struct file_reader **readerp, const struct config *config,
+                                        uint32_t workers, uint32_t partitions,
+                                        struct line_position start, struct error *error);
+
+/* Ends the thread. Legal on NULL. No take may be under way. */
+void file_reader_close(struct file_reader *reader);
+
+/*
+ * What is next for `worker`; waits up to `timeout_ms` (then FILE_NOTHING). Gives back what the
+ * worker took before. Fails when reading the input failed.
+ */
+MUST_CHECK enum status file_reader_take(struct file_reader *reader, uint32_t worker,
+                                        uint32_t timeout_ms, struct file_poll *poll,
+                                        struct error *error);
+
+/* Asks for a commit marker as soon as possible. */
+void file_reader_want_commit(struct file_reader *reader);
+
+/* Ends the input here: a commit, then the end. Async-signal-safe. */
+void file_reader_stop(struct file_reader *reader);
+
+/* Share of the input that was read, -1 if unknown. */
+double file_reader_progress(struct file_reader *reader);
+
+/* Bytes of heap that the queues take, for the memory plan. */
+size_t file_reader_size(const struct config *config);
+
+#endif

@@ -1,0 +1,223 @@
+/* file_state.c - opening a file job's directories, and refusing what does not belong together. */
+#include "stream/broker/file/file_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/checksum.h"
+#include "base/log.h"
+
+enum {
+    BUFFERS_SIZE = 32 << 20, /* of all files together */
+    BUFFER_MIN = 16 << 10,
+    BUFFER_MAX = 512 << 10,
+};
+
+/* The large ones (interests, history) share the budget; the others have the smallest. */
+static size_t buffer_size(enum record_kind kind, uint32_t partitions)
+{
+    if (kind == RECORD_DEAD_LETTER || kind == RECORD_ITEM) return BUFFER_MIN;
+    size_t share = BUFFERS_SIZE / (2 * (size_t)partitions);
+    if (share < BUFFER_MIN) return BUFFER_MIN;
+    return share < BUFFER_MAX ? share : BUFFER_MAX;
+}
+
+size_t file_state_size(const struct config *config)
+{
+    size_t partition = 0;
+    for (int kind = 0; kind < RECORD_KINDS; kind++) {
+        partition += buffer_size((enum record_kind)kind, config->state.partitions);
+    }
+    return partition * config->state.partitions;
+}
+
+/* Makes a directory and those above it. */
+static enum status make_directory(const char *path, struct error *error)
+{
+    char part[COMMIT_PATH_MAX];
+    size_t size = strlen(path);
+    if (size >= sizeof part) return error_set(error, STATUS_INVALID, "%s: path too long", path);
+    for (size_t i = 1; i <= size; i++) {
+        if (path[i] != '/' && path[i] != 0) continue;
+        memcpy(part, path, i);
+        part[i] = 0;
+        if (mkdir(part, 0755) != 0 && errno != EEXIST) {
+            return error_set(error, STATUS_IO, "making %s: %s", part, strerror(errno));
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status take_lock(struct file_state *state, struct error *error)
+{
+    char path[COMMIT_PATH_MAX];
+    const char *dir = state->config->state.dir;
+    if (snprintf(path, sizeof path, "%s/lock", dir) >= (int)sizeof path) {
+        return error_set(error, STATUS_INVALID, "%s: path too long", dir);
+    }
+    state->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (state->lock < 0) {
+        return error_set(error, STATUS_IO, "opening %s: %s", path, strerror(errno));
+    }
+    if (flock(state->lock, LOCK_EX | LOCK_NB) == 0) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "%s is in use by another job: stop that one, or give this one a state.dir of "
+                     "its own",
+                     dir);
+}
+
+static bool is_standard_input(const struct config *config)
+{
+    return strcmp(config->source.path, "-") == 0;
+}
+
+static enum status identify(const struct config *config, uint32_t size,
+                            struct input_identity *identity, struct error *error)
+{
+    *identity = (struct input_identity){0};
+    if (is_standard_input(config)) return STATUS_OK;
+    return input_identify(config->source.path, size, identity, error);
+}
+
+static enum status check_empty(const struct config *config, enum record_kind kind,
+                               uint32_t partition, struct error *error)
+{
+    char path[COMMIT_PATH_MAX];
+    struct stat facts;
+    TRY(commit_file_path(config, kind, partition, 1, path, error));
+    if (stat(path, &facts) != 0 || facts.st_size == 0) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "%s is not empty, but %s/commit is missing: put the state back, or choose "
+                     "another output.dir",
+                     path, config->state.dir);
+}
+
+/* A new job writes its commit file before anything else, and only over outputs that are empty. */
+static enum status begin_anew(struct file_state *state, struct error *error)
+{
+    const struct config *config = state->config;
+    for (uint32_t p = 0; p < config->state.partitions; p++) {
+        for (int kind = 0; kind < RECORD_KINDS; kind++) {
+            TRY(check_empty(config, (enum record_kind)kind, p, error));
+        }
+    }
+    TRY(commit_file_init(&state->commit, config->state.partitions, error));
+    TRY(identify(config, 0, &state->commit.input, error));
+    return commit_file_write(&state->commit, config->state.dir, error);
+}
+
+static enum status check_input(const struct file_state *state, struct error *error)
+{
+    const struct config *config = state->config;
+    const struct input_identity *known = &state->commit.input;
+    struct input_identity found;
+    TRY(identify(config, known->size, &found, error));
+    if (found.size == known->size && found.hash == known->hash) return STATUS_OK;
+    if (known->size == 0 && known->hash && !is_standard_input(config)) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "%s is not the input that %s was made from (its first %" PRIu32
+                     " bytes differ): give the same source.path, or another state.dir and "
+                     "output.dir",
+                     config->source.path, config->state.dir, known->size);
+}
+
+static enum status check_partitions(const struct file_state *state, struct error *error)
+{
+    const struct config *config = state->config;
+    uint32_t known = state->commit.partitions;
+    if (config->state.partitions == known) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "%s was made with %" PRIu32 " partitions: set state.partitions to %" PRIu32
+                     " (not %" PRIu32 "), or begin anew in another state.dir and output.dir",
+                     config->state.dir, known, known, config->state.partitions);
+}
+
+static enum status open_commit(struct file_state *state, struct error *error)
+{
+    const struct config *config = state->config;
+    enum status status = commit_file_read(&state->commit, config->state.dir, error);
+    if (status == STATUS_NOT_FOUND) return begin_anew(state, error);
+    TRY(status);
+    TRY(check_partitions(state, error));
+    TRY(check_input(state, error));
+    if (is_standard_input(config)) {
+        /* Lines go on being counted, but what a crash left unread in the pipe is gone. */
+        state->commit.position.byte = 0;
+        log_warn("standard input cannot be read again: at most once across crashes");
+    }
+    return STATUS_OK;
+}
+
+/* A crash may have left the log before a rewrite, or one after it that was not committed. */
+static enum status remove_other_logs(const struct config *config, uint32_t partition, uint64_t log,
+                                     struct error *error)
+{
+    const uint64_t others[] = {log - 1, log + 1};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char path[COMMIT_PATH_MAX];
+        TRY(commit_file_path(config, RECORD_HISTORY, partition, others[i], path, error));
+        if (unlink(path) == 0 || errno == ENOENT) continue;
+        return error_set(error, STATUS_IO, "deleting %s: %s", path, strerror(errno));
+    }
+    return STATUS_OK;
+}
+
+static enum status open_files(struct file_state *state, struct error *error)
+{
+    uint32_t count = state->commit.partitions;
+    state->partitions = calloc(count, sizeof *state->partitions);
+    if (!state->partitions) return error_set(error, STATUS_IO, "out of memory: files");
+    for (uint32_t p = 0; p < count; p++) {
+        const struct commit_entry *entry = &state->commit.entries[p];
+        state->partitions[p].log = entry->log;
+        state->partitions[p].base = entry->base;
+        TRY(remove_other_logs(state->config, p, entry->log, error));
+        for (int k = 0; k < RECORD_KINDS; k++) {
+            enum record_kind kind = (enum record_kind)k;
+            char path[COMMIT_PATH_MAX];
+            TRY(commit_file_path(state->config, kind, p, entry->log, path, error));
+            TRY(append_file_open(&state->partitions[p].kind[kind], path, entry->length[kind],
+                                 buffer_size(kind, count), error));
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status file_state_open(struct file_state *state, const struct config *config,
+                            struct error *error)
+{
+    *state = (struct file_state){.config = config, .lock = -1};
+    TRY(make_directory(config->state.dir, error));
+    TRY(make_directory(config->output.dir, error));
+    TRY(take_lock(state, error));
+    TRY(open_commit(state, error));
+    TRY(open_files(state, error));
+    /* New files must not vanish from their directory when what is in them has been committed. */
+    TRY(append_file_sync_directory(config->state.dir, error));
+    return append_file_sync_directory(config->output.dir, error);
+}
+
+void file_state_close(struct file_state *state)
+{
+    for (uint32_t p = 0; state->partitions && p < state->commit.partitions; p++) {
+        for (int kind = 0; kind < RECORD_KINDS; kind++) {
+            append_file_close(&state->partitions[p].kind[kind]);
+        }
+    }
+    free(state->partitions);
+    commit_file_close(&state->commit);
+    if (state->lock >= 0) close(state->lock);
+    *state = (struct file_state){.lock = -1};
+}
+
+uint64_t file_state_source(const struct file_state *state)
+{
+    return splitmix64(state->commit.input.hash ^ state->commit.input.size);
+}

@@ -1,0 +1,251 @@
+/*
+ * client.c - librdkafka handles: settings, log lines, errors.
+ *
+ * What librdkafka says in its log is for whoever debugs a connection (log level debug); the
+ * operator is told of a trouble once, when it begins, and once when it is over.
+ */
+#include "stream/broker/kafka/client.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* Properties on which exactly-once delivery rests, or that the configuration names elsewhere. */
+static const char *const own_properties[] = {
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "group.instance.id",
+    "isolation.level",
+    "log.queue",
+    "metadata.broker.list",
+    "partition.assignment.strategy",
+    "session.timeout.ms",
+    "transaction.timeout.ms",
+    "transactional.id",
+};
+
+enum status client_check(const struct config *config, struct error *error)
+{
+    for (uint32_t i = 0; i < config->kafka.client_count; i++) {
+        const char *key = config->kafka.client[i].key;
+        for (size_t j = 0; j < sizeof own_properties / sizeof own_properties[0]; j++) {
+            if (strcmp(key, own_properties[j]) != 0) continue;
+            return error_set(error, STATUS_INVALID,
+                             "kafka.client.%s is decided by Braid itself: remove it", key);
+        }
+    }
+    return STATUS_OK;
+}
+
+static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
+{
+    (void)handle;
+    (void)level;
+    log_debug("librdkafka", log_text("facility", facility), log_text("text", text));
+}
+
+void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char *reason)
+{
+    char text[512] = "";
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        code = rd_kafka_fatal_error(client->handle, text, sizeof text);
+        client->lethal = code;
+        reason = text;
+    }
+    /* A lost connection and the loss of all of them come in turns. */
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) code = RD_KAFKA_RESP_ERR__TRANSPORT;
+    if (client->fault == code) return;
+    client->fault = code;
+    log_warn("kafka trouble", log_text("client", client->role),
+             log_text("code", rd_kafka_err2name(code)), log_text("reason", reason));
+}
+
+static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
+{
+    (void)handle;
+    client_trouble(opaque, (rd_kafka_resp_err_t)code, reason);
+}
+
+void client_well(struct client *client)
+{
+    if (!client->fault) return;
+    client->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
+    log_info("kafka well again", log_text("client", client->role));
+}
+
+void client_setup(struct client_setup *setup, const struct config *config, struct error *error)
+{
+    *setup = (struct client_setup){.config = config, .conf = rd_kafka_conf_new(), .error = error};
+    rd_kafka_conf_set_log_cb(setup->conf, on_log);
+    rd_kafka_conf_set_error_cb(setup->conf, on_error);
+    client_set(setup, "bootstrap.servers", "%s", config->kafka.brokers);
+    client_set(setup, "client.id", "braid-%s", config->kafka.instance);
+    client_set(setup, "log.queue", "true");
+    client_set(setup, "socket.nagle.disable", "true");
+    client_set(setup, "reconnect.backoff.max.ms", "2000");
+}
+
+static void client_set_value(struct client_setup *setup, const char *key, const char *value)
+{
+    char why[512];
+    if (setup->status != STATUS_OK) return;
+    if (rd_kafka_conf_set(setup->conf, key, value, why, sizeof why) == RD_KAFKA_CONF_OK) return;
+    /* `why` may quote the value, which may be a secret. */
+    bool unknown = strstr(why, "No such configuration property") != NULL;
+    setup->status = error_set(setup->error, STATUS_INVALID, "kafka.client.%s: librdkafka %s", key,
+                              unknown ? "has no such property" : "refuses its value");
+}
+
+void client_set(struct client_setup *setup, const char *key, const char *format, ...)
+{
+    char value[CONFIG_VALUE_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(value, sizeof value, format, arguments);
+    va_end(arguments);
+    client_set_value(setup, key, value);
+}
+
+enum status client_open(struct client *client, struct client_setup *setup, rd_kafka_type_t type)
+{
+    const struct config *config = setup->config;
+    for (uint32_t i = 0; i < config->kafka.client_count; i++) {
+        client_set_value(setup, config->kafka.client[i].key, config->kafka.client[i].value);
+    }
+    client->handle = NULL;
+    client->fault = client->lethal = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (setup->status != STATUS_OK) {
+        rd_kafka_conf_destroy(setup->conf);
+        return setup->status;
+    }
+    char why[512];
+    rd_kafka_conf_set_opaque(setup->conf, client);
+    client->handle = rd_kafka_new(type, setup->conf, why, sizeof why);
+    if (!client->handle) {
+        rd_kafka_conf_destroy(setup->conf);
+        return error_set(setup->error, STATUS_INVALID, "kafka %s: %s", client->role, why);
+    }
+    rd_kafka_set_log_queue(client->handle, NULL);
+    return STATUS_OK;
+}
+
+enum status client_open_admin(struct client *client, const struct config *config,
+                              struct error *error)
+{
+    struct client_setup setup;
+    *client = (struct client){.role = "admin"};
+    client_setup(&setup, config, error);
+    client_set(&setup, "isolation.level", "read_uncommitted");
+    return client_open(client, &setup, RD_KAFKA_CONSUMER);
+}
+
+enum status client_open_reader(struct client *client, const struct config *config,
+                               uint32_t queue_kb, rd_kafka_queue_t **queuep, struct error *error)
+{
+    struct client_setup setup;
+    *queuep = NULL;
+    client_setup(&setup, config, error);
+    client_set(&setup, "group.id", "%s", config->kafka.group);
+    client_set(&setup, "enable.auto.commit", "false");
+    client_set(&setup, "isolation.level", "read_committed");
+    client_set(&setup, "auto.offset.reset", "error");
+    client_set(&setup, "enable.partition.eof", "true");
+    client_set(&setup, "fetch.wait.max.ms", "20"); /* the end is told after this */
+    client_set(&setup, "queued.max.messages.kbytes", "%u", queue_kb);
+    client_set(&setup, "fetch.max.bytes", "%u", queue_kb * 1024);
+    TRY(client_open(client, &setup, RD_KAFKA_CONSUMER));
+    rd_kafka_poll_set_consumer(client->handle);
+    *queuep = rd_kafka_queue_get_consumer(client->handle);
+    return STATUS_OK;
+}
+
+void client_warm(struct client *client, const char *topic)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *named = rd_kafka_topic_new(client->handle, topic, NULL);
+    if (!named) return; /* whoever uses it next is told why */
+    if (!rd_kafka_metadata(client->handle, 0, named, &metadata, CLIENT_REQUEST_MS)) {
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(named);
+}
+
+/* The offset of a partition at `time`: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END. */
+static rd_kafka_resp_err_t offset_at(struct client *client, const char *topic, uint32_t partition,
+                                     int64_t time, int64_t *offsetp)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *asked =
+        rd_kafka_topic_partition_list_add(list, topic, (int32_t)partition);
+    asked->offset = time;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->handle, list, CLIENT_REQUEST_MS);
+    if (!code) code = asked->err;
+    *offsetp = asked->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
+rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
+                                      int64_t *lowp, int64_t *highp)
+{
+    rd_kafka_poll(client->handle, 0);
+    client_warm(client, topic);
+    rd_kafka_resp_err_t code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, lowp);
+    if (!code) code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_END, highp);
+    return code;
+}
+
+void client_close(struct client *client)
+{
+    if (!client->handle) return;
+    rd_kafka_destroy(client->handle);
+    client->handle = NULL;
+}
+
+enum status client_failed(rd_kafka_error_t *failure, const char *what, struct error *error)
+{
+    if (!failure) return STATUS_OK;
+    enum status status = STATUS_IO;
+    if (rd_kafka_error_is_fatal(failure)) {
+        status = STATUS_FENCED;
+    } else if (rd_kafka_error_txn_requires_abort(failure)) {
+        status = STATUS_ABORTABLE;
+    } else if (rd_kafka_error_is_retriable(failure)) {
+        status = STATUS_BUSY;
+    }
+    error_set(error, status, "kafka: %s: %s (%s)", what, rd_kafka_error_string(failure),
+              rd_kafka_error_name(failure));
+    rd_kafka_error_destroy(failure);
+    return status;
+}
+
+size_t client_receive(rd_kafka_queue_t *queue, uint32_t timeout_ms, rd_kafka_message_t **messages,
+                      size_t max)
+{
+    /* A batch call returns when it is full or its time is over, so wait only for the first. */
+    ssize_t count = rd_kafka_consume_batch_queue(queue, 0, messages, max);
+    if (count > 0) return (size_t)count;
+    count = rd_kafka_consume_batch_queue(queue, (int)timeout_ms, messages, 1);
+    if (count <= 0 || max == 1) return count > 0 ? 1 : 0;
+    count = rd_kafka_consume_batch_queue(queue, 0, messages + 1, max - 1);
+    return count > 0 ? (size_t)count + 1 : 1;
+}
+
+enum status client_read_from(struct client *client, const char *topic, uint32_t partition,
+                             int64_t offset, struct error *error)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, (int32_t)partition)->offset = offset;
+    rd_kafka_resp_err_t code = rd_kafka_assign(client->handle, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!code) return STATUS_OK;
+    return error_set(error, STATUS_IO, "kafka: reading %s[%u] from %lld: %s", topic, partition,
+                     (long long)offset, rd_kafka_err2str(code));
+}

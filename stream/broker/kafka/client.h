@@ -1,0 +1,172 @@
+/*
+ * client.h - what the parts of the Kafka broker share: clients, errors, the job's
+ * broker.
+ *
+ * The one includer of librdkafka's header; only files of this folder include this one. A
+ * `struct client` is one librdkafka handle with what its callbacks need. Its log lines and errors
+ * are served by the thread that polls it, never by one of librdkafka's own.
+ *
+ *     client_setup -> client_set ... -> client_open -> client_close
+ *
+ * Errors of librdkafka become statuses here (client_failed) and are freed here.
+ */
+#ifndef STREAM_BROKER_KAFKA_CLIENT_H
+#define STREAM_BROKER_KAFKA_CLIENT_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "config/config.h"
+#include "stream/broker/broker.h"
+
+enum {
+    CLIENT_REQUEST_MS = 10000, /* one request; longer waits are loops that heed broker_stop */
+    BATCH_SIZE_MAX = 1000000,  /* bytes of a batch, and so of a record, that a producer sends */
+};
+
+struct client {
+    rd_kafka_t *handle;         /* NULL: closed */
+    const char *role;           /* for log lines: "consumer", "producer", ... */
+    rd_kafka_resp_err_t fault;  /* the last trouble told to the operator, 0: none */
+    rd_kafka_resp_err_t lethal; /* why the handle can never be used again, 0: it can */
+    void *owner;                /* of the callbacks */
+};
+
+/* Settings being collected; a failure is kept and returned by client_open. */
+struct client_setup {
+    const struct config *config;
+    rd_kafka_conf_t *conf;
+    struct error *error;
+    enum status status;
+};
+
+/*
+ * The broker of a job: what its sessions and history readers share. Read-only after open but
+ * `stop`.
+ */
+struct broker {
+    const struct config *config;
+    struct client admin; /* of no group, reads uncommitted: metadata, settings, watermarks */
+    const char *topics[RECORD_KINDS];
+    uint32_t topic_partitions[RECORD_KINDS];
+    bool looks_only;     /* creates no topic */
+    uint32_t partitions; /* of the source */
+    uint64_t source_identity;
+    uint32_t dead_letter_payload_max;
+    int64_t batch_size_max;      /* bytes that every topic takes at once */
+    int64_t delete_retention_ms; /* of the history topic: how long a tombstone can be read */
+    _Atomic bool stopping;
+};
+
+/* Begins with what every client has. `error` receives the first failure. */
+void client_setup(struct client_setup *setup, const struct config *config, struct error *error);
+
+/* Sets one librdkafka property. */
+void client_set(struct client_setup *setup, const char *key, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/*
+ * Applies kafka.client and opens the handle. `client` must stay where it is until closed; its role
+ * and owner are set by the caller. Frees the setup in every case.
+ */
+MUST_CHECK enum status client_open(struct client *client, struct client_setup *setup,
+                                   rd_kafka_type_t type);
+
+/*
+ * Opens a client of no group that asks for metadata, settings and watermarks, open transactions
+ * included.
+ */
+MUST_CHECK enum status client_open_admin(struct client *client, const struct config *config,
+                                         struct error *error);
+
+/*
+ * Opens a consumer that reads what is committed and takes no part in the group, though it may ask
+ * for its offsets. It tells the end of a partition, fails where records are gone, and fetches at
+ * most `queue_kb` ahead. *queuep is what it receives on, the caller's to destroy before the client.
+ */
+MUST_CHECK enum status client_open_reader(struct client *client, const struct config *config,
+                                          uint32_t queue_kb, rd_kafka_queue_t **queuep,
+                                          struct error *error);
+
+/* Legal on a closed client. */
+void client_close(struct client *client);
+
+/*
+ * Makes the client learn where a topic's partitions are. Without it the first use of a topic waits
+ * for librdkafka's timer, up to a second.
+ */
+void client_warm(struct client *client, const char *topic);
+
+/*
+ * First offset and end of a partition, open transactions included if the client sees them. Asks
+ * for the partition's leader anew, and waits CLIENT_REQUEST_MS for each answer even if that leader
+ * is gone: rd_kafka_query_watermark_offsets of 2.0.2 waits until it is back.
+ */
+rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
+                                      int64_t *lowp, int64_t *highp);
+
+/* Tells the operator of a trouble, once while it lasts, and notes whether it is lethal. */
+void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char *reason);
+
+/* Tells the operator, once, that a trouble told before is over. */
+void client_well(struct client *client);
+
+/*
+ * Translates and frees what a transactional call returned; NULL is STATUS_OK. Fatal: STATUS_FENCED;
+ * to be aborted: STATUS_ABORTABLE; worth another call: STATUS_BUSY; anything else: STATUS_IO.
+ */
+enum status client_failed(rd_kafka_error_t *failure, const char *what, struct error *error);
+
+/*
+ * Up to `max` messages (and errors) of a queue, in order: what is there, else what comes within
+ * `timeout_ms`. Serves the callbacks. Returns how many; they are the caller's to destroy.
+ */
+size_t client_receive(rd_kafka_queue_t *queue, uint32_t timeout_ms, rd_kafka_message_t **messages,
+                      size_t max);
+
+/* Assigns a consumer one partition from `offset` on. */
+MUST_CHECK enum status client_read_from(struct client *client, const char *topic,
+                                        uint32_t partition, int64_t offset, struct error *error);
+
+/* STATUS_INVALID if kafka.client sets what Braid must decide itself. */
+MUST_CHECK enum status client_check(const struct config *config, struct error *error);
+
+/* kafka/topics.c: checks and, if configured, creates the topics; fills `broker`. */
+MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);
+
+/* kafka/sample.c: STATUS_REFUSED if the source is not keyed by user. */
+MUST_CHECK enum status source_sample(struct broker *broker, struct error *error);
+
+/* What the metadata of a committed offset says. */
+struct committed_seal {
+    struct history_seal seal; /* number 0: nothing was committed */
+    uint64_t writer;          /* of the session that committed it: no two have the same */
+};
+
+/*
+ * The group's committed offsets of the source's partitions `at`, as the seals that were committed
+ * with them. Asks again while an open transaction hides them or brokers are out of reach, for
+ * `wait_ms` or until the job stops (STATUS_BUSY). STATUS_REFUSED: offsets that Braid did not
+ * commit.
+ */
+MUST_CHECK enum status committed_seals(struct broker *broker, struct client *consumer,
+                                       const uint32_t *at, uint32_t count, int64_t wait_ms,
+                                       struct committed_seal *found, struct error *error);
+
+/* It as text: hexadecimal digits and an end. */
+enum { SEAL_TEXT_SIZE = 2 * (HISTORY_SEAL_SIZE + 8) + 1 };
+void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SIZE]);
+
+/* kafka/history.c: struct broker_ops has the contracts. */
+enum status kafka_history_open(struct history_reader **readerp, struct broker *broker,
+                               uint32_t partition, const struct store_position *start,
+                               struct partition_truth *truth, struct error *error);
+enum status kafka_history_next(struct history_reader *reader, struct record *records, uint32_t max,
+                               uint32_t *countp, struct error *error);
+struct store_position kafka_history_position(const struct history_reader *reader);
+void kafka_history_close(struct history_reader *reader);
+
+#endif

@@ -1,0 +1,419 @@
+/*
+ * history.c - reads a partition's history log back, up to what was committed last.
+ *
+ * What was committed last is what the group's offset says, whose metadata is the seal of the
+ * transaction that committed it. So the offsets are fetched first and the log is then read until
+ * that very seal. A read-committed reader meets the end of a partition before records that lie
+ * behind another member's open transaction: the end counts only if it is the high watermark.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/broker/kafka/client.h"
+
+enum {
+    READ_MAX = 4096,        /* records of one history_next */
+    OPEN_WAIT_MS = 1000,    /* for offsets that an open transaction hides */
+    READ_WAIT_MS = 100,     /* a reader heeds broker_stop so often */
+    READ_QUEUE_KB = 16384,  /* fetched ahead by one reader */
+    SEAL_WINDOW_MIN = 1024, /* records at the log's end that are searched for a seal at first */
+};
+
+struct history_reader {
+    struct broker *broker;
+    struct client consumer;
+    rd_kafka_queue_t *queue;
+    uint32_t partition;
+    uint64_t seal; /* number of the seal to read up to */
+    bool done;     /* it has been read, or there is nothing to read */
+    bool waits;    /* the operator has been told that an open transaction hides the rest */
+    int64_t end;   /* offset at which this reader met the end of what it may see, -1 */
+    struct store_position position;
+    rd_kafka_message_t *messages[READ_MAX]; /* behind the records delivered last */
+    size_t count;
+};
+
+static const char digits[] = "0123456789abcdef";
+
+void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SIZE])
+{
+    uint8_t raw[HISTORY_SEAL_SIZE + 8];
+    size_t size = history_seal_encode(&committed->seal, raw);
+    memcpy(raw + size, &committed->writer, 8);
+    size += 8;
+    for (size_t i = 0; i < size; i++) {
+        text[2 * i] = digits[raw[i] >> 4];
+        text[2 * i + 1] = digits[raw[i] & 15];
+    }
+    text[2 * size] = 0;
+}
+
+static enum status seal_of_text(struct committed_seal *committed, struct bytes text,
+                                struct error *error)
+{
+    uint8_t raw[HISTORY_SEAL_SIZE + 8] = {0};
+    const char *at = text.at;
+    if (text.size <= 16 || text.size % 2 || text.size > 2 * sizeof raw) {
+        return error_set(error, STATUS_REFUSED, "not a seal");
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        const char *digit = at[i] ? strchr(digits, at[i]) : NULL;
+        if (!digit) return error_set(error, STATUS_REFUSED, "not a seal");
+        raw[i / 2] = (uint8_t)(raw[i / 2] << 4 | (digit - digits));
+    }
+    size_t size = text.size / 2 - 8;
+    memcpy(&committed->writer, raw + size, 8);
+    return history_seal_decode(&committed->seal, (struct bytes){raw, size}, error);
+}
+
+/* One partition of an answer: its offset must be one that Braid committed for this source. */
+static enum status take_committed(const struct broker *broker,
+                                  const rd_kafka_topic_partition_t *told,
+                                  struct committed_seal *found, struct error *error)
+{
+    const char *group = broker->config->kafka.group;
+    *found = (struct committed_seal){0};
+    if (told->offset == RD_KAFKA_OFFSET_INVALID) return STATUS_OK;
+    enum status status =
+        seal_of_text(found, (struct bytes){told->metadata, told->metadata_size}, error);
+    if (status != STATUS_OK) {
+        return error_prefix(error,
+                            "kafka: the offset %lld of group '%s' for %s[%d] was not committed by "
+                            "this version of Braid; use a group of its own, or put the group's "
+                            "offset back: ",
+                            (long long)told->offset, group, told->topic, told->partition);
+    }
+    if (found->seal.source_identity != broker->source_identity ||
+        found->seal.next_offset != told->offset) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: group '%s' was committed for another source than %s[%d] of this "
+                         "cluster; use another group and other companion topics",
+                         group, told->topic, told->partition);
+    }
+    return STATUS_OK;
+}
+
+enum status committed_seals(struct broker *broker, struct client *consumer, const uint32_t *at,
+                            uint32_t count, int64_t wait_ms, struct committed_seal *found,
+                            struct error *error)
+{
+    const int64_t begun_ns = clock_monotonic_ns();
+    for (;;) {
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+        for (uint32_t i = 0; i < count; i++) {
+            rd_kafka_topic_partition_list_add(list, broker->config->source.topic, (int32_t)at[i]);
+        }
+        rd_kafka_resp_err_t code = rd_kafka_committed(consumer->handle, list, 1000);
+        enum status status = STATUS_OK;
+        for (int i = 0; i < list->cnt && !code && status == STATUS_OK; i++) {
+            code = list->elems[i].err;
+            if (!code) status = take_committed(broker, &list->elems[i], &found[i], error);
+        }
+        rd_kafka_topic_partition_list_destroy(list);
+        if (!code) return status;
+        int64_t waited_ms = (clock_monotonic_ns() - begun_ns) / 1000000;
+        if (waited_ms > wait_ms || atomic_load(&broker->stopping)) {
+            return error_set(error, STATUS_BUSY, "kafka: the group's offsets can't be read yet: %s",
+                             rd_kafka_err2str(code));
+        }
+    }
+}
+
+static enum status reader_connect(struct history_reader *reader, struct error *error)
+{
+    reader->consumer = (struct client){.role = "history reader", .owner = reader};
+    TRY(client_open_reader(&reader->consumer, reader->broker->config, READ_QUEUE_KB, &reader->queue,
+                           error));
+    client_warm(&reader->consumer, reader->broker->topics[RECORD_HISTORY]);
+    return STATUS_OK;
+}
+
+static void reader_disconnect(struct history_reader *reader)
+{
+    if (reader->queue) rd_kafka_queue_destroy(reader->queue);
+    reader->queue = NULL;
+    client_close(&reader->consumer);
+}
+
+/*
+ * First offset and end, open transactions included, of this partition of a topic. STATUS_BUSY: it
+ * has no leader now.
+ */
+static enum status watermarks(const struct history_reader *reader, const char *topic, int64_t *lowp,
+                              int64_t *highp, struct error *error)
+{
+    struct broker *broker = reader->broker;
+    rd_kafka_resp_err_t code =
+        client_watermarks(&broker->admin, topic, reader->partition, lowp, highp);
+    if (!code) return STATUS_OK;
+    bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    return error_set(error, forbidden ? STATUS_IO : STATUS_BUSY,
+                     "kafka: asking for the end of %s[%u]: %s", topic, reader->partition,
+                     rd_kafka_err2str(code));
+}
+
+static void reader_release(struct history_reader *reader)
+{
+    for (size_t i = 0; i < reader->count; i++) {
+        rd_kafka_message_destroy(reader->messages[i]);
+    }
+    reader->count = 0;
+}
+
+/* What is in the way of reading on, said by the consumer instead of a record. */
+static enum status reader_trouble(struct history_reader *reader, const rd_kafka_message_t *message,
+                                  struct error *error)
+{
+    const char *topic = reader->broker->topics[RECORD_HISTORY];
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF: reader->end = message->offset; return STATUS_OK;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: the log %s[%u] does not reach back to offset %lld: %s", topic,
+                         reader->partition, (long long)reader->position.next,
+                         rd_kafka_message_errstr(message));
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return error_set(error, STATUS_IO, "kafka: reading %s: %s", topic,
+                         rd_kafka_message_errstr(message));
+    default:
+        log_debug("history reader", log_text("text", rd_kafka_message_errstr(message)));
+        return STATUS_OK;
+    }
+}
+
+/* Takes note of a seal on the way. */
+static enum status reader_seal(struct history_reader *reader, const rd_kafka_message_t *message,
+                               struct history_seal *seal, struct error *error)
+{
+    const struct broker *broker = reader->broker;
+    TRY(history_seal_decode(seal, (struct bytes){message->payload, message->len}, error));
+    if (seal->source_identity != broker->source_identity ||
+        seal->partitions != broker->partitions) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: the log %s[%u] belongs to another source than %s with %u "
+                         "partitions; use another output.history_topic",
+                         broker->topics[RECORD_HISTORY], reader->partition,
+                         broker->config->source.topic, broker->partitions);
+    }
+    reader->position.seal = seal->number;
+    reader->position.written_ms = rd_kafka_message_timestamp(message, NULL);
+    return STATUS_OK;
+}
+
+/* The last seal among the last `window` records of a log that ends at `high`; number 0: none. */
+static enum status seal_in_window(struct history_reader *reader, int64_t window, int64_t high,
+                                  struct history_seal *seal, struct error *error)
+{
+    const char *topic = reader->broker->topics[RECORD_HISTORY];
+    TRY(client_read_from(&reader->consumer, topic, reader->partition,
+                         high > window ? high - window : 0, error));
+    reader->end = -1;
+    int64_t heard_ns = clock_monotonic_ns();
+    while (reader->end < high) {
+        enum status status = STATUS_OK;
+        if (atomic_load(&reader->broker->stopping)) {
+            return error_set(error, STATUS_BUSY, "kafka: the job stops");
+        }
+        reader->count = client_receive(reader->queue, READ_WAIT_MS, reader->messages, READ_MAX);
+        if (reader->count > 0) heard_ns = clock_monotonic_ns();
+        if (clock_monotonic_ns() - heard_ns > (int64_t)CLIENT_REQUEST_MS * 1000000) {
+            return error_set(error, STATUS_BUSY, "kafka: nothing comes of %s[%u] before its end",
+                             topic, reader->partition);
+        }
+        for (size_t i = 0; i < reader->count && status == STATUS_OK; i++) {
+            const rd_kafka_message_t *message = reader->messages[i];
+            if (message->err) {
+                status = reader_trouble(reader, message, error);
+            } else if (history_is_seal((struct bytes){message->key, message->key_len})) {
+                status = reader_seal(reader, message, seal, error);
+            }
+        }
+        reader_release(reader);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+/*
+ * The group has no offset (it expired, or nothing was ever committed): the log itself knows. What
+ * searched it is closed: librdkafka 2.0.2 stops a partition twice, which ends the process, if it is
+ * assigned anew and given up before the first stop is done.
+ */
+static enum status seal_from_log(struct history_reader *reader, int64_t high,
+                                 struct history_seal *seal, struct error *error)
+{
+    if (high == 0) return STATUS_OK;
+    for (int64_t window = SEAL_WINDOW_MIN; seal->number == 0; window *= 16) {
+        TRY(seal_in_window(reader, window, high, seal, error));
+        if (window >= high) break;
+    }
+    reader_disconnect(reader);
+    return reader_connect(reader, error);
+}
+
+/*
+ * What the store may build on: a log of its own, from its first record, that reaches its position.
+ */
+static enum status check_start(const struct history_reader *reader, int64_t low, int64_t high,
+                               const struct store_position *start, uint64_t seal,
+                               struct error *error)
+{
+    const char *topic = reader->broker->topics[RECORD_HISTORY];
+    if (low != 0) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: the log %s[%u] begins at offset %lld: records were deleted from "
+                         "it, and histories with them",
+                         topic, reader->partition, (long long)low);
+    }
+    if (start->next > high || start->seal > seal) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: the store of partition %u is ahead of its log %s (offset %lld of "
+                         "%lld, seal %llu of %llu): the topic was made anew, or the store is "
+                         "another's",
+                         reader->partition, topic, (long long)start->next, (long long)high,
+                         (unsigned long long)start->seal, (unsigned long long)seal);
+    }
+    return STATUS_OK;
+}
+
+static enum status reader_open(struct history_reader *reader, const struct store_position *start,
+                               struct partition_truth *truth, struct error *error)
+{
+    struct broker *broker = reader->broker;
+    struct committed_seal committed;
+    int64_t low, high;
+    TRY(reader_connect(reader, error));
+    TRY(committed_seals(broker, &reader->consumer, &reader->partition, 1, OPEN_WAIT_MS, &committed,
+                        error));
+    truth->seal = committed.seal;
+    TRY(watermarks(reader, broker->topics[RECORD_HISTORY], &low, &high, error));
+    if (truth->seal.number == 0) TRY(seal_from_log(reader, high, &truth->seal, error));
+    if (truth->seal.number == 0) {
+        int64_t end;
+        TRY(watermarks(reader, broker->config->source.topic, &truth->seal.next_offset, &end,
+                       error));
+    }
+    TRY(check_start(reader, low, high, start, truth->seal.number, error));
+
+    truth->end = high;
+    reader->seal = truth->seal.number;
+    reader->position = *start;
+    reader->done = start->seal == reader->seal;
+    reader->end = -1;
+    if (reader->done) return STATUS_OK;
+    int64_t age_ms = start->written_ms > 0 ? clock_wall_ms() - start->written_ms : 0;
+    truth->stale = start->next >= 0 && age_ms > broker->delete_retention_ms / 2;
+    return client_read_from(&reader->consumer, broker->topics[RECORD_HISTORY], reader->partition,
+                            start->next < 0 ? 0 : start->next, error);
+}
+
+enum status kafka_history_open(struct history_reader **readerp, struct broker *broker,
+                               uint32_t partition, const struct store_position *start,
+                               struct partition_truth *truth, struct error *error)
+{
+    struct history_reader *reader = calloc(1, sizeof *reader);
+    *readerp = NULL;
+    *truth = (struct partition_truth){0};
+    if (!reader) return error_set(error, STATUS_IO, "out of memory");
+    reader->broker = broker;
+    reader->partition = partition;
+    enum status status = reader_open(reader, start, truth, error);
+    if (status != STATUS_OK) {
+        kafka_history_close(reader);
+        return status;
+    }
+    *readerp = reader;
+    return STATUS_OK;
+}
+
+void kafka_history_close(struct history_reader *reader)
+{
+    if (!reader) return;
+    reader_release(reader);
+    reader_disconnect(reader);
+    free(reader);
+}
+
+struct store_position kafka_history_position(const struct history_reader *reader)
+{
+    return reader->position;
+}
+
+/* Nothing came: is that the end, or is the rest hidden? */
+static enum status reader_waits(struct history_reader *reader, struct error *error)
+{
+    const char *topic = reader->broker->topics[RECORD_HISTORY];
+    if (reader->end >= 0) {
+        int64_t low, high;
+        TRY(watermarks(reader, topic, &low, &high, error));
+        if (reader->end >= high) {
+            return error_set(error, STATUS_REFUSED,
+                             "kafka: the log %s[%u] ends at %lld without seal %llu, which the "
+                             "group's offset names: it was made anew or cut",
+                             topic, reader->partition, (long long)high,
+                             (unsigned long long)reader->seal);
+        }
+        if (!reader->waits) {
+            reader->waits = true;
+            log_info("waiting for another member's open transaction to end",
+                     log_int("partition", reader->partition), log_int("offset", reader->end));
+        }
+    }
+    return error_set(error, STATUS_BUSY, "kafka: nothing to read from %s[%u] yet", topic,
+                     reader->partition);
+}
+
+/* Sorts what was received into records and what must not be delivered. */
+static enum status reader_sort(struct history_reader *reader, struct record *records,
+                               uint32_t *countp, struct error *error)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < reader->count && !reader->done && status == STATUS_OK; i++) {
+        const rd_kafka_message_t *message = reader->messages[i];
+        struct bytes key = {message->key, message->key_len};
+        if (message->err) {
+            status = reader_trouble(reader, message, error);
+            continue;
+        }
+        reader->position.log = 0;
+        reader->position.next = message->offset + 1;
+        if (!history_is_seal(key)) {
+            records[(*countp)++] = (struct record){
+                .kind = RECORD_HISTORY,
+                .partition = reader->partition,
+                .key = key,
+                .value = {message->payload, message->len},
+            };
+            continue;
+        }
+        struct history_seal seal;
+        status = reader_seal(reader, message, &seal, error);
+        bool later = status == STATUS_OK && seal.number > reader->seal;
+        if (later && !reader->broker->looks_only) {
+            status = error_set(error, STATUS_REFUSED,
+                               "kafka: %s[%u] holds seal %llu, the group's offset names %llu: its "
+                               "offsets were set back, which events can't be",
+                               reader->broker->topics[RECORD_HISTORY], reader->partition,
+                               (unsigned long long)seal.number, (unsigned long long)reader->seal);
+        }
+        /* A job that goes on has sealed anew, and compaction removed the seal that was looked for. */
+        reader->done = seal.number == reader->seal || later;
+    }
+    return status;
+}
+
+enum status kafka_history_next(struct history_reader *reader, struct record *records, uint32_t max,
+                               uint32_t *countp, struct error *error)
+{
+    *countp = 0;
+    while (*countp == 0 && !reader->done) {
+        reader_release(reader);
+        reader->count = client_receive(reader->queue, READ_WAIT_MS, reader->messages,
+                                       max < READ_MAX ? max : READ_MAX);
+        if (reader->count == 0) return reader_waits(reader, error);
+        TRY(reader_sort(reader, records, countp, error));
+    }
+    return STATUS_OK;
+}

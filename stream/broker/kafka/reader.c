@@ -1,0 +1,253 @@
+/*
+ * reader.c - one consumer that is assigned one partition after another.
+ *
+ * The end is an offset that was the partition's at some moment, open transactions included. A
+ * consumer of committed records is told of the end of what it may see, which can lie before: then
+ * nothing comes until the transaction ends, or because no broker is there. Asking for the
+ * watermarks tells one from the other.
+ */
+#include "stream/broker/kafka/reader.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/broker/kafka/client.h"
+
+enum {
+    QUEUE_KB = 32768,
+    BATCH = 4096,
+    RECEIVE_MS = 100,
+    SILENCE_MS = 2000,       /* without a record, before a broker is asked whether it is there */
+    OUT_OF_REACH_MS = 30000, /* without any answer, before reading is given up */
+    SEALS_WAIT_MS = 60000,   /* for offsets that an open transaction hides */
+};
+
+struct kafka_reader {
+    struct broker broker;
+    struct client consumer;
+    rd_kafka_queue_t *queue;
+
+    /* the partition being read: */
+    const char *topic;
+    uint32_t partition;
+    int64_t seen; /* everything before this offset has been delivered */
+    int64_t end;
+    int64_t heard_ns; /* when something came, or a broker was asked */
+    int64_t lost_ns;  /* since when asking is in vain, 0: it is not */
+    bool waits;       /* the operator has been told that an open transaction hides the rest */
+    rd_kafka_message_t *messages[BATCH];
+    size_t count, cursor;
+};
+
+static void release(struct kafka_reader *reader)
+{
+    for (size_t i = 0; i < reader->count; i++) {
+        rd_kafka_message_destroy(reader->messages[i]);
+    }
+    reader->count = reader->cursor = 0;
+}
+
+void kafka_reader_close(struct kafka_reader *reader)
+{
+    if (!reader) return;
+    release(reader);
+    if (reader->queue) rd_kafka_queue_destroy(reader->queue);
+    client_close(&reader->consumer);
+    client_close(&reader->broker.admin);
+    free(reader);
+}
+
+static enum status open_parts(struct kafka_reader *reader, const struct config *config,
+                              struct error *error)
+{
+    TRY(client_check(config, error));
+    reader->broker.config = config;
+    reader->broker.looks_only = true;
+    TRY(client_open_admin(&reader->broker.admin, config, error));
+    TRY(topics_open(&reader->broker, error));
+    reader->consumer = (struct client){.role = "reader"};
+    return client_open_reader(&reader->consumer, config, QUEUE_KB, &reader->queue, error);
+}
+
+enum status kafka_reader_open(struct kafka_reader **readerp, const struct config *config,
+                              struct error *error)
+{
+    *readerp = NULL;
+    struct kafka_reader *reader = calloc(1, sizeof *reader);
+    if (!reader) return error_set(error, STATUS_IO, "out of memory: a reader of topics");
+    enum status status = open_parts(reader, config, error);
+    if (status != STATUS_OK) {
+        kafka_reader_close(reader);
+        return status;
+    }
+    *readerp = reader;
+    return STATUS_OK;
+}
+
+struct broker *kafka_reader_broker(struct kafka_reader *reader)
+{
+    return &reader->broker;
+}
+
+static bool is_over(int64_t begun_ns, int64_t limit_ms)
+{
+    return clock_monotonic_ns() - begun_ns > limit_ms * 1000000;
+}
+
+/* A partition whose group has no offset: never committed, or expired; its history log knows. */
+static enum status seal_of_log(struct kafka_reader *reader, uint32_t partition,
+                               struct history_seal *seal, struct error *error)
+{
+    const struct store_position start = {.next = -1};
+    struct partition_truth truth;
+    struct history_reader *log;
+    const int64_t begun_ns = clock_monotonic_ns();
+    enum status status;
+    do {
+        status = kafka_history_open(&log, &reader->broker, partition, &start, &truth, error);
+    } while (status == STATUS_BUSY && !is_over(begun_ns, SEALS_WAIT_MS));
+    TRY(status);
+    kafka_history_close(log);
+    *seal = truth.seal;
+    return STATUS_OK;
+}
+
+enum status kafka_reader_seals(struct kafka_reader *reader, uint32_t first, uint32_t count,
+                               struct history_seal *seals, struct error *error)
+{
+    uint32_t at[POLL_PARTITIONS_MAX] = {0};
+    struct committed_seal found[POLL_PARTITIONS_MAX];
+    REQUIRE(count <= POLL_PARTITIONS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        at[i] = first + i;
+    }
+    enum status status =
+        committed_seals(&reader->broker, &reader->consumer, at, count, SEALS_WAIT_MS, found, error);
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+        seals[i] = found[i].seal;
+        if (!seals[i].number) status = seal_of_log(reader, at[i], &seals[i], error);
+    }
+    return status == STATUS_BUSY ? STATUS_IO : status;
+}
+
+static rd_kafka_resp_err_t watermarks(struct kafka_reader *reader, int64_t *lowp, int64_t *highp)
+{
+    return client_watermarks(&reader->broker.admin, reader->topic, reader->partition, lowp, highp);
+}
+
+enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, uint32_t partition,
+                               int64_t end, int64_t *firstp, struct error *error)
+{
+    const int64_t begun_ns = clock_monotonic_ns();
+    int64_t low, high;
+    release(reader);
+    reader->topic = topic;
+    reader->partition = partition;
+    client_warm(&reader->consumer, topic);
+    for (rd_kafka_resp_err_t code; (code = watermarks(reader, &low, &high));) {
+        bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        if (forbidden || is_over(begun_ns, OUT_OF_REACH_MS)) {
+            return error_set(error, STATUS_IO, "kafka: asking for the end of %s[%u]: %s", topic,
+                             partition, rd_kafka_err2str(code));
+        }
+        rd_kafka_poll(reader->broker.admin.handle, RECEIVE_MS);
+    }
+    if (end == KAFKA_READER_NOW) end = high;
+    if (end > high) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: %s[%u] ends at offset %lld, but was processed up to %lld: it was "
+                         "made anew",
+                         topic, partition, (long long)high, (long long)end);
+    }
+    *firstp = reader->seen = low;
+    reader->end = end;
+    reader->waits = false;
+    reader->heard_ns = clock_monotonic_ns();
+    reader->lost_ns = 0;
+    return client_read_from(&reader->consumer, topic, partition, low, error);
+}
+
+/* Nothing came for a while: is a broker there, and does a transaction hide what is? */
+static enum status ask(struct kafka_reader *reader, struct error *error)
+{
+    int64_t low, high;
+    rd_kafka_resp_err_t code = watermarks(reader, &low, &high);
+    reader->heard_ns = clock_monotonic_ns();
+    if (code) {
+        if (!reader->lost_ns) reader->lost_ns = reader->heard_ns;
+        if (!is_over(reader->lost_ns, OUT_OF_REACH_MS)) return STATUS_OK;
+        return error_set(error, STATUS_IO,
+                         "kafka: reading %s[%u]: no broker has answered for %d s: %s; is "
+                         "kafka.brokers (%s) running?",
+                         reader->topic, reader->partition, OUT_OF_REACH_MS / 1000,
+                         rd_kafka_err2str(code), reader->broker.config->kafka.brokers);
+    }
+    reader->lost_ns = 0;
+    if (reader->waits) return STATUS_OK;
+    reader->waits = true;
+    log_info("nothing to read yet: an open transaction hides it, or brokers are slow",
+             log_text("topic", reader->topic), log_int("partition", reader->partition),
+             log_int("offset", reader->seen));
+    return STATUS_OK;
+}
+
+static enum status receive(struct kafka_reader *reader, struct error *error)
+{
+    release(reader);
+    reader->count = client_receive(reader->queue, RECEIVE_MS, reader->messages, BATCH);
+    if (reader->count > 0) reader->heard_ns = clock_monotonic_ns();
+    return is_over(reader->heard_ns, SILENCE_MS) ? ask(reader, error) : STATUS_OK;
+}
+
+/* What the consumer says instead of delivering a record. */
+static enum status trouble(struct kafka_reader *reader, const rd_kafka_message_t *message,
+                           struct error *error)
+{
+    const char *why = rd_kafka_message_errstr(message);
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (message->offset > reader->seen) reader->seen = message->offset;
+        return STATUS_OK;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: %s[%u]: records were deleted while they were read: %s",
+                         reader->topic, reader->partition, why);
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return error_set(error, STATUS_IO, "kafka: reading '%s': %s", reader->topic, why);
+    default: client_trouble(&reader->consumer, message->err, why); return STATUS_OK;
+    }
+}
+
+enum status kafka_reader_next(struct kafka_reader *reader, struct kafka_record *record,
+                              struct error *error)
+{
+    while (reader->seen < reader->end) {
+        if (reader->cursor == reader->count) {
+            TRY(receive(reader, error));
+            continue;
+        }
+        const rd_kafka_message_t *message = reader->messages[reader->cursor++];
+        if (message->err) {
+            TRY(trouble(reader, message, error));
+            continue;
+        }
+        reader->lost_ns = 0;
+        reader->seen = message->offset + 1;
+        if (message->offset >= reader->end) break;
+        *record = (struct kafka_record){
+            .key = {message->key, message->key_len},
+            .value = {message->payload, message->len},
+            .offset = message->offset,
+            .time_ms = rd_kafka_message_timestamp(message, NULL),
+        };
+        return STATUS_OK;
+    }
+    return STATUS_END;
+}
+
+uint32_t kafka_reader_likely_partition(const struct kafka_reader *reader, struct bytes key)
+{
+    return (uint32_t)rd_kafka_msg_partitioner_murmur2_random(
+        NULL, key.at, key.size, (int32_t)reader->broker.partitions, NULL, NULL);
+}

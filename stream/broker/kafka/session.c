@@ -1,0 +1,516 @@
+/*
+ * session.c - the Kafka broker: what a worker's session consumes, and its rebalances.
+ *
+ * What a session consumes is a pure function of its partitions: session_assign hands librdkafka the
+ * live ones, each with the offset of its next event, after every change (a partition restored, an
+ * abort that rewinds). A partition that is being restored is not among them, so nothing is fetched
+ * for it and the others flow; nothing is ever paused or sought, which races with batch consumption.
+ * Offsets are absolute: librdkafka 2.0.2 asks again for a logical one (the beginning) whose answer
+ * came after an assignment had changed, and then goes back there in the middle of a partition.
+ * A rebalance is noted by its callback and carried out by kafka_poll, step by step and in order.
+ *
+ * Thread: a session is its worker's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/checksum.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/broker/kafka/session_size.h"
+#include "stream/broker/kafka/session.h"
+
+enum {
+    HEARTBEAT_MS_MAX = 3000,
+    POLL_INTERVAL_MS_MIN = 300000, /* librdkafka's default; never below the session's timeout */
+    QUEUE_SHARE = 64,              /* a queue of all workers may take this part of job.memory */
+    QUEUE_KB_MIN = 1024,
+    QUEUE_KB_MAX = 16384,
+    MESSAGE_SIZE = 512, /* what librdkafka takes for a queued message beside its content, at most */
+    ROOM_SIZE =
+        8 << 20, /* payloads and scratch of one poll, beside one event of the largest size */
+};
+
+/* --- the consumer ----------------------------------------------------------------------------- */
+
+uint64_t session_queue_kb(const struct config *config)
+{
+    uint64_t share = config->job.memory / 1024 / QUEUE_SHARE / config->job.workers;
+    if (share < QUEUE_KB_MIN) return QUEUE_KB_MIN;
+    return share < QUEUE_KB_MAX ? share : QUEUE_KB_MAX;
+}
+
+uint32_t session_heartbeat_ms(const struct config *config)
+{
+    uint32_t tenth = config->kafka.session_timeout_ms / 10;
+    return tenth < HEARTBEAT_MS_MAX ? tenth : HEARTBEAT_MS_MAX;
+}
+
+void session_place(const struct session *session, char place[MEMBER_ID_SIZE])
+{
+    snprintf(place, MEMBER_ID_SIZE, "%s-%u", session->broker->config->kafka.instance,
+             session->worker);
+}
+
+uint64_t session_queue_messages(const struct config *config)
+{
+    return session_queue_kb(config) * 1024 / MESSAGE_SIZE;
+}
+
+static size_t room_size(const struct config *config)
+{
+    return ROOM_SIZE + 2 * (size_t)config->source.event_size_max + 2 * EVENT_PADDING;
+}
+
+size_t kafka_session_size(const struct config *config)
+{
+    size_t queue = (size_t)session_queue_kb(config) * 1024 * 2; /* contents, and as much around */
+    size_t of_event = sizeof(struct event) + sizeof(rd_kafka_message_t *);
+    return 2 * queue + room_size(config) + config->job.poll_events_max * of_event;
+}
+
+/* Hands the live partitions to librdkafka; what was fetched of an earlier assignment is dropped. */
+static rd_kafka_resp_err_t session_assign(struct session *session)
+{
+    const struct broker *broker = session->broker;
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)broker->partitions);
+    for (uint32_t p = 0; p < broker->partitions; p++) {
+        if (session->partitions[p].state != PARTITION_LIVE) continue;
+        rd_kafka_topic_partition_list_add(list, broker->config->source.topic, (int32_t)p)->offset =
+            session->partitions[p].next;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(session->consumer.handle, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    session->stale = code != RD_KAFKA_RESP_ERR_NO_ERROR;
+    return code;
+}
+
+/* Forgets what was received and not delivered. */
+static void session_release(struct session *session)
+{
+    for (size_t i = 0; i < session->count; i++) {
+        rd_kafka_message_destroy(session->messages[i]);
+    }
+    session->count = session->cursor = 0;
+}
+
+/* Only notes what is to do: the processor may be in the middle of a transaction. */
+static void on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct session *session = ((struct client *)opaque)->owner;
+    if (session->closing) {
+        rd_kafka_assign(handle, NULL);
+        return;
+    }
+    session->told = false;
+    if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        bool lost =
+            code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS || rd_kafka_assignment_lost(handle);
+        session->rebalance = lost ? REBALANCE_LOST : REBALANCE_REVOKE;
+        return;
+    }
+    session->rebalance = REBALANCE_ASSIGN;
+    rival_note_member(session);
+    for (int i = 0; i < list->cnt; i++) {
+        uint32_t partition = (uint32_t)list->elems[i].partition;
+        if (partition >= session->broker->partitions) {
+            session->grown = true;
+            continue;
+        }
+        struct session_partition *mine = &session->partitions[partition];
+        *mine = (struct session_partition){.state = PARTITION_RESTORING, .news = true};
+    }
+    session_assign(session); /* none is live yet; this acknowledges the assignment */
+}
+
+static void consumer_close(struct session *session)
+{
+    session->closing = true;
+    if (session->consumer.handle) {
+        bool owed = session->rebalance == REBALANCE_REVOKE || session->rebalance == REBALANCE_LOST;
+        if (owed) rd_kafka_assign(session->consumer.handle, NULL);
+        rd_kafka_consumer_close(session->consumer.handle);
+    }
+    if (session->queue) rd_kafka_queue_destroy(session->queue);
+    session->queue = NULL;
+    client_close(&session->consumer);
+    session->closing = session->renew = false;
+}
+
+static enum status consumer_open(struct session *session, struct error *error)
+{
+    const struct config *config = session->broker->config;
+    struct client_setup setup;
+    char place[MEMBER_ID_SIZE];
+    session_place(session, place);
+    client_setup(&setup, config, error);
+    client_set(&setup, "group.id", "%s", config->kafka.group);
+    client_set(&setup, "group.instance.id", "%s", place);
+    client_set(&setup, "partition.assignment.strategy", "range");
+    client_set(&setup, "session.timeout.ms", "%u", config->kafka.session_timeout_ms);
+    client_set(&setup, "max.poll.interval.ms", "%u",
+               config->kafka.session_timeout_ms > POLL_INTERVAL_MS_MIN
+                   ? config->kafka.session_timeout_ms
+                   : POLL_INTERVAL_MS_MIN);
+    client_set(&setup, "heartbeat.interval.ms", "%u", session_heartbeat_ms(config));
+    client_set(&setup, "enable.auto.commit", "false");
+    client_set(&setup, "enable.auto.offset.store", "false");
+    client_set(&setup, "auto.offset.reset", "error");
+    client_set(&setup, "isolation.level", "read_committed");
+    client_set(&setup, "queued.max.messages.kbytes", "%llu",
+               (unsigned long long)session_queue_kb(config));
+    client_set(&setup, "queued.min.messages", "%llu",
+               (unsigned long long)session_queue_messages(config));
+    client_set(&setup, "fetch.max.bytes", "%llu",
+               (unsigned long long)session_queue_kb(config) * 1024);
+    rd_kafka_conf_set_rebalance_cb(setup.conf, on_rebalance);
+    session->consumer = (struct client){.role = "consumer", .owner = session};
+    TRY(client_open(&session->consumer, &setup, RD_KAFKA_CONSUMER));
+    rd_kafka_poll_set_consumer(session->consumer.handle);
+    session->queue = rd_kafka_queue_get_consumer(session->consumer.handle);
+
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, config->source.topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(session->consumer.handle, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (!code) return STATUS_OK;
+    return error_set(error, STATUS_IO, "kafka: subscribing to '%s': %s", config->source.topic,
+                     rd_kafka_err2str(code));
+}
+
+/* --- opening and closing ---------------------------------------------------------------------- */
+
+static void kafka_session_close(struct session *session)
+{
+    if (!session) return;
+    session_release(session);
+    transaction_leave(session);
+    consumer_close(session);
+    client_close(&session->producer);
+    event_decoder_close(session->decoder);
+    free(session->partitions);
+    free(session->events);
+    free(session->messages);
+    free(session->room);
+    free(session);
+}
+
+static enum status session_take_memory(struct session *session, struct error *error)
+{
+    const struct config *config = session->broker->config;
+    size_t events_max = config->job.poll_events_max;
+    session->partitions = calloc(session->broker->partitions, sizeof *session->partitions);
+    session->events = calloc(events_max, sizeof *session->events);
+    session->messages = calloc(events_max, sizeof(rd_kafka_message_t *));
+    session->room = malloc(room_size(config));
+    if (!session->partitions || !session->events || !session->messages || !session->room) {
+        return error_set(error, STATUS_IO, "out of memory");
+    }
+    return event_decoder_open(&session->decoder, config, error);
+}
+
+static enum status kafka_session_open(struct session **sessionp, struct broker *broker,
+                                      uint32_t worker, struct error *error)
+{
+    struct session *session = calloc(1, sizeof *session);
+    *sessionp = NULL;
+    if (!session) return error_set(error, STATUS_IO, "out of memory");
+    session->broker = broker;
+    session->worker = worker;
+    session->writer =
+        splitmix64((uint64_t)clock_wall_ms() << 20 ^ (uint64_t)getpid() << 8 ^ worker);
+    enum status status = session_take_memory(session, error);
+    /* Transactions first: what an earlier run left open ends before anybody fetches offsets. */
+    if (status == STATUS_OK) status = producer_open(session, error);
+    if (status == STATUS_OK) status = consumer_open(session, error);
+    if (status != STATUS_OK) {
+        kafka_session_close(session);
+        return status;
+    }
+    *sessionp = session;
+    return STATUS_OK;
+}
+
+static void kafka_close(struct broker *broker)
+{
+    if (!broker) return;
+    client_close(&broker->admin);
+    free(broker);
+}
+
+static enum status kafka_open(struct broker **brokerp, const struct config *config,
+                              struct error *error)
+{
+    *brokerp = NULL;
+    TRY(client_check(config, error));
+    if (mkdir(config->state.dir, 0777) != 0 && errno != EEXIST) {
+        return error_set(error, STATUS_IO, "state.dir: making %s: %s", config->state.dir,
+                         strerror(errno));
+    }
+    struct broker *broker = calloc(1, sizeof *broker);
+    if (!broker) return error_set(error, STATUS_IO, "out of memory");
+    broker->config = config;
+    enum status status = client_open_admin(&broker->admin, config, error);
+    if (status == STATUS_OK) status = topics_open(broker, error);
+    if (status == STATUS_OK) status = source_sample(broker, error);
+    if (status != STATUS_OK) {
+        kafka_close(broker);
+        return status;
+    }
+    *brokerp = broker;
+    return STATUS_OK;
+}
+
+/* --- polling ---------------------------------------------------------------------------------- */
+
+static void poll_partitions(struct session *session, struct poll *poll, enum poll_kind kind)
+{
+    poll->kind = kind;
+    poll->partitions_count = 0;
+    for (uint32_t p = 0; p < session->broker->partitions; p++) {
+        struct session_partition *mine = &session->partitions[p];
+        if (mine->state == PARTITION_AWAY || (kind == POLL_ASSIGN && !mine->news)) continue;
+        mine->news = false;
+        poll->partitions[poll->partitions_count++] = p;
+    }
+}
+
+/* The next step of a rebalance; false when it is over and there was nothing to tell. */
+static bool session_rebalance(struct session *session, struct poll *poll)
+{
+    enum rebalance rebalance = session->rebalance;
+    if (rebalance == REBALANCE_REVOKE && session->open) {
+        poll->kind = POLL_COMMIT;
+        return true;
+    }
+    if (!session->told) {
+        static const enum poll_kind kinds[] = {
+            [REBALANCE_ASSIGN] = POLL_ASSIGN,
+            [REBALANCE_REVOKE] = POLL_REVOKE,
+            [REBALANCE_LOST] = POLL_LOST,
+        };
+        session->told = true;
+        poll_partitions(session, poll, kinds[rebalance]);
+        if (rebalance == REBALANCE_ASSIGN) session->rebalance = REBALANCE_NONE;
+        if (poll->partitions_count > 0) return true;
+    }
+    if (rebalance != REBALANCE_ASSIGN) {
+        REQUIRE(!session->open);
+        session_release(session);
+        for (uint32_t p = 0; p < session->broker->partitions; p++) {
+            session->partitions[p].state = PARTITION_AWAY;
+        }
+        rd_kafka_assign(session->consumer.handle, NULL);
+        session->stale = false;
+    }
+    session->rebalance = REBALANCE_NONE;
+    return false;
+}
+
+/* The group says that another has our place; whether that is so is asked when all is given up. */
+static void consumer_fenced(struct session *session)
+{
+    session->ousted = rival_note_member(session);
+    session->renew = true;
+    session->rebalance = REBALANCE_LOST;
+    session->told = false;
+}
+
+static enum status consumer_renew(struct session *session, struct error *error)
+{
+    consumer_close(session);
+    TRY(rival_in_group(session, session->ousted, error));
+    session->renew = atomic_load(&session->broker->stopping);
+    if (session->renew) return STATUS_OK; /* too late to join */
+    log_warn("consumer is replaced: it was fenced, and not by another process",
+             log_int("worker", session->worker));
+    return consumer_open(session, error);
+}
+
+/* An error that the consumer delivers in place of a message. */
+static enum status session_trouble(struct session *session, const rd_kafka_message_t *message,
+                                   struct error *error)
+{
+    const char *topic = session->broker->config->source.topic;
+    const char *why = rd_kafka_message_errstr(message);
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        return error_set(
+            error, STATUS_REFUSED,
+            "kafka: %s[%d]: the next event, at the committed offset, is not there: %s; "
+            "either retention deleted events that were never read, or the topic was "
+            "made anew: use a new group and new companion topics",
+            topic, message->partition, why);
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return error_set(error, STATUS_IO, "kafka: reading '%s': %s", topic, why);
+    default: client_trouble(&session->consumer, message->err, why); return STATUS_OK;
+    }
+}
+
+/* Copies and decodes one message into `event`; false if the poll's room is full. */
+static bool session_decode(struct session *session, const rd_kafka_message_t *message,
+                           size_t *usedp, struct event *event)
+{
+    /* A byte more than the largest event is enough to see that it is too large. */
+    size_t size_max = (size_t)session->broker->config->source.event_size_max + 1;
+    size_t size = message->len < size_max ? message->len : size_max;
+    size_t take = 2 * size + EVENT_PADDING;
+    if (*usedp > 0 && *usedp + take > ROOM_SIZE) return false;
+    uint8_t *raw = session->room + *usedp, *scratch = raw + size;
+    *usedp += take;
+    if (size) memcpy(raw, message->payload, size);
+    event_decode(session->decoder, (struct bytes){raw, size},
+                 rd_kafka_message_timestamp(message, NULL), scratch, event);
+    event->partition = (uint32_t)message->partition;
+    event->offset = message->offset;
+    return true;
+}
+
+/* Turns received messages into the events of this poll. */
+static enum status session_deliver(struct session *session, struct poll *poll, struct error *error)
+{
+    size_t used = 0;
+    uint32_t events = 0;
+    for (; session->cursor < session->count; session->cursor++) {
+        const rd_kafka_message_t *message = session->messages[session->cursor];
+        if (message->err) {
+            TRY(session_trouble(session, message, error));
+            continue;
+        }
+        struct session_partition *mine = &session->partitions[message->partition];
+        if (mine->state != PARTITION_LIVE || message->offset < mine->next) continue;
+        if (!session_decode(session, message, &used, &session->events[events])) break;
+        mine->next = message->offset + 1;
+        events++;
+    }
+    if (events > 0) client_well(&session->consumer);
+    poll->kind = POLL_EVENTS;
+    poll->events = session->events;
+    poll->events_count = events;
+    return STATUS_OK;
+}
+
+static bool commit_due(const struct session *session)
+{
+    if (!session->open) return false;
+    int64_t age_ms = (clock_monotonic_ns() - session->begun_ns) / 1000000;
+    return session->wants_commit || age_ms >= session->broker->config->job.commit_interval_ms;
+}
+
+static enum status kafka_poll(struct session *session, uint32_t timeout_ms, struct poll *poll,
+                              struct error *error)
+{
+    poll->events_count = poll->partitions_count = 0;
+    if (session->consumer.lethal && !session->renew) consumer_fenced(session);
+    if (session->grown) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: '%s' has more than its %u partitions now, and users have moved "
+                         "between them: copy it to a new topic, and use a new group and new "
+                         "companion topics",
+                         session->broker->config->source.topic, session->broker->partitions);
+    }
+    if (session->rebalance != REBALANCE_NONE && session_rebalance(session, poll)) return STATUS_OK;
+    bool stopping = atomic_load(&session->broker->stopping);
+    if (commit_due(session) || (stopping && session->open)) {
+        poll->kind = POLL_COMMIT;
+        return STATUS_OK;
+    }
+    if (stopping) {
+        poll->kind = POLL_END;
+        return STATUS_OK;
+    }
+    if (session->renew) {
+        poll->kind = POLL_EVENTS;
+        return consumer_renew(session, error);
+    }
+    rd_kafka_poll(session->producer.handle, 0);
+    if (session->stale) {
+        session_release(session);
+        rd_kafka_resp_err_t code = session_assign(session);
+        if (code) log_warn("assignment refused", log_text("code", rd_kafka_err2name(code)));
+    }
+    if (session->cursor == session->count) {
+        session_release(session);
+        session->count = client_receive(session->queue, timeout_ms, session->messages,
+                                        session->broker->config->job.poll_events_max);
+    }
+    if (session->rebalance == REBALANCE_LOST) session_release(session);
+    return session_deliver(session, poll, error);
+}
+
+static enum status kafka_resume(struct session *session, uint32_t partition,
+                                const struct history_seal *seal, struct error *error)
+{
+    struct session_partition *mine = &session->partitions[partition];
+    (void)error;
+    if (mine->state != PARTITION_RESTORING) return STATUS_OK; /* revoked meanwhile */
+    mine->next = mine->committed = seal->next_offset;
+    mine->state = PARTITION_LIVE;
+    session->stale = true;
+    return STATUS_OK;
+}
+
+static void kafka_want_commit(struct session *session)
+{
+    session->wants_commit = true;
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static uint32_t kafka_partitions(const struct broker *broker)
+{
+    return broker->partitions;
+}
+
+static uint64_t kafka_source_identity(const struct broker *broker)
+{
+    return broker->source_identity;
+}
+
+static void kafka_stop(struct broker *broker)
+{
+    atomic_store(&broker->stopping, true);
+}
+
+static uint32_t kafka_dead_letter_payload_max(const struct broker *broker)
+{
+    return broker->dead_letter_payload_max;
+}
+
+/* A topic has no end. */
+static double kafka_progress(const struct broker *broker)
+{
+    (void)broker;
+    return -1;
+}
+
+const struct broker_ops broker_kafka = {
+    .name = "kafka",
+    .open = kafka_open,
+    .close = kafka_close,
+    .partitions = kafka_partitions,
+    .source_identity = kafka_source_identity,
+    .stop = kafka_stop,
+    .dead_letter_payload_max = kafka_dead_letter_payload_max,
+    .progress = kafka_progress,
+    .session_open = kafka_session_open,
+    .session_close = kafka_session_close,
+    .poll = kafka_poll,
+    .resume = kafka_resume,
+    .want_commit = kafka_want_commit,
+    .begin = kafka_begin,
+    .send = kafka_send,
+    .commit = kafka_commit,
+    .abort = kafka_abort,
+    .history_open = kafka_history_open,
+    .history_next = kafka_history_next,
+    .history_position = kafka_history_position,
+    .history_close = kafka_history_close,
+};

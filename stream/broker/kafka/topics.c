@@ -1,0 +1,324 @@
+/*
+ * topics.c - the job's topics: found, created if the configuration says so, or
+ * refused.
+ *
+ * Exactly-once rests on what these topics are: a history log that expires records is no history, a
+ * record without a key aborts the transaction that writes it to a compacted topic for ever. So
+ * their settings are read from the cluster at every start and held against the table below.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/broker/kafka/client.h"
+
+enum {
+    SETTINGS_MAX = 4,
+    RECORD_OVERHEAD = 512, /* bytes of a record beside its value, at most */
+    SHOW_TRIES = 20,       /* a new topic does not show on every broker at once */
+    SHOW_PAUSE_MS = 100,
+};
+
+enum cleanup { CLEANUP_COMPACT_ONLY, CLEANUP_COMPACT, CLEANUP_NOT_COMPACT };
+
+static const struct topic_rule {
+    const char *option; /* that names the topic */
+    enum cleanup cleanup;
+    bool same_count; /* must have as many partitions as the source */
+    struct {
+        const char *name, *value;
+    } settings[SETTINGS_MAX]; /* of a topic that Braid creates */
+} rules[RECORD_KINDS] = {
+    [RECORD_INTERESTS] = {"output.topic", CLEANUP_COMPACT, false, {{"cleanup.policy", "compact"}}},
+    [RECORD_HISTORY] = {"output.history_topic",
+                        CLEANUP_COMPACT_ONLY,
+                        true,
+                        {{"cleanup.policy", "compact"},
+                         {"segment.bytes", "67108864"},
+                         {"min.cleanable.dirty.ratio", "0.2"},
+                         {"delete.retention.ms", "604800000"}}},
+    [RECORD_DEAD_LETTER] = {"output.dead_letter_topic",
+                            CLEANUP_NOT_COMPACT,
+                            false,
+                            {{"cleanup.policy", "delete"}}},
+    [RECORD_ITEM] = {"output.items_topic", CLEANUP_COMPACT, false, {{"cleanup.policy", "compact"}}},
+};
+
+/* Partitions of a topic, 0 if it does not exist. Waits a while for the leaders of one just created. */
+static enum status topic_count(struct broker *broker, const char *topic, uint32_t *countp,
+                               struct error *error)
+{
+    rd_kafka_t *handle = broker->admin.handle;
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)CLIENT_REQUEST_MS * 1000000;
+    rd_kafka_topic_t *named = rd_kafka_topic_new(handle, topic, NULL);
+    if (!named) return error_set(error, STATUS_INVALID, "kafka: '%s' names no topic", topic);
+    rd_kafka_resp_err_t code;
+    do {
+        const struct rd_kafka_metadata *metadata;
+        *countp = 0;
+        rd_kafka_poll(handle, 0);
+        code = rd_kafka_metadata(handle, 0, named, &metadata, CLIENT_REQUEST_MS);
+        if (code) break;
+        const struct rd_kafka_metadata_topic *found = &metadata->topics[0];
+        code = found->err;
+        if (!code) *countp = (uint32_t)found->partition_cnt;
+        for (int i = 0; i < found->partition_cnt && !code; i++) {
+            code = found->partitions[i].err;
+        }
+        rd_kafka_metadata_destroy(metadata);
+    } while (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && clock_monotonic_ns() < deadline_ns &&
+             rd_kafka_poll(handle, 100) >= 0);
+    rd_kafka_topic_destroy(named);
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        *countp = 0;
+    } else if (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && *countp > 0) {
+        log_warn("partitions without a leader are waited for", log_text("topic", topic));
+    } else if (code) {
+        return error_set(
+            error, STATUS_IO,
+            "kafka: asking for topic '%s': %s; is kafka.brokers (%s) right and running?", topic,
+            rd_kafka_err2str(code), broker->config->kafka.brokers);
+    }
+    return STATUS_OK;
+}
+
+/* Waits for the answer to an admin request on `queue`. The event is the caller's to destroy. */
+static enum status admin_answer(rd_kafka_queue_t *queue, const char *what,
+                                rd_kafka_event_t **eventp, struct error *error)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 3 * CLIENT_REQUEST_MS);
+    *eventp = NULL;
+    if (!event) return error_set(error, STATUS_IO, "kafka: %s: no answer", what);
+    if (rd_kafka_event_error(event)) {
+        error_set(error, STATUS_IO, "kafka: %s: %s", what, rd_kafka_event_error_string(event));
+        rd_kafka_event_destroy(event);
+        return STATUS_IO;
+    }
+    *eventp = event;
+    return STATUS_OK;
+}
+
+static enum status topic_create(struct broker *broker, enum record_kind kind, struct error *error)
+{
+    const struct topic_rule *rule = &rules[kind];
+    const char *topic = broker->topics[kind];
+    char why[256];
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(
+        topic, (int)broker->partitions, (int)broker->config->kafka.replication, why, sizeof why);
+    if (!wanted) {
+        return error_set(error, STATUS_INVALID, "kafka: creating '%s': %s", topic, why);
+    }
+    for (int i = 0; i < SETTINGS_MAX && rule->settings[i].name; i++) {
+        rd_kafka_NewTopic_set_config(wanted, rule->settings[i].name, rule->settings[i].value);
+    }
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(broker->admin.handle);
+    rd_kafka_CreateTopics(broker->admin.handle, &wanted, 1, NULL, queue);
+    rd_kafka_event_t *event;
+    enum status status = admin_answer(queue, "creating a topic", &event, error);
+    if (status == STATUS_OK) {
+        size_t count;
+        const rd_kafka_topic_result_t *result =
+            *rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+        rd_kafka_resp_err_t code = rd_kafka_topic_result_error(result);
+        /* Another instance that starts at the same time may have been quicker. */
+        if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            status = error_set(error, STATUS_IO, "kafka: creating '%s': %s", topic,
+                               rd_kafka_topic_result_error_string(result));
+        }
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy(wanted);
+    if (status == STATUS_OK) {
+        log_info("topic created", log_text("topic", topic),
+                 log_int("partitions", broker->partitions));
+    }
+    return status;
+}
+
+/* Finds one topic, creating it if it is absent and that is wanted. */
+static enum status topic_find(struct broker *broker, enum record_kind kind, struct error *error)
+{
+    const char *topic = broker->topics[kind];
+    uint32_t *countp = &broker->topic_partitions[kind];
+    TRY(topic_count(broker, topic, countp, error));
+    for (int tries = 0; *countp == 0 && tries < SHOW_TRIES; tries++) {
+        if (broker->looks_only || !broker->config->kafka.create_topics) {
+            return error_set(error, STATUS_REFUSED,
+                             "kafka: %s: topic '%s' does not exist; create it, or let Braid do it "
+                             "with kafka.create_topics: true",
+                             rules[kind].option, topic);
+        }
+        if (tries == 0) TRY(topic_create(broker, kind, error));
+        rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
+        TRY(topic_count(broker, topic, countp, error));
+    }
+    if (*countp == 0) {
+        return error_set(error, STATUS_IO, "kafka: topic '%s' was created and does not show",
+                         topic);
+    }
+    if (rules[kind].same_count && *countp != broker->partitions) {
+        return error_set(
+            error, STATUS_REFUSED,
+            "kafka: %s: topic '%s' has %u partitions, its source '%s' %u; they must be "
+            "equal: a changed source needs new companion topics and a new group",
+            rules[kind].option, topic, *countp, broker->config->source.topic, broker->partitions);
+    }
+    return STATUS_OK;
+}
+
+/* The value of a setting, "" if the cluster does not tell it. */
+static const char *setting_of(const rd_kafka_ConfigResource_t *resource, const char *name)
+{
+    size_t count;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) != 0) continue;
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        return value ? value : "";
+    }
+    return "";
+}
+
+static enum status check_cleanup(const struct broker *broker, enum record_kind kind,
+                                 const char *policy, struct error *error)
+{
+    static const char *const wanted[] = {
+        [CLEANUP_COMPACT_ONLY] = "exactly 'compact': it is the truth, and must never expire",
+        [CLEANUP_COMPACT] = "to contain 'compact', so that each user's newest record stays",
+        [CLEANUP_NOT_COMPACT] = "not to contain 'compact': dead letters may have no key",
+    };
+    bool compacts = strstr(policy, "compact") != NULL;
+    bool fits = rules[kind].cleanup == CLEANUP_COMPACT_ONLY
+                    ? strcmp(policy, "compact") == 0
+                    : compacts == (rules[kind].cleanup == CLEANUP_COMPACT);
+    if (fits) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "kafka: %s: topic '%s' has cleanup.policy=%s; it has %s", rules[kind].option,
+                     broker->topics[kind], policy, wanted[rules[kind].cleanup]);
+}
+
+/* How much of a bad event fits into a dead letter of at most `message_max` bytes. */
+static uint32_t payload_max(const struct config *config, int64_t message_max)
+{
+    int64_t room = message_max - RECORD_OVERHEAD - (int64_t)config->source.id_size_max -
+                   (int64_t)dead_letter_size_max(0);
+    int64_t fits = room > 0 ? room / 4 * 3 : 0; /* base64 */
+    return fits < config->output.dead_letter_payload_max ? (uint32_t)fits
+                                                         : config->output.dead_letter_payload_max;
+}
+
+/* The largest message that the producer sends at all. */
+static int64_t client_message_max(const struct broker *broker)
+{
+    char text[32] = "";
+    size_t size = sizeof text;
+    if (rd_kafka_conf_get(rd_kafka_conf(broker->admin.handle), "message.max.bytes", text, &size) !=
+        RD_KAFKA_CONF_OK) {
+        return 0;
+    }
+    return strtoll(text, NULL, 10);
+}
+
+static enum status apply_settings(struct broker *broker, enum record_kind kind,
+                                  const rd_kafka_ConfigResource_t *resource, struct error *error)
+{
+    rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resource);
+    if (code) {
+        bool hidden = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        return error_set(error, hidden ? STATUS_BUSY : STATUS_IO,
+                         "kafka: reading the settings of '%s': %s", broker->topics[kind],
+                         rd_kafka_ConfigResource_error_string(resource));
+    }
+    TRY(check_cleanup(broker, kind, setting_of(resource, "cleanup.policy"), error));
+    if (kind == RECORD_HISTORY) {
+        broker->delete_retention_ms =
+            strtoll(setting_of(resource, "delete.retention.ms"), NULL, 10);
+    }
+    /* What a topic limits is a batch, and librdkafka neither splits one nor knows the limit. */
+    int64_t message_max = strtoll(setting_of(resource, "max.message.bytes"), NULL, 10);
+    if (message_max < broker->batch_size_max) broker->batch_size_max = message_max;
+    if (kind == RECORD_DEAD_LETTER) {
+        int64_t sends_max = client_message_max(broker);
+        broker->dead_letter_payload_max =
+            payload_max(broker->config, message_max < sends_max ? message_max : sends_max);
+    }
+    return STATUS_OK;
+}
+
+/* STATUS_BUSY: a topic does not show yet on the broker that was asked. */
+static enum status settings_check(struct broker *broker, struct error *error)
+{
+    rd_kafka_ConfigResource_t *asked[RECORD_KINDS];
+    for (int kind = 0; kind < RECORD_KINDS; kind++) {
+        asked[kind] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, broker->topics[kind]);
+    }
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(broker->admin.handle);
+    rd_kafka_DescribeConfigs(broker->admin.handle, asked, RECORD_KINDS, NULL, queue);
+    rd_kafka_event_t *event;
+    enum status status = admin_answer(queue, "reading the topics' settings", &event, error);
+    if (status == STATUS_OK) {
+        size_t count;
+        const rd_kafka_ConfigResource_t **told = rd_kafka_DescribeConfigs_result_resources(
+            rd_kafka_event_DescribeConfigs_result(event), &count);
+        for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+            for (int kind = 0; kind < RECORD_KINDS && status == STATUS_OK; kind++) {
+                if (strcmp(rd_kafka_ConfigResource_name(told[i]), broker->topics[kind]) != 0)
+                    continue;
+                status = apply_settings(broker, (enum record_kind)kind, told[i], error);
+            }
+        }
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_ConfigResource_destroy_array(asked, RECORD_KINDS);
+    return status;
+}
+
+/* Of cluster and topic: librdkafka 2.0.2 does not tell topic ids. */
+static enum status identify(struct broker *broker, struct error *error)
+{
+    char text[1024];
+    char *cluster = rd_kafka_clusterid(broker->admin.handle, CLIENT_REQUEST_MS);
+    if (!cluster) return error_set(error, STATUS_IO, "kafka: the cluster does not tell its id");
+    int size = snprintf(text, sizeof text, "%s/%s", cluster, broker->config->source.topic);
+    rd_kafka_mem_free(broker->admin.handle, cluster);
+    REQUIRE(size > 0 && (size_t)size < sizeof text);
+    broker->source_identity = checksum_of(text, (size_t)size);
+    return STATUS_OK;
+}
+
+enum status topics_open(struct broker *broker, struct error *error)
+{
+    const struct config *config = broker->config;
+    broker->topics[RECORD_INTERESTS] = config->output.topic;
+    broker->topics[RECORD_HISTORY] = config->output.history_topic;
+    broker->topics[RECORD_DEAD_LETTER] = config->output.dead_letter_topic;
+    broker->topics[RECORD_ITEM] = config->output.items_topic;
+    for (int tries = 0; broker->partitions == 0 && tries < SHOW_TRIES; tries++) {
+        if (tries > 0) rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
+        TRY(topic_count(broker, config->source.topic, &broker->partitions, error));
+    }
+    if (broker->partitions == 0) {
+        return error_set(error, STATUS_REFUSED, "kafka: source.topic: '%s' does not exist",
+                         config->source.topic);
+    }
+    if (broker->partitions > POLL_PARTITIONS_MAX) {
+        return error_set(error, STATUS_REFUSED, "kafka: '%s' has %u partitions; at most %d work",
+                         config->source.topic, broker->partitions, POLL_PARTITIONS_MAX);
+    }
+    TRY(identify(broker, error));
+    broker->batch_size_max = BATCH_SIZE_MAX;
+    for (int kind = 0; kind < RECORD_KINDS; kind++) {
+        TRY(topic_find(broker, (enum record_kind)kind, error));
+    }
+    enum status status = STATUS_BUSY;
+    for (int tries = 0; status == STATUS_BUSY && tries < SHOW_TRIES; tries++) {
+        if (tries > 0) rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
+        status = settings_check(broker, error);
+    }
+    return status == STATUS_BUSY ? STATUS_IO : status;
+}

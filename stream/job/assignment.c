@@ -1,0 +1,249 @@
+/*
+ * assignment.c - live tasks, and a thread that restores the others one after the other.
+ *
+ * A task passes from `waiting` (to be restored) over `restored` (done, not yet noticed by the
+ * worker) to `live`. The lock guards the first two lists; live tasks are the worker's alone.
+ */
+#include "stream/job/assignment.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "stream/job/recovery.h"
+
+enum { STORE_PATH_MAX = 4096 };
+
+struct task_list {
+    struct task *at[POLL_PARTITIONS_MAX];
+    uint32_t count;
+};
+
+struct assignment {
+    const struct broker_ops *ops;
+    struct broker *broker;
+    const struct store_ops *stores;
+    const struct store_options *options;
+    const struct config *config;
+    struct task_list live;
+    struct task *by_partition[POLL_PARTITIONS_MAX]; /* the live ones */
+
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct task_list waiting;
+    struct task_list restored;
+    struct task *restoring; /* by the thread at this moment */
+    atomic_bool cancel;     /* the restore under way */
+    bool closing;
+    struct error failure; /* of a restore, STATUS_OK if none */
+};
+
+static void remove_at(struct task_list *list, uint32_t index)
+{
+    list->count--;
+    memmove(list->at + index, list->at + index + 1, (list->count - index) * sizeof(struct task *));
+}
+
+static struct task *take_first(struct task_list *list)
+{
+    if (list->count == 0) return NULL;
+    struct task *task = list->at[0];
+    remove_at(list, 0);
+    return task;
+}
+
+static struct task *take_partition(struct task_list *list, uint32_t partition)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct task *task = list->at[i];
+        if (task->partition != partition) continue;
+        remove_at(list, i);
+        return task;
+    }
+    return NULL;
+}
+
+static void close_task(struct assignment *assignment, struct task *task)
+{
+    if (!task) return;
+    assignment->stores->close(task->store);
+    free(task);
+}
+
+static enum status restore(struct assignment *assignment, struct task *task, struct error *error)
+{
+    char path[STORE_PATH_MAX];
+    const char *dir = assignment->config->state.dir;
+    int size = snprintf(path, sizeof path, "%s/store-%04u", dir, task->partition);
+    if (size < 0 || size >= STORE_PATH_MAX) {
+        return error_set(error, STATUS_INVALID, "%s: path too long", dir);
+    }
+    struct recovery recovery = {
+        .ops = assignment->ops,
+        .broker = assignment->broker,
+        .stores = assignment->stores,
+        .options = assignment->options,
+        .path = path,
+        .partition = task->partition,
+        .cancel = &assignment->cancel,
+    };
+    enum status status = recovery_run(&recovery, error);
+    task->store = recovery.store;
+    task->seal = recovery.seal;
+    task->position = recovery.position;
+    task->next_offset = recovery.seal.next_offset;
+    task->flushed_ns = clock_monotonic_ns();
+    task->flushed = recovery.position;
+    return status;
+}
+
+/* The restore thread. */
+static void *run(void *context)
+{
+    struct assignment *assignment = context;
+    pthread_mutex_lock(&assignment->lock);
+    while (!assignment->closing) {
+        struct task *task = take_first(&assignment->waiting);
+        if (!task) {
+            pthread_cond_wait(&assignment->changed, &assignment->lock);
+            continue;
+        }
+        assignment->restoring = task;
+        atomic_store(&assignment->cancel, false);
+        pthread_mutex_unlock(&assignment->lock);
+
+        struct error error = {.status = STATUS_OK};
+        enum status status = restore(assignment, task, &error);
+
+        pthread_mutex_lock(&assignment->lock);
+        assignment->restoring = NULL;
+        if (status == STATUS_OK)
+            assignment->restored.at[assignment->restored.count++] = task;
+        else
+            close_task(assignment, task);
+        if (status != STATUS_OK && status != STATUS_END) assignment->failure = error;
+        pthread_cond_broadcast(&assignment->changed);
+    }
+    pthread_mutex_unlock(&assignment->lock);
+    return NULL;
+}
+
+enum status assignment_open(struct assignment **assignmentp, const struct broker_ops *ops,
+                            struct broker *broker, const struct store_ops *stores,
+                            const struct store_options *options, const struct config *config,
+                            struct error *error)
+{
+    *assignmentp = NULL;
+    struct assignment *assignment = calloc(1, sizeof *assignment);
+    if (!assignment) return error_set(error, STATUS_IO, "out of memory: an assignment");
+    assignment->ops = ops;
+    assignment->broker = broker;
+    assignment->stores = stores;
+    assignment->options = options;
+    assignment->config = config;
+    pthread_mutex_init(&assignment->lock, NULL);
+    pthread_cond_init(&assignment->changed, NULL);
+    int failed = pthread_create(&assignment->thread, NULL, run, assignment);
+    if (failed) {
+        assignment_close(assignment);
+        return error_set(error, STATUS_IO, "starting a restore thread: %s", strerror(failed));
+    }
+    assignment->running = true;
+    *assignmentp = assignment;
+    return STATUS_OK;
+}
+
+void assignment_close(struct assignment *assignment)
+{
+    if (!assignment) return;
+    if (assignment->running) {
+        pthread_mutex_lock(&assignment->lock);
+        assignment->closing = true;
+        atomic_store(&assignment->cancel, true);
+        pthread_cond_broadcast(&assignment->changed);
+        pthread_mutex_unlock(&assignment->lock);
+        pthread_join(assignment->thread, NULL);
+    }
+    struct task_list *const lists[] = {&assignment->live, &assignment->waiting,
+                                       &assignment->restored};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        while (lists[i]->count > 0) {
+            close_task(assignment, take_first(lists[i]));
+        }
+    }
+    pthread_cond_destroy(&assignment->changed);
+    pthread_mutex_destroy(&assignment->lock);
+    free(assignment);
+}
+
+enum status assignment_take(struct assignment *assignment, const uint32_t *partitions,
+                            uint32_t count, struct error *error)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct task *task = calloc(1, sizeof *task);
+        if (!task) return error_set(error, STATUS_IO, "out of memory: a task");
+        task->partition = partitions[i];
+        pthread_mutex_lock(&assignment->lock);
+        assignment->waiting.at[assignment->waiting.count++] = task;
+        pthread_cond_broadcast(&assignment->changed);
+        pthread_mutex_unlock(&assignment->lock);
+    }
+    return STATUS_OK;
+}
+
+enum status assignment_restored(struct assignment *assignment, struct task **taskp,
+                                struct error *error)
+{
+    pthread_mutex_lock(&assignment->lock);
+    *taskp = take_first(&assignment->restored);
+    enum status status = assignment->failure.status;
+    if (status != STATUS_OK && error) *error = assignment->failure;
+    pthread_mutex_unlock(&assignment->lock);
+    if (*taskp) {
+        assignment->live.at[assignment->live.count++] = *taskp;
+        assignment->by_partition[(*taskp)->partition] = *taskp;
+    }
+    return status;
+}
+
+static void drop(struct assignment *assignment, uint32_t partition)
+{
+    struct task *task = take_partition(&assignment->live, partition);
+    assignment->by_partition[partition] = NULL;
+    pthread_mutex_lock(&assignment->lock);
+    if (assignment->restoring && assignment->restoring->partition == partition) {
+        atomic_store(&assignment->cancel, true);
+        while (assignment->restoring && assignment->restoring->partition == partition) {
+            pthread_cond_wait(&assignment->changed, &assignment->lock);
+        }
+    }
+    if (!task) task = take_partition(&assignment->waiting, partition);
+    if (!task) task = take_partition(&assignment->restored, partition);
+    pthread_mutex_unlock(&assignment->lock);
+    close_task(assignment, task);
+}
+
+void assignment_drop(struct assignment *assignment, const uint32_t *partitions, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        drop(assignment, partitions[i]);
+    }
+}
+
+struct task *assignment_task(const struct assignment *assignment, uint32_t partition)
+{
+    REQUIRE(partition < POLL_PARTITIONS_MAX);
+    return assignment->by_partition[partition];
+}
+
+struct task *const *assignment_live(const struct assignment *assignment, uint32_t *countp)
+{
+    *countp = assignment->live.count;
+    return assignment->live.at;
+}

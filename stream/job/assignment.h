@@ -1,0 +1,70 @@
+/*
+ * assignment.h - the partitions that a worker owns now, each a task with its store.
+ *
+ * A partition that is assigned is first restored, on this assignment's own thread and one at a
+ * time, while the worker goes on with the others. A partition that is given up closes its store; a
+ * restore under way is canceled and keeps what it has applied.
+ *
+ *     assignment_take -> (assignment_restored ...) -> assignment_task ... -> assignment_drop
+ *
+ * Threads: the worker's, except for the restore thread inside.
+ */
+#ifndef STREAM_JOB_ASSIGNMENT_H
+#define STREAM_JOB_ASSIGNMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "config/config.h"
+#include "state/store.h"
+#include "stream/broker/broker.h"
+#include "stream/job/changeset.h"
+
+/* One partition's work. */
+struct task {
+    uint32_t partition;
+    struct store *store;
+    struct history_seal seal;       /* the last committed one */
+    struct store_position position; /* that the store's last commit recorded */
+    int64_t next_offset;            /* after the last event processed, committed or not */
+    struct change_list changes;     /* of the open transaction */
+    struct store_write *writes;     /* the same as writes, during a commit */
+    size_t writes_count;
+    int64_t flushed_ns;            /* when the store was last flushed, */
+    struct store_position flushed; /* and its position then */
+};
+
+struct assignment;
+
+/* Keeps everything it is given. */
+MUST_CHECK enum status assignment_open(struct assignment **assignmentp,
+                                       const struct broker_ops *ops, struct broker *broker,
+                                       const struct store_ops *stores,
+                                       const struct store_options *options,
+                                       const struct config *config, struct error *error);
+
+/* Cancels restores and closes the stores, flushing them. Legal on NULL. */
+void assignment_close(struct assignment *assignment);
+
+/* Begins to restore partitions. */
+MUST_CHECK enum status assignment_take(struct assignment *assignment, const uint32_t *partitions,
+                                       uint32_t count, struct error *error);
+
+/*
+ * A task whose restore has finished since the last call, now live, or NULL. Fails with the
+ * restore's error.
+ */
+MUST_CHECK enum status assignment_restored(struct assignment *assignment, struct task **taskp,
+                                           struct error *error);
+
+/* Gives partitions up: cancels their restore or flushes and closes their stores. */
+void assignment_drop(struct assignment *assignment, const uint32_t *partitions, uint32_t count);
+
+/* The live task of a partition, or NULL. */
+struct task *assignment_task(const struct assignment *assignment, uint32_t partition);
+
+/* All live tasks. */
+struct task *const *assignment_live(const struct assignment *assignment, uint32_t *countp);
+
+#endif

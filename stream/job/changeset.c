@@ -1,0 +1,171 @@
+/* changeset.c - dirty users, their closed chunks, and both as writes. */
+#include "stream/job/changeset.h"
+
+#include <stdlib.h>
+
+enum { CHUNK = HISTORY_CHUNK_BEHAVIORS };
+
+/* Arenas hand out whole cache lines. */
+static size_t lines(size_t size)
+{
+    return (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+}
+
+static size_t chunk_size(void)
+{
+    return lines(sizeof(struct closed_chunk)) + lines(HISTORY_RECORD_MAX) +
+           sizeof(struct store_write);
+}
+
+size_t changeset_size(uint32_t users_max, uint32_t behaviors_max)
+{
+    size_t write = sizeof(struct store_write);
+    size_t of_user = sizeof(struct change) + lines(HISTORY_RECORD_MAX) + write;
+    return users_max * of_user + (behaviors_max / CHUNK + 1) * chunk_size();
+}
+
+enum status changeset_open(struct changeset *set, uint32_t users_max, uint32_t behaviors_max,
+                           uint32_t history_max, struct error *error)
+{
+    *set = (struct changeset){.users_max = users_max};
+    set->changes = calloc(users_max, sizeof *set->changes);
+    if (!set->changes) return error_set(error, STATUS_IO, "out of memory: a changeset");
+    /*
+     * Should every user jump at once, or close a chunk with his first behavior; pages that are never
+     * needed are never touched.
+     */
+    size_t left_behind = users_max * (history_max / CHUNK + 1) * sizeof(struct store_write);
+    size_t almost_full = users_max * chunk_size();
+    size_t partitions = ARENA_ALIGNMENT * 1024;
+    size_t size = changeset_size(users_max, behaviors_max) + left_behind + almost_full + partitions;
+    return arena_open(&set->arena, size, error);
+}
+
+void changeset_close(struct changeset *set)
+{
+    arena_close(&set->arena);
+    free(set->changes);
+    *set = (struct changeset){0};
+}
+
+struct change *changeset_touch(struct changeset *set, struct state_cache *cache,
+                               struct cached_user *user, struct change_list *list)
+{
+    if (user->dirty) return changeset_of(set, user);
+    REQUIRE(set->count < set->users_max);
+    cache_touch(cache, user);
+    user->change = set->count++;
+    struct change *change = changeset_of(set, user);
+    *change = (struct change){.user = user};
+    change_committed(change);
+    if (list->last)
+        list->last->next = change;
+    else
+        list->first = change;
+    list->last = change;
+    list->count++;
+    return change;
+}
+
+void change_committed(struct change *change)
+{
+    change->from = change->user->history.from;
+    change->events = history_events(&change->user->history);
+}
+
+void changeset_keep_chunk(struct changeset *set, struct change *change)
+{
+    struct closed_chunk *chunk = arena_take(&set->arena, sizeof *chunk);
+    chunk->history = change->user->history;
+    /* A closed chunk stands for its behaviors alone; what came before is told by the record. */
+    uint64_t first = chunk->history.first, start = chunk->history.start;
+    chunk->history.from = start > first ? start : first;
+    chunk->history.before_ms = HISTORY_NO_TIME;
+    chunk->before = change->newest;
+    chunk->after = NULL;
+    if (change->newest)
+        change->newest->after = chunk;
+    else
+        change->oldest = chunk;
+    change->newest = chunk;
+}
+
+uint64_t change_first_in_memory(const struct change *change)
+{
+    return change->oldest ? change->oldest->history.first : change->user->history.first;
+}
+
+/* ---- as writes ---- */
+
+/* Ordinals [first, end) of full or open chunks that are committed and that `from` has passed. */
+static void left_behind(const struct change *change, uint64_t *firstp, uint64_t *endp)
+{
+    uint64_t from = change->user->history.from;
+    uint64_t committed = (change->events + CHUNK - 1) / CHUNK * CHUNK;
+    *firstp = change->from / CHUNK * CHUNK;
+    *endp = (from < committed ? from : committed) / CHUNK * CHUNK;
+    if (*endp < *firstp) *endp = *firstp;
+}
+
+/* At most how many writes a change makes. */
+static size_t count_writes(const struct change *change)
+{
+    uint64_t first, end;
+    left_behind(change, &first, &end);
+    size_t count = 1 + (size_t)((end - first) / CHUNK);
+    for (const struct closed_chunk *chunk = change->oldest; chunk; chunk = chunk->after) {
+        count++;
+    }
+    return count;
+}
+
+static struct store_write write_of(struct changeset *set, enum store_space space,
+                                   const struct cached_user *user, const struct history *history)
+{
+    void *value = arena_take(&set->arena, HISTORY_RECORD_MAX);
+    return (struct store_write){
+        .space = space,
+        .key = {user->user, history->first / CHUNK},
+        .value = {value, history_encode(history, value)},
+    };
+}
+
+static struct store_write *add_writes(struct changeset *set, const struct change *change,
+                                      struct store_write *at)
+{
+    const struct cached_user *user = change->user;
+    for (const struct closed_chunk *chunk = change->oldest; chunk; chunk = chunk->after) {
+        if (chunk->history.first + CHUNK <= user->history.from) continue;
+        *at++ = write_of(set, STORE_CHUNKS, user, &chunk->history);
+    }
+    uint64_t first, end;
+    left_behind(change, &first, &end);
+    for (; first < end; first += CHUNK) {
+        *at++ = (struct store_write){STORE_CHUNKS, {user->user, first / CHUNK}, {NULL, 0}};
+    }
+    *at++ = write_of(set, STORE_USERS, user, &user->history);
+    return at;
+}
+
+struct store_write *changeset_writes(struct changeset *set, const struct change_list *list,
+                                     size_t *countp)
+{
+    size_t count = 0;
+    for (const struct change *change = list->first; change; change = change->next) {
+        count += count_writes(change);
+    }
+    struct store_write *writes = arena_take(&set->arena, count * sizeof *writes);
+    struct store_write *at = writes;
+    for (const struct change *change = list->first; change; change = change->next) {
+        at = add_writes(set, change, at);
+    }
+    *countp = (size_t)(at - writes);
+    return writes;
+}
+
+void changeset_clear(struct changeset *set)
+{
+    arena_release(&set->arena, 0);
+    set->count = 0;
+    set->behaviors = 0;
+}

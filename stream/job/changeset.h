@@ -1,0 +1,94 @@
+/*
+ * changeset.h - what the open transaction changed: the dirty users, and the chunks they filled.
+ *
+ * It is written twice, in the same form: to the history log inside the transaction, and to the
+ * store after it is committed. If it is not committed the changeset is dropped and nothing ever saw
+ * it.
+ *
+ *     changeset_touch -> changeset_keep_chunk ... -> changeset_writes -> changeset_clear
+ *
+ * Memory is reserved at open for the transaction's limits. Thread: one owner.
+ */
+#ifndef STREAM_JOB_CHANGESET_H
+#define STREAM_JOB_CHANGESET_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "state/state_cache.h"
+#include "state/store.h"
+
+/* A full chunk that was closed by the open transaction; in order of ordinals. */
+struct closed_chunk {
+    struct closed_chunk *before;
+    struct closed_chunk *after;
+    struct history history;
+};
+
+/* One dirty user. */
+struct change {
+    struct cached_user *user;
+    uint64_t from; /* where his fold began and how many behaviors he had, as committed before */
+    uint64_t events;
+    struct closed_chunk *oldest;
+    struct closed_chunk *newest;
+    struct change *next; /* of the same partition, in the order of their first change */
+};
+
+/* The changes of one partition. */
+struct change_list {
+    struct change *first;
+    struct change *last;
+    uint32_t count;
+};
+
+struct changeset {
+    struct arena arena;
+    struct change *changes; /* [users_max] */
+    uint32_t users_max;
+    uint32_t count;
+    uint64_t behaviors; /* appended in this transaction */
+};
+
+/*
+ * Limits of one transaction; `history_max` bounds how many chunks a jump of `from` leaves behind.
+ */
+MUST_CHECK enum status changeset_open(struct changeset *set, uint32_t users_max,
+                                      uint32_t behaviors_max, uint32_t history_max,
+                                      struct error *error);
+void changeset_close(struct changeset *set);
+
+/* Bytes that a transaction within these limits uses (not counting chunks left behind by jumps). */
+size_t changeset_size(uint32_t users_max, uint32_t behaviors_max);
+
+/* The user's change, begun if he is clean: he becomes dirty and joins `list`. */
+struct change *changeset_touch(struct changeset *set, struct state_cache *cache,
+                               struct cached_user *user, struct change_list *list);
+
+static inline struct change *changeset_of(const struct changeset *set,
+                                          const struct cached_user *user)
+{
+    return &set->changes[user->change];
+}
+
+/* Notes what is committed of the user: at the touch, and again when his record has been loaded. */
+void change_committed(struct change *change);
+
+/* Keeps the user's full open chunk, which his next behavior will close. */
+void changeset_keep_chunk(struct changeset *set, struct change *change);
+
+/* First ordinal of the user's behaviors that lie in memory; earlier ones are in the store. */
+uint64_t change_first_in_memory(const struct change *change);
+
+/*
+ * The writes of one partition, user by user: full chunks, chunks left behind, the record last. They
+ * and what they point to live in the changeset until it is cleared.
+ */
+struct store_write *changeset_writes(struct changeset *set, const struct change_list *list,
+                                     size_t *countp);
+
+/* Forgets everything (the cache's dirty users are the cache's affair). */
+void changeset_clear(struct changeset *set);
+
+#endif

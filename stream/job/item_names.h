@@ -1,0 +1,40 @@
+/*
+ * item_names.h - which items' names were sent lately, so that each is sent about once.
+ *
+ * Histories hold hashes. What a hash stands for (id and category) goes to a compacted log of its
+ * own when this bounded table does not know it: sending one twice costs bytes and nothing else.
+ *
+ * Thread: one owner.
+ */
+#ifndef STREAM_JOB_ITEM_NAMES_H
+#define STREAM_JOB_ITEM_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+#include "stream/source/event.h"
+
+struct item_names;
+
+MUST_CHECK enum status item_names_open(struct item_names **namesp, struct error *error);
+void item_names_close(struct item_names *names);
+
+/* True if the item of `event`, in its category, has not been seen lately; from now on it has. */
+bool item_names_is_new(struct item_names *names, const struct event *event);
+
+/* Forgets everything, after an abort: what was sent did not arrive. */
+void item_names_forget(struct item_names *names);
+
+/* Bytes of the record of an item whose id and category have up to `id_size_max` bytes each. */
+size_t item_record_size_max(size_t id_size_max);
+
+/*
+ * Writes {"hash":"<16 hex digits>","item":"...","category":"..."} and returns its size. The
+ * category is left out if there is none.
+ */
+size_t item_record_encode(const struct event *event, void *to);
+
+size_t item_names_size(void);
+
+#endif

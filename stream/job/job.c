@@ -1,0 +1,289 @@
+/* job.c - everything opened in order, the workers' threads, and a line of progress meanwhile. */
+#include "stream/job/job.h"
+
+#include <errno.h>
+#include <immintrin.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/checkpoint.h"
+#include "stream/job/memory_plan.h"
+#include "stream/job/processor.h"
+#include "base/progress.h"
+
+enum {
+    LOOK_EVERY_MS = 50, /* at progress and at a wish to stop */
+    MXCSR_DEFAULT = 0x1F80,
+};
+
+static atomic_bool stop_wanted;
+
+struct worker {
+    struct job *job;
+    struct processor *processor;
+    pthread_t thread;
+    bool running;
+};
+
+struct job {
+    struct config config; /* with polls and queues as the memory plan allows */
+    struct checkpoint *checkpoint;
+    struct interest_model *model;
+    struct memory_plan plan;
+    struct processor_shared shared;
+    struct worker *workers;
+
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    uint32_t left; /* threads that run: the workers', and before them the one that starts them */
+    struct error failure; /* the first one, STATUS_OK if none */
+};
+
+void job_stop(void)
+{
+    atomic_store(&stop_wanted, true);
+}
+
+/* ---- opening ---- */
+
+static enum status open_model(struct job *job, struct error *error)
+{
+    TRY(checkpoint_open(&job->checkpoint, job->config.model.checkpoint, error));
+    return interest_model_open(&job->model, job->checkpoint, error);
+}
+
+static enum status make_plan(struct job *job, struct error *error)
+{
+    TRY(memory_plan_make(&job->plan, &job->config, job->model, memory_resident(), error));
+    job->config.job.poll_events_max = job->plan.poll_events_max;
+    job->config.job.queue_polls_max = job->plan.queue_polls_max;
+    log_info("memory planned", log_int("budget_mb", (int64_t)(job->config.job.memory >> 20)),
+             log_int("users_in_memory", (int64_t)job->plan.cache_users * job->config.job.workers),
+             log_int("memtable_mb", (int64_t)(job->plan.store.memtable_size >> 20)),
+             log_int("block_cache_mb", (int64_t)(job->plan.store.block_cache_size >> 20)),
+             log_int("poll_events", job->plan.poll_events_max),
+             log_int("queue_polls", job->plan.queue_polls_max));
+    return STATUS_OK;
+}
+
+static enum status open_job(struct job *job, struct error *error)
+{
+    TRY(open_model(job, error));
+    TRY(make_plan(job, error));
+    bool files = job->config.source.broker == CONFIG_BROKER_FILE;
+    job->shared = (struct processor_shared){
+        .config = &job->config,
+        .model = job->model,
+        .plan = &job->plan,
+        .ops = files ? &broker_file : &broker_kafka,
+        .stores = &store_rocksdb,
+    };
+    processor_shared_init(&job->shared);
+    job->workers = calloc(job->config.job.workers, sizeof *job->workers);
+    if (!job->workers) return error_set(error, STATUS_IO, "out of memory: workers");
+    return job->shared.ops->open(&job->shared.broker, &job->config, error);
+}
+
+static void close_job(struct job *job)
+{
+    for (uint32_t w = 0; job->workers && w < job->config.job.workers; w++) {
+        processor_close(job->workers[w].processor);
+    }
+    free(job->workers);
+    if (job->shared.ops) job->shared.ops->close(job->shared.broker);
+    interest_model_close(job->model);
+    checkpoint_close(job->checkpoint);
+    pthread_cond_destroy(&job->finished);
+    pthread_mutex_destroy(&job->lock);
+}
+
+/* ---- running ---- */
+
+static void started_one(struct job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    job->left++;
+    pthread_mutex_unlock(&job->lock);
+}
+
+static void finished_one(struct job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    job->left--;
+    pthread_cond_signal(&job->finished);
+    pthread_mutex_unlock(&job->lock);
+}
+
+/* The first failure counts: the other workers only fail because of it. */
+static void note_failure(struct job *job, const struct error *error)
+{
+    pthread_mutex_lock(&job->lock);
+    if (job->failure.status == STATUS_OK) job->failure = *error;
+    pthread_mutex_unlock(&job->lock);
+}
+
+static void *work(void *context)
+{
+    struct worker *worker = context;
+    struct job *job = worker->job;
+    struct error error = {.status = STATUS_OK};
+    /*
+     * Rounding and denormals as the processor has them at reset: states must not depend on who ran.
+     */
+    _mm_setcsr(MXCSR_DEFAULT);
+    if (processor_run(worker->processor, &error) != STATUS_OK) note_failure(job, &error);
+    /* The stores are flushed and the session ends here, so that others need not wait for it. */
+    processor_close(worker->processor);
+    worker->processor = NULL;
+    finished_one(job);
+    return NULL;
+}
+
+static uint64_t counted_events(const struct processor_shared *shared)
+{
+    uint64_t events = 0;
+    for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
+        events += (uint64_t)metric_value(shared->events[verdict]);
+    }
+    return events;
+}
+
+/* Waits for the workers; shows progress and passes a wish to stop on to the broker. */
+static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
+{
+    const struct processor_shared *shared = &job->shared;
+    struct progress progress;
+    progress_start(&progress, "run", "events", job->config.log.quiet);
+    pthread_mutex_lock(&job->lock);
+    while (job->left > 0) {
+        bool stop = atomic_load(&stop_wanted);
+        if (!*stoppedp && (stop || job->failure.status != STATUS_OK)) {
+            shared->ops->stop(shared->broker);
+            *stoppedp = true;
+        }
+        progress_show(&progress, shared->ops->progress(shared->broker),
+                      counted_events(shared) - events_before);
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += LOOK_EVERY_MS * 1000000L;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000L;
+        }
+        pthread_cond_timedwait(&job->finished, &job->lock, &until);
+    }
+    pthread_mutex_unlock(&job->lock);
+    progress_end(&progress);
+}
+
+/* All are open before the first one runs: what an earlier run left open on Kafka has ended then. */
+static enum status open_workers(struct job *job, struct error *error)
+{
+    for (uint32_t w = 0; w < job->config.job.workers; w++) {
+        job->workers[w].job = job;
+        TRY(processor_open(&job->workers[w].processor, &job->shared, w, error));
+    }
+    return STATUS_OK;
+}
+
+static void start_workers(struct job *job)
+{
+    for (uint32_t w = 0; w < job->config.job.workers; w++) {
+        struct worker *worker = &job->workers[w];
+        struct error error;
+        started_one(job);
+        int failed = pthread_create(&worker->thread, NULL, work, worker);
+        worker->running = failed == 0;
+        if (!failed) continue;
+        error_set(&error, STATUS_IO, "starting a worker: %s", strerror(failed));
+        note_failure(job, &error);
+        processor_close(worker->processor); /* or the others would wait for it */
+        worker->processor = NULL;
+        finished_one(job);
+    }
+}
+
+/* A thread of its own, for brokers may be long in answering, and a wish to stop is heeded. */
+static void *start(void *context)
+{
+    struct job *job = context;
+    struct error error;
+    if (open_workers(job, &error) == STATUS_OK) {
+        start_workers(job);
+    } else if (!atomic_load(&stop_wanted)) { /* which would have cut it short */
+        note_failure(job, &error);
+    }
+    finished_one(job);
+    return NULL;
+}
+
+static enum status run_workers(struct job *job, bool *stoppedp, struct error *error)
+{
+    uint64_t events_before = counted_events(&job->shared);
+    pthread_t starter;
+    started_one(job);
+    int failed = pthread_create(&starter, NULL, start, job);
+    if (failed) return error_set(error, STATUS_IO, "starting a thread: %s", strerror(failed));
+    watch(job, events_before, stoppedp);
+    pthread_join(starter, NULL);
+    for (uint32_t w = 0; w < job->config.job.workers; w++) {
+        if (job->workers[w].running) pthread_join(job->workers[w].thread, NULL);
+    }
+    if (job->failure.status == STATUS_OK) return STATUS_OK;
+    if (error) *error = job->failure;
+    return job->failure.status;
+}
+
+static void summarize(const struct processor_shared *shared, struct job_summary *summary)
+{
+    summary->events = counted_events(shared);
+    summary->accepted = (uint64_t)metric_value(shared->events[EVENT_ACCEPTED]);
+    summary->dropped = (uint64_t)metric_value(shared->events[EVENT_DROPPED]);
+    summary->dead_letters = summary->events - summary->accepted - summary->dropped;
+    summary->records = (uint64_t)metric_value(shared->records);
+    summary->commits = (uint64_t)metric_value(shared->commits);
+}
+
+/* The counters live as long as the process; a summary is of one job. */
+static void subtract(struct job_summary *summary, const struct job_summary *before)
+{
+    summary->events -= before->events;
+    summary->accepted -= before->accepted;
+    summary->dropped -= before->dropped;
+    summary->dead_letters -= before->dead_letters;
+    summary->records -= before->records;
+    summary->commits -= before->commits;
+}
+
+enum status job_run(const struct config *config, struct job_summary *summary, struct error *error)
+{
+    struct job *job = calloc(1, sizeof *job);
+    if (!job) return error_set(error, STATUS_IO, "out of memory: a job");
+    *summary = (struct job_summary){0};
+    job->config = *config;
+    pthread_mutex_init(&job->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&job->finished, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+
+    enum status status = open_job(job, error);
+    if (status == STATUS_OK) {
+        struct job_summary before = {0};
+        summarize(&job->shared, &before);
+        int64_t begun_ns = clock_monotonic_ns();
+        status = run_workers(job, &summary->stopped, error);
+        summary->seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
+        summarize(&job->shared, summary);
+        subtract(summary, &before);
+    }
+    close_job(job);
+    free(job);
+    atomic_store(&stop_wanted, false);
+    return status;
+}

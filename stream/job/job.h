@@ -1,0 +1,40 @@
+/*
+ * job.h - the main job as a whole: opens what it needs, runs the workers, reports, closes.
+ *
+ *     job_run: config -> checkpoint, broker, memory plan -> workers until input end or job_stop
+ *
+ * Progress goes to standard error (a bar on a terminal, plain lines otherwise) unless log.quiet.
+ * One job at a time in a process.
+ */
+#ifndef STREAM_JOB_JOB_H
+#define STREAM_JOB_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "config/config.h"
+
+/* What a job did, all workers together; only what was committed counts. */
+struct job_summary {
+    uint64_t events;       /* accepted, dropped and bad ones */
+    uint64_t accepted;     /* absorbed into histories */
+    uint64_t dropped;      /* action not listed */
+    uint64_t dead_letters; /* bad events */
+    uint64_t records;      /* interest records published */
+    uint64_t commits;      /* transactions, each worker's counted */
+    double seconds;        /* that the workers ran, recovery included */
+    bool stopped;          /* by job_stop, before the input's end */
+};
+
+/*
+ * Runs the job until the input ends or job_stop is called; both finish the open transaction, flush
+ * the stores and return STATUS_OK. `summary` is filled in either case.
+ */
+MUST_CHECK enum status job_run(const struct config *config, struct job_summary *summary,
+                               struct error *error);
+
+/* Begins to end the running job, if there is one. Any thread; async-signal-safe. */
+void job_stop(void);
+
+#endif

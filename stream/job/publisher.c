@@ -1,0 +1,175 @@
+/* publisher.c - states -> interests -> records, a few hundred users at a time. */
+#include "stream/job/publisher.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "stream/interests/interest_record.h"
+
+enum {
+    BATCH_USERS = 256, /* their vectors stay in the second-level cache */
+    PUBLISHER_HEADERS = 3,
+};
+
+struct publisher {
+    const struct config *config;
+    const struct interest_model *model;
+    const struct broker_ops *ops;
+    struct session *session;
+    struct interest_scratch *scratch;
+    uint32_t interests; /* K */
+    uint32_t width;     /* d */
+    struct interest_sets sets;
+    const void *states[BATCH_USERS];
+    uint64_t events[BATCH_USERS];
+    uint8_t *record; /* one encoded record */
+};
+
+static size_t record_size_max(const struct config *config, const struct interest_model *model)
+{
+    return interest_record_size_max(config->source.id_size_max, interest_model_count(model),
+                                    interest_model_width(model), config->output.vectors);
+}
+
+static size_t vectors_size(const struct interest_model *model)
+{
+    size_t floats = (size_t)interest_model_count(model) * interest_model_width(model);
+    return BATCH_USERS * floats * sizeof(float);
+}
+
+static size_t weights_size(const struct interest_model *model)
+{
+    return BATCH_USERS * (size_t)interest_model_count(model) * sizeof(float);
+}
+
+size_t publisher_size(const struct config *config, const struct interest_model *model)
+{
+    return sizeof(struct publisher) + vectors_size(model) + weights_size(model) +
+           record_size_max(config, model);
+}
+
+enum status publisher_open(struct publisher **publisherp, const struct config *config,
+                           const struct interest_model *model, const struct broker_ops *ops,
+                           struct session *session, struct error *error)
+{
+    *publisherp = NULL;
+    struct publisher *publisher = calloc(1, sizeof *publisher);
+    if (!publisher) return error_set(error, STATUS_IO, "out of memory: a publisher");
+    publisher->config = config;
+    publisher->model = model;
+    publisher->ops = ops;
+    publisher->session = session;
+    publisher->interests = interest_model_count(model);
+    publisher->width = interest_model_width(model);
+    publisher->sets.vectors = malloc(vectors_size(model));
+    publisher->sets.weights = malloc(weights_size(model));
+    publisher->sets.count = calloc(BATCH_USERS, sizeof(uint32_t));
+    publisher->record = malloc(record_size_max(config, model));
+    enum status status = STATUS_OK;
+    if (!publisher->sets.vectors || !publisher->sets.weights || !publisher->sets.count ||
+        !publisher->record) {
+        status = error_set(error, STATUS_IO, "out of memory: a publisher");
+    }
+    if (status == STATUS_OK) status = interest_scratch_open(&publisher->scratch, model, error);
+    if (status != STATUS_OK) {
+        publisher_close(publisher);
+        return status;
+    }
+    *publisherp = publisher;
+    return STATUS_OK;
+}
+
+void publisher_close(struct publisher *publisher)
+{
+    if (!publisher) return;
+    interest_scratch_close(publisher->scratch);
+    free(publisher->sets.vectors);
+    free(publisher->sets.weights);
+    free(publisher->sets.count);
+    free(publisher->record);
+    free(publisher);
+}
+
+/*
+ * Writes the record in the form that its broker and the configuration call for; returns its size.
+ */
+static size_t encode(struct publisher *publisher, const struct interest_record *interests)
+{
+    const struct config *config = publisher->config;
+    if (config->source.broker == CONFIG_BROKER_KAFKA &&
+        config->output.record == CONFIG_RECORD_PROTOBUF) {
+        return interest_record_encode_protobuf(interests, publisher->record);
+    }
+    return interest_record_encode_json(interests, config->output.vectors, publisher->record);
+}
+
+/* What a reader may route by without decoding the record, as text. */
+struct header_texts {
+    char generation[24], event_time_ms[24], source[48];
+};
+
+static void fill_headers(const struct interest_record *interests, struct header_texts *texts,
+                         struct record_header headers[PUBLISHER_HEADERS])
+{
+    snprintf(texts->generation, sizeof texts->generation, "%" PRIu64, interests->generation);
+    snprintf(texts->event_time_ms, sizeof texts->event_time_ms, "%" PRId64, interests->event_ms);
+    snprintf(texts->source, sizeof texts->source, "%" PRIu32 ":%" PRId64, interests->partition,
+             interests->offset);
+    headers[0] = (struct record_header){"generation", bytes_of(texts->generation)};
+    headers[1] = (struct record_header){"event_time_ms", bytes_of(texts->event_time_ms)};
+    headers[2] = (struct record_header){"source", bytes_of(texts->source)};
+}
+
+/* The record of the batch's user `u`. */
+static enum status send_user(struct publisher *publisher, const struct cached_user *user,
+                             uint32_t u, struct error *error)
+{
+    const struct history *history = &user->history;
+    const struct interest_record interests = {
+        .user = user->user,
+        .generation = interest_model_generation(publisher->model),
+        .from = history->from,
+        .events = history_events(history),
+        .event_ms = history->event_ms,
+        .partition = user->partition,
+        .offset = history->source_offset,
+        .count = publisher->sets.count[u],
+        .width = publisher->width,
+        .vectors = publisher->sets.vectors + (size_t)u * publisher->interests * publisher->width,
+        .weights = publisher->sets.weights + (size_t)u * publisher->interests,
+    };
+    struct header_texts texts;
+    struct record_header headers[PUBLISHER_HEADERS];
+    bool with_headers = publisher->config->source.broker == CONFIG_BROKER_KAFKA;
+    if (with_headers) fill_headers(&interests, &texts, headers);
+    const struct record record = {
+        .kind = RECORD_INTERESTS,
+        .partition = user->partition,
+        .key = user->user,
+        .value = {publisher->record, encode(publisher, &interests)},
+        .headers = headers,
+        .headers_count = with_headers ? PUBLISHER_HEADERS : 0,
+    };
+    return publisher->ops->send(publisher->session, &record, error);
+}
+
+enum status publisher_send(struct publisher *publisher, const struct changeset *set,
+                           struct error *error)
+{
+    for (uint32_t first = 0; first < set->count; first += BATCH_USERS) {
+        const struct change *changes = set->changes + first;
+        uint32_t users = set->count - first;
+        if (users > BATCH_USERS) users = BATCH_USERS;
+        for (uint32_t u = 0; u < users; u++) {
+            publisher->states[u] = changes[u].user->state;
+            publisher->events[u] = changes[u].user->state_absorbed;
+        }
+        interest_read(publisher->model, publisher->scratch, publisher->states, publisher->events,
+                      users, &publisher->sets);
+        for (uint32_t u = 0; u < users; u++) {
+            TRY(send_user(publisher, changes[u].user, u, error));
+        }
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,186 @@
+/* recovery.c - from the store's position to the last seal, batch by batch. */
+#include "stream/job/recovery.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    BATCH_RECORDS = 512, /* applied as one batch of the store */
+    PAUSE_MS = 20,
+    TRIES_SILENT = 5, /* to open a log; then it is said, and */
+    LONG_PAUSES = 25, /* pauses lie between two tries */
+    REPORT_EVERY_NS = 2000000000,
+};
+
+/* Before something that is not to be had yet is asked for again. STATUS_END: canceled. */
+static enum status pause_or_end(const struct recovery *recovery)
+{
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+    return atomic_load(recovery->cancel) ? STATUS_END : STATUS_OK;
+}
+
+static enum status open_store(struct recovery *recovery, struct error *error)
+{
+    struct store_identity identity = {
+        .source = recovery->ops->source_identity(recovery->broker),
+        .partition = recovery->partition,
+        .partitions = recovery->ops->partitions(recovery->broker),
+    };
+    bool told = false;
+    enum status status;
+    while ((status = recovery->stores->open(&recovery->store, recovery->path, &identity,
+                                            recovery->options, error)) == STATUS_BUSY) {
+        /* A worker that has lost the partition may not have noticed yet. */
+        if (!told) log_warn("waiting for a store in use", log_text("store", recovery->path));
+        told = true;
+        TRY(pause_or_end(recovery));
+    }
+    TRY(status);
+    recovery->position = recovery->stores->position(recovery->store);
+    return STATUS_OK;
+}
+
+/* The log has forgotten what this store does not know yet: it cannot be brought up to date. */
+static enum status begin_from_zero(struct recovery *recovery, struct error *error)
+{
+    log_warn("store rebuilt from the history log: its position is not in the log any more",
+             log_int("partition", recovery->partition), log_text("store", recovery->path));
+    recovery->stores->close(recovery->store);
+    recovery->store = NULL;
+    TRY(recovery->stores->destroy(recovery->path, error));
+    return open_store(recovery, error);
+}
+
+static enum status open_reader(struct recovery *recovery, struct history_reader **readerp,
+                               struct partition_truth *truth, struct error *error)
+{
+    for (int tries = 1;; tries++) {
+        enum status status = recovery->ops->history_open(
+            readerp, recovery->broker, recovery->partition, &recovery->position, truth, error);
+        if (status != STATUS_BUSY) return status;
+        if (tries == TRIES_SILENT) {
+            log_warn("waiting for a partition's log", log_int("partition", recovery->partition),
+                     log_text("reason", error->text));
+        }
+        int pauses = tries < TRIES_SILENT ? 1 : LONG_PAUSES;
+        for (int i = 0; i < pauses; i++) {
+            TRY(pause_or_end(recovery));
+        }
+    }
+}
+
+static enum status open_log(struct recovery *recovery, struct history_reader **readerp,
+                            struct partition_truth *truth, struct error *error)
+{
+    TRY(open_reader(recovery, readerp, truth, error));
+    if (!truth->stale) return STATUS_OK;
+    recovery->ops->history_close(*readerp);
+    *readerp = NULL;
+    TRY(begin_from_zero(recovery, error));
+    return open_reader(recovery, readerp, truth, error);
+}
+
+/*
+ * A record is the user's newest (in log order his open chunk comes last), and if its chunk is full
+ * it is that chunk for good. No value deletes a chunk. Returns how many writes it makes, at most
+ * two.
+ */
+static enum status translate(const struct record *record, struct store_write *writes,
+                             size_t *countp, struct error *error)
+{
+    struct store_key key;
+    struct history history;
+    TRY(history_key_decode(record->key, &key.user, &key.chunk, error));
+    *countp = 0;
+    if (!record->value.at) {
+        writes[(*countp)++] = (struct store_write){STORE_CHUNKS, key, {NULL, 0}};
+        return STATUS_OK;
+    }
+    TRY(history_decode(&history, record->value, error));
+    if (history_full(&history)) {
+        writes[(*countp)++] = (struct store_write){STORE_CHUNKS, key, record->value};
+    }
+    writes[(*countp)++] = (struct store_write){STORE_USERS, key, record->value};
+    return STATUS_OK;
+}
+
+static enum status apply(struct recovery *recovery, const struct record *records, uint32_t count,
+                         const struct store_position *position, struct error *error)
+{
+    struct store_write writes[2 * BATCH_RECORDS];
+    size_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t made;
+        enum status status = translate(&records[i], writes + used, &made, error);
+        if (status != STATUS_OK) {
+            error_prefix(error,
+                         "history log of partition %u before position %lld: ", recovery->partition,
+                         (long long)position->next);
+            return status;
+        }
+        used += made;
+    }
+    TRY(recovery->stores->commit(recovery->store, writes, used, position, error));
+    recovery->position = *position;
+    recovery->records += count;
+    return STATUS_OK;
+}
+
+static void report(const struct recovery *recovery, const struct partition_truth *truth,
+                   int64_t *reported_ns)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    if (now_ns - *reported_ns < REPORT_EVERY_NS) return;
+    *reported_ns = now_ns;
+    log_info("restoring partition", log_int("partition", recovery->partition),
+             log_int("records", (int64_t)recovery->records), log_int("at", recovery->position.next),
+             log_int("end", truth->end));
+}
+
+/* Applies the log up to its last seal. */
+static enum status catch_up(struct recovery *recovery, struct history_reader *reader,
+                            const struct partition_truth *truth, struct error *error)
+{
+    const struct broker_ops *ops = recovery->ops;
+    struct record records[BATCH_RECORDS];
+    int64_t reported_ns = clock_monotonic_ns();
+    while (!atomic_load(recovery->cancel)) {
+        uint32_t count;
+        enum status status = ops->history_next(reader, records, BATCH_RECORDS, &count, error);
+        if (status == STATUS_BUSY) {
+            TRY(pause_or_end(recovery));
+            continue;
+        }
+        TRY(status);
+        struct store_position position = ops->history_position(reader);
+        if (count == 0 && position.next == recovery->position.next) return STATUS_OK;
+        TRY(apply(recovery, records, count, &position, error));
+        if (count == 0) return STATUS_OK;
+        report(recovery, truth, &reported_ns);
+    }
+    return STATUS_END;
+}
+
+enum status recovery_run(struct recovery *recovery, struct error *error)
+{
+    struct history_reader *reader = NULL;
+    struct partition_truth truth;
+    int64_t begun_ns = clock_monotonic_ns();
+    recovery->store = NULL;
+    recovery->records = 0;
+    TRY(open_store(recovery, error));
+    enum status status = open_log(recovery, &reader, &truth, error);
+    if (status == STATUS_OK) status = catch_up(recovery, reader, &truth, error);
+    recovery->ops->history_close(reader);
+    TRY(status);
+    recovery->seal = truth.seal;
+    if (recovery->records > 0) {
+        log_info("partition restored", log_int("partition", recovery->partition),
+                 log_int("records", (int64_t)recovery->records),
+                 log_real("seconds", (double)(clock_monotonic_ns() - begun_ns) / 1e9));
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,37 @@
+/*
+ * recovery.h - brings a partition's store up to the end of its history log.
+ *
+ * Opens the store and applies every record after its position, up to the last committed seal. A
+ * store that is lost or no longer joins the log is rebuilt from zero. Runs on a restore thread,
+ * never on a polling one.
+ */
+#ifndef STREAM_JOB_RECOVERY_H
+#define STREAM_JOB_RECOVERY_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "state/store.h"
+#include "stream/broker/broker.h"
+
+struct recovery {
+    const struct broker_ops *ops;
+    struct broker *broker;
+    const struct store_ops *stores;
+    const struct store_options *options;
+    const char *path; /* of the store */
+    uint32_t partition;
+    const atomic_bool *cancel; /* give up early; what was applied stays */
+
+    /* out: */
+    struct store *store; /* open, also after a failure or a cancellation; the caller's to close */
+    struct history_seal seal; /* the committed truth: number 0 if nothing ever was */
+    struct store_position position;
+    uint64_t records; /* applied */
+};
+
+/* STATUS_END: canceled. STATUS_REFUSED and STATUS_CORRUPT say what to do. */
+MUST_CHECK enum status recovery_run(struct recovery *recovery, struct error *error);
+
+#endif

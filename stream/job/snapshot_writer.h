@@ -1,0 +1,48 @@
+/*
+ * snapshot_writer.h - saves states as snapshots: those that leave memory, and by a budget the
+ * others.
+ *
+ * A snapshot saves the fold of a long history when its user comes back; losing one costs that fold
+ * and nothing else. Only clean users are saved, so nothing uncommitted is ever written.
+ *
+ * Thread: one owner.
+ */
+#ifndef STREAM_JOB_SNAPSHOT_WRITER_H
+#define STREAM_JOB_SNAPSHOT_WRITER_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "config/config.h"
+#include "model/interest_model.h"
+#include "state/state_cache.h"
+#include "stream/job/assignment.h"
+
+struct snapshot_writer;
+
+/* Keeps everything it is given. */
+MUST_CHECK enum status snapshot_writer_open(struct snapshot_writer **writerp,
+                                            const struct config *config,
+                                            const struct interest_model *model,
+                                            const struct store_ops *stores,
+                                            const struct assignment *assignment,
+                                            struct error *error);
+void snapshot_writer_close(struct snapshot_writer *writer);
+
+/* The cache's eviction: saves the state if enough behaviors came since its snapshot. */
+void snapshot_writer_evicted(void *writer, const struct cached_user *user);
+
+/*
+ * Writes what evictions have gathered. Call before a poll is answered; reports their failures too.
+ */
+MUST_CHECK enum status snapshot_writer_flush(struct snapshot_writer *writer, struct error *error);
+
+/* Saves resident states, as many as the budget allows since the last call. Nobody is dirty. */
+MUST_CHECK enum status snapshot_writer_background(struct snapshot_writer *writer,
+                                                  struct state_cache *cache, int64_t now_ns,
+                                                  struct error *error);
+
+/* Bytes it takes, for the memory plan. */
+size_t snapshot_writer_size(const struct config *config, const struct interest_model *model);
+
+#endif

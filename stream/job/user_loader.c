@@ -1,0 +1,186 @@
+/* user_loader.c - batched lookups: store by store, STORE_GET_MAX keys at a time. */
+#include "stream/job/user_loader.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/metrics.h"
+#include "state/snapshot.h"
+
+struct user_loader {
+    const struct config *config;
+    const struct interest_model *model;
+    const struct store_ops *stores;
+    const struct assignment *assignment;
+    size_t state_size;
+    uint64_t fingerprint;
+    struct metric *snapshots_used;
+    struct metric *snapshots_ignored;
+
+    /* the lookup under way: */
+    struct store_key keys[STORE_GET_MAX];
+    void *targets[STORE_GET_MAX]; /* what each key is for */
+    struct error failure;         /* of a value that was found */
+};
+
+enum status user_loader_open(struct user_loader **loaderp, const struct config *config,
+                             const struct interest_model *model, const struct store_ops *stores,
+                             const struct assignment *assignment, struct error *error)
+{
+    *loaderp = calloc(1, sizeof **loaderp);
+    if (!*loaderp) return error_set(error, STATUS_IO, "out of memory: a loader");
+    **loaderp = (struct user_loader){
+        .config = config,
+        .model = model,
+        .stores = stores,
+        .assignment = assignment,
+        .state_size = interest_model_state_size(model),
+        .fingerprint = interest_model_state_fingerprint(model),
+        .snapshots_used = metrics_get("braid_snapshots_total", "use", "loaded"),
+        .snapshots_ignored = metrics_get("braid_snapshots_total", "use", "ignored"),
+    };
+    return STATUS_OK;
+}
+
+void user_loader_close(struct user_loader *loader)
+{
+    free(loader);
+}
+
+/* Looks up the first `count` keys in a partition's store. */
+static enum status look_up(struct user_loader *loader, struct store *store, enum store_space space,
+                           uint32_t count, store_found *found, struct error *error)
+{
+    loader->failure.status = STATUS_OK;
+    TRY(loader->stores->get(store, space, loader->keys, count, found, loader, error));
+    if (loader->failure.status == STATUS_OK) return STATUS_OK;
+    if (error) *error = loader->failure;
+    return loader->failure.status;
+}
+
+/* ---- records ---- */
+
+static void found_record(void *context, size_t index, struct bytes value)
+{
+    struct user_loader *loader = context;
+    struct change *change = loader->targets[index];
+    struct cached_user *user = change->user;
+    enum status status = history_decode(&user->history, value, &loader->failure);
+    if (status != STATUS_OK) {
+        error_prefix(&loader->failure,
+                     "the store of partition %" PRIu32 ", user %.*s (delete the store's directory "
+                     "to have it rebuilt from the history log): ",
+                     user->partition, (int)user->user.size, (const char *)user->user.at);
+        return;
+    }
+    change_committed(change);
+}
+
+/* A snapshot counts if it is of these parameters and this fold, and not ahead of the history. */
+static void found_snapshot(void *context, size_t index, struct bytes value)
+{
+    struct user_loader *loader = context;
+    struct change *change = loader->targets[index];
+    struct cached_user *user = change->user;
+    struct snapshot_stamp stamp;
+    bool fits = snapshot_decode(value, &stamp, user->state, loader->state_size) &&
+                stamp.fingerprint == loader->fingerprint && stamp.from == user->history.from &&
+                stamp.events <= history_events(&user->history);
+    metric_add(fits ? loader->snapshots_used : loader->snapshots_ignored, 1);
+    if (!fits) return;
+    user->state_from = stamp.from;
+    user->state_events = stamp.events;
+    user->state_absorbed = stamp.absorbed;
+    user->last_ms = stamp.last_ms;
+    user->snapshot_events = stamp.events;
+}
+
+/* A user with fewer behaviors than this has no snapshot: he was dropped without one. */
+static bool may_have_snapshot(const struct user_loader *loader, const struct change *change)
+{
+    const struct history *history = &change->user->history;
+    return history_events(history) - history->from >= loader->config->state.snapshot_every;
+}
+
+/* Records or snapshots of the changed users of one task. */
+static enum status load_of_task(struct user_loader *loader, const struct task *task,
+                                enum store_space space, struct change *const *changes,
+                                uint32_t count, struct error *error)
+{
+    store_found *found = space == STORE_USERS ? found_record : found_snapshot;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (changes[i]->user->partition != task->partition) continue;
+        if (space == STORE_SNAPSHOTS && !may_have_snapshot(loader, changes[i])) continue;
+        loader->keys[used] = (struct store_key){.user = changes[i]->user->user};
+        loader->targets[used++] = changes[i];
+        if (used < STORE_GET_MAX) continue;
+        TRY(look_up(loader, task->store, space, used, found, error));
+        used = 0;
+    }
+    return used ? look_up(loader, task->store, space, used, found, error) : STATUS_OK;
+}
+
+enum status user_loader_load(struct user_loader *loader, struct change *const *changes,
+                             uint32_t count, struct error *error)
+{
+    if (count == 0) return STATUS_OK;
+    uint32_t tasks_count;
+    struct task *const *tasks = assignment_live(loader->assignment, &tasks_count);
+    for (uint32_t t = 0; t < tasks_count; t++) {
+        TRY(load_of_task(loader, tasks[t], STORE_USERS, changes, count, error));
+        TRY(load_of_task(loader, tasks[t], STORE_SNAPSHOTS, changes, count, error));
+    }
+    return STATUS_OK;
+}
+
+/* ---- chunks ---- */
+
+static void found_chunk(void *context, size_t index, struct bytes value)
+{
+    struct user_loader *loader = context;
+    struct chunk_wanted *wanted = loader->targets[index];
+    if (history_decode(&wanted->history, value, &loader->failure) != STATUS_OK) return;
+    if (wanted->history.first == wanted->chunk * HISTORY_CHUNK_BEHAVIORS) return;
+    error_set(&loader->failure, STATUS_CORRUPT, "a chunk lies under another one's key");
+}
+
+static enum status check_found(const struct chunk_wanted *wanted, uint32_t count,
+                               struct error *error)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (history_full(&wanted[i].history)) continue;
+        const struct cached_user *user = wanted[i].user;
+        return error_set(error, STATUS_CORRUPT,
+                         "the store of partition %" PRIu32 " has lost chunk %" PRIu64
+                         " of user %.*s: delete the store's directory to have it rebuilt from the "
+                         "history log",
+                         user->partition, wanted[i].chunk, (int)user->user.size,
+                         (const char *)user->user.at);
+    }
+    return STATUS_OK;
+}
+
+enum status user_loader_chunks(struct user_loader *loader, struct chunk_wanted *wanted,
+                               uint32_t count, struct error *error)
+{
+    uint32_t tasks_count;
+    struct task *const *tasks = assignment_live(loader->assignment, &tasks_count);
+    for (uint32_t i = 0; i < count; i++) {
+        wanted[i].history.count = 0;
+    }
+    for (uint32_t t = 0; t < tasks_count; t++) {
+        uint32_t used = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            if (wanted[i].user->partition != tasks[t]->partition) continue;
+            loader->keys[used] = (struct store_key){wanted[i].user->user, wanted[i].chunk};
+            loader->targets[used++] = &wanted[i];
+            if (used < STORE_GET_MAX) continue;
+            TRY(look_up(loader, tasks[t]->store, STORE_CHUNKS, used, found_chunk, error));
+            used = 0;
+        }
+        if (used == 0) continue;
+        TRY(look_up(loader, tasks[t]->store, STORE_CHUNKS, used, found_chunk, error));
+    }
+    return check_found(wanted, count, error);
+}

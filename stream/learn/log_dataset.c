@@ -1,0 +1,58 @@
+/*
+ * log_dataset.c - events to behaviors.
+ */
+#include "stream/learn/log_dataset.h"
+
+#include <inttypes.h>
+
+#include "base/checksum.h"
+
+static enum status take_event(struct dataset *dataset, const struct item_table *items,
+                              const struct event *event, uint64_t *unknown, struct error *error)
+{
+    struct item_resolved row;
+    *unknown += item_table_find(items, event->item_hash) == 0;
+    if (!item_table_resolve(items, event->item_hash, &row)) return STATUS_OK;
+    return dataset_add(dataset, identity_of(event->user.at, event->user.size), row.item,
+                       row.category, event->time_ms, event->action, error);
+}
+
+static enum status read_events(struct dataset *dataset, struct event_log *log,
+                               const struct item_table *items, uint64_t *unknown,
+                               struct error *error)
+{
+    struct event event;
+    enum status status;
+    while ((status = event_log_next(log, &event, error)) == STATUS_OK) {
+        TRY(take_event(dataset, items, &event, unknown, error));
+    }
+    if (status != STATUS_END) return status;
+    TRY(event_log_check(log, error));
+    if (dataset_behaviors(dataset) > 0) return dataset_seal(dataset, error);
+    return error_set(error, STATUS_INVALID,
+                     "%s: none of its %" PRIu64 " events is of an item that the dictionary has",
+                     log->config->source.path, log->counts.accepted);
+}
+
+enum status log_dataset_open(struct dataset **datasetp, const struct config *config,
+                             const struct item_table *items, struct progress *progress,
+                             struct log_dataset_summary *summary, struct error *error)
+{
+    struct event_log log;
+    struct dataset *dataset = NULL;
+    *datasetp = NULL;
+    *summary = (struct log_dataset_summary){0};
+    enum status status = event_log_open(&log, config, progress, error);
+    if (status == STATUS_OK) {
+        status = dataset_open(&dataset, item_table_rows(items), item_table_oov(items), error);
+    }
+    if (status == STATUS_OK) status = read_events(dataset, &log, items, &summary->unknown, error);
+    summary->log = log.counts;
+    event_log_close(&log);
+    if (status == STATUS_OK) {
+        *datasetp = dataset;
+    } else {
+        dataset_close(dataset);
+    }
+    return status;
+}

@@ -1,0 +1,64 @@
+/*
+ * inspect.h - what a job keeps, for a person to read: `braid inspect`.
+ *
+ * A user is read from the history log, which is the truth, so that a running job is not disturbed
+ * and a store may be missing. Nothing that is kept is changed.
+ */
+#ifndef STREAM_QUERY_INSPECT_H
+#define STREAM_QUERY_INSPECT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+#include "config/config.h"
+#include "state/history.h"
+
+struct record;
+
+/* A user's history as far as his state needs it, from the history log. */
+struct user_history {
+    uint32_t partition;
+    struct history newest;  /* with the header that counts */
+    struct history *chunks; /* every chunk found, in no order; owned */
+    uint32_t chunks_count;
+};
+
+/*
+ * Reads the committed history of `user` from the job's log, a file or a topic. STATUS_NOT_FOUND:
+ * nothing of him was ever committed. On failure there is nothing to close.
+ */
+MUST_CHECK enum status user_history_read(struct user_history *history, const struct config *config,
+                                         const char *user, struct error *error);
+void user_history_close(struct user_history *history);
+
+/* For those who read a log: keeps the chunk that a record of it holds, if it is the user's. */
+MUST_CHECK enum status user_history_add(struct user_history *history, struct bytes user,
+                                        const struct record *record, struct error *error);
+
+/*
+ * inspect_kafka.c: finds the user's partition and adds his chunks; none if he is in no partition.
+ */
+MUST_CHECK enum status user_history_read_kafka(struct user_history *history,
+                                               const struct config *config, struct bytes user,
+                                               struct error *error);
+
+/* The behavior of that ordinal; false if its chunk is gone. */
+bool user_history_at(const struct user_history *history, uint64_t ordinal,
+                     struct history_behavior *behavior);
+
+/*
+ * Prints a user: his counts, his latest `last` behaviors with the items' ids (and titles, if
+ * `catalogue` is a path), his state and his interests now.
+ */
+MUST_CHECK enum status inspect_user(const struct config *config, const char *user,
+                                    const char *catalogue, uint32_t last, FILE *out,
+                                    struct error *error);
+
+/*
+ * Prints each partition's committed position, and what there is of it in state.dir. No job may run
+ * on that directory.
+ */
+MUST_CHECK enum status inspect_store(const struct config *config, FILE *out, struct error *error);
+
+#endif

@@ -1,0 +1,272 @@
+/*
+ * recommend.c - one user's behaviors from either place, his interests, and the items nearest to
+ * them.
+ */
+#include "stream/query/recommend.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/checksum.h"
+#include "model/checkpoint.h"
+#include "model/eval/ranking.h"
+#include "model/eval/topn.h"
+#include "model/interest_model.h"
+#include "model/params.h"
+#include "state/history.h"
+#include "stream/query/catalogue.h"
+#include "stream/interests/fold.h"
+#include "stream/query/inspect.h"
+#include "stream/learn/log_dataset.h"
+
+struct recommendation {
+    const struct config *config;
+    const struct recommend_options *options;
+    struct checkpoint *checkpoint;
+    struct interest_model *model;
+    struct interest_scratch *scratch;
+    struct catalogue *titles; /* NULL: none */
+    struct topn_catalogue *items;
+    struct topn_scratch *topn;
+    void *state;
+    uint64_t absorbed; /* behaviors in the state */
+    uint32_t *had;     /* [had_count] rows that are left out; ascending and distinct once opened */
+    uint32_t had_count;
+    real *vectors; /* [K][d] */
+    real *weights; /* [K] */
+    uint32_t count;
+    uint32_t *category; /* [rows] */
+    FILE *out;
+};
+
+static enum status no_memory(struct error *error)
+{
+    return error_set(error, STATUS_IO, "not enough memory to recommend");
+}
+
+/* ---- the user's state ---- */
+
+static enum status take_had(struct recommendation *work, uint64_t behaviors, struct error *error)
+{
+    work->had = calloc(behaviors + 1, sizeof *work->had);
+    return work->had ? STATUS_OK : no_memory(error);
+}
+
+static enum status fold_all(struct recommendation *work, const struct user_history *history,
+                            struct fold *fold, struct error *error)
+{
+    struct fold_progress progress = {.last_ms = HISTORY_NO_TIME};
+    const uint64_t from = history->newest.from, end = history_events(&history->newest);
+    TRY(take_had(work, end - from, error));
+    for (uint64_t ordinal = from; ordinal < end; ordinal++) {
+        struct history_behavior behavior;
+        if (!user_history_at(history, ordinal, &behavior)) {
+            return error_set(error, STATUS_CORRUPT, "behavior %" PRIu64 " is not in the log",
+                             ordinal);
+        }
+        const uint32_t row = item_table_find(work->checkpoint->items, behavior.item);
+        if (row) work->had[work->had_count++] = row;
+        fold_begin(fold);
+        REQUIRE(fold_user(fold, work->state, &progress) && fold_behavior(fold, ordinal, behavior));
+        fold_run(fold);
+    }
+    work->absorbed = progress.absorbed;
+    return STATUS_OK;
+}
+
+static enum status absorb_history(struct recommendation *work, struct error *error)
+{
+    struct user_history history;
+    struct fold *fold;
+    TRY(user_history_read(&history, work->config, work->options->user, error));
+    enum status status = fold_open(&fold, work->model, 1, 1, error);
+    if (status == STATUS_OK) {
+        status = fold_all(work, &history, fold, error);
+        fold_close(fold);
+    }
+    user_history_close(&history);
+    return status;
+}
+
+/* As the job folds him: from where it has jumped to in a long life. */
+static enum status absorb_behaviors(struct recommendation *work, struct dataset_sequence sequence,
+                                    struct error *error)
+{
+    const uint64_t from = history_from(0, sequence.count, work->config->state.history_max);
+    const uint32_t count = sequence.count - (uint32_t)from, offsets[] = {0, count};
+    TRY(take_had(work, count, error));
+    struct behavior *at = malloc((count + 1) * sizeof *at);
+    if (!at) return no_memory(error);
+    memcpy(at, sequence.at + from, count * sizeof *at);
+    at[0].gap_s = -1;
+    for (uint32_t i = 0; i < count; i++) {
+        work->had[work->had_count++] = at[i].item;
+    }
+    const struct behavior_batch batch = {at, offsets, 1};
+    interest_absorb(work->model, work->scratch, &work->state, &batch);
+    work->absorbed = count;
+    free(at);
+    return STATUS_OK;
+}
+
+static enum status absorb_sequence(struct recommendation *work, const struct dataset *dataset,
+                                   struct error *error)
+{
+    const char *name = work->options->user;
+    const uint64_t hash = identity_of(name, strlen(name));
+    uint32_t user = 0;
+    while (user < dataset_users(dataset) && dataset_user_hash(dataset, user) != hash) {
+        user++;
+    }
+    if (user == dataset_users(dataset)) {
+        return error_set(error, STATUS_NOT_FOUND, "%s has no event of user \"%s\"",
+                         work->config->source.path, name);
+    }
+    return absorb_behaviors(work, dataset_sequence(dataset, user), error);
+}
+
+static enum status absorb_log(struct recommendation *work, struct error *error)
+{
+    struct dataset *dataset;
+    struct log_dataset_summary summary;
+    TRY(log_dataset_open(&dataset, work->config, work->checkpoint->items, NULL, &summary, error));
+    const enum status status = absorb_sequence(work, dataset, error);
+    dataset_close(dataset);
+    return status;
+}
+
+/* ---- lists ---- */
+
+static struct bytes title_of(const struct recommendation *work, struct bytes id)
+{
+    return catalogue_title(work->titles, identity_of(id.at, id.size));
+}
+
+static void print_item(const struct recommendation *work, uint32_t place,
+                       const struct topn_item *item)
+{
+    const struct item_table *table = work->checkpoint->items;
+    const struct bytes id = item_table_id(table, item->row), title = title_of(work, id);
+    const struct bytes category =
+        item_table_category_name(table, item_table_category_of(table, item->row));
+    fprintf(work->out, "  %3" PRIu32 "  %7.3f", place, (double)item->score);
+    if (!work->options->each_interest && work->count > 1) {
+        fprintf(work->out, "  interest %" PRIu32, item->interest + 1);
+    }
+    fprintf(work->out, "  %.*s", (int)id.size, (const char *)id.at);
+    if (title.size) fprintf(work->out, "  %.*s", (int)title.size, (const char *)title.at);
+    if (category.size)
+        fprintf(work->out, "  (%.*s)", (int)category.size, (const char *)category.at);
+    fputc('\n', work->out);
+}
+
+/* The list of `count` interests from `vectors` on. */
+static enum status print_list(const struct recommendation *work, const real *vectors,
+                              uint32_t count, struct error *error)
+{
+    const struct recommend_options *options = work->options;
+    const bool diverse = options->diversity > 0;
+    const uint32_t asked = diverse && options->pool > options->top ? options->pool : options->top;
+    const struct topn_query query = {
+        vectors, count, {work->had, options->seen ? 0 : work->had_count}};
+    struct topn_list list = {.at = calloc(asked, sizeof *list.at)};
+    if (!list.at) return no_memory(error);
+    topn_rank(work->items, work->topn, &query, 1, asked, &list);
+    if (diverse) ranking_diversify(&list, options->top, work->category, options->diversity);
+    for (uint32_t i = 0; i < list.count; i++) {
+        print_item(work, i + 1, &list.at[i]);
+    }
+    free(list.at);
+    return STATUS_OK;
+}
+
+static enum status print_lists(const struct recommendation *work, struct error *error)
+{
+    const uint32_t d = interest_model_width(work->model);
+    fprintf(work->out,
+            "user %s: %" PRIu64 " behaviors, %" PRIu32 " interest%s, %s generation %" PRIu64 "\n",
+            work->options->user, work->absorbed, work->count, work->count == 1 ? "" : "s",
+            work->checkpoint->model, work->checkpoint->generation);
+    if (!work->options->each_interest) return print_list(work, work->vectors, work->count, error);
+    for (uint32_t k = 0; k < work->count; k++) {
+        fprintf(work->out, "interest %" PRIu32 ", weight %.3f\n", k + 1, (double)work->weights[k]);
+        TRY(print_list(work, work->vectors + (size_t)k * d, 1, error));
+    }
+    return STATUS_OK;
+}
+
+/* ---- all of it ---- */
+
+static enum status open_items(struct recommendation *work, struct error *error)
+{
+    const struct checkpoint *checkpoint = work->checkpoint;
+    const struct item_table *table = checkpoint->items;
+    const uint32_t rows = item_table_rows(table);
+    const struct param *items = param_set_get(checkpoint->params, "item.embedding");
+    work->category = calloc(rows, sizeof *work->category);
+    if (!work->category) return no_memory(error);
+    for (uint32_t row = 0; row < rows; row++) {
+        work->category[row] = item_table_category_of(table, row);
+    }
+    if (work->options->diversity > 0 && item_table_categories(table) == 0) {
+        return error_set(error, STATUS_INVALID,
+                         "--diversity: the dictionary of %s has no categories to differ by",
+                         work->config->model.checkpoint);
+    }
+    TRY(topn_catalogue_open(&work->items, items->data, rows, 1 + item_table_oov(table),
+                            checkpoint->dims.d, checkpoint->dims.cosine, error));
+    return topn_scratch_open(&work->topn, work->items, error);
+}
+
+static enum status open_model(struct recommendation *work, struct error *error)
+{
+    TRY(checkpoint_open(&work->checkpoint, work->config->model.checkpoint, error));
+    TRY(interest_model_open(&work->model, work->checkpoint, error));
+    TRY(interest_scratch_open(&work->scratch, work->model, error));
+    const size_t interests = interest_model_count(work->model);
+    const size_t size = interest_model_state_size(work->model);
+    work->state = aligned_alloc(ARENA_ALIGNMENT,
+                                (size + ARENA_ALIGNMENT) / ARENA_ALIGNMENT * ARENA_ALIGNMENT);
+    work->vectors = calloc(interests * interest_model_width(work->model), sizeof(real));
+    work->weights = calloc(interests, sizeof(real));
+    if (!work->state || !work->vectors || !work->weights) return no_memory(error);
+    interest_state_init(work->model, work->state);
+    return STATUS_OK;
+}
+
+static enum status run(struct recommendation *work, struct error *error)
+{
+    const struct recommend_options *options = work->options;
+    TRY(open_model(work, error));
+    TRY(open_items(work, error));
+    if (options->catalogue) {
+        TRY(catalogue_open(&work->titles, options->catalogue, NULL, NULL, error));
+    }
+    TRY(options->from_log ? absorb_log(work, error) : absorb_history(work, error));
+    work->had_count = ranking_distinct(work->had, work->had_count);
+    const void *state = work->state;
+    struct interest_sets sets = {work->vectors, work->weights, &work->count};
+    interest_read(work->model, work->scratch, &state, &work->absorbed, 1, &sets);
+    return print_lists(work, error);
+}
+
+enum status recommend(const struct config *config, const struct recommend_options *options,
+                      FILE *out, struct error *error)
+{
+    struct recommendation work = {.config = config, .options = options, .out = out};
+    const enum status status = run(&work, error);
+    topn_scratch_close(work.topn);
+    topn_catalogue_close(work.items);
+    catalogue_close(work.titles);
+    interest_scratch_close(work.scratch);
+    interest_model_close(work.model);
+    checkpoint_close(work.checkpoint);
+    free(work.state);
+    free(work.had);
+    free(work.vectors);
+    free(work.weights);
+    free(work.category);
+    return status;
+}

@@ -1,0 +1,302 @@
+/* verify.c - partition by partition, slice by slice, user by user, record by record. */
+#include "stream/verify/verify.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#include "base/progress.h"
+#include "stream/verify/verify_input.h"
+#include "stream/verify/verify_replay.h"
+#include "stream/verify/verify_slice.h"
+
+enum { SLICE_BITS_MAX = 40 }; /* a share that small is one user or one event */
+
+struct verify {
+    const struct verify_options *options;
+    const struct verify_input_ops *ops;
+    struct verify_input *input;
+    struct replay *replays[VERIFY_CHECKPOINTS_MAX];
+    uint32_t replays_count;
+    struct verify_slice slice;
+    struct verify_report *report;
+    struct progress progress;
+    double done; /* partitions, the finished slices of the present one as fractions */
+    uint32_t partition;
+    FILE *out;
+};
+
+static const char *const kind_names[VERIFY_KINDS] = {
+    [VERIFY_LOST] = "lost",
+    [VERIFY_REPEATED] = "repeated",
+    [VERIFY_ORDER] = "order",
+    [VERIFY_STRANGER] = "stranger",
+    [VERIFY_POSITION] = "position",
+    [VERIFY_VALUE] = "value",
+    [VERIFY_DAMAGED] = "damaged",
+    [VERIFY_BAD_EVENT_LOST] = "bad event lost",
+    [VERIFY_BAD_EVENT_REPEATED] = "bad event repeated",
+    [VERIFY_BAD_EVENT_STRANGE] = "dead letter",
+    [VERIFY_EVENTS] = "events",
+};
+
+const char *verify_kind_name(enum verify_kind kind)
+{
+    return kind_names[kind];
+}
+
+/* Counts a violation, and prints it unless many of its kind were printed already. */
+static void violation(struct verify *verify, enum verify_kind kind, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+static void violation(struct verify *verify, enum verify_kind kind, const char *format, ...)
+{
+    uint64_t before = verify->report->violations[kind]++;
+    if (before > VERIFY_SHOWN_MAX) return;
+    progress_end(&verify->progress);
+    fprintf(verify->out, "%s: ", kind_names[kind]);
+    if (before == VERIFY_SHOWN_MAX) {
+        fputs("... and more\n", verify->out);
+        return;
+    }
+    va_list values;
+    va_start(values, format);
+    vfprintf(verify->out, format, values);
+    va_end(values);
+    fputc('\n', verify->out);
+}
+
+/* As violation(), of a record of `user`: says where it lies and what it names. */
+static void record_violation(struct verify *verify, enum verify_kind kind,
+                             const struct verify_user *user, const struct verify_claim *claim,
+                             const char *why)
+{
+    char place[VERIFY_PLACE_MAX];
+    verify->ops->place(verify->input, VERIFY_RECORDS, verify->partition, claim->at, place);
+    violation(verify, kind, "%s: record of user '%.*s' n=%" PRIu64 " generation=%" PRIu64 ": %s",
+              place, (int)user->id.size, (const char *)user->id.at, claim->events,
+              claim->generation, why);
+}
+
+static struct replay *replay_of(const struct verify *verify, uint64_t generation)
+{
+    for (uint32_t i = 0; i < verify->replays_count; i++) {
+        if (replay_generation(verify->replays[i]) == generation) return verify->replays[i];
+    }
+    return NULL;
+}
+
+/* (ii), (iii): against the newest record before it; true if this one is newer. */
+static bool check_order(struct verify *verify, const struct verify_user *user,
+                        const struct verify_claim *newest, const struct verify_claim *claim)
+{
+    char why[128];
+    if (!newest) return true;
+    if (claim->generation > newest->generation && claim->events >= newest->events) return true;
+    if (claim->generation == newest->generation && claim->events > newest->events) return true;
+    if (claim->generation == newest->generation && claim->events == newest->events) {
+        record_violation(verify, VERIFY_REPEATED, user, claim, "was published before");
+        return false;
+    }
+    snprintf(why, sizeof why, "comes after n=%" PRIu64 " generation=%" PRIu64, newest->events,
+             newest->generation);
+    record_violation(verify, VERIFY_ORDER, user, claim, why);
+    return false;
+}
+
+/* The rest of (i), for a record whose n the source has: `last` is the event n - 1. */
+static void check_content(struct verify *verify, const struct verify_user *user,
+                          const struct verify_claim *claim, const struct verify_event *last)
+{
+    char why[160];
+    uint64_t from = history_from(0, claim->events, verify->options->config->state.history_max);
+    int64_t time_ms = history_time_ms(last->behavior);
+    if (claim->partition != verify->partition || claim->offset != last->offset ||
+        claim->event_ms != time_ms || claim->from != from) {
+        snprintf(why, sizeof why,
+                 "should name partition=%u offset=%" PRId64 " event_time_ms=%" PRId64
+                 " from=%" PRIu64,
+                 verify->partition, last->offset, time_ms, from);
+        record_violation(verify, VERIFY_POSITION, user, claim, why);
+        return;
+    }
+    struct replay *replay = replay_of(verify, claim->generation);
+    if (!replay || from < user->forgotten) {
+        verify->report->unverifiable++;
+    } else if (replay_checksum(replay, claim) != claim->checksum) {
+        record_violation(verify, VERIFY_VALUE, user, claim,
+                         "its interests are not those of the events it names");
+    }
+}
+
+/* (iv): the user's newest record names his last accepted event. */
+static void check_newest(struct verify *verify, const struct verify_user *user,
+                         const struct verify_claim *newest)
+{
+    uint64_t events = user->forgotten + user->events;
+    if (events == (newest ? newest->events : 0)) return;
+    violation(verify, VERIFY_LOST,
+              "user '%.*s' has %" PRIu64 " accepted events, his newest record names n=%" PRIu64,
+              (int)user->id.size, (const char *)user->id.at, events, newest ? newest->events : 0);
+}
+
+static void check_user(struct verify *verify, const struct verify_user *user)
+{
+    const struct verify_claim *newest = NULL;
+    const struct verify_event *last = user->first_event;
+    uint64_t last_ordinal = user->forgotten;
+    for (uint32_t i = 0; i < verify->replays_count && user->events; i++) {
+        replay_begin(verify->replays[i], user);
+    }
+    for (const struct verify_claim *claim = user->first_claim; claim; claim = claim->next) {
+        if (claim->damaged) {
+            record_violation(verify, VERIFY_DAMAGED, user, claim, "its checksum does not match");
+        }
+        if (claim->events == 0 || claim->events > user->forgotten + user->events) {
+            record_violation(verify, VERIFY_STRANGER, user, claim,
+                             "the source has no such event of this user in this partition");
+            continue;
+        }
+        if (check_order(verify, user, newest, claim)) newest = claim;
+        if (claim->damaged) continue;
+        if (claim->events <= user->forgotten) {
+            verify->report->unverifiable++;
+            continue;
+        }
+        if (claim->events <= last_ordinal) {
+            last = user->first_event;
+            last_ordinal = user->forgotten;
+        }
+        for (; last_ordinal < claim->events - 1; last_ordinal++) {
+            last = last->next;
+        }
+        check_content(verify, user, claim, last);
+    }
+    check_newest(verify, user, newest);
+}
+
+/* (v), the dead letters' side. */
+static void check_bad_events(struct verify *verify)
+{
+    const struct verify_slice *slice = &verify->slice;
+    for (const struct verify_bad_event *bad = slice->first_bad; bad; bad = bad->next) {
+        char place[VERIFY_PLACE_MAX];
+        if (bad->dead_letters == 1) continue;
+        verify->ops->place(verify->input, VERIFY_SOURCE, verify->partition, bad->offset, place);
+        violation(verify, bad->dead_letters ? VERIFY_BAD_EVENT_REPEATED : VERIFY_BAD_EVENT_LOST,
+                  "%s: bad event (%s) has %u dead letters", place, event_verdict_name(bad->verdict),
+                  bad->dead_letters);
+    }
+    for (const struct verify_oddity *odd = slice->strange; odd; odd = odd->next) {
+        violation(verify, VERIFY_BAD_EVENT_STRANGE, "partition %u: %s", verify->partition,
+                  odd->why);
+    }
+    for (const struct verify_oddity *odd = slice->unreadable; odd; odd = odd->next) {
+        char place[VERIFY_PLACE_MAX];
+        verify->ops->place(verify->input, VERIFY_RECORDS, verify->partition, odd->number, place);
+        violation(verify, VERIFY_DAMAGED, "%s: not a record: %s", place, odd->why);
+    }
+}
+
+static void check_slice(struct verify *verify, double weight)
+{
+    struct verify_report *report = verify->report;
+    const struct verify_slice *slice = &verify->slice;
+    uint64_t before = report->accepted;
+    for (const struct verify_user *user = slice->first_user; user; user = user->next) {
+        check_user(verify, user);
+        report->accepted += user->events;
+        report->users += user->events > 0;
+        double share = (double)(report->accepted - before) / (double)(slice->accepted + 1);
+        progress_show(&verify->progress,
+                      (verify->done + weight * share) / verify->ops->partitions(verify->input),
+                      report->accepted);
+    }
+    check_bad_events(verify);
+    report->dropped += slice->dropped;
+    report->dead_letters += slice->bad;
+    report->records += slice->records;
+    report->slices++;
+    verify->done += weight;
+}
+
+/* A slice that does not fit is verified as two halves. */
+static enum status verify_share(struct verify *verify, uint64_t suffix, unsigned bits,
+                                struct error *error)
+{
+    enum status status = verify_slice_load(&verify->slice, verify->ops, verify->input,
+                                           verify->partition, suffix, bits, error);
+    if (status == STATUS_OK) {
+        check_slice(verify, 1.0 / (double)((uint64_t)1 << bits));
+        return STATUS_OK;
+    }
+    if (status != STATUS_BUSY) return status;
+    if (bits == SLICE_BITS_MAX) {
+        return error_set(error, STATUS_INVALID,
+                         "the events of one user do not fit into %zu bytes: raise job.memory",
+                         verify->slice.size);
+    }
+    TRY(verify_share(verify, suffix, bits + 1, error));
+    return verify_share(verify, suffix | (uint64_t)1 << bits, bits + 1, error);
+}
+
+static enum status open_replays(struct verify *verify, struct error *error)
+{
+    const struct verify_options *options = verify->options;
+    if (options->checkpoints_count > VERIFY_CHECKPOINTS_MAX) {
+        return error_set(error, STATUS_INVALID, "more than %d checkpoints", VERIFY_CHECKPOINTS_MAX);
+    }
+    for (uint32_t i = 0; i < options->checkpoints_count; i++) {
+        TRY(replay_open(&verify->replays[i], options->checkpoints[i], error));
+        verify->replays_count++;
+    }
+    return STATUS_OK;
+}
+
+static enum status verify_all(struct verify *verify, struct error *error)
+{
+    struct verify_report *report = verify->report;
+    TRY(open_replays(verify, error));
+    TRY(verify->ops->open(&verify->input, verify->options->config, error));
+    TRY(verify_slice_open(&verify->slice, verify->options->memory, error));
+    uint32_t partitions = verify->ops->partitions(verify->input);
+    for (verify->partition = 0; verify->partition < partitions; verify->partition++) {
+        TRY(verify_share(verify, 0, 0, error));
+    }
+    report->events = verify->ops->events(verify->input);
+    uint64_t found = report->accepted + report->dropped + report->dead_letters;
+    if (found != report->events) {
+        violation(verify, VERIFY_EVENTS,
+                  "accepted + dropped + dead letters = %" PRIu64 ", but %" PRIu64
+                  " events were processed",
+                  found, report->events);
+    }
+    return STATUS_OK;
+}
+
+enum status verify_run(const struct verify_options *options, FILE *out,
+                       struct verify_report *report, struct error *error)
+{
+    bool files = options->config->source.broker == CONFIG_BROKER_FILE;
+    struct verify verify = {.options = options,
+                            .ops = files ? &verify_files : &verify_kafka,
+                            .report = report,
+                            .out = out};
+    *report = (struct verify_report){0};
+    progress_start(&verify.progress, "verify", "events", options->config->log.quiet);
+    enum status status = verify_all(&verify, error);
+    progress_end(&verify.progress);
+    verify_slice_close(&verify.slice);
+    if (verify.input) verify.ops->close(verify.input);
+    for (uint32_t i = 0; i < verify.replays_count; i++) {
+        replay_close(verify.replays[i]);
+    }
+    return status;
+}
+
+bool verify_passed(const struct verify_report *report, bool allow_unverifiable)
+{
+    for (int kind = 0; kind < VERIFY_KINDS; kind++) {
+        if (report->violations[kind]) return false;
+    }
+    return allow_unverifiable || !report->unverifiable;
+}

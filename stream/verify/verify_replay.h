@@ -1,0 +1,38 @@
+/*
+ * verify_replay.h - computes again what a record should hold, one event at a time.
+ *
+ * A replay is one generation. It folds the events of one user after another from the source, in a
+ * batch of one user and one event, and reads where a record claims to have been read. Claims that
+ * come with rising n cost one fold of the user in all.
+ *
+ *     replay_open -> (replay_begin -> replay_checksum ...) ... -> replay_close
+ *
+ * Thread: one.
+ */
+#ifndef STREAM_VERIFY_VERIFY_REPLAY_H
+#define STREAM_VERIFY_VERIFY_REPLAY_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "stream/verify/verify_slice.h"
+
+struct replay;
+
+/* Opens the generation of a checkpoint. On failure *replayp is NULL. */
+MUST_CHECK enum status replay_open(struct replay **replayp, const char *checkpoint_path,
+                                   struct error *error);
+void replay_close(struct replay *replay);
+
+uint64_t replay_generation(const struct replay *replay);
+
+/* Turns to a user, whose events must stay. */
+void replay_begin(struct replay *replay, const struct verify_user *user);
+
+/*
+ * The checksum of the record that `claim` should be: its own words of where it comes from, and
+ * read(fold(events [from, n))). Needs from < n <= the user's events.
+ */
+uint64_t replay_checksum(struct replay *replay, const struct verify_claim *claim);
+
+#endif

@@ -1,0 +1,272 @@
+/* verify_slice.c - three passes into lists and two hash tries. */
+#include "stream/verify/verify_slice.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+
+enum status verify_slice_open(struct verify_slice *slice, size_t size, struct error *error)
+{
+    *slice = (struct verify_slice){.size = size, .memory = malloc(size)};
+    if (slice->memory) return STATUS_OK;
+    return error_set(error, STATUS_IO, "out of memory: %zu bytes to verify with; lower job.memory",
+                     size);
+}
+
+void verify_slice_close(struct verify_slice *slice)
+{
+    free(slice->memory);
+    *slice = (struct verify_slice){0};
+}
+
+/* Zeroed memory of the slice, or NULL if it is used up. */
+static void *take(struct verify_slice *slice, size_t size)
+{
+    size = (size + 7) / 8 * 8;
+    if (size > slice->size - slice->used) return NULL;
+    void *at = slice->memory + slice->used;
+    slice->used += size;
+    return memset(at, 0, size);
+}
+
+static bool belongs(const struct verify_slice *slice, uint64_t hash)
+{
+    return (hash & (((uint64_t)1 << slice->bits) - 1)) == slice->suffix;
+}
+
+static uint64_t number_hash(int64_t number)
+{
+    return splitmix64((uint64_t)number);
+}
+
+/* FNV's low bits choose the partition, so that they say little within one: mixed once more. */
+static uint64_t user_hash(struct bytes user)
+{
+    return splitmix64(identity_of(user.at, user.size));
+}
+
+/* The user, who is added at his first appearance; NULL if there is no room. */
+static struct verify_user *user_of(struct verify_slice *slice, struct bytes id, uint64_t hash)
+{
+    struct verify_user **at = &slice->root;
+    for (uint64_t path = hash; *at; path <<= 2) {
+        if ((*at)->hash == hash && bytes_equal((*at)->id, id)) return *at;
+        at = &(*at)->child[path >> 62];
+    }
+    struct verify_user *user = take(slice, sizeof *user + id.size);
+    if (!user) return NULL;
+    memcpy(user + 1, id.at, id.size);
+    user->id = (struct bytes){user + 1, id.size};
+    user->hash = hash;
+    *at = user;
+    *slice->last_user = user;
+    slice->last_user = &user->next;
+    return user;
+}
+
+/* Where the bad event of that offset is, or where it would be put. */
+static struct verify_bad_event **bad_at(struct verify_slice *slice, int64_t offset)
+{
+    struct verify_bad_event **at = &slice->bad_root;
+    for (uint64_t path = number_hash(offset); *at && (*at)->offset != offset; path <<= 2) {
+        at = &(*at)->child[path >> 62];
+    }
+    return at;
+}
+
+static bool add_accepted(struct verify_slice *slice, const struct event *event)
+{
+    uint64_t hash = user_hash(event->user);
+    if (!belongs(slice, hash)) return true;
+    struct verify_user *user = user_of(slice, event->user, hash);
+    struct verify_event *added = take(slice, sizeof *added);
+    if (!user || !added) return false;
+    added->behavior = history_behavior_of(event->item_hash, event->time_ms, event->action);
+    added->offset = event->offset;
+    *(user->last_event ? &user->last_event->next : &user->first_event) = added;
+    user->last_event = added;
+    user->events++;
+    slice->accepted++;
+    return true;
+}
+
+static bool add_bad(struct verify_slice *slice, const struct event *event)
+{
+    struct verify_bad_event **at = bad_at(slice, event->offset);
+    struct verify_bad_event *bad = take(slice, sizeof *bad);
+    if (!bad) return false;
+    bad->offset = event->offset;
+    bad->verdict = event->verdict;
+    *at = bad;
+    *slice->last_bad = bad;
+    slice->last_bad = &bad->next;
+    slice->bad++;
+    return true;
+}
+
+static bool add_event(struct verify_slice *slice, const struct event *event)
+{
+    if (event->verdict == EVENT_ACCEPTED) return add_accepted(slice, event);
+    if (!belongs(slice, number_hash(event->offset))) return true;
+    if (event_is_bad(event->verdict)) return add_bad(slice, event);
+    slice->dropped++;
+    return true;
+}
+
+static bool add_claim(struct verify_slice *slice, const struct interest_record *record, int64_t at)
+{
+    uint64_t hash = user_hash(record->user);
+    if (!belongs(slice, hash)) return true;
+    struct verify_user *user = user_of(slice, record->user, hash);
+    struct verify_claim *claim = take(slice, sizeof *claim);
+    if (!user || !claim) return false;
+    claim->generation = record->generation;
+    claim->from = record->from;
+    claim->events = record->events;
+    claim->event_ms = record->event_ms;
+    claim->offset = record->offset;
+    claim->partition = record->partition;
+    claim->checksum = interest_record_checksum(record);
+    claim->damaged = claim->checksum != record->checksum;
+    claim->at = at;
+    *(user->last_claim ? &user->last_claim->next : &user->first_claim) = claim;
+    user->last_claim = claim;
+    slice->records++;
+    return true;
+}
+
+/* Keeps what is odd about the record or dead letter of that number, if it belongs to this slice. */
+static bool add_oddity(struct verify_slice *slice, struct verify_oddity **list, int64_t number,
+                       const char *why)
+{
+    if (!belongs(slice, number_hash(number))) return true;
+    struct verify_oddity *odd = take(slice, sizeof *odd);
+    if (!odd) return false;
+    odd->number = number;
+    snprintf(odd->why, sizeof odd->why, "%s", why);
+    odd->next = *list;
+    *list = odd;
+    return true;
+}
+
+/* Counts a dead letter against its bad event, or keeps it as strange. */
+static bool add_dead_letter(struct verify_slice *slice, int64_t offset, struct bytes reason)
+{
+    struct verify_bad_event *bad = *bad_at(slice, offset);
+    if (bad && bytes_equal(reason, bytes_of(event_verdict_name(bad->verdict)))) {
+        bad->dead_letters++;
+        return true;
+    }
+    char why[VERIFY_WHY_MAX];
+    snprintf(why, sizeof why, "event %" PRId64 " has a dead letter (%.*s), but is %s", offset,
+             (int)reason.size, (const char *)reason.at,
+             bad ? event_verdict_name(bad->verdict) : "not a bad event");
+    return add_oddity(slice, &slice->strange, offset, why);
+}
+
+static void forget(struct verify_slice *slice, uint64_t suffix, unsigned bits)
+{
+    *slice = (struct verify_slice){
+        .memory = slice->memory, .size = slice->size, .suffix = suffix, .bits = bits};
+    slice->last_user = &slice->first_user;
+    slice->last_bad = &slice->first_bad;
+}
+
+static enum status load_source(struct verify_slice *slice, const struct verify_input_ops *ops,
+                               struct verify_input *input, struct error *error)
+{
+    for (;;) {
+        struct event event;
+        enum status status = ops->event(input, &event, error);
+        if (status == STATUS_END) return STATUS_OK;
+        TRY(status);
+        if (!add_event(slice, &event)) return STATUS_BUSY;
+    }
+}
+
+static enum status load_records(struct verify_slice *slice, const struct verify_input_ops *ops,
+                                struct verify_input *input, struct error *error)
+{
+    for (;;) {
+        struct interest_record record;
+        struct error why;
+        enum status status = ops->record(input, &record, &why);
+        bool fits = true;
+        if (status == STATUS_END) return STATUS_OK;
+        if (status == STATUS_OK) {
+            fits = add_claim(slice, &record, ops->at(input));
+        } else if (status == STATUS_CORRUPT) {
+            fits = add_oddity(slice, &slice->unreadable, ops->at(input), why.text);
+        } else {
+            return error_set(error, status, "%s", why.text);
+        }
+        if (!fits) return STATUS_BUSY;
+    }
+}
+
+static enum status load_dead_letters(struct verify_slice *slice, const struct verify_input_ops *ops,
+                                     struct verify_input *input, struct error *error)
+{
+    for (;;) {
+        int64_t offset;
+        struct bytes reason;
+        struct error why;
+        enum status status = ops->dead_letter(input, &offset, &reason, &why);
+        bool fits = true;
+        if (status == STATUS_END) return STATUS_OK;
+        if (status == STATUS_OK) {
+            fits = add_dead_letter(slice, offset, reason);
+        } else if (status == STATUS_CORRUPT) {
+            fits = add_oddity(slice, &slice->strange, ops->at(input), why.text);
+        } else {
+            return error_set(error, status, "%s", why.text);
+        }
+        if (!fits) return STATUS_BUSY;
+    }
+}
+
+/*
+ * How many of a user's events a source that begins at `first` has forgotten. His records tell: one
+ * of an event that is left says its ordinal; if there is none, the older ones say how many there
+ * were.
+ */
+static uint64_t forgotten_of(const struct verify_user *user, int64_t first)
+{
+    const struct verify_event *event = user->first_event;
+    uint64_t before = 0; /* events that are left before `event` */
+    uint64_t forgotten = 0;
+    for (const struct verify_claim *claim = user->first_claim; claim; claim = claim->next) {
+        if (claim->damaged) continue;
+        if (claim->offset < first) {
+            if (claim->events > forgotten) forgotten = claim->events;
+            continue;
+        }
+        for (; event && event->offset < claim->offset; event = event->next) {
+            before++;
+        }
+        if (event && event->offset == claim->offset && claim->events > before) {
+            return claim->events - 1 - before;
+        }
+    }
+    return forgotten;
+}
+
+enum status verify_slice_load(struct verify_slice *slice, const struct verify_input_ops *ops,
+                              struct verify_input *input, uint32_t partition, uint64_t suffix,
+                              unsigned bits, struct error *error)
+{
+    forget(slice, suffix, bits);
+    TRY(ops->begin(input, VERIFY_SOURCE, partition, error));
+    TRY(load_source(slice, ops, input, error));
+    TRY(ops->begin(input, VERIFY_RECORDS, partition, error));
+    TRY(load_records(slice, ops, input, error));
+    int64_t first = ops->first(input);
+    for (struct verify_user *user = slice->first_user; user && first; user = user->next) {
+        user->forgotten = forgotten_of(user, first);
+    }
+    TRY(ops->begin(input, VERIFY_DEAD_LETTERS, partition, error));
+    return load_dead_letters(slice, ops, input, error);
+}

@@ -1,0 +1,106 @@
+/*
+ * verify_slice.h - one share of a partition's users in memory: their events, and what records
+ * claim.
+ *
+ * A slice holds the users whose hash ends in `bits` given bits, and the bad events whose offset's
+ * hash does. It is loaded by one pass over the source, the records and the dead letters. One that
+ * does not fit into its memory is split in two by one more bit.
+ *
+ * Everything lies in one block that is taken once, and is forgotten at the next load.
+ */
+#ifndef STREAM_VERIFY_VERIFY_SLICE_H
+#define STREAM_VERIFY_VERIFY_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "state/history.h"
+#include "stream/source/event.h"
+#include "stream/verify/verify_input.h"
+
+enum { VERIFY_WHY_MAX = 160 };
+
+/* An accepted event of a user, the next one behind it. */
+struct verify_event {
+    struct verify_event *next;
+    struct history_behavior behavior;
+    int64_t offset;
+};
+
+/* What a record says of itself; its vectors are represented by their checksum. */
+struct verify_claim {
+    struct verify_claim *next;
+    uint64_t generation;
+    uint64_t from;
+    uint64_t events;
+    int64_t event_ms;
+    int64_t offset;
+    uint32_t partition;
+    bool damaged;      /* its checksum is not that of its content */
+    uint64_t checksum; /* of its content */
+    int64_t at;        /* where it lies, as the input counts */
+};
+
+struct verify_user {
+    struct verify_user *child[4]; /* by two bits of the hash after another */
+    struct verify_user *next;     /* in the order of their first appearance */
+    struct bytes id;
+    uint64_t hash;
+    uint64_t events;    /* of his, accepted, that the source has */
+    uint64_t forgotten; /* before them, that it has no more */
+    struct verify_event *first_event;
+    struct verify_event *last_event;
+    struct verify_claim *first_claim;
+    struct verify_claim *last_claim;
+};
+
+struct verify_bad_event {
+    struct verify_bad_event *child[4];
+    struct verify_bad_event *next;
+    int64_t offset;
+    enum event_verdict verdict;
+    uint32_t dead_letters; /* with its offset and reason */
+};
+
+/* A record that cannot be read, or a dead letter of no bad event. */
+struct verify_oddity {
+    struct verify_oddity *next;
+    int64_t number; /* of the record, as the input counts; offset of the dead letter's event */
+    char why[VERIFY_WHY_MAX];
+};
+
+struct verify_slice {
+    uint8_t *memory;
+    size_t size;
+    size_t used;
+    uint64_t suffix; /* the `bits` bits that its hashes end in */
+    unsigned bits;
+    struct verify_user *root;
+    struct verify_user *first_user;
+    struct verify_user **last_user;
+    struct verify_bad_event *bad_root;
+    struct verify_bad_event *first_bad;
+    struct verify_bad_event **last_bad;
+    struct verify_oddity *unreadable;
+    struct verify_oddity *strange;
+    uint64_t accepted;
+    uint64_t dropped;
+    uint64_t bad;
+    uint64_t records;
+};
+
+/* Takes `size` bytes; pages are touched when they are used. */
+MUST_CHECK enum status verify_slice_open(struct verify_slice *slice, size_t size,
+                                         struct error *error);
+void verify_slice_close(struct verify_slice *slice);
+
+/* Loads the share (suffix, bits) of a partition. STATUS_BUSY: it does not fit. */
+MUST_CHECK enum status verify_slice_load(struct verify_slice *slice,
+                                         const struct verify_input_ops *ops,
+                                         struct verify_input *input, uint32_t partition,
+                                         uint64_t suffix, unsigned bits, struct error *error);
+
+#endif
