@@ -28,10 +28,51 @@ class Lint(unittest.TestCase):
         files = {"model/tensor/a.c": '#include "model/zoo/b.h"\n', "model/zoo/b.h": ""}
         self.assertEqual(len(self.found("layers", files)), 1)
 
-    def test_stream_may_include_all(self):
-        files = {"stream/a.c": '#include "state/b.h"\n#include "model/c.h"\n', "state/b.h": "",
-                 "model/c.h": ""}
-        self.assertEqual(self.found("layers", files), [])
+    def test_rooms_of_the_stream(self):
+        headers = {path: "" for path in (
+            "model/a.h", "state/a.h", "state/history.h", "cli/a.h", "stream/source/a.h",
+            "stream/interests/a.h", "stream/broker/a.h", "stream/broker/file/a.h",
+            "stream/broker/kafka/a.h", "stream/job/a.h", "stream/learn/a.h", "stream/query/a.h",
+            "stream/verify/a.h")}
+        granted = (("source", "state/history.h"), ("interests", "model/a.h"),
+                   ("broker", "stream/source/a.h"), ("broker/file", "stream/broker/a.h"),
+                   ("broker/kafka", "state/a.h"), ("job", "stream/interests/a.h"),
+                   ("learn", "stream/source/a.h"), ("query", "stream/learn/a.h"),
+                   ("verify", "stream/interests/a.h"))
+        refused = (("source", "model/a.h"), ("source", "state/a.h"),
+                   ("source", "stream/interests/a.h"), ("interests", "stream/broker/a.h"),
+                   ("broker", "stream/interests/a.h"), ("broker", "stream/broker/file/a.h"),
+                   ("broker/file", "stream/broker/kafka/a.h"), ("broker/file", "model/a.h"),
+                   ("broker/kafka", "stream/broker/file/a.h"), ("job", "stream/broker/kafka/a.h"),
+                   ("job", "stream/query/a.h"), ("learn", "stream/job/a.h"),
+                   ("query", "cli/a.h"), ("verify", "stream/job/a.h"))
+        for expected, pairs in ((0, granted), (1, refused)):
+            for room, header in pairs:
+                files = dict(headers, **{f"stream/{room}/b.c": f'#include "{header}"\n'})
+                self.assertEqual(len(self.found("layers", files)), expected, (room, header))
+
+    def test_file_in_no_room(self):
+        self.assertEqual(len(self.found("layers", {"stream/a.c": ""})), 1)
+
+    def test_headers_in_a_circle(self):
+        files = {"base/a.h": '#include "base/b.h"\n', "base/b.h": '#include "base/c.h"\n',
+                 "base/c.h": '#include "base/a.h"\n', "base/d.h": '#include "base/a.h"\n'}
+        found = self.found("circles", files)
+        self.assertEqual(len(found), 1)
+        self.assertIn("base/a.h -> base/b.h -> base/c.h -> base/a.h", found[0])
+
+    def test_folder_without_rooms(self):
+        files = {f"base/{i}.c": "" for i in range(51)}
+        self.assertEqual(len(self.found("rooms", files)), 1)
+
+    def test_suite_that_is_never_run(self):
+        files = {"tests/unit/CMakeLists.txt": "include(a.cmake OPTIONAL)\n",
+                 "tests/unit/a.cmake": "braid_test(unit.a test_a.c)\nforeach(module b c)\n"
+                                       "  braid_test(unit.${module} test_${module}.c)\nendforeach()\n",
+                 **{f"tests/unit/test_{name}.c": "" for name in "abcd"}}
+        found = self.found("suites", files)
+        self.assertEqual(len(found), 2)
+        self.assertIn("tests/unit/test_d.c", found[1])
 
     def test_include_beside_the_file(self):
         self.assertEqual(len(self.found("layers", {"base/a.c": '#include "b.h"\n', "base/b.h": ""})), 1)

@@ -1,4 +1,5 @@
 braid_test(unit.arena test_arena.c LIBRARIES base)
+braid_test(unit.base64 test_base64.c LIBRARIES base)
 braid_test(unit.edit_distance test_edit_distance.c LIBRARIES base)
 braid_test(unit.fault test_fault.c LIBRARIES base)
 braid_test(unit.iso8601 test_iso8601.c LIBRARIES base)

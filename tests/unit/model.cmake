@@ -7,3 +7,26 @@ braid_test(unit.special_double test_special.c LIBRARIES model_double m)
 braid_test(unit.tape test_tape.c LIBRARIES model)
 braid_test(unit.interest_model test_interest_model.c LIBRARIES model)
 braid_test(unit.selection test_selection.c ../parity/fixture.c LIBRARIES model m)
+
+# Dictionaries and checkpoints.
+braid_test(unit.item_table test_item_table.c LIBRARIES model)
+braid_test(unit.safetensors test_safetensors.c LIBRARIES model)
+braid_test(unit.checkpoint test_checkpoint.c LIBRARIES model)
+
+# Datasets, exact ranking, baselines and evaluation protocols.
+braid_test(unit.dataset test_dataset.c LIBRARIES model)
+braid_test(unit.topn test_topn.c LIBRARIES model)
+braid_test(unit.baselines test_baselines.c LIBRARIES model)
+braid_test(unit.evaluation test_evaluation.c LIBRARIES model m)
+braid_test(unit.interest_ranker test_interest_ranker.c LIBRARIES model)
+
+# Losses, optimizer, negatives, minibatches, the trainer.
+foreach(library model model_double)
+  string(REPLACE model "" suffix ${library})
+  braid_test(unit.loss${suffix} test_loss.c LIBRARIES ${library} m)
+endforeach()
+braid_test(unit.optimizer test_optimizer.c LIBRARIES model m)
+braid_test(unit.negative_sampler test_negative_sampler.c LIBRARIES model m)
+braid_test(unit.minibatch test_minibatch.c LIBRARIES model)
+braid_test(unit.trainer test_trainer.c LIBRARIES model Threads::Threads)
+braid_test(unit.curve test_curve.c LIBRARIES model)

@@ -1,9 +1,23 @@
-# The heart of the stream: fold, transaction, commit and history files, the job as a whole.
+# What the job does to events, room by room.
+braid_test(unit.dead_letter test_dead_letter.c LIBRARIES stream)
+braid_test(unit.event test_event.c LIBRARIES stream)
+braid_test(unit.line_reader test_line_reader.c LIBRARIES stream z)
+
 braid_test(unit.fold test_fold.c LIBRARIES stream)
-braid_test(unit.transaction test_transaction.c LIBRARIES stream)
+braid_test(unit.interest_record test_interest_record.c LIBRARIES stream)
+braid_test(unit.interest_record_protobuf test_interest_record_protobuf.c LIBRARIES stream)
+
 braid_test(unit.commit_file test_commit_file.c LIBRARIES stream)
 braid_test(unit.history_file test_history_file.c LIBRARIES stream)
+
+braid_test(unit.transaction test_transaction.c LIBRARIES stream)
 braid_test(unit.memory_plan test_memory_plan.c job_fixture.c LIBRARIES stream)
 braid_test(unit.recovery test_recovery.c job_fixture.c LIBRARIES stream)
 braid_test(unit.job test_job.c job_fixture.c LIBRARIES stream)
+
 braid_test(unit.verify_slice test_verify_slice.c LIBRARIES stream)
+
+braid_test(unit.init test_init.c LIBRARIES stream)
+braid_test(unit.log_dataset test_log_dataset.c LIBRARIES stream)
+
+braid_test(unit.catalogue test_catalogue.c LIBRARIES stream)

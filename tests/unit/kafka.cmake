@@ -1,1 +1,0 @@
-braid_test(unit.interest_record_protobuf test_interest_record_protobuf.c LIBRARIES stream)
