@@ -180,7 +180,7 @@ static void write_files(const struct runner *runner, uint64_t *sourcep, uint64_t
             .target = 1,
             .watermark_ms = HISTORY_NO_TIME,
         };
-        uint8_t value[HISTORY_SEAL_SIZE], frame[HISTORY_FRAME_MAX];
+        uint8_t value[HISTORY_SEAL_MAX], frame[HISTORY_FRAME_MAX];
         struct bytes key = {history_seal_key, HISTORY_SEAL_KEY_SIZE};
         struct bytes bytes = {value, history_seal_encode(&seal, value)};
         struct append_file *log = &state.partitions[p].kind[RECORD_HISTORY];

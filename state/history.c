@@ -11,7 +11,7 @@
 
 enum {
     RECORD_VERSION = 1,
-    SEAL_VERSION = 1,
+    SEAL_VERSION = 2,
     CHECKSUM_SIZE = 4,
     VARINT_MAX = 10, /* bytes of a 64-bit varint */
 };
@@ -274,7 +274,7 @@ bool history_is_seal(struct bytes key)
 
 size_t history_seal_encode(const struct history_seal *seal, void *to)
 {
-    struct byte_writer writer = byte_writer_of(to, HISTORY_SEAL_SIZE);
+    struct byte_writer writer = byte_writer_of(to, HISTORY_SEAL_MAX);
     write_u8(&writer, SEAL_VERSION);
     write_u64(&writer, seal->number);
     write_u64(&writer, seal->source_identity);
@@ -284,15 +284,37 @@ size_t history_seal_encode(const struct history_seal *seal, void *to)
     write_u64(&writer, seal->target);
     write_u64(&writer, seal->sweep);
     write_i64(&writer, seal->watermark_ms);
+    write_u64(&writer, seal->checkpoint);
+    uint8_t count = HISTORY_DECODING_MAX;
+    while (count > 0 && seal->decoding[count - 1] == 0) {
+        count--;
+    }
+    write_u8(&writer, count);
+    for (uint8_t i = 0; i < count; i++) {
+        write_u32(&writer, seal->decoding[i]);
+    }
     write_checksum(&writer);
-    REQUIRE(!writer.failed && writer.used == HISTORY_SEAL_SIZE);
+    REQUIRE(!writer.failed);
     return writer.used;
+}
+
+/* What version 2 added. */
+static void read_origin(struct byte_reader *reader, struct history_seal *seal)
+{
+    seal->checkpoint = read_u64(reader);
+    uint8_t count = read_u8(reader);
+    for (uint8_t i = 0; i < count; i++) {
+        uint32_t fingerprint = read_u32(reader);
+        if (i < HISTORY_DECODING_MAX) seal->decoding[i] = fingerprint;
+    }
 }
 
 enum status history_seal_decode(struct history_seal *seal, struct bytes record, struct error *error)
 {
     struct byte_reader reader;
     TRY(open_checked(record, SEAL_VERSION, "seal", &reader, error));
+    uint8_t version = *(const uint8_t *)record.at;
+    *seal = (struct history_seal){0};
     seal->number = read_u64(&reader);
     seal->source_identity = read_u64(&reader);
     seal->partitions = read_u32(&reader);
@@ -301,6 +323,7 @@ enum status history_seal_decode(struct history_seal *seal, struct bytes record, 
     seal->target = read_u64(&reader);
     seal->sweep = read_u64(&reader);
     seal->watermark_ms = read_i64(&reader);
+    if (version >= 2) read_origin(&reader, seal);
     if (reader.failed || reader.left) {
         return error_set(error, STATUS_CORRUPT, "seal: malformed (%zu bytes)", record.size);
     }

@@ -24,6 +24,7 @@ enum {
     HISTORY_CHUNK_BEHAVIORS = 32,
     HISTORY_BEHAVIOR_SIZE = 16,   /* bytes, encoded */
     HISTORY_USER_SIZE_MAX = 4096, /* bytes of a user id, at most (source.id_size_max is less) */
+    HISTORY_DECODING_MAX = 24,    /* options whose fingerprints a seal holds, at most */
 };
 
 #define HISTORY_NO_TIME     INT64_MIN
@@ -152,11 +153,24 @@ struct history_seal {
     uint64_t target;          /* generation being moved to; = generation when none is */
     uint64_t sweep;           /* sweep cursor, 0 when none runs */
     int64_t watermark_ms;     /* greatest broker time seen, HISTORY_NO_TIME if none */
+
+    /* Of what this was made with, 0 where it is not known (a seal of format 1): */
+    uint64_t checkpoint;                     /* fingerprint of the active generation */
+    uint32_t decoding[HISTORY_DECODING_MAX]; /* of each option that decides which events are
+                                              * accepted, and how (stream/source/decoding.h) */
 };
 
-enum { HISTORY_SEAL_SIZE = 65, HISTORY_SEAL_KEY_SIZE = 2 };
+/*
+ * A seal is, little-endian: version (1) | the members up to watermark_ms in their order | from
+ * version 2 on: checkpoint (8) | number of fingerprints (1) | decoding (4 each) | XXH3 of all that
+ * (4). Seals of version 1 are still read. Of more fingerprints than this build knows the rest is
+ * ignored.
+ */
+enum { HISTORY_SEAL_MAX = 74 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
 extern const uint8_t history_seal_key[HISTORY_SEAL_KEY_SIZE];
 bool history_is_seal(struct bytes key);
+
+/* Writes the seal into `to` (HISTORY_SEAL_MAX bytes) and returns its size. */
 size_t history_seal_encode(const struct history_seal *seal, void *to);
 MUST_CHECK enum status history_seal_decode(struct history_seal *seal, struct bytes record,
                                            struct error *error);

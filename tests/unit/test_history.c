@@ -292,8 +292,10 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
         .target = 3,
         .sweep = 77,
         .watermark_ms = HISTORY_NO_TIME,
+        .checkpoint = 0x0123456789ABCDEFu,
+        .decoding = {1, 0, 0xFFFFFFFFu, [HISTORY_DECODING_MAX - 1] = 5},
     };
-    uint8_t record[HISTORY_SEAL_SIZE];
+    uint8_t record[HISTORY_SEAL_MAX];
     struct history_seal read = {0};
     struct bytes bytes = {record, history_seal_encode(&seal, record)};
     assert_int_equal(history_seal_decode(&read, bytes, NULL), STATUS_OK);
@@ -303,13 +305,48 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
         assert_int_equal(history_seal_decode(&read, bytes, NULL), STATUS_CORRUPT);
         record[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    record[0] = 2;
+    record[0] = 3;
     assert_int_equal(history_seal_decode(&read, resealed(record, bytes.size), NULL),
                      STATUS_REFUSED);
-    record[0] = 1;
+    record[0] = 2;
     memset(record + 1, 0, 8); /* seals count from 1 */
     assert_int_equal(history_seal_decode(&read, resealed(record, bytes.size), NULL),
                      STATUS_CORRUPT);
+}
+
+static void a_seal_of_format_1_is_read_and_does_not_know_what_it_was_made_with(void **state)
+{
+    (void)state;
+    const struct history_seal seal = {
+        .number = 9,
+        .partitions = 16,
+        .next_offset = 5,
+        .generation = 2,
+        .target = 2,
+        .watermark_ms = HISTORY_NO_TIME,
+    };
+    uint8_t record[HISTORY_SEAL_MAX];
+    struct history_seal read;
+    memset(&read, 0xFF, sizeof read);
+    size_t size = history_seal_encode(&seal, record);
+    record[0] = 1;
+    size -= 8 + 1; /* no checkpoint and no fingerprints */
+    assert_int_equal(size, 65);
+    assert_int_equal(history_seal_decode(&read, resealed(record, size), NULL), STATUS_OK);
+    assert_memory_equal(&read, &seal, sizeof seal);
+}
+
+static void fingerprints_that_a_later_build_added_to_a_seal_are_passed_over(void **state)
+{
+    (void)state;
+    const struct history_seal seal = {
+        .number = 1, .partitions = 1, .decoding = {[HISTORY_DECODING_MAX - 1] = 7}};
+    uint8_t record[HISTORY_SEAL_MAX + 4];
+    struct history_seal read;
+    size_t size = history_seal_encode(&seal, record);
+    record[size - 4 - 4 * HISTORY_DECODING_MAX - 1]++; /* one more, where the checksum was */
+    assert_int_equal(history_seal_decode(&read, resealed(record, size + 4), NULL), STATUS_OK);
+    assert_memory_equal(&read, &seal, sizeof seal);
 }
 
 int main(void)
@@ -329,6 +366,8 @@ int main(void)
         cmocka_unit_test(keys_read_back_and_no_chunk_has_the_seals),
         cmocka_unit_test(chunks_of_a_user_sort_by_ordinal),
         cmocka_unit_test(a_seal_reads_back_and_is_as_strict),
+        cmocka_unit_test(a_seal_of_format_1_is_read_and_does_not_know_what_it_was_made_with),
+        cmocka_unit_test(fingerprints_that_a_later_build_added_to_a_seal_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ static int write_log(void **state)
         struct bytes key_bytes = {key, key_of(i, key)};
         append(file, key_bytes, value_of(i, value));
         if (i % SEAL_EVERY == SEAL_EVERY - 1) {
-            uint8_t seal[HISTORY_SEAL_SIZE];
+            uint8_t seal[HISTORY_SEAL_MAX];
             const struct history_seal facts = {
                 .number = i / SEAL_EVERY + 1, .partitions = 1, .watermark_ms = HISTORY_NO_TIME};
             append(file, (struct bytes){history_seal_key, HISTORY_SEAL_KEY_SIZE},

@@ -265,7 +265,7 @@ static enum status file_send(struct session *session, const struct record *recor
 static enum status append_seal(struct session *session, struct commit_partition *part,
                                struct error *error)
 {
-    uint8_t value[HISTORY_SEAL_SIZE];
+    uint8_t value[HISTORY_SEAL_MAX];
     part->seal.next_offset = session->position.line;
     struct record record = {
         .kind = RECORD_HISTORY,

@@ -111,7 +111,7 @@ static enum status copy_tail(struct history_rewrite *rewrite, uint64_t end, stru
 enum status file_rewrite_finish(struct history_rewrite *rewrite, const struct history_seal *seal,
                                 uint64_t end, struct error *error)
 {
-    uint8_t value[HISTORY_SEAL_SIZE];
+    uint8_t value[HISTORY_SEAL_MAX];
     struct bytes key = {history_seal_key, HISTORY_SEAL_KEY_SIZE};
     TRY(file_rewrite_add(rewrite, key, (struct bytes){value, history_seal_encode(seal, value)},
                          error));

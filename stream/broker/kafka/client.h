@@ -157,7 +157,7 @@ MUST_CHECK enum status committed_seals(struct broker *broker, struct client *con
                                        struct committed_seal *found, struct error *error);
 
 /* It as text: hexadecimal digits and an end. */
-enum { SEAL_TEXT_SIZE = 2 * (HISTORY_SEAL_SIZE + 8) + 1 };
+enum { SEAL_TEXT_SIZE = 2 * (HISTORY_SEAL_MAX + 8) + 1 };
 void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SIZE]);
 
 /* kafka/history.c: struct broker_ops has the contracts. */

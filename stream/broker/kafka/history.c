@@ -39,7 +39,7 @@ static const char digits[] = "0123456789abcdef";
 
 void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SIZE])
 {
-    uint8_t raw[HISTORY_SEAL_SIZE + 8];
+    uint8_t raw[HISTORY_SEAL_MAX + 8];
     size_t size = history_seal_encode(&committed->seal, raw);
     memcpy(raw + size, &committed->writer, 8);
     size += 8;
@@ -53,7 +53,7 @@ void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SI
 static enum status seal_of_text(struct committed_seal *committed, struct bytes text,
                                 struct error *error)
 {
-    uint8_t raw[HISTORY_SEAL_SIZE + 8] = {0};
+    uint8_t raw[HISTORY_SEAL_MAX + 8] = {0};
     const char *at = text.at;
     if (text.size <= 16 || text.size % 2 || text.size > 2 * sizeof raw) {
         return error_set(error, STATUS_REFUSED, "not a seal");

@@ -181,7 +181,7 @@ static enum status send_seals(struct session *session, struct commit_partition *
                               uint32_t count, struct error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint8_t raw[HISTORY_SEAL_SIZE];
+        uint8_t raw[HISTORY_SEAL_MAX];
         struct record record = {
             .kind = RECORD_HISTORY,
             .partition = parts[i].partition,
