@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "model/interest_ops.h"
+#include "model/param_draw.h"
 #include "model/tensor/kernel_blas.h"
 
 enum { USERS = 100000, ITEMS = 50000, CATEGORIES = 20, POLL = 10000, POLLS = 24, ONES = 20000 };

@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/progress.h"
+#include "cli/command.h"
 #include "model/checkpoint.h"
 #include "model/eval/baselines.h"
 #include "model/eval/evaluation.h"
 #include "model/eval/interest_ranker.h"
-#include "cli/command.h"
 #include "stream/learn/log_dataset.h"
-#include "base/progress.h"
 
 enum {
     CHECKPOINTS_MAX = 16,
@@ -28,7 +28,7 @@ static const char help[] =
     "MRR@N for N = 10, 20, 50: of each checkpoint, and of two baselines that only count,\n"
     "popularity and item-to-item transitions. A model that stays below them has learned little.\n\n"
     "Protocols:\n"
-    "  leave-one-out  each user's last event is to be found among what he has not seen (default)\n"
+    "  leave-one-out  each user's last event is to be found among what it has not seen (default)\n"
     "  user-split     of a tenth of the users, the last fifth of their events is to be found\n"
     "  prequential    the last fifth of the log in time order: each event is predicted, then\n"
     "                 learned from; what a user has seen stays a candidate\n\n"
@@ -74,8 +74,8 @@ static enum status parse_protocol(struct job *job, const char *name, struct erro
                      "--protocol %s: must be leave-one-out, user-split or prequential", name);
 }
 
-static enum status parse(struct job *job, struct arguments *arguments, struct config *config,
-                         struct error *error)
+static enum status parse_evaluate(struct job *job, struct arguments *arguments,
+                                  struct config *config, struct error *error)
 {
     const char *protocol = NULL;
     job->json = arguments_flag(arguments, "--json");
@@ -126,7 +126,7 @@ static enum status open_checkpoints(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status read_log(struct job *job, struct error *error)
+static enum status read_evaluation_log(struct job *job, struct error *error)
 {
     const struct item_table *items = job->checkpoints[0]->items;
     struct log_dataset_summary summary;
@@ -225,7 +225,7 @@ static enum status run_checkpoints(struct job *job, struct error *error)
 static enum status evaluate(struct job *job, struct error *error)
 {
     TRY(open_checkpoints(job, error));
-    TRY(read_log(job, error));
+    TRY(read_evaluation_log(job, error));
     TRY(run_baselines(job, error));
     TRY(run_checkpoints(job, error));
     if (job->json) {
@@ -236,13 +236,14 @@ static enum status evaluate(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_evaluate(struct arguments *arguments, struct config *config,
+                                struct error *error)
 {
     static struct job job;
     job.config = config;
     job.options = (struct evaluation_options){
         .cuts = {10, 20, 50}, .cuts_count = 3, .warm_share = EVALUATION_WARM_SHARE};
-    TRY(parse(&job, arguments, config, error));
+    TRY(parse_evaluate(&job, arguments, config, error));
     const enum status status = evaluate(&job, error);
     evaluation_close(job.evaluation);
     dataset_close(job.dataset);
@@ -258,5 +259,5 @@ const struct command command_evaluate = {
     .summary = "rank the catalogue for a log's users, beside what counting reaches",
     .help = help,
     .settings = true,
-    .run = run,
+    .run = run_evaluate,
 };

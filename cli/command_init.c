@@ -2,10 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/progress.h"
 #include "cli/command.h"
 #include "cli/dim_options.h"
 #include "stream/learn/init.h"
-#include "base/progress.h"
 
 static const char help[] =
     "usage: braid init [--config FILE] [--KEY=VALUE ...] [OPTION=VALUE ...]\n\n"
@@ -36,7 +36,7 @@ static const char help[] =
     "  limarec, gdelta:    --blocks=N layers, --heads=N of attention, --ffn=N width between\n"
     "                      them, --extract-heads=N of the extraction, --conditional=BOOL: read\n"
     "                      in view of the latest item\n"
-    "  limarec, gdelta, mimn: --select=BOOL: publish only those interests of a user that he has\n"
+    "  limarec, gdelta, mimn: --select=BOOL: publish only those interests of a user that there is\n"
     "                      evidence for, --evidence-min=X (0.1) of the usual, and that differ,\n"
     "                      --residual-min=X (0.3) of each outside the span of the others\n"
     "  mimn:               --induction-top=N slots that an event advances, --utilization=BOOL:\n"
@@ -51,14 +51,14 @@ static const char help[] =
     "                      --merge-cosine=X, --drop-mass=X, --publish-mass=X, --split-mass=X,\n"
     "                      --split-scatter=X, --split-share=X\n"
     "  --oov=N             rows that unknown items share; 0: they are not absorbed\n"
-    "  --items-max=N, --count-min=N   who gets a row of his own\n"
+    "  --items-max=N, --count-min=N   which items get a row of their own\n"
     "  --seed=N\n\n"
     "Exit codes: 0 made; 1 the operating system failed; 2 usage, configuration, no usable event;\n"
     "3 refused: the checkpoint exists.\n";
 
 /* Takes "--NAME=N" if it is there. */
-static enum status take_number(struct arguments *arguments, const char *name, uint64_t most,
-                               uint64_t *numberp, struct error *error)
+static enum status take_count(struct arguments *arguments, const char *name, uint64_t most,
+                              uint64_t *numberp, struct error *error)
 {
     const char *text;
     TRY(arguments_option(arguments, name, &text, error));
@@ -75,15 +75,15 @@ static enum status take_options(struct arguments *arguments, struct init_options
     if (model) TRY(init_options_model(options, model, error));
     TRY(dim_options_take(&dims, DIMS_ALL, arguments, error));
     TRY(dim_options_apply(&dims, options->model, &options->dims, error));
-    TRY(take_number(arguments, "--oov", 1 << 20, &oov, error));
-    TRY(take_number(arguments, "--items-max", UINT32_MAX - 1, &items_max, error));
-    TRY(take_number(arguments, "--count-min", UINT64_MAX, &options->count_min, error));
+    TRY(take_count(arguments, "--oov", 1 << 20, &oov, error));
+    TRY(take_count(arguments, "--items-max", UINT32_MAX - 1, &items_max, error));
+    TRY(take_count(arguments, "--count-min", UINT64_MAX, &options->count_min, error));
     options->oov = (uint32_t)oov;
     options->items_max = (uint32_t)items_max;
-    return take_number(arguments, "--seed", UINT64_MAX, &options->seed, error);
+    return take_count(arguments, "--seed", UINT64_MAX, &options->seed, error);
 }
 
-static void print_summary(const struct init_summary *summary, const char *path)
+static void print_made(const struct init_summary *summary, const char *path)
 {
     char events[PROGRESS_NUMBER_MAX];
     char items[PROGRESS_NUMBER_MAX];
@@ -99,7 +99,7 @@ static void print_summary(const struct init_summary *summary, const char *path)
     }
 }
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_init(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct init_options options;
     struct init_summary summary;
@@ -125,7 +125,7 @@ static enum status run(struct arguments *arguments, struct config *config, struc
     enum status status =
         init_checkpoint(config, &options, config->model.checkpoint, &progress, &summary, error);
     progress_end(&progress);
-    if (status == STATUS_OK) print_summary(&summary, config->model.checkpoint);
+    if (status == STATUS_OK) print_made(&summary, config->model.checkpoint);
     return status;
 }
 
@@ -134,5 +134,5 @@ const struct command command_init = {
     .summary = "make generation 1 of a model from a log",
     .help = help,
     .settings = true,
-    .run = run,
+    .run = run_init,
 };

@@ -9,17 +9,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/progress.h"
+#include "cli/command.h"
+#include "cli/dim_options.h"
 #include "model/checkpoint.h"
 #include "model/eval/evaluation.h"
 #include "model/interest_ops.h"
-#include "model/params.h"
+#include "model/param_draw.h"
+#include "model/tensor/params.h"
 #include "model/train/curve.h"
 #include "model/train/prior.h"
 #include "model/train/trainer.h"
-#include "cli/command.h"
-#include "cli/dim_options.h"
 #include "stream/learn/log_dataset.h"
-#include "base/progress.h"
 
 static const char help[] =
     "usage: braid train --out FILE [--config FILE] [--KEY=VALUE ...] [OPTION=VALUE ...]\n\n"
@@ -107,8 +108,8 @@ static const struct option {
     {"--validation-users", offsetof(struct train_options, validation_users), OPTION_COUNT, 0, 1e9},
 };
 
-static enum status take_number(struct arguments *arguments, const struct option *option,
-                               struct train_options *options, struct error *error)
+static enum status take_train_number(struct arguments *arguments, const struct option *option,
+                                     struct train_options *options, struct error *error)
 {
     const char *text;
     char *end;
@@ -191,7 +192,7 @@ static enum status check_folder(const char *path, struct error *error)
     return error_set(error, STATUS_INVALID, "--out %s: %s: %s", path, folder, strerror(errno));
 }
 
-static enum status check(const struct job *job, struct error *error)
+static enum status check_train(const struct job *job, struct error *error)
 {
     if (!job->out) return error_set(error, STATUS_INVALID, "--out FILE is needed: what to write");
     if (!*job->config->model.checkpoint) {
@@ -211,8 +212,8 @@ static enum status check(const struct job *job, struct error *error)
     return check_folder(job->out, error);
 }
 
-static enum status parse(struct job *job, struct arguments *arguments, struct config *config,
-                         struct error *error)
+static enum status parse_train(struct job *job, struct arguments *arguments, struct config *config,
+                               struct error *error)
 {
     job->options.cuts = CUTS_BY_MODEL;
     job->fresh = arguments_flag(arguments, "--fresh");
@@ -221,7 +222,7 @@ static enum status parse(struct job *job, struct arguments *arguments, struct co
     TRY(arguments_option(arguments, "--curve", &job->curve, error));
     TRY(arguments_option(arguments, "--plot", &job->plot, error));
     for (size_t i = 0; i < sizeof option_table / sizeof *option_table; i++) {
-        TRY(take_number(arguments, &option_table[i], &job->options, error));
+        TRY(take_train_number(arguments, &option_table[i], &job->options, error));
     }
     TRY(dim_options_take(&job->dims, DIMS_READ_SIDE, arguments, error));
     TRY(take_seed(arguments, &job->options.seed, error));
@@ -230,12 +231,12 @@ static enum status parse(struct job *job, struct arguments *arguments, struct co
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     set_action_weights(job);
-    return check(job, error);
+    return check_train(job, error);
 }
 
 /* ---- the work ---- */
 
-static uint64_t state_fingerprint(const struct job *job)
+static uint64_t producing_fingerprint(const struct job *job)
 {
     return param_set_fingerprint(job->checkpoint->params, PARAMS_STATE_PRODUCING);
 }
@@ -246,7 +247,7 @@ static enum status open_checkpoint(struct job *job, struct error *error)
     struct checkpoint *checkpoint = job->checkpoint;
     const struct interest_ops *ops = interest_ops_find(checkpoint->model);
     struct model_dims dims = checkpoint->dims;
-    job->state_before = state_fingerprint(job);
+    job->state_before = producing_fingerprint(job);
     TRY(dim_options_apply(&job->dims, checkpoint->model, &dims, error));
     TRY(checkpoint_change(checkpoint, checkpoint->model, &dims, job->options.seed, error));
     if (job->fresh) param_set_draw(checkpoint->params, job->options.seed);
@@ -277,7 +278,7 @@ static enum status set_known(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status read_log(struct job *job, struct error *error)
+static enum status read_training_log(struct job *job, struct error *error)
 {
     struct log_dataset_summary summary;
     struct progress progress;
@@ -313,7 +314,7 @@ struct bar {
     char label[LABEL_MAX]; /* what the bar says of itself: the newest loss */
 };
 
-static void show(void *context, double share, uint64_t behaviors, double loss)
+static void show_progress(void *context, double share, uint64_t behaviors, double loss)
 {
     struct bar *bar = context;
     const struct trainer *trainer = bar->job->trainer;
@@ -355,7 +356,7 @@ static enum status run_epochs(struct job *job, struct error *error)
     if (job->options.epochs == 0) return STATUS_OK;
     TRY(open_trainer(job, error));
     struct bar bar = {.job = job, .first = trainer_epochs(job->trainer), .label = "train"};
-    const struct train_observer observer = {show, &bar};
+    const struct train_observer observer = {show_progress, &bar};
     enum status status = STATUS_OK;
     progress_start(&bar.progress, bar.label, "samples", job->config->log.quiet);
     while (status == STATUS_OK && trainer_more(job->trainer)) {
@@ -375,7 +376,7 @@ static enum status write_generation(struct job *job, struct error *error)
     struct checkpoint *checkpoint = job->checkpoint;
     TRY(prior_measure(checkpoint, job->dataset, job->known, error));
     checkpoint->generation++;
-    checkpoint->state_generation += state_fingerprint(job) != job->state_before;
+    checkpoint->state_generation += producing_fingerprint(job) != job->state_before;
     if (job->fresh || job->options.epochs) checkpoint->seed = job->options.seed;
     TRY(checkpoint_write(checkpoint, job->out, error));
     printf("%s: generation %" PRIu64 " of %s\n", job->out, checkpoint->generation,
@@ -386,15 +387,16 @@ static enum status write_generation(struct job *job, struct error *error)
 static enum status train(struct job *job, struct error *error)
 {
     TRY(open_checkpoint(job, error));
-    TRY(read_log(job, error));
+    TRY(read_training_log(job, error));
     TRY(run_epochs(job, error));
     return write_generation(job, error);
 }
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_train(struct arguments *arguments, struct config *config,
+                             struct error *error)
 {
     struct job job = {.config = config, .options = train_options_defaults()};
-    TRY(parse(&job, arguments, config, error));
+    TRY(parse_train(&job, arguments, config, error));
     const enum status status = train(&job, error);
     trainer_close(job.trainer);
     dataset_close(job.dataset);
@@ -408,5 +410,5 @@ const struct command command_train = {
     .summary = "fit a model to a log: the next generation",
     .help = help,
     .settings = true,
-    .run = run,
+    .run = run_train,
 };

@@ -17,8 +17,9 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "model/interest_ops.h"
-#include "model/params.h"
+#include "model/param_draw.h"
 #include "model/safetensors.h"
+#include "model/tensor/params.h"
 
 #define FORMAT_PREFIX "braid-checkpoint-"
 #define FORMAT        FORMAT_PREFIX "1"
@@ -281,7 +282,7 @@ static enum status read_number(const struct safetensors *file, const char *path,
 }
 
 /* Everything of __metadata__ but what the dictionary needs. */
-static enum status read_metadata(struct checkpoint *checkpoint, const struct safetensors *file,
+static enum status read_identity(struct checkpoint *checkpoint, const struct safetensors *file,
                                  const char *path, struct error *error)
 {
     const char *model = safetensors_metadata(file, "model");
@@ -320,7 +321,7 @@ static bool find_strings(const struct safetensors *file, const char *bytes_name,
     return strings->offsets[0] == 0 && before == bytes->size;
 }
 
-static struct bytes string_at(const struct item_strings *strings, uint32_t index)
+static struct bytes stored_string(const struct item_strings *strings, uint32_t index)
 {
     const uint64_t *offsets = strings->offsets + index;
     return (struct bytes){strings->at + offsets[0], offsets[1] - offsets[0]};
@@ -346,10 +347,10 @@ static enum status read_dictionary(struct checkpoint *checkpoint, const struct s
     } else {
         const uint32_t *category = rows->data;
         for (uint32_t i = 0; i < ids.count; i++) {
-            items[i] = (struct item_entry){string_at(&ids, i), category[i]};
+            items[i] = (struct item_entry){stored_string(&ids, i), category[i]};
         }
         for (uint32_t i = 0; i < names.count; i++) {
-            categories[i] = string_at(&names, i);
+            categories[i] = stored_string(&names, i);
         }
         struct error why;
         status = item_table_open(&checkpoint->items, items, ids.count, categories, names.count,
@@ -361,7 +362,7 @@ static enum status read_dictionary(struct checkpoint *checkpoint, const struct s
     return status;
 }
 
-static bool same_shape(const struct param *param, const struct safetensors_tensor *tensor)
+static bool fits_param(const struct param *param, const struct safetensors_tensor *tensor)
 {
     if (tensor->dtype != param_dtype || tensor->rank != param->spec.rank) return false;
     for (uint32_t i = 0; i < tensor->rank; i++) {
@@ -384,7 +385,7 @@ static enum status read_params(struct checkpoint *checkpoint, const struct safet
         const struct param *param = param_set_at(checkpoint->params, i);
         const struct safetensors_tensor *tensor = safetensors_find(file, param->name);
         if (!tensor) return CORRUPT(path, error, "no parameter %s", param->name);
-        if (!same_shape(param, tensor)) {
+        if (!fits_param(param, tensor)) {
             return CORRUPT(path, error,
                            "parameter %s has another shape or type than the dimensions "
                            "of a %s ask for",
@@ -419,12 +420,13 @@ static enum status check_fingerprint(struct checkpoint *checkpoint, const struct
                    stored ? stored : "missing", text);
 }
 
-static enum status read_file(struct checkpoint *checkpoint, const char *path, struct error *error)
+static enum status read_checkpoint(struct checkpoint *checkpoint, const char *path,
+                                   struct error *error)
 {
     struct safetensors *file;
     TRY(safetensors_open(&file, path, error));
     enum status status = check_seal(file, path, error);
-    if (status == STATUS_OK) status = read_metadata(checkpoint, file, path, error);
+    if (status == STATUS_OK) status = read_identity(checkpoint, file, path, error);
     if (status == STATUS_OK) status = read_dictionary(checkpoint, file, path, error);
     if (status == STATUS_OK) status = read_params(checkpoint, file, path, error);
     if (status == STATUS_OK) status = check_fingerprint(checkpoint, file, path, error);
@@ -437,7 +439,7 @@ enum status checkpoint_open(struct checkpoint **checkpointp, const char *path, s
     *checkpointp = NULL;
     struct checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
     if (!checkpoint) return error_set(error, STATUS_IO, "%s: out of memory", path);
-    enum status status = read_file(checkpoint, path, error);
+    enum status status = read_checkpoint(checkpoint, path, error);
     if (status != STATUS_OK) {
         checkpoint_close(checkpoint);
         return status;

@@ -39,7 +39,7 @@ struct dataset {
     uint32_t longest;
 };
 
-static enum status no_memory(struct error *error)
+static enum status dataset_no_memory(struct error *error)
 {
     return error_set(error, STATUS_IO, "not enough memory for a log of this size");
 }
@@ -49,7 +49,7 @@ enum status dataset_open(struct dataset **datasetp, uint32_t rows, uint32_t oov,
 {
     *datasetp = NULL;
     struct dataset *dataset = calloc(1, sizeof *dataset);
-    if (!dataset) return no_memory(error);
+    if (!dataset) return dataset_no_memory(error);
     dataset->rows = rows;
     dataset->first_item = 1 + oov;
     *datasetp = dataset;
@@ -70,7 +70,7 @@ void dataset_close(struct dataset *dataset)
 }
 
 /* The slot that holds a user's number, or the empty one where it belongs. */
-static uint32_t slot_of(const struct dataset *dataset, uint64_t hash)
+static uint32_t user_slot(const struct dataset *dataset, uint64_t hash)
 {
     uint32_t mask = dataset->slots_count - 1;
     uint32_t slot = (uint32_t)splitmix64(hash) & mask;
@@ -95,7 +95,7 @@ static bool grow_users(struct dataset *dataset)
     dataset->slots_count = (uint32_t)count;
     memset(slots, 0xFF, count * sizeof *slots);
     for (uint32_t user = 0; user < dataset->users; user++) {
-        slots[slot_of(dataset, hashes[user])] = user;
+        slots[user_slot(dataset, hashes[user])] = user;
     }
     return true;
 }
@@ -119,11 +119,11 @@ enum status dataset_add(struct dataset *dataset, uint64_t user_hash, uint32_t it
         return error_set(error, STATUS_INVALID, "the log has more than %u behaviors: use a part",
                          DATASET_BEHAVIORS_MAX);
     }
-    if (dataset->count == dataset->capacity && !grow_log(dataset)) return no_memory(error);
+    if (dataset->count == dataset->capacity && !grow_log(dataset)) return dataset_no_memory(error);
     if (dataset->users == dataset->slots_count / 2 && !grow_users(dataset)) {
-        return no_memory(error);
+        return dataset_no_memory(error);
     }
-    uint32_t slot = slot_of(dataset, user_hash);
+    uint32_t slot = user_slot(dataset, user_hash);
     if (dataset->slots[slot] == NO_USER) {
         dataset->slots[slot] = dataset->users;
         dataset->hashes[dataset->users++] = user_hash;
@@ -133,7 +133,7 @@ enum status dataset_add(struct dataset *dataset, uint64_t user_hash, uint32_t it
     return STATUS_OK;
 }
 
-/* Gaps and ordinals of a user's behaviors, from his times (models.md section 2). */
+/* Gaps and ordinals of a user's behaviors, from their times (models.md section 2). */
 static void set_clock(struct behavior *at, const int64_t *time_ms, uint32_t count)
 {
     int64_t last_ms = 0;
@@ -154,7 +154,7 @@ enum status dataset_seal(struct dataset *dataset, struct error *error)
     dataset->action = malloc(count + 1);
     dataset->offsets = calloc((size_t)dataset->users + 2, sizeof *dataset->offsets);
     if (!dataset->behaviors || !dataset->time_ms || !dataset->action || !dataset->offsets) {
-        return no_memory(error);
+        return dataset_no_memory(error);
     }
     /* Counts lie two places on, so that after the running sum offsets[u + 1] is where the next
      * behavior of u goes, and in the end where those of u + 1 begin. */
@@ -244,7 +244,7 @@ enum status dataset_replay(const struct dataset *dataset, struct dataset_point *
         free(moments);
         free(newest);
         free(points);
-        return no_memory(error);
+        return dataset_no_memory(error);
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct entry *entry = &dataset->log[i];

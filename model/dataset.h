@@ -63,7 +63,7 @@ struct dataset_sequence dataset_sequence(const struct dataset *dataset, uint32_t
 
 /*
  * All behaviors as time passes [dataset_behaviors]: by the latest time their user has seen, then in
- * the order of the log. Each user's own order is kept, also where he has late events. The caller
+ * the order of the log. Each user's own order is kept, also where it has late events. The caller
  * frees *pointsp.
  */
 MUST_CHECK enum status dataset_replay(const struct dataset *dataset, struct dataset_point **pointsp,

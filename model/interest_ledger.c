@@ -53,7 +53,7 @@ static struct entries entries_of(const struct interest_ledger *ledger, void *sta
     return at;
 }
 
-static real *sum_of(const struct entries *at, uint32_t k)
+static real *entry_sum(const struct entries *at, uint32_t k)
 {
     return at->s + (size_t)k * at->d;
 }
@@ -75,7 +75,7 @@ static double dot(const real *a, const real *b, uint32_t d)
 }
 
 /* The divisor of unit(x). */
-static double length_of(const real *x, uint32_t d)
+static double unit_length(const real *x, uint32_t d)
 {
     return sqrt(dot(x, x, d) + 1e-12);
 }
@@ -131,7 +131,7 @@ static void copy_entry(struct entries *at, uint32_t to, uint32_t from)
     at->m[to] = at->m[from];
     at->q[to] = at->q[from];
     at->length[to] = at->length[from];
-    memmove(sum_of(at, to), sum_of(at, from), at->d * sizeof(real));
+    memmove(entry_sum(at, to), entry_sum(at, from), at->d * sizeof(real));
 }
 
 /* Keeps the first `count` entries; what is beyond reads as zero. */
@@ -141,7 +141,7 @@ static void truncate_to(struct entries *at, uint32_t count)
         at->last[k] = 0;
         at->m[k] = 0;
         at->q[k] = 0;
-        memset(sum_of(at, k), 0, at->d * sizeof(real));
+        memset(entry_sum(at, k), 0, at->d * sizeof(real));
     }
     at->count = count;
 }
@@ -171,14 +171,14 @@ static void prune(const struct interest_ledger *ledger, struct entries *at)
 
 static void touch(struct entries *at, uint32_t k)
 {
-    at->length[k] = length_of(sum_of(at, k), at->d);
+    at->length[k] = unit_length(entry_sum(at, k), at->d);
     at->changed |= UINT64_C(1) << k;
 }
 
 /* Adds b to a < b and deletes b; later entries move down, and so do their bits. */
 static void merge(struct entries *at, uint32_t a, uint32_t b)
 {
-    real *sum = sum_of(at, a), *other = sum_of(at, b);
+    real *sum = entry_sum(at, a), *other = entry_sum(at, b);
     for (uint32_t i = 0; i < at->d; i++) {
         sum[i] += other[i];
     }
@@ -197,7 +197,7 @@ static void merge(struct entries *at, uint32_t a, uint32_t b)
 static double ward_cost(const struct entries *at, uint32_t a, uint32_t b)
 {
     double ma = (double)at->m[a], mb = (double)at->m[b];
-    const real *sa = sum_of(at, a), *sb = sum_of(at, b);
+    const real *sa = entry_sum(at, a), *sb = entry_sum(at, b);
     double sum = 0;
     for (uint32_t i = 0; i < at->d; i++) {
         double gap = (double)sa[i] / ma - (double)sb[i] / mb;
@@ -224,11 +224,11 @@ static void merge_cheapest(struct entries *at)
     merge(at, best_a, best_b);
 }
 
-static void append(struct entries *at, const real *vector)
+static void append_entry(struct entries *at, const real *vector)
 {
     if (at->count == at->max) merge_cheapest(at);
     uint32_t k = at->count++;
-    memcpy(sum_of(at, k), vector, at->d * sizeof(real));
+    memcpy(entry_sum(at, k), vector, at->d * sizeof(real));
     at->m[k] = 1;
     at->q[k] = (real)dot(vector, vector, at->d);
     at->last[k] = *at->time;
@@ -242,7 +242,7 @@ static void append(struct entries *at, const real *vector)
 static bool split(const struct interest_ledger *ledger, struct entries *at, uint32_t j,
                   const real *vector)
 {
-    real *near = sum_of(at, j), *far = sum_of(at, at->count);
+    real *near = entry_sum(at, j), *far = entry_sum(at, at->count);
     double m = (double)at->m[j], q = (double)at->q[j];
     double scatter = (q - dot(near, near, at->d) / m) / m;
     if (m < ledger->split_mass || scatter <= ledger->split_scatter || at->count == at->max) {
@@ -280,8 +280,8 @@ static void merge_close(const struct interest_ledger *ledger, struct entries *at
         for (uint32_t a = 0; a < at->count; a++) {
             for (uint32_t b = a + 1; b < at->count; b++) {
                 if (!((at->changed >> a | at->changed >> b) & 1)) continue;
-                double cosine =
-                    dot(sum_of(at, a), sum_of(at, b), at->d) / (at->length[a] * at->length[b]);
+                double cosine = dot(entry_sum(at, a), entry_sum(at, b), at->d) /
+                                (at->length[a] * at->length[b]);
                 if (cosine > best) best = cosine, best_a = a, best_b = b;
             }
         }
@@ -297,21 +297,21 @@ enum interest_ledger_action interest_ledger_absorb(const struct interest_ledger 
     fade(ledger, &at, time_s);
     prune(ledger, &at);
 
-    double length = length_of(vector, at.d);
+    double length = unit_length(vector, at.d);
     double nearest = -2;
     uint32_t j = 0;
     for (uint32_t k = 0; k < at.count; k++) {
-        at.length[k] = length_of(sum_of(&at, k), at.d);
-        double cosine = dot(vector, sum_of(&at, k), at.d) / (length * at.length[k]);
+        at.length[k] = unit_length(entry_sum(&at, k), at.d);
+        double cosine = dot(vector, entry_sum(&at, k), at.d) / (length * at.length[k]);
         if (cosine > nearest) nearest = cosine, j = k;
     }
 
     enum interest_ledger_action action = INTEREST_LEDGER_ASSIGN;
     if (at.count == 0 || nearest < ledger->new_cosine) {
-        append(&at, vector);
+        append_entry(&at, vector);
         action = INTEREST_LEDGER_GROW;
     } else {
-        real *sum = sum_of(&at, j);
+        real *sum = entry_sum(&at, j);
         for (uint32_t i = 0; i < at.d; i++) {
             sum[i] += vector[i];
         }
@@ -346,7 +346,7 @@ struct interest_ledger_entry interest_ledger_at(const struct interest_ledger *le
 {
     struct entries at = entries_in(ledger, state);
     REQUIRE(index < at.count);
-    return (struct interest_ledger_entry){sum_of(&at, index), at.m[index], at.q[index],
+    return (struct interest_ledger_entry){entry_sum(&at, index), at.m[index], at.q[index],
                                           at.last[index]};
 }
 
@@ -383,8 +383,8 @@ uint32_t interest_ledger_read(const struct interest_ledger *ledger, const void *
     memset(vectors, 0, (size_t)limit * at.d * sizeof(real));
     memset(weights, 0, limit * sizeof(real));
     for (uint32_t k = 0; k < count; k++) {
-        const real *sum = sum_of(&at, indices[k]);
-        double length = length_of(sum, at.d);
+        const real *sum = entry_sum(&at, indices[k]);
+        double length = unit_length(sum, at.d);
         for (uint32_t i = 0; i < at.d; i++) {
             vectors[(size_t)k * at.d + i] = (real)((double)sum[i] / length);
         }

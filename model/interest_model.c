@@ -75,7 +75,7 @@ static uint64_t dictionary_fingerprint(const struct item_table *items)
 }
 
 /* Over all that the bytes of a state depend on. */
-static uint64_t state_fingerprint(const struct interest_model *model)
+static uint64_t fingerprint_states(const struct interest_model *model)
 {
     const struct model_dims *dims = &model->dims;
     const float ledger[] = {dims->new_cosine, dims->merge_cosine,  dims->drop_mass,
@@ -176,7 +176,7 @@ enum status interest_model_open(struct interest_model **modelp, const struct che
         .gap = param_set_find(params, "gap.embedding"),
         .width = model->dims.d,
     };
-    model->state_fingerprint = state_fingerprint(model);
+    model->state_fingerprint = fingerprint_states(model);
     enum status status = ops->open(model, error);
     if (status == STATUS_OK) {
         status = measure_scratch(model, error);
@@ -363,8 +363,8 @@ struct user_read {
 };
 
 /* The indices of the interests to publish, in that order, and their weights [K]. */
-static uint32_t choose(const struct interest_model *model, const struct user_read *user,
-                       uint32_t *chosen, real *weights)
+static uint32_t choose_interests(const struct interest_model *model, const struct user_read *user,
+                                 uint32_t *chosen, real *weights)
 {
     const uint32_t d = model->dims.d, interests = model->dims.interests;
     if (!model->prior) {
@@ -388,7 +388,8 @@ static void finish_user(const struct interest_model *model, const struct user_re
     const uint32_t d = model->dims.d, interests = model->dims.interests;
     real *out = sets->vectors + (size_t)user * interests * d;
     uint32_t chosen[INTERESTS_MAX];
-    const uint32_t count = choose(model, read, chosen, sets->weights + (size_t)user * interests);
+    const uint32_t count =
+        choose_interests(model, read, chosen, sets->weights + (size_t)user * interests);
     for (uint32_t k = 0; k < count; k++) {
         memcpy(out + (size_t)k * d, read->vectors + (size_t)chosen[k] * d, d * sizeof(real));
     }

@@ -20,27 +20,13 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "model/tensor/behavior.h"
 #include "model/tensor/real.h"
 
 struct checkpoint;
 struct interest_model;
 struct interest_scratch;
 struct item_table;
-
-/* One action of a user, its item resolved by the generation's dictionary. */
-struct behavior {
-    uint32_t item;     /* row of item.embedding; 0 is padding and never occurs */
-    uint32_t category; /* row of category.embedding; 0 = none */
-    int64_t gap_s;     /* whole seconds since the user's latest time so far, -1 if none */
-    uint64_t ordinal;  /* in the user's life */
-};
-
-/* Behaviors of several users, ragged: user u owns at[offsets[u]] .. at[offsets[u + 1] - 1]. */
-struct behavior_batch {
-    const struct behavior *at;
-    const uint32_t *offsets; /* [users + 1] */
-    uint32_t users;
-};
 
 /*
  * What is read of a batch of users, in floats (`real`). The order of a user's interests is the

@@ -18,8 +18,8 @@
 #include "model/checkpoint.h"
 #include "model/interest_model.h"
 #include "model/interest_select.h"
-#include "model/params.h"
 #include "model/tensor/op.h"
+#include "model/tensor/params.h"
 
 /* Limits of the dimensions that all models share. */
 enum { WIDTH_MAX = 1024, INTERESTS_MAX = 64, GAP_BUCKETS_MAX = 65 };
@@ -100,7 +100,7 @@ struct interest_ops {
     enum status (*open)(struct interest_model *model, struct error *error);
     void (*close)(struct interest_model *model);
 
-    /* Advances each user's state by his behaviors, in order. */
+    /* Advances each user's state by its behaviors, in order. */
     void (*absorb)(struct tape *tape, const struct interest_model *model, real *const *states,
                    const struct behavior_batch *batch);
 

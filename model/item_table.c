@@ -31,7 +31,7 @@ struct item_table {
 };
 
 /* The slot of `hash`, or the free one where it belongs. */
-static struct slot *slot_of(const struct item_table *table, uint64_t hash)
+static struct slot *item_slot(const struct item_table *table, uint64_t hash)
 {
     uint64_t at = (hash * 0x9E3779B97F4A7C15u) >> table->shift;
     while (table->slots[at].row && table->slots[at].hash != hash) {
@@ -72,7 +72,7 @@ static enum status insert_items(struct item_table *table, const struct item_entr
                              table->names.count);
         }
         const uint64_t hash = identity_of(id.at, id.size);
-        struct slot *slot = slot_of(table, hash);
+        struct slot *slot = item_slot(table, hash);
         if (slot->row) {
             const struct bytes other = item_table_id(table, slot->row);
             return error_set(
@@ -150,7 +150,7 @@ void item_table_close(struct item_table *table)
 bool item_table_resolve(const struct item_table *table, uint64_t item_hash,
                         struct item_resolved *resolved)
 {
-    const struct slot *slot = slot_of(table, item_hash);
+    const struct slot *slot = item_slot(table, item_hash);
     if (slot->row) {
         *resolved = (struct item_resolved){slot->row, slot->category};
         return true;
@@ -162,7 +162,7 @@ bool item_table_resolve(const struct item_table *table, uint64_t item_hash,
 
 uint32_t item_table_find(const struct item_table *table, uint64_t item_hash)
 {
-    return slot_of(table, item_hash)->row;
+    return item_slot(table, item_hash)->row;
 }
 
 uint32_t item_table_items(const struct item_table *table)
@@ -207,7 +207,7 @@ static uint32_t index_of(const struct item_table *table, uint32_t row)
     return row < first || row - first >= table->ids.count ? table->ids.count : row - first;
 }
 
-static struct bytes string_at(const struct item_strings *strings, uint32_t index)
+static struct bytes string_of(const struct item_strings *strings, uint32_t index)
 {
     if (index >= strings->count) return (struct bytes){NULL, 0};
     const uint64_t *offsets = strings->offsets + index;
@@ -216,12 +216,12 @@ static struct bytes string_at(const struct item_strings *strings, uint32_t index
 
 struct bytes item_table_id(const struct item_table *table, uint32_t row)
 {
-    return string_at(&table->ids, index_of(table, row));
+    return string_of(&table->ids, index_of(table, row));
 }
 
 struct bytes item_table_category_name(const struct item_table *table, uint32_t category)
 {
-    return category ? string_at(&table->names, category - 1) : (struct bytes){NULL, 0};
+    return category ? string_of(&table->names, category - 1) : (struct bytes){NULL, 0};
 }
 
 uint32_t item_table_category_of(const struct item_table *table, uint32_t row)

@@ -266,7 +266,7 @@ static enum status index_tensors(struct safetensors *file, struct error *error)
     return STATUS_OK;
 }
 
-static enum status read_members(struct safetensors *file, const struct json_value *root,
+static enum status read_tensors(struct safetensors *file, const struct json_value *root,
                                 struct error *error)
 {
     if (root->type != JSON_OBJECT) return CORRUPT(file, error, "the header is not an object");
@@ -319,7 +319,7 @@ static enum status read_header(struct safetensors *file, struct error *error)
             CORRUPT(file, error, "not a safetensors file: its header is not JSON: %s", why.text);
         goto done;
     }
-    status = read_members(file, &root, error);
+    status = read_tensors(file, &root, error);
 done:
     json_document_close(document);
     free(copy);

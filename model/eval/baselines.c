@@ -23,20 +23,20 @@ struct scores {
 
 static const real NO_REASON = -(real)INFINITY;
 
-static void forget(struct scores *scores)
+static void forget_scores(struct scores *scores)
 {
     for (uint32_t row = 0; row < scores->rows; row++) {
         scores->at[row] = NO_REASON;
     }
 }
 
-static void add(struct scores *scores, uint32_t row, real reason)
+static void add_reason(struct scores *scores, uint32_t row, real reason)
 {
     real *score = &scores->at[row];
     *score = *score > 0 ? *score + reason : reason;
 }
 
-static enum status no_memory(struct error *error)
+static enum status baselines_no_memory(struct error *error)
 {
     return error_set(error, STATUS_IO, "not enough memory for the baselines");
 }
@@ -52,15 +52,15 @@ enum status popularity_open(struct popularity **popularityp, const struct datase
 {
     *popularityp = NULL;
     struct popularity *popularity = calloc(1, sizeof *popularity);
-    if (!popularity) return no_memory(error);
+    if (!popularity) return baselines_no_memory(error);
     uint32_t rows = dataset_rows(dataset);
     popularity->counts =
         (struct scores){calloc(rows, sizeof(real)), rows, dataset_first_item(dataset)};
     if (!popularity->counts.at) {
         popularity_close(popularity);
-        return no_memory(error);
+        return baselines_no_memory(error);
     }
-    forget(&popularity->counts);
+    forget_scores(&popularity->counts);
     *popularityp = popularity;
     return STATUS_OK;
 }
@@ -76,7 +76,8 @@ static void popularity_observe(void *context, const struct dataset *dataset,
                                struct dataset_point point)
 {
     struct popularity *popularity = context;
-    add(&popularity->counts, dataset_sequence(dataset, point.user).at[point.position].item, 1);
+    add_reason(&popularity->counts, dataset_sequence(dataset, point.user).at[point.position].item,
+               1);
 }
 
 static enum status popularity_rank(void *context, const struct dataset *dataset,
@@ -128,7 +129,7 @@ enum status transitions_open(struct transitions **transitionsp, const struct dat
 {
     *transitionsp = NULL;
     struct transitions *transitions = calloc(1, sizeof *transitions);
-    if (!transitions) return no_memory(error);
+    if (!transitions) return baselines_no_memory(error);
     uint32_t rows = dataset_rows(dataset);
     *transitions = (struct transitions){
         .followers = calloc(rows, sizeof *transitions->followers),
@@ -138,7 +139,7 @@ enum status transitions_open(struct transitions **transitionsp, const struct dat
     };
     if (!transitions->followers || !transitions->popularity || !transitions->scores.at) {
         transitions_close(transitions);
-        return no_memory(error);
+        return baselines_no_memory(error);
     }
     *transitionsp = transitions;
     return STATUS_OK;
@@ -161,7 +162,7 @@ uint64_t transitions_dropped(const struct transitions *transitions)
     return transitions->dropped;
 }
 
-static struct follower *slot_of(const struct followers *followers, uint32_t item)
+static struct follower *follower_slot(const struct followers *followers, uint32_t item)
 {
     uint32_t mask = followers->slots - 1;
     uint32_t slot = (uint32_t)splitmix64(item) & mask;
@@ -171,7 +172,7 @@ static struct follower *slot_of(const struct followers *followers, uint32_t item
     return &followers->at[slot];
 }
 
-static bool grow(struct followers *followers)
+static bool grow_followers(struct followers *followers)
 {
     struct followers grown = {.slots = followers->slots ? followers->slots * 2 : 4,
                               .count = followers->count};
@@ -179,7 +180,7 @@ static bool grow(struct followers *followers)
     if (!grown.at) return false;
     for (uint32_t i = 0; i < followers->slots; i++) {
         const struct follower *follower = &followers->at[i];
-        if (follower->item) *slot_of(&grown, follower->item) = *follower;
+        if (follower->item) *follower_slot(&grown, follower->item) = *follower;
     }
     free(followers->at);
     *followers = grown;
@@ -189,17 +190,17 @@ static bool grow(struct followers *followers)
 static void add_pair(struct transitions *transitions, uint32_t from, uint32_t to, float weight)
 {
     struct followers *followers = &transitions->followers[from];
-    struct follower *follower = followers->slots ? slot_of(followers, to) : NULL;
+    struct follower *follower = followers->slots ? follower_slot(followers, to) : NULL;
     if (follower && follower->item) {
         follower->weight += weight;
         return;
     }
     bool full = (uint64_t)followers->count * 4 >= (uint64_t)followers->slots * 3;
-    if (transitions->pairs == transitions->pairs_max || (full && !grow(followers))) {
+    if (transitions->pairs == transitions->pairs_max || (full && !grow_followers(followers))) {
         transitions->dropped++;
         return;
     }
-    *slot_of(followers, to) = (struct follower){to, weight};
+    *follower_slot(followers, to) = (struct follower){to, weight};
     followers->count++;
     transitions->pairs++;
 }
@@ -228,7 +229,8 @@ static void vote(struct transitions *transitions, uint32_t item, double weight)
         const struct follower *follower = &followers->at[i];
         if (!follower->item) continue;
         double norm = sqrt(transitions->popularity[item] * transitions->popularity[follower->item]);
-        add(&transitions->scores, follower->item, (real)(weight * (double)follower->weight / norm));
+        add_reason(&transitions->scores, follower->item,
+                   (real)(weight * (double)follower->weight / norm));
     }
 }
 
@@ -243,7 +245,7 @@ static enum status transitions_rank(void *context, const struct dataset *dataset
     for (uint32_t i = 0; i < count; i++) {
         const struct behavior *at = dataset_sequence(dataset, queries[i].user).at;
         double weight = 1;
-        forget(scores);
+        forget_scores(scores);
         for (uint32_t back = 1; back <= TRANSITIONS_VOTERS && back <= queries[i].known; back++) {
             vote(transitions, at[queries[i].known - back].item, weight);
             weight *= VOTE_DECAY;

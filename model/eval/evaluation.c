@@ -33,7 +33,7 @@ struct evaluation {
     uint32_t known_max[EVALUATION_QUARTILES]; /* greatest `known` of each quarter of the cases */
 };
 
-static enum status no_memory(struct error *error)
+static enum status evaluation_no_memory(struct error *error)
 {
     return error_set(error, STATUS_IO, "not enough memory to evaluate");
 }
@@ -48,7 +48,7 @@ const char *evaluation_protocol_name(enum evaluation_protocol protocol)
     return names[protocol];
 }
 
-static void show(struct evaluation *evaluation, uint32_t user, uint32_t count)
+static void show_behaviors(struct evaluation *evaluation, uint32_t user, uint32_t count)
 {
     for (uint32_t position = 0; position < count; position++) {
         evaluation->shown[evaluation->shown_count++] = (struct dataset_point){user, position};
@@ -63,22 +63,22 @@ static void add_case(struct evaluation *evaluation, uint32_t user, uint32_t know
 
 static void plan_leave_one_out(struct evaluation *evaluation, uint32_t user, uint32_t count)
 {
-    show(evaluation, user, count - 1);
+    show_behaviors(evaluation, user, count - 1);
     add_case(evaluation, user, count - 1, 1);
 }
 
-/* Which part a user belongs to depends on his id alone: it stays when the log grows. */
+/* Which part a user belongs to depends on its id alone: it stays when the log grows. */
 static void plan_user_split(struct evaluation *evaluation, uint32_t user, uint32_t count)
 {
     if (splitmix64(dataset_user_hash(evaluation->dataset, user)) % USER_PARTS) {
-        show(evaluation, user, count);
+        show_behaviors(evaluation, user, count);
     } else {
         uint32_t known = (uint32_t)(KNOWN_SHARE * count);
         add_case(evaluation, user, known, count - known);
     }
 }
 
-/* A user's first behavior is a case too, in which nothing is known of him. */
+/* A user's first behavior is a case too, in which nothing is known of it. */
 static enum status plan_prequential(struct evaluation *evaluation, struct error *error)
 {
     TRY(dataset_replay(evaluation->dataset, &evaluation->shown, error));
@@ -99,11 +99,11 @@ static enum status plan(struct evaluation *evaluation, struct error *error)
     bool prequential = evaluation->options.protocol == EVALUATION_PREQUENTIAL;
     size_t cases_max = (prequential ? behaviors : users) + 1;
     evaluation->cases = malloc(cases_max * sizeof *evaluation->cases);
-    if (!evaluation->cases) return no_memory(error);
+    if (!evaluation->cases) return evaluation_no_memory(error);
     if (prequential) return plan_prequential(evaluation, error);
 
     evaluation->shown = malloc((behaviors + 1) * sizeof *evaluation->shown);
-    if (!evaluation->shown) return no_memory(error);
+    if (!evaluation->shown) return evaluation_no_memory(error);
     for (uint32_t user = 0; user < users; user++) {
         uint32_t count = dataset_sequence(dataset, user).count;
         if (evaluation->options.protocol == EVALUATION_LEAVE_ONE_OUT) {
@@ -119,7 +119,7 @@ static enum status find_quartiles(struct evaluation *evaluation, struct error *e
 {
     uint32_t longest = dataset_longest(evaluation->dataset);
     uint32_t *counts = calloc((size_t)longest + 1, sizeof *counts); /* cases by known behaviors */
-    if (!counts) return no_memory(error);
+    if (!counts) return evaluation_no_memory(error);
     for (uint32_t i = 0; i < evaluation->cases_count; i++) {
         counts[evaluation->cases[i].known]++;
     }
@@ -140,7 +140,7 @@ enum status evaluation_open(struct evaluation **evaluationp, const struct datase
     *evaluationp = NULL;
     REQUIRE(options->cuts_count >= 1 && options->cuts_count <= EVALUATION_CUTS_MAX);
     struct evaluation *evaluation = calloc(1, sizeof *evaluation);
-    if (!evaluation) return no_memory(error);
+    if (!evaluation) return evaluation_no_memory(error);
     evaluation->dataset = dataset;
     evaluation->options = *options;
     enum status status = plan(evaluation, error);
@@ -210,7 +210,7 @@ struct run {
     uint32_t pairs; /* cases with two interests or more */
 };
 
-static uint32_t greatest(uint32_t a, uint32_t b)
+static uint32_t larger(uint32_t a, uint32_t b)
 {
     return a > b ? a : b;
 }
@@ -223,7 +223,7 @@ static bool run_open(struct run *run, const struct evaluation *evaluation,
     uint32_t longest = dataset_longest(dataset);
     *run = (struct run){.evaluation = evaluation, .ranker = ranker, .result = result};
     run->list_size = options->cuts[options->cuts_count - 1];
-    run->excluded_max = greatest(longest, EXCLUDED_MAX);
+    run->excluded_max = larger(longest, EXCLUDED_MAX);
     run->items = malloc(BATCH_MAX * (size_t)run->list_size * sizeof *run->items);
     run->excluded = malloc((size_t)run->excluded_max * sizeof *run->excluded);
     run->truth = malloc((size_t)longest * sizeof *run->truth);
@@ -301,8 +301,8 @@ static void scale_metrics(struct ranking_metrics *metrics, double factor)
     metrics->reciprocal_rank *= factor;
 }
 
-static void measure(struct run *run, const struct evaluation_case *at, struct topn_list *list,
-                    const struct ranker_read *read)
+static void measure_case(struct run *run, const struct evaluation_case *at, struct topn_list *list,
+                         const struct ranker_read *read)
 {
     const struct evaluation *evaluation = run->evaluation;
     const struct evaluation_options *options = &evaluation->options;
@@ -333,7 +333,7 @@ static void measure(struct run *run, const struct evaluation_case *at, struct to
     run->pairs += read->interests > 1;
 }
 
-static void summarize(const struct run *run)
+static void summarize_run(const struct run *run)
 {
     const struct evaluation *evaluation = run->evaluation;
     struct evaluation_result *result = run->result;
@@ -376,7 +376,7 @@ static enum status run_cases(struct run *run, struct error *error)
                          run->lists, run->reads, error));
         for (uint32_t i = 0; i < count; i++) {
             const struct evaluation_case *at = &evaluation->cases[from + i];
-            measure(run, at, &run->lists[i], &run->reads[i]);
+            measure_case(run, at, &run->lists[i], &run->reads[i]);
             if (replay) observe(run, (struct dataset_point){at->user, at->known});
         }
         from += count;
@@ -388,7 +388,7 @@ enum status evaluation_run(const struct evaluation *evaluation, const struct ran
                            struct evaluation_result *result, struct error *error)
 {
     struct run *run = malloc(sizeof *run);
-    if (!run) return no_memory(error);
+    if (!run) return evaluation_no_memory(error);
     *result = (struct evaluation_result){.cases = evaluation->cases_count,
                                          .cuts_count = evaluation->options.cuts_count};
     snprintf(result->name, sizeof result->name, "%s", ranker->name);
@@ -398,9 +398,9 @@ enum status evaluation_run(const struct evaluation *evaluation, const struct ran
     enum status status = STATUS_OK;
     if (run_open(run, evaluation, ranker, result)) {
         status = run_cases(run, error);
-        if (status == STATUS_OK) summarize(run);
+        if (status == STATUS_OK) summarize_run(run);
     } else {
-        status = no_memory(error);
+        status = evaluation_no_memory(error);
     }
     run_close(run);
     return status;

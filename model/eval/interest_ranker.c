@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "model/checkpoint.h"
 #include "model/interest_model.h"
-#include "model/params.h"
+#include "model/tensor/params.h"
 
 enum { BATCH_MAX = 64 }; /* users read and ranked together */
 

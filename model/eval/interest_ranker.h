@@ -2,7 +2,7 @@
  * interest_ranker.h - an interest model as a ranker, through the seam that serves it.
  *
  * Evaluation runs what is served: each user's state is advanced by interest_absorb, read by
- * interest_read, and his items ranked exactly. States stay between questions, so that a replay
+ * interest_read, and the items ranked exactly. States stay between questions, so that a replay
  * costs each behavior once.
  *
  * Threads: one owner.

@@ -55,7 +55,7 @@ struct ranking_impression {
  */
 bool ranking_auc(struct ranking_impression *at, size_t count, double *aucp);
 
-/* AUC of each user with both classes, weighted by his impressions. False if no user has both. */
+/* AUC of each user with both classes, weighted by its impressions. False if no user has both. */
 bool ranking_gauc(struct ranking_impression *at, size_t count, double *gaucp);
 
 #endif

@@ -2,7 +2,7 @@
  * topn.h - the exact N best items of a catalogue for users with several interests.
  *
  * An item's score is its best over the user's live interests, and a user gets N items however many
- * interests he has. That is the same list as each interest's own N best, united and cut to N
+ * interests it has. That is the same list as each interest's own N best, united and cut to N
  * (models.md section 8), found in one pass: the catalogue is multiplied block by block with the
  * interests of many users, and scores are looked at while they are still in the cache.
  *

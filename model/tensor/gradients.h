@@ -17,7 +17,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-#include "model/params.h"
+#include "model/tensor/params.h"
 #include "model/tensor/real.h"
 
 enum { GRADIENT_TABLES_MAX = 3 };

@@ -17,8 +17,8 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-#include "model/interest_model.h"
-#include "model/params.h"
+#include "model/tensor/behavior.h"
+#include "model/tensor/params.h"
 #include "model/tensor/tape.h"
 
 /* The tables of models.md section 2; `category` and `gap` are NULL where a model does without. */

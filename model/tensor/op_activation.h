@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "model/params.h"
+#include "model/tensor/params.h"
 #include "model/tensor/tape.h"
 
 /* Elementwise. Consumes x. */

@@ -41,8 +41,8 @@ static struct attention_span span_after(const struct attention_pass *pass, uint3
     return span;
 }
 
-static void pass_forward(struct tape *tape, const struct attention_sums *sums,
-                         const struct attention_pass *pass, real *y)
+static void attention_forward(struct tape *tape, const struct attention_sums *sums,
+                              const struct attention_pass *pass, real *y)
 {
     size_t mark = arena_mark(tape->arena);
     uint32_t point = 0;
@@ -57,7 +57,7 @@ static void pass_forward(struct tape *tape, const struct attention_sums *sums,
 }
 
 /* Inputs: the tensor with the queries, the one with keys and values; they may be the same. */
-static void pass_backward(struct tape *tape, const struct node *node)
+static void attention_backward(struct tape *tape, const struct node *node)
 {
     const struct attention_pass *pass = node->saved;
     struct tensor *kv = node->inputs[1], *y = node->output;
@@ -82,15 +82,15 @@ static void pass_backward(struct tape *tape, const struct node *node)
 }
 
 /* Runs and records a pass whose q, k and v are after elu1. */
-static struct tensor *run_pass(struct tape *tape, const struct attention_sums *sums,
-                               struct attention_pass pass, struct tensor *q, struct tensor *kv)
+static struct tensor *run_attention(struct tape *tape, const struct attention_sums *sums,
+                                    struct attention_pass pass, struct tensor *q, struct tensor *kv)
 {
     struct tensor *y =
         tape_tensor(tape, pass.points * pass.rows.queries, sums->heads * sums->width);
     struct attention_pass *saved = arena_take(tape->arena, sizeof(*saved));
     *saved = pass;
-    pass_forward(tape, sums, saved, y->data);
-    tape_record(tape, (struct node){pass_backward, y, {q, kv}, saved});
+    attention_forward(tape, sums, saved, y->data);
+    tape_record(tape, (struct node){attention_backward, y, {q, kv}, saved});
     return y;
 }
 
@@ -118,7 +118,7 @@ static struct tensor *attention_of_sequences(struct tape *tape, const struct att
         .k_at = d,
         .v_at = 2 * d,
     };
-    return run_pass(tape, sums, pass, qkv, qkv);
+    return run_attention(tape, sums, pass, qkv, qkv);
 }
 
 struct tensor *op_attention(struct tape *tape, const struct attention_sums *sums,
@@ -165,7 +165,7 @@ struct tensor *op_attention_steps(struct tape *tape, const struct attention_sums
         .k_at = 0,
         .v_at = d,
     };
-    return run_pass(tape, sums, pass, q, kv);
+    return run_attention(tape, sums, pass, q, kv);
 }
 
 void op_attention_absorb(struct tape *tape, const struct attention_sums *sums, struct tensor *kv,

@@ -75,7 +75,7 @@ struct delta_pass {
     size_t k_at, v_at; /* reals of a row before its keys and values */
 };
 
-/* The user's events, and his points from `point` on. */
+/* The user's events, and its points from `point` on. */
 static struct delta_span span_of(const struct delta_pass *pass, uint32_t user, uint32_t point)
 {
     struct delta_span span = {
@@ -90,7 +90,7 @@ static struct delta_span span_of(const struct delta_pass *pass, uint32_t user, u
     return span;
 }
 
-static void pass_forward(struct tape *tape, const struct delta_pass *pass, real *y)
+static void delta_forward(struct tape *tape, const struct delta_pass *pass, real *y)
 {
     const struct delta_rows *rows = &pass->rows;
     const size_t size = (size_t)rows->heads * rows->width * rows->width * sizeof(real);
@@ -118,7 +118,7 @@ static uint32_t longest_of(const struct behavior_batch *batch)
 /*
  * Inputs: the tensor with the queries, the one with keys and values (perhaps the same), the gates.
  */
-static void pass_backward(struct tape *tape, const struct node *node)
+static void delta_backward(struct tape *tape, const struct node *node)
 {
     const struct delta_pass *pass = node->saved;
     real *dq = tape_gradient(tape, node->inputs[0]), *dkv = tape_gradient(tape, node->inputs[1]);
@@ -139,15 +139,15 @@ static void pass_backward(struct tape *tape, const struct node *node)
     arena_release(tape->arena, mark);
 }
 
-static struct tensor *run_pass(struct tape *tape, struct delta_pass pass, struct tensor *q,
-                               struct tensor *kv, struct tensor *gates)
+static struct tensor *run_delta(struct tape *tape, struct delta_pass pass, struct tensor *q,
+                                struct tensor *kv, struct tensor *gates)
 {
     const uint32_t d = pass.rows.heads * pass.rows.width;
     struct tensor *y = tape_tensor(tape, pass.points * pass.rows.queries, d);
     struct delta_pass *saved = arena_take(tape->arena, sizeof *saved);
     *saved = pass;
-    pass_forward(tape, saved, y->data);
-    tape_record(tape, (struct node){pass_backward, y, {q, kv, gates}, saved});
+    delta_forward(tape, saved, y->data);
+    tape_record(tape, (struct node){delta_backward, y, {q, kv, gates}, saved});
     return y;
 }
 
@@ -177,7 +177,7 @@ static struct tensor *delta_of_sequences(struct tape *tape, const struct delta_m
         .k_at = d,
         .v_at = 2 * d,
     };
-    return run_pass(tape, pass, qkv, qkv, gates);
+    return run_delta(tape, pass, qkv, qkv, gates);
 }
 
 struct tensor *op_delta(struct tape *tape, const struct delta_memory *memory, struct tensor *qkv,
@@ -223,7 +223,7 @@ struct tensor *op_delta_steps(struct tape *tape, const struct delta_memory *memo
         .k_at = 0,
         .v_at = d,
     };
-    return run_pass(tape, pass, q, kv, gates);
+    return run_delta(tape, pass, q, kv, gates);
 }
 
 void op_delta_absorb(struct tape *tape, const struct delta_memory *memory, struct tensor *kv,

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/interest_model.h"
-#include "model/params.h"
+#include "model/tensor/behavior.h"
+#include "model/tensor/params.h"
 #include "model/tensor/tape.h"
 
 /*
@@ -39,7 +39,7 @@ struct tensor *op_delta(struct tape *tape, const struct delta_memory *memory, st
 
 /*
  * The memories of whole sequences, read along the way: kv as for op_delta_absorb, q [points,
- * queries * d] as for op_delta_read, row i reading what the user and his events up to points[i]
+ * queries * d] as for op_delta_read, row i reading what the user and its events up to points[i]
  * have written into an empty memory. Result [points * queries, d]. The caller keeps `points` and
  * the batch.
  */

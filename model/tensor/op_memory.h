@@ -1,7 +1,7 @@
 /*
  * op_memory.h - an addressed memory of slots as ops (models.md 5.3, kernel_memory.h).
  *
- * Each row of `w`, and of whatever has as many rows, belongs to one user; his memory is `slots`
+ * Each row of `w`, and of whatever has as many rows, belongs to one user; its memory is `slots`
  * rows of a tensor [users * slots, d].
  */
 #ifndef MODEL_TENSOR_OP_MEMORY_H
@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "model/params.h"
+#include "model/tensor/params.h"
 #include "model/tensor/tape.h"
 
 /* 2 (softplus(x) + 1): how sharply a head addresses. Consumes x. */

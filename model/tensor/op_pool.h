@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/interest_model.h"
+#include "model/tensor/behavior.h"
 #include "model/tensor/tape.h"
 
 /* Where a pool lies in a state row: sum [width], then its mass. */

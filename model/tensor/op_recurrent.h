@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "model/params.h"
 #include "model/tensor/op.h"
+#include "model/tensor/params.h"
 #include "model/tensor/tape.h"
 
 /*

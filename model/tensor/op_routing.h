@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-#include "model/interest_model.h"
-#include "model/params.h"
+#include "model/tensor/behavior.h"
+#include "model/tensor/params.h"
 #include "model/tensor/tape.h"
 
 struct routing {

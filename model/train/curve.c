@@ -20,7 +20,7 @@ enum {
     LINE_MAX_SIZE = 256
 };
 
-static enum status failed(const char *path, const char *what, struct error *error)
+static enum status curve_failed(const char *path, const char *what, struct error *error)
 {
     return error_set(error, STATUS_IO, "%s %s: %s", what, path, strerror(errno));
 }
@@ -28,13 +28,13 @@ static enum status failed(const char *path, const char *what, struct error *erro
 static enum status close_written(FILE *file, const char *path, struct error *error)
 {
     const int wrong = ferror(file);
-    return fclose(file) == 0 && !wrong ? STATUS_OK : failed(path, "writing", error);
+    return fclose(file) == 0 && !wrong ? STATUS_OK : curve_failed(path, "writing", error);
 }
 
 enum status curve_append(const char *path, const struct curve_point *point, struct error *error)
 {
     FILE *file = fopen(path, "a");
-    if (!file) return failed(path, "appending to", error);
+    if (!file) return curve_failed(path, "appending to", error);
     if (ftell(file) == 0) fputs(columns, file);
     fprintf(file, "%" PRIu32 ",%" PRIu64 ",%.6f,%.6f,%.6f,%.2f\n", point->epoch, point->steps,
             point->loss, point->hit_rate, point->ndcg, point->seconds);
@@ -76,7 +76,7 @@ struct series {
     double low, high;
 };
 
-static double value_of(const struct curve_point *point, const struct series *series)
+static double point_value(const struct curve_point *point, const struct series *series)
 {
     double value;
     memcpy(&value, (const char *)point + series->field, sizeof value);
@@ -87,10 +87,10 @@ static double value_of(const struct curve_point *point, const struct series *ser
 static void set_range(struct series *series, uint32_t count, const struct curve *curve, double low)
 {
     double high = low;
-    if (low < 0) low = high = value_of(&curve->at[0], series);
+    if (low < 0) low = high = point_value(&curve->at[0], series);
     for (uint32_t s = 0; s < count; s++) {
         for (uint32_t i = 0; i < curve->count; i++) {
-            const double value = value_of(&curve->at[i], &series[s]);
+            const double value = point_value(&curve->at[i], &series[s]);
             if (value < low) low = value;
             if (value > high) high = value;
         }
@@ -115,7 +115,7 @@ static void draw_series(FILE *out, const struct curve *curve, const struct serie
             series->color);
     for (uint32_t i = 0; i < curve->count; i++) {
         const double share =
-            (value_of(&curve->at[i], series) - series->low) / (series->high - series->low);
+            (point_value(&curve->at[i], series) - series->low) / (series->high - series->low);
         fprintf(out, "%.1f,%.1f ", x_of(curve, curve->at[i].epoch),
                 HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM));
     }
@@ -132,7 +132,7 @@ static void draw_axis(FILE *out, const struct series *series, int x, const char 
             series->color, series->high);
 }
 
-static void draw(FILE *out, const struct curve *curve)
+static void draw_picture(FILE *out, const struct curve *curve)
 {
     struct series loss = {"loss", "#b03a2e", offsetof(struct curve_point, loss), 0, 0};
     struct series found[] = {
@@ -164,12 +164,13 @@ enum status curve_plot(const char *csv_path, const char *svg_path, struct error 
     if (!curve) return error_set(error, STATUS_IO, "out of memory: a curve");
     FILE *csv = fopen(csv_path, "r");
     enum status status =
-        csv ? read_points(curve, csv, csv_path, error) : failed(csv_path, "reading", error);
+        csv ? read_points(curve, csv, csv_path, error) : curve_failed(csv_path, "reading", error);
     if (csv) fclose(csv);
     if (status == STATUS_OK) {
         FILE *out = fopen(svg_path, "w");
-        if (out) draw(out, curve);
-        status = out ? close_written(out, svg_path, error) : failed(svg_path, "writing", error);
+        if (out) draw_picture(out, curve);
+        status =
+            out ? close_written(out, svg_path, error) : curve_failed(svg_path, "writing", error);
     }
     free(curve);
     return status;

@@ -70,7 +70,7 @@ static uint32_t block_columns(uint32_t samples, uint32_t candidates)
     return candidates <= kept ? candidates : kept / TILE_ITEMS * TILE_ITEMS;
 }
 
-static real *take(struct arena *arena, size_t count)
+static real *take_reals(struct arena *arena, size_t count)
 {
     return arena_take(arena, count * sizeof(real));
 }
@@ -107,10 +107,10 @@ void loss_open(struct loss *loss, const struct loss_options *options,
                           .items = items,
                           .scratch = scratch,
                           .stride = stride,
-                          .prepared = take(scratch, count * stride),
-                          .d_prepared = take(scratch, count * stride),
-                          .panels = take(scratch, packed),
-                          .bias = take(scratch, count)};
+                          .prepared = take_reals(scratch, count * stride),
+                          .d_prepared = take_reals(scratch, count * stride),
+                          .panels = take_reals(scratch, packed),
+                          .bias = take_reals(scratch, count)};
     memset(loss->panels, 0, packed * sizeof(real));
     memset(loss->d_prepared, 0, count * stride * sizeof(real));
     for (uint32_t i = 0; i < candidates->count; i++) {
@@ -189,7 +189,7 @@ static void make_scores(const struct loss *loss, const struct block *block, uint
     }
 }
 
-static real greatest(const real *x, uint32_t n)
+static real greatest_score(const real *x, uint32_t n)
 {
     real lane[SPAN_COLUMNS], most = -(real)INFINITY;
     uint32_t i = 0;
@@ -237,7 +237,7 @@ static void add_to_softmax(struct block *block, uint32_t columns)
 {
     for (uint32_t s = 0; s < block->samples; s++) {
         real *score = block->score + (size_t)s * block->columns;
-        real most = greatest(score, columns);
+        real most = greatest_score(score, columns);
         if (most > block->most[s]) {
             block->sum[s] *= exp_of(block->most[s] - most);
             block->most[s] = most;
@@ -415,13 +415,13 @@ static void block_take(struct block *block, const struct loss *loss, uint32_t in
     const size_t rows = (size_t)samples * interests;
     block->interests = interests;
     block->columns = block_columns(samples, candidates);
-    block->v = take(loss->scratch, rows * loss->stride);
-    block->dv = take(loss->scratch, rows * loss->stride);
-    block->share = take(loss->scratch, rows * loss->stride);
-    block->t = take(loss->scratch, samples * loss->stride);
-    block->dt = take(loss->scratch, loss->stride);
-    block->tile = take(loss->scratch, rows * TILE_ITEMS);
-    block->score = take(loss->scratch, (size_t)samples * block->columns);
+    block->v = take_reals(loss->scratch, rows * loss->stride);
+    block->dv = take_reals(loss->scratch, rows * loss->stride);
+    block->share = take_reals(loss->scratch, rows * loss->stride);
+    block->t = take_reals(loss->scratch, samples * loss->stride);
+    block->dt = take_reals(loss->scratch, loss->stride);
+    block->tile = take_reals(loss->scratch, rows * TILE_ITEMS);
+    block->score = take_reals(loss->scratch, (size_t)samples * block->columns);
     block->chosen = arena_take(loss->scratch, (size_t)samples * block->columns + SPAN_ITEMS);
 }
 
@@ -547,8 +547,8 @@ static double read_and_score(const struct loss *loss, const struct loss_samples 
     const size_t each = (size_t)samples->interests_each * d;
     const real *table = loss->candidates.table;
     const struct readout_rule rule = {options->readout, options->similarity, options->power, d};
-    real *read = take(loss->scratch, (size_t)count * d);
-    real *d_read = take(loss->scratch, (size_t)count * d);
+    real *read = take_reals(loss->scratch, (size_t)count * d);
+    real *d_read = take_reals(loss->scratch, (size_t)count * d);
     uint32_t *live = arena_take(loss->scratch, count * sizeof(*live));
     memset(d_read, 0, (size_t)count * d * sizeof(real));
     for (uint32_t i = 0; i < count; i++) {

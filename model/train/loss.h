@@ -1,7 +1,7 @@
 /*
  * loss.h - softmax over candidates: forward and backward in one pass over the catalogue.
  *
- * A sample is what was read of a user before an item that he went for. Its loss is
+ * A sample is what was read of a user before the item that the user took next. Its loss is
  * ln(sum of exp over the target and the candidates) - the target's score; a candidate that is the
  * target drops out, so the same formula is the full softmax (candidates: every known item, no
  * log_q) and the sampled one (candidates: drawn negatives, scores less ln of how likely they were

@@ -70,7 +70,7 @@ static void add_pieces(struct minibatches *source, uint32_t user, uint32_t known
     }
 }
 
-static enum status no_memory(struct error *error)
+static enum status minibatches_no_memory(struct error *error)
 {
     return error_set(error, STATUS_IO, "not enough memory to train on a log of this size");
 }
@@ -82,7 +82,7 @@ enum status minibatches_open(struct minibatches **sourcep, const struct dataset 
     *sourcep = NULL;
     REQUIRE(options->steps_max >= 1 && options->steps_max <= MINIBATCH_STEPS_MAX);
     struct minibatches *source = calloc(1, sizeof *source);
-    if (!source) return no_memory(error);
+    if (!source) return minibatches_no_memory(error);
     const uint32_t users = dataset_users(dataset);
     const size_t pieces_max = users + dataset_behaviors(dataset) / (size_t)options->steps_max + 1;
     source->dataset = dataset;
@@ -92,7 +92,7 @@ enum status minibatches_open(struct minibatches **sourcep, const struct dataset 
     source->targets = calloc(dataset_rows(dataset), sizeof *source->targets);
     if (!source->pieces || !source->order || !source->targets) {
         minibatches_close(source);
-        return no_memory(error);
+        return minibatches_no_memory(error);
     }
     for (uint32_t user = 0; user < users; user++) {
         REQUIRE(known[user] <= dataset_sequence(dataset, user).count);

@@ -45,7 +45,7 @@ static double square_of(const real *x, size_t n)
     return sum;
 }
 
-static double norm_of(const struct gradients *gradients)
+static double gradients_norm(const struct gradients *gradients)
 {
     double sum = square_of(gradients->block, gradients->size);
     for (uint32_t i = 0; i < gradients->tables; i++) {
@@ -78,7 +78,7 @@ static void update(const struct optimizer *optimizer, const struct adam *adam, s
 
 double optimizer_step(struct optimizer *optimizer, struct gradients *gradients)
 {
-    const double norm = norm_of(gradients), clip = optimizer->options.clip;
+    const double norm = gradients_norm(gradients), clip = optimizer->options.clip;
     const uint64_t step = ++optimizer->step;
     const struct param_set *params = optimizer->params;
     const struct adam adam = {

@@ -15,8 +15,8 @@ struct measuring {
     uint32_t users;
 };
 
-static enum status open_all(struct measuring *measuring, const struct checkpoint *checkpoint,
-                            struct error *error)
+static enum status open_folding(struct measuring *measuring, const struct checkpoint *checkpoint,
+                                struct error *error)
 {
     TRY(interest_model_open(&measuring->model, checkpoint, error));
     TRY(interest_scratch_open(&measuring->scratch, measuring->model, error));
@@ -55,7 +55,7 @@ enum status prior_measure(struct checkpoint *checkpoint, const struct dataset *d
     struct param *prior = param_set_find(checkpoint->params, "select.prior");
     if (!prior) return STATUS_OK;
     struct measuring measuring = {0};
-    const enum status status = open_all(&measuring, checkpoint, error);
+    const enum status status = open_folding(&measuring, checkpoint, error);
     for (uint32_t user = 0; status == STATUS_OK && user < dataset_users(dataset); user++) {
         if (known[user]) add_user(&measuring, dataset_sequence(dataset, user), known[user]);
     }

@@ -9,7 +9,7 @@
 #include "model/dataset.h"
 
 /*
- * Sets select.prior to the mean over the users of `dataset`, each after his first known[user]
+ * Sets select.prior to the mean over the users of `dataset`, each after its first known[user]
  * behaviors; those without any do not count. A checkpoint that does not select is left as it is.
  * One state at a time; O(behaviors).
  */

@@ -9,7 +9,7 @@
 #include "model/tensor/vector.h"
 
 /* 1 / |x| of cosine, 1 of dot. */
-static real shrink_of(const struct readout_rule *rule, const real *x)
+static real rule_shrink(const struct readout_rule *rule, const real *x)
 {
     if (!rule->similarity.cosine) return 1;
     return 1 / REAL_SQRT(vec_dot(x, x, rule->d) + (real)1e-12);
@@ -18,11 +18,11 @@ static real shrink_of(const struct readout_rule *rule, const real *x)
 static void nearness(const struct readout_rule *rule, real *near, const real *interests,
                      uint32_t live, const real *target)
 {
-    const real factor = similarity_scale(rule->similarity) * shrink_of(rule, target);
+    const real factor = similarity_scale(rule->similarity) * rule_shrink(rule, target);
     REQUIRE(live >= 1 && live <= READOUT_INTERESTS_MAX);
     for (uint32_t k = 0; k < live; k++) {
         const real *interest = interests + (size_t)k * rule->d;
-        near[k] = factor * shrink_of(rule, interest) * vec_dot(interest, target, rule->d);
+        near[k] = factor * rule_shrink(rule, interest) * vec_dot(interest, target, rule->d);
     }
 }
 
@@ -87,8 +87,8 @@ static void add_nearness_gradient(const struct readout_rule *rule, real *dx, con
                                   const real *t, real near, real gradient)
 {
     const bool cosine = rule->similarity.cosine;
-    const real shrink = shrink_of(rule, x);
-    const real along = similarity_scale(rule->similarity) * shrink * shrink_of(rule, t);
+    const real shrink = rule_shrink(rule, x);
+    const real along = similarity_scale(rule->similarity) * shrink * rule_shrink(rule, t);
     add_scaled(dx, t, gradient * (cosine ? along : 1), rule->d);
     if (cosine) add_scaled(dx, x, -gradient * near * shrink * shrink, rule->d);
 }

@@ -68,7 +68,7 @@ struct arena *shard_arena(struct shard *shard)
 }
 
 /* Bytes of tape for one sequence of so many behaviors, all of them read. */
-static size_t measure(struct shard *shard, uint32_t behaviors)
+static size_t measure_tape(struct shard *shard, uint32_t behaviors)
 {
     static const struct behavior any = {.item = 1};
     const struct param *items = param_set_get(shard->model->checkpoint->params, "item.embedding");
@@ -100,8 +100,8 @@ static size_t measure(struct shard *shard, uint32_t behaviors)
 static enum status open_tape(struct shard *shard, uint32_t behaviors, struct error *error)
 {
     TRY(arena_open(&shard->tape, MEASURE_SIZE, error));
-    const size_t small = measure(shard, MEASURE_BEHAVIORS);
-    const size_t large = measure(shard, MEASURE_BEHAVIORS * MEASURE_RATIO);
+    const size_t small = measure_tape(shard, MEASURE_BEHAVIORS);
+    const size_t large = measure_tape(shard, MEASURE_BEHAVIORS * MEASURE_RATIO);
     arena_close(&shard->tape);
     const size_t each = (large - small) / (MEASURE_BEHAVIORS * (MEASURE_RATIO - 1)) + 1;
     /* Short sequences round more often: half as much again, which costs address space only. */

@@ -65,7 +65,7 @@ struct train_options train_options_defaults(void)
 
 /* ---- opening ---- */
 
-static enum status no_memory(struct error *error)
+static enum status trainer_no_memory(struct error *error)
 {
     return error_set(error, STATUS_IO, "not enough memory to train");
 }
@@ -79,7 +79,7 @@ static enum status open_source(struct trainer *trainer, const struct dataset *da
     memcpy(samples.action_weight, options->action_weight, sizeof samples.action_weight);
     trainer->dataset = dataset;
     trainer->known = malloc(users * sizeof *trainer->known);
-    if (!trainer->known) return no_memory(error);
+    if (!trainer->known) return trainer_no_memory(error);
     memcpy(trainer->known, known, dataset_users(dataset) * sizeof *known);
     TRY(validation_open(&trainer->validation, dataset, trainer->known, options->validation_users,
                         options->seed, error));
@@ -95,7 +95,7 @@ static enum status open_candidates(struct trainer *trainer, const struct dataset
     const bool full = rows - first <= trainer->options.full_softmax_items;
     trainer->candidates_count = full ? rows - first : trainer->options.negatives;
     trainer->candidates = malloc((trainer->candidates_count + (size_t)1) * sizeof(uint32_t));
-    if (!trainer->candidates) return no_memory(error);
+    if (!trainer->candidates) return trainer_no_memory(error);
     if (full) {
         for (uint32_t i = 0; i < trainer->candidates_count; i++) {
             trainer->candidates[i] = first + i;
@@ -174,8 +174,8 @@ static uint64_t identity_of_run(const struct trainer *trainer, const struct data
     return checksum_of(link, sizeof link);
 }
 
-static enum status open_all(struct trainer *trainer, const struct dataset *dataset,
-                            const uint32_t *known, struct error *error)
+static enum status open_parts(struct trainer *trainer, const struct dataset *dataset,
+                              const uint32_t *known, struct error *error)
 {
     const struct checkpoint *checkpoint = trainer->checkpoint;
     const struct train_options *options = &trainer->options;
@@ -197,7 +197,7 @@ static enum status open_all(struct trainer *trainer, const struct dataset *datas
     trainer->identity = identity_of_run(trainer, dataset);
     if (validation_users(trainer->validation) == 0) return STATUS_OK;
     trainer->best = malloc(size);
-    if (!trainer->best) return no_memory(error);
+    if (!trainer->best) return trainer_no_memory(error);
     memcpy(trainer->best, param_set_block(checkpoint->params), size);
     return STATUS_OK;
 }
@@ -209,11 +209,11 @@ enum status trainer_open(struct trainer **trainerp, struct checkpoint *checkpoin
     *trainerp = NULL;
     REQUIRE(options->sequences >= 1 && options->sequences <= TRAIN_SEQUENCES_MAX);
     struct trainer *trainer = calloc(1, sizeof *trainer);
-    if (!trainer) return no_memory(error);
+    if (!trainer) return trainer_no_memory(error);
     kernel_blas_single_thread(); /* there is a thread for each shard already */
     trainer->options = *options;
     trainer->checkpoint = checkpoint;
-    const enum status status = open_all(trainer, dataset, known, error);
+    const enum status status = open_parts(trainer, dataset, known, error);
     if (status != STATUS_OK) {
         trainer_close(trainer);
         return status;
@@ -354,7 +354,8 @@ static enum status run_minibatch(struct trainer *trainer, uint32_t from, uint32_
 
 /* ---- epochs ---- */
 
-static enum status judge(struct trainer *trainer, struct train_epoch *epoch, struct error *error)
+static enum status judge_epoch(struct trainer *trainer, struct train_epoch *epoch,
+                               struct error *error)
 {
     struct training_progress *progress = &trainer->progress;
     const struct param_set *params = trainer->checkpoint->params;
@@ -393,7 +394,7 @@ enum status trainer_epoch(struct trainer *trainer, const struct train_observer *
     epoch->loss = sum / pieces;
     epoch->steps = trainer->optimizer.step;
     trainer->progress.epochs++;
-    return judge(trainer, epoch, error);
+    return judge_epoch(trainer, epoch, error);
 }
 
 void trainer_finish(struct trainer *trainer)

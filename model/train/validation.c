@@ -23,7 +23,7 @@ struct validation {
     uint32_t count;
 };
 
-static enum status no_memory(struct error *error)
+static enum status validation_no_memory(struct error *error)
 {
     return error_set(error, STATUS_IO, "not enough memory to validate");
 }
@@ -32,8 +32,8 @@ static enum status no_memory(struct error *error)
  * Puts the users that can be asked into random order, the first `count` of them; how many there
  * are.
  */
-static uint32_t choose(const struct dataset *dataset, const uint32_t *known, uint32_t *users,
-                       uint32_t wanted, uint64_t seed)
+static uint32_t choose_users(const struct dataset *dataset, const uint32_t *known, uint32_t *users,
+                             uint32_t wanted, uint64_t seed)
 {
     struct random random = random_seeded(seed);
     uint32_t count = 0;
@@ -51,8 +51,8 @@ static uint32_t choose(const struct dataset *dataset, const uint32_t *known, uin
 }
 
 /* Makes the next question of `user`'s last known behavior. */
-static enum status ask(struct validation *validation, const struct dataset *dataset, uint32_t user,
-                       uint32_t *known, uint32_t **restp, struct error *error)
+static enum status ask_last(struct validation *validation, const struct dataset *dataset,
+                            uint32_t user, uint32_t *known, uint32_t **restp, struct error *error)
 {
     const struct dataset_sequence sequence = dataset_sequence(dataset, user);
     const uint32_t count = --known[user];
@@ -73,9 +73,9 @@ static enum status ask(struct validation *validation, const struct dataset *data
     return STATUS_OK;
 }
 
-static enum status ask_all(struct validation *validation, const struct dataset *dataset,
-                           const uint32_t *chosen, uint32_t count, uint32_t *known,
-                           struct error *error)
+static enum status ask_users(struct validation *validation, const struct dataset *dataset,
+                             const uint32_t *chosen, uint32_t count, uint32_t *known,
+                             struct error *error)
 {
     size_t behaviors = 1;
     for (uint32_t i = 0; i < count; i++) {
@@ -85,13 +85,13 @@ static enum status ask_all(struct validation *validation, const struct dataset *
     validation->truth = calloc(count + (size_t)1, sizeof *validation->truth);
     validation->excluded = calloc(behaviors, sizeof *validation->excluded);
     if (!validation->queries || !validation->truth || !validation->excluded) {
-        return no_memory(error);
+        return validation_no_memory(error);
     }
     TRY(dataset_open(&validation->dataset, dataset_rows(dataset), dataset_first_item(dataset) - 1,
                      error));
     uint32_t *rest = validation->excluded;
     for (uint32_t i = 0; i < count; i++) {
-        TRY(ask(validation, dataset, chosen[i], known, &rest, error));
+        TRY(ask_last(validation, dataset, chosen[i], known, &rest, error));
     }
     return dataset_seal(validation->dataset, error);
 }
@@ -105,10 +105,10 @@ enum status validation_open(struct validation **validationp, const struct datase
     if (!validation || !chosen) {
         free(validation);
         free(chosen);
-        return no_memory(error);
+        return validation_no_memory(error);
     }
-    const uint32_t count = choose(dataset, known, chosen, users, seed);
-    const enum status status = ask_all(validation, dataset, chosen, count, known, error);
+    const uint32_t count = choose_users(dataset, known, chosen, users, seed);
+    const enum status status = ask_users(validation, dataset, chosen, count, known, error);
     free(chosen);
     if (status != STATUS_OK) {
         validation_close(validation);
@@ -161,7 +161,7 @@ static enum status run_all(const struct validation *validation, const struct ran
 {
     const uint32_t batch = ranker->batch_max < 256 ? ranker->batch_max : 256;
     struct topn_item *items = malloc((size_t)batch * VALIDATION_CUT * sizeof *items);
-    enum status status = items ? STATUS_OK : no_memory(error);
+    enum status status = items ? STATUS_OK : validation_no_memory(error);
     for (uint32_t from = 0; status == STATUS_OK && from < validation->count; from += batch) {
         const uint32_t left = validation->count - from;
         status =

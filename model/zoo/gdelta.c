@@ -41,7 +41,8 @@ struct gdelta {
 
 /* ---- gated memories: PREFIX.s in the state, PREFIX.write, .decay and .forget ---- */
 
-static void memory_declare(struct param_set *params, const char *prefix, uint32_t heads, uint32_t d)
+static void gated_memory_declare(struct param_set *params, const char *prefix, uint32_t heads,
+                                 uint32_t d)
 {
     const struct param_spec forget_bias = {
         .init = PARAM_FILL, .value = -4, .rank = 1, .shape = {heads}};
@@ -52,8 +53,8 @@ static void memory_declare(struct param_set *params, const char *prefix, uint32_
     param_declare(params, forget_bias, "%s.forget.bias", prefix);
 }
 
-static enum status memory_open(struct gated_memory *gated, const struct interest_model *model,
-                               const char *prefix, uint32_t heads, struct error *error)
+static enum status gated_memory_open(struct gated_memory *gated, const struct interest_model *model,
+                                     const char *prefix, uint32_t heads, struct error *error)
 {
     const struct param_set *params = model->checkpoint->params;
     gated->memory = (struct delta_memory){
@@ -66,15 +67,15 @@ static enum status memory_open(struct gated_memory *gated, const struct interest
     return layer_open(&gated->forget, params, error, "%s.forget", prefix);
 }
 
-static void memory_close(struct gated_memory *gated)
+static void gated_memory_close(struct gated_memory *gated)
 {
     linear_close(&gated->write);
     linear_close(&gated->forget);
 }
 
 /* How the events y [events, d] are to be written. */
-static struct tensor *memory_gates(struct tape *tape, const struct gated_memory *gated,
-                                   struct tensor *y, const struct behavior_batch *batch)
+static struct tensor *gated_memory_gates(struct tape *tape, const struct gated_memory *gated,
+                                         struct tensor *y, const struct behavior_batch *batch)
 {
     struct tensor *write = op_linear(tape, &gated->write, y);
     struct tensor *forget = op_linear(tape, &gated->forget, y);
@@ -83,7 +84,8 @@ static struct tensor *memory_gates(struct tape *tape, const struct gated_memory 
 
 /* ---- the model ---- */
 
-static void declare_block(struct param_set *params, const struct model_dims *dims, uint32_t b)
+static void gdelta_declare_block(struct param_set *params, const struct model_dims *dims,
+                                 uint32_t b)
 {
     const uint32_t d = dims->d;
     char prefix[16];
@@ -92,7 +94,7 @@ static void declare_block(struct param_set *params, const struct model_dims *dim
     param_declare(params, param_matrix(d, d), "%s.query.weight", prefix);
     param_declare(params, param_matrix(d, d), "%s.key.weight", prefix);
     param_declare(params, param_matrix(d, d), "%s.value.weight", prefix);
-    memory_declare(params, prefix, dims->heads, d);
+    gated_memory_declare(params, prefix, dims->heads, d);
     param_declare(params, param_matrix(d, d), "%s.gate.weight", prefix);
     param_declare(params, param_vector(PARAM_ZEROS, d), "%s.gate.bias", prefix);
     param_declare(params, param_vector(PARAM_ONES, d), "%s.read_norm.weight", prefix);
@@ -106,12 +108,12 @@ static void gdelta_declare(struct param_set *params, const struct model_dims *di
     const struct param_spec read_norm = {
         .init = PARAM_ONES, .rank = 1, .shape = {d}, .read_side = true};
     for (uint32_t b = 0; b < dims->blocks; b++) {
-        declare_block(params, dims, b);
+        gdelta_declare_block(params, dims, b);
     }
     norm_declare(params, d, "final_norm");
     param_declare(params, param_matrix(d, d), "extract.key.weight");
     param_declare(params, param_matrix(d, d), "extract.value.weight");
-    memory_declare(params, "extract", dims->extract_heads, d);
+    gated_memory_declare(params, "extract", dims->extract_heads, d);
     param_declare(params, read_norm, "extract.read_norm.weight");
     queries_declare(params, dims);
 }
@@ -127,8 +129,8 @@ static void gdelta_layout(struct state_layout *layout, const struct model_dims *
     queries_layout(layout, dims);
 }
 
-static enum status open_block(struct block *block, const struct interest_model *model, uint32_t b,
-                              struct error *error)
+static enum status gdelta_open_block(struct block *block, const struct interest_model *model,
+                                     uint32_t b, struct error *error)
 {
     const struct param_set *params = model->checkpoint->params;
     char prefix[16];
@@ -141,14 +143,14 @@ static enum status open_block(struct block *block, const struct interest_model *
     block->norm = norm_of(params, "%s.attention_norm", prefix);
     block->read_norm = param_set_get(params, "%s.read_norm.weight", prefix);
     TRY(linear_open(&block->query_key_value, qkv, NULL, error));
-    TRY(memory_open(&block->gated, model, prefix, model->dims.heads, error));
+    TRY(gated_memory_open(&block->gated, model, prefix, model->dims.heads, error));
     TRY(layer_open(&block->gate, params, error, "%s.gate", prefix));
     TRY(layer_open(&block->output, params, error, "%s.output", prefix));
     return feed_forward_open(&block->feed_forward, params, b, error);
 }
 
-static enum status open_extractor(struct gdelta *gdelta, const struct interest_model *model,
-                                  struct error *error)
+static enum status gdelta_open_extractor(struct gdelta *gdelta, const struct interest_model *model,
+                                         struct error *error)
 {
     const struct param_set *params = model->checkpoint->params;
     const struct param *key_value[LINEAR_PARTS_MAX] = {
@@ -158,7 +160,7 @@ static enum status open_extractor(struct gdelta *gdelta, const struct interest_m
     gdelta->final_norm = norm_of(params, "final_norm");
     gdelta->extract_read_norm = param_set_get(params, "extract.read_norm.weight");
     TRY(linear_open(&gdelta->extract_key_value, key_value, NULL, error));
-    TRY(memory_open(&gdelta->extract, model, "extract", model->dims.extract_heads, error));
+    TRY(gated_memory_open(&gdelta->extract, model, "extract", model->dims.extract_heads, error));
     return queries_open(&gdelta->queries, model, error);
 }
 
@@ -169,13 +171,13 @@ static void gdelta_close(struct interest_model *model)
     for (uint32_t b = 0; b < BLOCKS_MAX; b++) {
         struct block *block = &gdelta->blocks[b];
         linear_close(&block->query_key_value);
-        memory_close(&block->gated);
+        gated_memory_close(&block->gated);
         linear_close(&block->gate);
         linear_close(&block->output);
         feed_forward_close(&block->feed_forward);
     }
     linear_close(&gdelta->extract_key_value);
-    memory_close(&gdelta->extract);
+    gated_memory_close(&gdelta->extract);
     queries_close(&gdelta->queries);
     free(gdelta);
 }
@@ -185,22 +187,22 @@ static enum status gdelta_open(struct interest_model *model, struct error *error
     struct gdelta *gdelta = calloc(1, sizeof(*gdelta));
     if (!gdelta) return error_set(error, STATUS_IO, "out of memory for the model");
     model->zoo = gdelta;
-    enum status status = open_extractor(gdelta, model, error);
+    enum status status = gdelta_open_extractor(gdelta, model, error);
     for (uint32_t b = 0; status == STATUS_OK && b < model->dims.blocks; b++) {
-        status = open_block(&gdelta->blocks[b], model, b, error);
+        status = gdelta_open_block(&gdelta->blocks[b], model, b, error);
     }
     if (status != STATUS_OK) gdelta_close(model);
     return status;
 }
 
-static struct tensor *block_forward(struct tape *tape, const struct block *block, struct tensor *u,
-                                    real *const *states, const struct behavior_batch *batch)
+static struct tensor *gdelta_block(struct tape *tape, const struct block *block, struct tensor *u,
+                                   real *const *states, const struct behavior_batch *batch)
 {
     const struct delta_memory *memory = &block->gated.memory;
     struct tensor *y = norm_apply(tape, &block->norm, u);
     struct tensor *qkv = op_linear(tape, &block->query_key_value, y);
     qkv = op_unit_silu(tape, qkv, 2 * y->cols, memory->width);
-    struct tensor *gates = memory_gates(tape, &block->gated, y, batch);
+    struct tensor *gates = gated_memory_gates(tape, &block->gated, y, batch);
     struct tensor *o = op_delta(tape, memory, qkv, gates, states, batch);
     o = op_scale(tape, op_rms(tape, o, memory->width), block->read_norm);
     o = op_gate(tape, o, op_linear(tape, &block->gate, y));
@@ -209,14 +211,14 @@ static struct tensor *block_forward(struct tape *tape, const struct block *block
 }
 
 /* The hidden vector of each event [events, d]. */
-static struct tensor *hidden_of(struct tape *tape, const struct interest_model *model,
-                                real *const *states, const struct behavior_batch *batch)
+static struct tensor *gdelta_hidden(struct tape *tape, const struct interest_model *model,
+                                    real *const *states, const struct behavior_batch *batch)
 {
     const struct gdelta *gdelta = model->zoo;
     struct tensor *u = op_dropout(tape, op_embed(tape, &model->tables, batch));
     for (uint32_t b = 0; b < model->dims.blocks; b++) {
         size_t mark = tape_mark(tape);
-        u = block_forward(tape, &gdelta->blocks[b], u, states, batch);
+        u = gdelta_block(tape, &gdelta->blocks[b], u, states, batch);
         tape_release(tape, mark);
     }
     return norm_apply(tape, &gdelta->final_norm, u);
@@ -229,15 +231,15 @@ static struct tensor *extract_of(struct tape *tape, const struct gdelta *gdelta,
     return op_unit_expf(tape, kv, y->cols, gdelta->extract.memory.width);
 }
 
-static struct tensor *ask(struct tape *tape, const struct gdelta *gdelta, struct tensor *last,
-                          uint32_t reads)
+static struct tensor *gdelta_ask(struct tape *tape, const struct gdelta *gdelta,
+                                 struct tensor *last, uint32_t reads)
 {
     struct tensor *q = queries_ask(tape, &gdelta->queries, last, reads);
     return op_unit_expf(tape, q, q->cols, gdelta->extract.memory.width);
 }
 
-static struct tensor *interests_of(struct tape *tape, const struct gdelta *gdelta, struct tensor *o,
-                                   struct tensor *last)
+static struct tensor *gdelta_interests(struct tape *tape, const struct gdelta *gdelta,
+                                       struct tensor *o, struct tensor *last)
 {
     o = op_rms(tape, o, gdelta->extract.memory.width);
     return queries_interests(tape, &gdelta->queries, op_scale(tape, o, gdelta->extract_read_norm),
@@ -248,9 +250,9 @@ static void gdelta_absorb(struct tape *tape, const struct interest_model *model,
                           real *const *states, const struct behavior_batch *batch)
 {
     const struct gdelta *gdelta = model->zoo;
-    struct tensor *y = hidden_of(tape, model, states, batch);
+    struct tensor *y = gdelta_hidden(tape, model, states, batch);
     struct tensor *kv = extract_of(tape, gdelta, y);
-    struct tensor *gates = memory_gates(tape, &gdelta->extract, y, batch);
+    struct tensor *gates = gated_memory_gates(tape, &gdelta->extract, y, batch);
     op_delta_absorb(tape, &gdelta->extract.memory, kv, gates, states, batch);
     queries_keep(tape, &gdelta->queries, y, states, batch);
 }
@@ -261,9 +263,9 @@ static struct interest_reads gdelta_read(struct tape *tape, const struct interes
     const struct gdelta *gdelta = model->zoo;
     struct tensor *evidence = NULL;
     struct tensor *last = queries_last(tape, &gdelta->queries, states, users);
-    struct tensor *q = ask(tape, gdelta, last, users);
+    struct tensor *q = gdelta_ask(tape, gdelta, last, users);
     struct tensor *o = op_delta_read(tape, &gdelta->extract.memory, q, states, &evidence);
-    return (struct interest_reads){.vectors = interests_of(tape, gdelta, o, last),
+    return (struct interest_reads){.vectors = gdelta_interests(tape, gdelta, o, last),
                                    .evidence = evidence};
 }
 
@@ -272,14 +274,14 @@ static struct interest_reads gdelta_steps(struct tape *tape, const struct intere
                                           const struct read_points *points)
 {
     const struct gdelta *gdelta = model->zoo;
-    struct tensor *y = hidden_of(tape, model, NULL, batch);
+    struct tensor *y = gdelta_hidden(tape, model, NULL, batch);
     struct tensor *kv = extract_of(tape, gdelta, y);
-    struct tensor *gates = memory_gates(tape, &gdelta->extract, y, batch);
+    struct tensor *gates = gated_memory_gates(tape, &gdelta->extract, y, batch);
     struct tensor *last = op_rows(tape, y, points->events, points->count);
-    struct tensor *q = ask(tape, gdelta, last, points->count);
+    struct tensor *q = gdelta_ask(tape, gdelta, last, points->count);
     struct tensor *o =
         op_delta_steps(tape, &gdelta->extract.memory, q, kv, gates, points->events, batch);
-    return (struct interest_reads){.vectors = interests_of(tape, gdelta, o, last)};
+    return (struct interest_reads){.vectors = gdelta_interests(tape, gdelta, o, last)};
 }
 
 const struct interest_ops gdelta_ops = {

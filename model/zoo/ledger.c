@@ -1,6 +1,6 @@
 /*
  * ledger.c - the interest ledger as a model of its own (models.md 7.1): how many interests a user
- * has is part of his state.
+ * has is part of its state.
  *
  * It absorbs the unit vector of each item and has no parameters but the item table, so it runs on
  * the items of any checkpoint. Its clock is the sum of the gaps since the first behavior of the

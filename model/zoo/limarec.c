@@ -26,7 +26,8 @@ struct limarec {
     struct queries queries;
 };
 
-static void declare_block(struct param_set *params, const struct model_dims *dims, uint32_t b)
+static void limarec_declare_block(struct param_set *params, const struct model_dims *dims,
+                                  uint32_t b)
 {
     const uint32_t d = dims->d;
     norm_declare(params, d, "block.%u.attention_norm", b);
@@ -40,7 +41,7 @@ static void declare_block(struct param_set *params, const struct model_dims *dim
 static void limarec_declare(struct param_set *params, const struct model_dims *dims)
 {
     for (uint32_t b = 0; b < dims->blocks; b++) {
-        declare_block(params, dims, b);
+        limarec_declare_block(params, dims, b);
     }
     norm_declare(params, dims->d, "final_norm");
     param_declare(params, param_matrix(dims->d, dims->d), "extract.key.weight");
@@ -61,8 +62,8 @@ static void limarec_layout(struct state_layout *layout, const struct model_dims 
     queries_layout(layout, dims);
 }
 
-static enum status open_block(struct block *block, const struct interest_model *model, uint32_t b,
-                              struct error *error)
+static enum status limarec_open_block(struct block *block, const struct interest_model *model,
+                                      uint32_t b, struct error *error)
 {
     const struct param_set *params = model->checkpoint->params;
     const struct model_dims *dims = &model->dims;
@@ -80,8 +81,8 @@ static enum status open_block(struct block *block, const struct interest_model *
     return feed_forward_open(&block->feed_forward, params, b, error);
 }
 
-static enum status open_extractor(struct limarec *limarec, const struct interest_model *model,
-                                  struct error *error)
+static enum status limarec_open_extractor(struct limarec *limarec,
+                                          const struct interest_model *model, struct error *error)
 {
     const struct param_set *params = model->checkpoint->params;
     const struct model_dims *dims = &model->dims;
@@ -118,17 +119,17 @@ static enum status limarec_open(struct interest_model *model, struct error *erro
     struct limarec *limarec = calloc(1, sizeof(*limarec));
     if (!limarec) return error_set(error, STATUS_IO, "out of memory for the model");
     model->zoo = limarec;
-    enum status status = open_extractor(limarec, model, error);
+    enum status status = limarec_open_extractor(limarec, model, error);
     for (uint32_t b = 0; status == STATUS_OK && b < model->dims.blocks; b++) {
-        status = open_block(&limarec->blocks[b], model, b, error);
+        status = limarec_open_block(&limarec->blocks[b], model, b, error);
     }
     if (status != STATUS_OK) limarec_close(model);
     return status;
 }
 
 /* The hidden vector of each event [events, d]. */
-static struct tensor *hidden_of(struct tape *tape, const struct interest_model *model,
-                                real *const *states, const struct behavior_batch *batch)
+static struct tensor *limarec_hidden(struct tape *tape, const struct interest_model *model,
+                                     real *const *states, const struct behavior_batch *batch)
 {
     const struct limarec *limarec = model->zoo;
     struct tensor *u = op_dropout(tape, op_embed(tape, &model->tables, batch));
@@ -149,7 +150,7 @@ static void limarec_absorb(struct tape *tape, const struct interest_model *model
                            real *const *states, const struct behavior_batch *batch)
 {
     const struct limarec *limarec = model->zoo;
-    struct tensor *y = hidden_of(tape, model, states, batch);
+    struct tensor *y = limarec_hidden(tape, model, states, batch);
     struct tensor *kv = op_linear(tape, &limarec->extract_key_value, y);
     op_attention_absorb(tape, &limarec->extract_sums, kv, states, batch);
     queries_keep(tape, &limarec->queries, y, states, batch);
@@ -174,7 +175,7 @@ static struct interest_reads limarec_steps(struct tape *tape, const struct inter
 {
     const struct limarec *limarec = model->zoo;
     const struct queries *queries = &limarec->queries;
-    struct tensor *y = hidden_of(tape, model, NULL, batch);
+    struct tensor *y = limarec_hidden(tape, model, NULL, batch);
     struct tensor *kv = op_linear(tape, &limarec->extract_key_value, y);
     struct tensor *last = op_rows(tape, y, points->events, points->count);
     struct tensor *q = queries_ask(tape, queries, last, points->count);

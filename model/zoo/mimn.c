@@ -108,8 +108,8 @@ static void mimn_layout(struct state_layout *layout, const struct model_dims *di
     state_layout_add(layout, slots * d, "channels");
 }
 
-static enum status open_weights(struct mimn *mimn, const struct interest_model *model,
-                                struct error *error)
+static enum status mimn_open_weights(struct mimn *mimn, const struct interest_model *model,
+                                     struct error *error)
 {
     const struct param_set *params = model->checkpoint->params;
     mimn->keys = param_set_get(params, "memory.key");
@@ -158,7 +158,7 @@ static enum status mimn_open(struct interest_model *model, struct error *error)
         .memory = state_layout_at(&model->state, "memory"),
         .channels = state_layout_at(&model->state, "channels"),
     };
-    enum status status = open_weights(mimn, model, error);
+    enum status status = mimn_open_weights(mimn, model, error);
     if (status != STATUS_OK) mimn_close(model);
     return status;
 }
@@ -242,8 +242,8 @@ static struct memory_state step(struct tape *tape, const struct interest_model *
 }
 
 /* v_i = [memory_i ; channel_i] project^T + b: [users * slots, d]. */
-static struct tensor *interests_of(struct tape *tape, const struct mimn *mimn,
-                                   struct tensor *memory, struct tensor *channels)
+static struct tensor *mimn_interests(struct tape *tape, const struct mimn *mimn,
+                                     struct tensor *memory, struct tensor *channels)
 {
     return op_linear(tape, &mimn->project, op_concat(tape, memory, channels));
 }
@@ -347,7 +347,7 @@ static struct interest_reads mimn_read(struct tape *tape, const struct interest_
     const uint32_t d = model->dims.d, slots = model->dims.interests;
     struct tensor *memory = slots_state(tape, mimn->at.memory, slots, d, states, users);
     struct tensor *channels = slots_state(tape, mimn->at.channels, slots, d, states, users);
-    return (struct interest_reads){.vectors = interests_of(tape, mimn, memory, channels)};
+    return (struct interest_reads){.vectors = mimn_interests(tape, mimn, memory, channels)};
 }
 
 /* ---- training ---- */
@@ -424,7 +424,7 @@ static void read_wave(struct tape *tape, const struct interest_model *model,
     const uint32_t *from = slot_rows(tape, rows, count, slots);
     struct tensor *memory = op_rows(tape, state->memory, from, count * slots);
     struct tensor *channels = op_rows(tape, state->channels, from, count * slots);
-    op_place_rows(tape, vectors, interests_of(tape, model->zoo, memory, channels),
+    op_place_rows(tape, vectors, mimn_interests(tape, model->zoo, memory, channels),
                   slot_rows(tape, points, count, slots));
 }
 

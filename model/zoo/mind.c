@@ -83,8 +83,8 @@ static void mind_close(struct interest_model *model)
     free(mind);
 }
 
-static enum status open_weights(struct mind *mind, const struct param_set *params,
-                                struct error *error)
+static enum status mind_open_weights(struct mind *mind, const struct param_set *params,
+                                     struct error *error)
 {
     TRY(layer_open(&mind->bilinear, params, error, "bilinear"));
     TRY(layer_open(&mind->hidden, params, error, "output.0"));
@@ -100,7 +100,7 @@ static enum status mind_open(struct interest_model *model, struct error *error)
     mind->routing = (struct routing){.init = param_set_get(params, "routing.init"),
                                      .iterations = model->dims.iterations};
     mind->ring_at = state_layout_at(&model->state, "window");
-    enum status status = open_weights(mind, params, error);
+    enum status status = mind_open_weights(mind, params, error);
     if (status != STATUS_OK) mind_close(model);
     return status;
 }
@@ -176,9 +176,9 @@ static struct behavior_batch unroll(struct tape *tape, const struct interest_mod
 }
 
 /* Interests of windows over the events of `batch`. Both are kept until the backward pass. */
-static struct interest_reads interests_of(struct tape *tape, const struct interest_model *model,
-                                          const struct behavior_batch *batch,
-                                          const struct windows *windows)
+static struct interest_reads mind_interests(struct tape *tape, const struct interest_model *model,
+                                            const struct behavior_batch *batch,
+                                            const struct windows *windows)
 {
     const struct mind *mind = model->zoo;
     struct tensor *x = op_dropout(tape, op_embed(tape, &model->tables, batch));
@@ -197,7 +197,7 @@ static struct interest_reads mind_read(struct tape *tape, const struct interest_
         live[user] = mind_live(&model->dims, batch.offsets[user + 1] - batch.offsets[user]);
     }
     const struct windows windows = {batch.at, batch.offsets, batch.offsets + 1, live, users};
-    return interests_of(tape, model, &batch, &windows);
+    return mind_interests(tape, model, &batch, &windows);
 }
 
 /* The window of each point: its event and those before it, of the same user. */
@@ -228,7 +228,7 @@ static struct interest_reads mind_steps(struct tape *tape, const struct interest
                                         const struct behavior_batch *batch,
                                         const struct read_points *points)
 {
-    return interests_of(tape, model, batch, windows_of(tape, &model->dims, batch, points));
+    return mind_interests(tape, model, batch, windows_of(tape, &model->dims, batch, points));
 }
 
 const struct interest_ops mind_ops = {

@@ -45,7 +45,7 @@ void fold_begin(struct fold *fold);
 bool fold_user(struct fold *fold, void *state, struct fold_progress *progress);
 
 /*
- * Adds the next behavior of that user, its ordinal in his life beside it; false if the batch is
+ * Adds the next behavior of that user, its ordinal in its life beside it; false if the batch is
  * full.
  */
 bool fold_behavior(struct fold *fold, uint64_t ordinal, struct history_behavior behavior);

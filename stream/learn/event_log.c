@@ -7,12 +7,12 @@
 
 #include "stream/source/line_reader.h"
 
-static enum status read_header(struct event_log *log, struct error *error)
+static enum status read_column_names(struct event_log *log, struct error *error)
 {
     struct line line;
     if (log->config->source.format == CONFIG_JSON || !log->config->source.header) return STATUS_OK;
     const enum status status = line_reader_next(log->lines, &line, error);
-    if (status == STATUS_END) return STATUS_OK; /* an empty log: told as such, later */
+    if (status == STATUS_END) return STATUS_OK; /* event_log_check reports an empty log */
     TRY(status);
     return event_decoder_header(log->decoder, line.text, error);
 }
@@ -32,7 +32,7 @@ enum status event_log_open(struct event_log *log, const struct config *config,
     TRY(event_decoder_open(&log->decoder, config, error));
     TRY(line_reader_open(&log->lines, config->source.path, size_max, (struct line_position){0},
                          error));
-    return read_header(log, error);
+    return read_column_names(log, error);
 }
 
 void event_log_close(struct event_log *log)
@@ -42,7 +42,7 @@ void event_log_close(struct event_log *log)
     free(log->scratch);
 }
 
-static void count(struct event_log *log, const struct event *event)
+static void count_event(struct event_log *log, const struct event *event)
 {
     struct event_log_counts *counts = &log->counts;
     counts->events++;
@@ -53,7 +53,7 @@ static void count(struct event_log *log, const struct event *event)
              line_reader_position(log->lines).line, event_verdict_name(event->verdict), event->why);
 }
 
-static void show(const struct event_log *log)
+static void show_reading(const struct event_log *log)
 {
     int64_t done, total;
     if (!log->progress) return;
@@ -67,8 +67,8 @@ enum status event_log_next(struct event_log *log, struct event *event, struct er
     do {
         TRY(line_reader_next(log->lines, &line, error));
         event_decode(log->decoder, line.text, -1, log->scratch, event);
-        count(log, event);
-        show(log);
+        count_event(log, event);
+        show_reading(log);
     } while (event->verdict != EVENT_ACCEPTED);
     return STATUS_OK;
 }

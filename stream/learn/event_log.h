@@ -11,10 +11,10 @@
 
 #include <stdint.h>
 
+#include "base/progress.h"
 #include "base/status.h"
 #include "config/config.h"
 #include "stream/source/event.h"
-#include "base/progress.h"
 
 /* What has been read. */
 struct event_log_counts {
@@ -27,7 +27,7 @@ struct event_log_counts {
 
 struct event_log {
     const struct config *config;
-    struct progress *progress; /* NULL: nobody is told */
+    struct progress *progress; /* NULL: none is shown */
     struct line_reader *lines;
     struct event_decoder *decoder;
     void *scratch; /* of one event */

@@ -15,7 +15,7 @@
 #include "base/checksum.h"
 #include "model/interest_ops.h"
 #include "model/item_table.h"
-#include "model/params.h"
+#include "model/tensor/params.h"
 
 /* A distinct item or category. */
 struct name {
@@ -45,13 +45,13 @@ struct reading {
     struct init_summary *summary;
 };
 
-static enum status no_memory(const struct name_set *set, struct error *error)
+static enum status names_no_memory(const struct name_set *set, struct error *error)
 {
     return error_set(error, STATUS_IO, "out of memory after %u distinct names", set->count);
 }
 
 /* The slot of `hash`, or the free one where it belongs. */
-static uint32_t *slot_of(const struct name_set *set, uint64_t hash)
+static uint32_t *name_slot(const struct name_set *set, uint64_t hash)
 {
     uint32_t at = (uint32_t)splitmix64(hash) & (set->slots_count - 1);
     while (set->slots[at] && set->names[set->slots[at] - 1].hash != hash) {
@@ -61,7 +61,7 @@ static uint32_t *slot_of(const struct name_set *set, uint64_t hash)
 }
 
 /* Doubles the room for names when half the slots are taken. */
-static enum status grow(struct name_set *set, struct error *error)
+static enum status grow_names(struct name_set *set, struct error *error)
 {
     if (set->count < set->slots_count / 2) return STATUS_OK;
     if (set->count == INIT_ITEMS_MAX) {
@@ -72,15 +72,15 @@ static enum status grow(struct name_set *set, struct error *error)
     }
     const uint32_t slots_count = set->slots_count ? 2 * set->slots_count : 1024;
     struct name *names = realloc(set->names, slots_count / 2 * sizeof *names);
-    if (!names) return no_memory(set, error);
+    if (!names) return names_no_memory(set, error);
     set->names = names;
     uint32_t *slots = calloc(slots_count, sizeof *slots);
-    if (!slots) return no_memory(set, error);
+    if (!slots) return names_no_memory(set, error);
     free(set->slots);
     set->slots = slots;
     set->slots_count = slots_count;
     for (uint32_t i = 0; i < set->count; i++) {
-        *slot_of(set, names[i].hash) = i + 1;
+        *name_slot(set, names[i].hash) = i + 1;
     }
     return STATUS_OK;
 }
@@ -89,13 +89,13 @@ static enum status grow(struct name_set *set, struct error *error)
 static enum status name_index(struct name_set *set, struct bytes text, uint64_t hash,
                               uint32_t *indexp, struct error *error)
 {
-    TRY(grow(set, error));
-    uint32_t *slot = slot_of(set, hash);
+    TRY(grow_names(set, error));
+    uint32_t *slot = name_slot(set, hash);
     if (*slot == 0) {
         if (text.size > set->bytes_room - set->bytes_used) {
             const size_t room = 2 * set->bytes_room + text.size + 4096;
             uint8_t *bytes = realloc(set->bytes, room);
-            if (!bytes) return no_memory(set, error);
+            if (!bytes) return names_no_memory(set, error);
             set->bytes = bytes;
             set->bytes_room = room;
         }
@@ -134,7 +134,7 @@ static enum status count_event(struct reading *reading, const struct event *even
     return STATUS_OK;
 }
 
-static enum status read_events(struct reading *reading, struct error *error)
+static enum status count_events(struct reading *reading, struct error *error)
 {
     struct event event;
     enum status status;
@@ -279,7 +279,8 @@ enum status init_options_model(struct init_options *options, const char *model, 
 }
 
 /* What can be refused before a long log has been read. */
-static enum status check(const struct init_options *options, const char *path, struct error *error)
+static enum status check_options(const struct init_options *options, const char *path,
+                                 struct error *error)
 {
     struct param_set *params;
     if (access(path, F_OK) == 0) {
@@ -298,9 +299,9 @@ enum status init_checkpoint(const struct config *config, const struct init_optio
 {
     *summary = (struct init_summary){0};
     struct reading reading = {.summary = summary};
-    TRY(check(options, path, error));
+    TRY(check_options(options, path, error));
     enum status status = event_log_open(&reading.log, config, progress, error);
-    if (status == STATUS_OK) status = read_events(&reading, error);
+    if (status == STATUS_OK) status = count_events(&reading, error);
     summary->log = reading.log.counts;
     if (status == STATUS_OK) status = make_checkpoint(&reading, options, path, error);
     name_set_close(&reading.categories);
@@ -327,7 +328,7 @@ enum status init_on_items(const struct init_options *options, const char *items_
                           const char *path, struct error *error)
 {
     struct checkpoint *checkpoint;
-    TRY(check(options, path, error));
+    TRY(check_options(options, path, error));
     if (interest_ops_find(options->model)->steps) {
         return error_set(error, STATUS_INVALID,
                          "%s learns items of its own from a log: only a ledger is made on others'",

@@ -17,9 +17,9 @@ static enum status take_event(struct dataset *dataset, const struct item_table *
                        row.category, event->time_ms, event->action, error);
 }
 
-static enum status read_events(struct dataset *dataset, struct event_log *log,
-                               const struct item_table *items, uint64_t *unknown,
-                               struct error *error)
+static enum status collect_events(struct dataset *dataset, struct event_log *log,
+                                  const struct item_table *items, uint64_t *unknown,
+                                  struct error *error)
 {
     struct event event;
     enum status status;
@@ -46,7 +46,8 @@ enum status log_dataset_open(struct dataset **datasetp, const struct config *con
     if (status == STATUS_OK) {
         status = dataset_open(&dataset, item_table_rows(items), item_table_oov(items), error);
     }
-    if (status == STATUS_OK) status = read_events(dataset, &log, items, &summary->unknown, error);
+    if (status == STATUS_OK)
+        status = collect_events(dataset, &log, items, &summary->unknown, error);
     summary->log = log.counts;
     event_log_close(&log);
     if (status == STATUS_OK) {

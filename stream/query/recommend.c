@@ -14,12 +14,12 @@
 #include "model/eval/ranking.h"
 #include "model/eval/topn.h"
 #include "model/interest_model.h"
-#include "model/params.h"
+#include "model/tensor/params.h"
 #include "state/history.h"
-#include "stream/query/catalogue.h"
 #include "stream/interests/fold.h"
-#include "stream/query/inspect.h"
 #include "stream/learn/log_dataset.h"
+#include "stream/query/catalogue.h"
+#include "stream/query/inspect.h"
 
 struct recommendation {
     const struct config *config;

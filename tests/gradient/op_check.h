@@ -10,7 +10,7 @@
 #ifndef TESTS_GRADIENT_OP_CHECK_H
 #define TESTS_GRADIENT_OP_CHECK_H
 
-#include "model/params.h"
+#include "model/tensor/params.h"
 #include "model/tensor/tape.h"
 
 enum { CASE_TENSORS_MAX = 4, CASE_PARAMS_MAX = 6 };

@@ -74,6 +74,21 @@ class Lint(unittest.TestCase):
         self.assertEqual(len(found), 2)
         self.assertIn("tests/unit/test_d.c", found[1])
 
+    def test_tensor_that_includes_the_model_above_it(self):
+        files = {"model/tensor/a.c": '#include "model/b.h"\n#include "model/tensor/c.h"\n',
+                 "model/b.h": "", "model/tensor/c.h": ""}
+        found = self.found("layers", files)
+        self.assertEqual(len(found), 1)
+        self.assertIn("model/tensor/a.c:1", found[0])
+
+    def test_evaluation_that_includes_training(self):
+        files = {"model/eval/a.c": '#include "model/train/b.h"\n', "model/train/b.h": ""}
+        self.assertEqual(len(self.found("layers", files)), 1)
+
+    def test_model_that_includes_one_of_the_zoo(self):
+        files = {"model/a.c": '#include "model/zoo/b.h"\n', "model/zoo/b.h": ""}
+        self.assertEqual(len(self.found("layers", files)), 1)
+
     def test_include_beside_the_file(self):
         self.assertEqual(len(self.found("layers", {"base/a.c": '#include "b.h"\n', "base/b.h": ""})), 1)
 

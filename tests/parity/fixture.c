@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "model/param_draw.h"
 #include "tests/parity/fixture.h"
 
 #ifdef REAL_IS_DOUBLE

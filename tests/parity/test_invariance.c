@@ -219,7 +219,7 @@ static void disturb_float_mode(struct world *world)
                (random_below(&world->random, 2) ? 0x8040 : 0));
 }
 
-/* One poll: some users in some order, of each the next few events that he has, or none. */
+/* One poll: some users in some order, of each the next few events that it has, or none. */
 static void absorb_random_poll(struct world *world, uint32_t *done, uint32_t events_max)
 {
     static struct behavior at[USERS * EVENTS_MAX];

@@ -69,7 +69,7 @@ static void run_close(struct run *run)
     fixture_close(&run->fixture);
 }
 
-/* Absorbs, of each user, the behaviors of the steps from .. to - 1 that he has. */
+/* Absorbs, of each user, the behaviors of the steps from .. to - 1 that it has. */
 static void absorb(struct run *run, uint32_t from, uint32_t to)
 {
     const uint32_t *offsets = run->behaviors.offsets;

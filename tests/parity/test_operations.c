@@ -92,7 +92,7 @@ static void layer_norm_equals_the_reference(void **state)
     fixture_close(&fixture);
 }
 
-/* The steps of a user that count are the first ones of his row, each of them a point. */
+/* The steps of a user that count are the first ones of its row, each of them a point. */
 static void linear_attention_equals_the_reference(void **state)
 {
     (void)state;

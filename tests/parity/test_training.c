@@ -17,7 +17,7 @@
 
 enum { SIZE_MAX_ROWS = 4096 };
 
-/* A fixture's minibatch: one sample a user, after his last behavior. */
+/* A fixture's minibatch: one sample a user, after its last behavior. */
 struct sample_set {
     struct fixture_behaviors behaviors;
     struct minibatch minibatch;

@@ -19,8 +19,9 @@
 
 #include "base/checksum.h"
 #include "model/checkpoint.h"
-#include "model/params.h"
+#include "model/param_draw.h"
 #include "model/safetensors.h"
+#include "model/tensor/params.h"
 
 enum { FILE_SIZE_MAX = 1 << 16, TENSORS_MAX = 64 };
 

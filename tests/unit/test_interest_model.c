@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "model/interest_ops.h"
+#include "model/param_draw.h"
 
 static const struct model_dims defaults = {.d = 64,
                                            .heads = 4,

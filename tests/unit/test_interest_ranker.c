@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "model/checkpoint.h"
 #include "model/eval/interest_ranker.h"
-#include "model/params.h"
+#include "model/tensor/params.h"
 
 enum { ITEMS = 200, OOV = 2, USERS = 30, LENGTH = 12, D = 16, K = 3, N = 10 };
 

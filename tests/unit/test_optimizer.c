@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "model/param_draw.h"
 #include "model/train/optimizer.h"
 
 enum { ROWS = 5, WIDTH = 3 };

@@ -8,7 +8,8 @@
 
 #include <math.h>
 
-#include "model/params.h"
+#include "model/param_draw.h"
+#include "model/tensor/params.h"
 
 /* Two weights, a table and a read-side query; `with_extra` declares one more in front. */
 static struct param_set *declared(bool with_extra)

@@ -159,7 +159,7 @@ static void the_size_is_known_before_it_is_taken(void **state)
 /* What a cache of unbounded patience would know. */
 struct known {
     bool present, dirty;
-    uint64_t value; /* what the test wrote into his state */
+    uint64_t value; /* what the test wrote into its state */
 };
 
 struct model {

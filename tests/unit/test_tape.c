@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "model/param_draw.h"
 #include "model/tensor/op.h"
 #include "model/tensor/tape.h"
 

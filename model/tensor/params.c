@@ -1,10 +1,9 @@
 /*
  * params.c - declared parameters over one aligned block.
  *
- * The block's layout is the order of declaration, each parameter rounded up to a cache line. Only
- * drawing needs randomness and square roots; nothing here is part of serving.
+ * The block's layout is the order of declaration, each parameter rounded up to a cache line.
  */
-#include "model/params.h"
+#include "model/tensor/params.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -14,7 +13,6 @@
 
 #include "base/arena.h"
 #include "base/checksum.h"
-#include "base/random.h"
 
 struct param_set {
     struct arena block;
@@ -78,74 +76,7 @@ enum status param_set_allocate(struct param_set *set, struct error *error)
     return STATUS_OK;
 }
 
-static void draw_normal(struct param *param, size_t from, double spread, struct random *random)
-{
-    for (size_t i = from; i < param->count; i++) {
-        param->data[i] = (real)(spread * random_normal(random));
-    }
-}
-
-static void draw_uniform(struct param *param, double bound, struct random *random)
-{
-    for (size_t i = 0; i < param->count; i++) {
-        param->data[i] = (real)(bound * (2 * random_uniform(random) - 1));
-    }
-}
-
-static void fill(struct param *param, size_t count, size_t step, double value)
-{
-    for (size_t i = 0; i < count; i += step) {
-        param->data[i] = (real)value;
-    }
-}
-
-/* Half-lives spaced evenly in their logarithm; of one head, 8 days, the middle. */
-static double decay_of(size_t head, size_t heads)
-{
-    double power = heads > 1 ? 9.0 * (double)head / (double)(heads - 1) - 3 : 3;
-    return log(expm1(log(2) / exp2(power)));
-}
-
-static void draw(struct param *param, struct random *random)
-{
-    const struct param_spec *spec = &param->spec;
-    const uint32_t in = spec->shape[spec->rank - 1];
-    const uint32_t out = spec->rank > 1 ? spec->shape[spec->rank - 2] : 1;
-    const size_t count = param->count;
-    switch (spec->init) {
-    case PARAM_ZEROS: break;
-    case PARAM_ONES: fill(param, count, 1, 1); break;
-    case PARAM_FILL: fill(param, count, 1, spec->value); break;
-    case PARAM_DIAGONAL: fill(param, count, (size_t)sqrt((double)count) + 1, spec->value); break;
-    case PARAM_GRU_BIAS: fill(param, count / 3 * 2, 1, 1); break;
-    case PARAM_NORMAL: draw_normal(param, 0, spec->spread, random); break;
-    case PARAM_TABLE: draw_normal(param, count / spec->shape[0], spec->spread, random); break;
-    case PARAM_GLOROT: draw_uniform(param, sqrt(6.0 / (in + out)), random); break;
-    case PARAM_GLOROT_GATES: draw_uniform(param, sqrt(6.0 / (in + out / 3)), random); break;
-    case PARAM_TANH_NORMAL:
-        draw_normal(param, 0, 0.5, random);
-        for (size_t i = 0; i < count; i++) {
-            param->data[i] = (real)tanh((double)param->data[i]);
-        }
-        break;
-    case PARAM_DECAY:
-        for (size_t head = 0; head < count; head++) {
-            param->data[head] = (real)decay_of(head, count);
-        }
-        break;
-    }
-}
-
-void param_set_draw(struct param_set *set, uint64_t seed)
-{
-    for (uint32_t i = 0; i < set->count; i++) {
-        struct param *param = &set->at[i];
-        struct random random = random_seeded(seed ^ identity_of(param->name, strlen(param->name)));
-        draw(param, &random);
-    }
-}
-
-static bool same_shape(const struct param_spec *a, const struct param_spec *b)
+static bool same_spec_shape(const struct param_spec *a, const struct param_spec *b)
 {
     return a->rank == b->rank && memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
 }
@@ -155,7 +86,7 @@ void param_set_copy(struct param_set *set, const struct param_set *from)
     for (uint32_t i = 0; i < set->count; i++) {
         struct param *param = &set->at[i];
         const struct param *source = param_set_find(from, param->name);
-        if (!source || !same_shape(&param->spec, &source->spec)) continue;
+        if (!source || !same_spec_shape(&param->spec, &source->spec)) continue;
         memcpy(param->data, source->data, param->count * sizeof(real));
     }
 }

@@ -9,8 +9,8 @@
  *
  * Threads: a set belongs to one thread until its values are complete; then it may be shared.
  */
-#ifndef MODEL_PARAMS_H
-#define MODEL_PARAMS_H
+#ifndef MODEL_TENSOR_PARAMS_H
+#define MODEL_TENSOR_PARAMS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 
 enum { PARAM_NAME_MAX = 63, PARAM_RANK_MAX = 3, PARAM_COUNT_MAX = 256 };
 
-/* How a parameter is drawn (models.md section 1). */
+/* How a parameter is drawn by param_draw.h (models.md section 1). */
 enum param_init {
     PARAM_ZEROS,
     PARAM_ONES,
@@ -82,12 +82,6 @@ void param_declare(struct param_set *set, struct param_spec spec, const char *na
 
 /* Takes the block of all declared parameters and zeroes it. Nothing can be declared afterwards. */
 MUST_CHECK enum status param_set_allocate(struct param_set *set, struct error *error);
-
-/*
- * Draws every parameter as its initializer says. Each has a generator of its own, seeded by `seed`
- * and its name: the values of one do not depend on which others the model has.
- */
-void param_set_draw(struct param_set *set, uint64_t seed);
 
 /* Takes over the values of those parameters that `from` has by the same name and shape. */
 void param_set_copy(struct param_set *set, const struct param_set *from);

@@ -1,0 +1,22 @@
+/* behavior.h - what models absorb: behaviors of users in ragged batches. */
+#ifndef MODEL_TENSOR_BEHAVIOR_H
+#define MODEL_TENSOR_BEHAVIOR_H
+
+#include <stdint.h>
+
+/* One action of a user, its item resolved by the generation's dictionary. */
+struct behavior {
+    uint32_t item;     /* row of item.embedding; 0 is padding and never occurs */
+    uint32_t category; /* row of category.embedding; 0 = none */
+    int64_t gap_s;     /* whole seconds since the user's latest time so far, -1 if none */
+    uint64_t ordinal;  /* in the user's life */
+};
+
+/* Behaviors of several users, ragged: user u owns at[offsets[u]] .. at[offsets[u + 1] - 1]. */
+struct behavior_batch {
+    const struct behavior *at;
+    const uint32_t *offsets; /* [users + 1] */
+    uint32_t users;
+};
+
+#endif
