@@ -127,7 +127,7 @@ class OneBroker(KafkaCase):
         self.assertEqual(headers["generation"], b"1")
         self.assertEqual(set(headers), {"generation", "event_time_ms", "source"})
 
-    def test_the_readme_s_subscriber_reads_records(self):
+    def test_the_documented_subscriber_reads_records(self):
         world = self.world()
         feed = self.feed(world)
         feed.send(300)
@@ -135,7 +135,7 @@ class OneBroker(KafkaCase):
         drain(world, feed, job)
         job.stop()
         users = len({record.key for record in read_all(world, f"{world.name}-interests")})
-        program = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+        program = re.search(r"```python\n(.*?)```", (ROOT / "docs/records.md").read_text(), re.S)[1]
         program = program.replace('"interests"', f'"{world.name}-interests"')
         program = program.replace("localhost:9092", self.cluster.address)
         done = subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE,
