@@ -1,9 +1,9 @@
-/* arena.c - one block, one pointer. */
+/* arena.c - one block of memory and a pointer into it. */
 #include "base/arena.h"
 
 #include <stdlib.h>
 
-static size_t aligned(size_t size)
+static size_t align_up(size_t size)
 {
     return (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
 }
@@ -11,7 +11,7 @@ static size_t aligned(size_t size)
 enum status arena_open(struct arena *arena, size_t size, struct error *error)
 {
     *arena = (struct arena){0};
-    size_t rounded = aligned(size ? size : 1);
+    size_t rounded = align_up(size ? size : 1);
     arena->block = aligned_alloc(ARENA_ALIGNMENT, rounded);
     if (!arena->block) return error_set(error, STATUS_IO, "out of memory: %zu bytes", rounded);
     arena->size = rounded;
@@ -26,7 +26,7 @@ void arena_close(struct arena *arena)
 
 void *arena_take(struct arena *arena, size_t size)
 {
-    size_t rounded = aligned(size);
+    size_t rounded = align_up(size);
     REQUIRE(rounded <= arena->size - arena->used);
     void *at = arena->block + arena->used;
     arena->used += rounded;

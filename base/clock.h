@@ -1,5 +1,5 @@
 /*
- * clock.h - the time, as a value.
+ * clock.h - reading the clocks.
  *
  * Only the outermost loops (commits, progress, logs) ask what time it is and pass the answer on;
  * what decides about events and states never does. Two clocks: one that never jumps, for

@@ -1,5 +1,5 @@
 /*
- * edit_distance.h - how far a word is from what somebody may have meant to type.
+ * edit_distance.h - how many edits turn one word into another, to suggest what was meant.
  */
 #ifndef BASE_EDIT_DISTANCE_H
 #define BASE_EDIT_DISTANCE_H

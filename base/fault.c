@@ -35,7 +35,7 @@ static char chosen[64]; /* empty: none */
 static atomic_long passes_left;
 static pthread_once_t choose_once = PTHREAD_ONCE_INIT;
 
-static int known(const char *name)
+static int is_point(const char *name)
 {
     const char *const *at = fault_names;
     while (*at && strcmp(*at, name) != 0) {
@@ -45,20 +45,20 @@ static int known(const char *name)
 }
 
 /* BRAID_FAULT=name or name:count. A name that is no point would test nothing: refuse to start. */
-static void choose(void)
+static void choose_point(void)
 {
     const char *text = getenv("BRAID_FAULT");
     if (!text || !*text) return;
     size_t size = strcspn(text, ":");
     REQUIRE(size < sizeof chosen);
     memcpy(chosen, text, size);
-    REQUIRE(known(chosen));
+    REQUIRE(is_point(chosen));
     atomic_store(&passes_left, text[size] ? strtol(text + size + 1, NULL, 10) : 1);
 }
 
 void fault_point(const char *name)
 {
-    pthread_once(&choose_once, choose);
+    pthread_once(&choose_once, choose_point);
     if (!*chosen || strcmp(chosen, name) != 0) return;
     if (atomic_fetch_sub(&passes_left, 1) == 1) raise(SIGKILL);
 }

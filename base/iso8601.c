@@ -25,7 +25,7 @@ static int64_t month_days(int64_t year, int64_t month)
 }
 
 /* Exactly `digits` digits; a sticky failure like that of struct byte_reader. */
-static int64_t take_number(struct byte_reader *reader, unsigned digits)
+static int64_t read_digits(struct byte_reader *reader, unsigned digits)
 {
     const uint8_t *at = read_raw(reader, digits);
     int64_t value = 0;
@@ -36,7 +36,7 @@ static int64_t take_number(struct byte_reader *reader, unsigned digits)
     return value;
 }
 
-static bool take(struct byte_reader *reader, char symbol)
+static bool skip_symbol(struct byte_reader *reader, char symbol)
 {
     if (reader->failed || reader->left == 0 || *reader->at != (uint8_t)symbol) return false;
     read_u8(reader);
@@ -44,11 +44,11 @@ static bool take(struct byte_reader *reader, char symbol)
 }
 
 /* Milliseconds of ".123456", if there is a fraction. */
-static int64_t take_fraction(struct byte_reader *reader)
+static int64_t read_fraction(struct byte_reader *reader)
 {
     int64_t ms = 0;
     int digits = 0;
-    if (!take(reader, '.') && !take(reader, ',')) return 0;
+    if (!skip_symbol(reader, '.') && !skip_symbol(reader, ',')) return 0;
     while (reader->left && *reader->at >= '0' && *reader->at <= '9') {
         uint8_t digit = read_u8(reader);
         if (digits++ < 3) ms = ms * 10 + (digit - '0');
@@ -61,30 +61,30 @@ static int64_t take_fraction(struct byte_reader *reader)
 }
 
 /* hh:mm[:ss[.fraction]] */
-static int64_t take_clock(struct byte_reader *reader)
+static int64_t read_clock(struct byte_reader *reader)
 {
-    int64_t hours = take_number(reader, 2);
-    if (!take(reader, ':')) reader->failed = true;
-    int64_t minutes = take_number(reader, 2);
+    int64_t hours = read_digits(reader, 2);
+    if (!skip_symbol(reader, ':')) reader->failed = true;
+    int64_t minutes = read_digits(reader, 2);
     int64_t ms = 0;
-    if (take(reader, ':')) {
-        int64_t seconds = take_number(reader, 2);
+    if (skip_symbol(reader, ':')) {
+        int64_t seconds = read_digits(reader, 2);
         if (seconds > 60) reader->failed = true; /* 60: a leap second is the next minute's first */
-        ms = seconds * MS_PER_SECOND + take_fraction(reader);
+        ms = seconds * MS_PER_SECOND + read_fraction(reader);
     }
     if (hours > 23 || minutes > 59) reader->failed = true;
     return hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + ms;
 }
 
 /* Z, +hh, +hhmm, +hh:mm or nothing: what local time is ahead of UTC. */
-static int64_t take_offset(struct byte_reader *reader)
+static int64_t read_offset(struct byte_reader *reader)
 {
-    if (reader->left == 0 || take(reader, 'Z') || take(reader, 'z')) return 0;
-    bool behind = take(reader, '-');
-    if (!behind && !take(reader, '+')) reader->failed = true;
-    int64_t hours = take_number(reader, 2);
+    if (reader->left == 0 || skip_symbol(reader, 'Z') || skip_symbol(reader, 'z')) return 0;
+    bool behind = skip_symbol(reader, '-');
+    if (!behind && !skip_symbol(reader, '+')) reader->failed = true;
+    int64_t hours = read_digits(reader, 2);
     int64_t minutes = 0;
-    if (take(reader, ':') || reader->left) minutes = take_number(reader, 2);
+    if (skip_symbol(reader, ':') || reader->left) minutes = read_digits(reader, 2);
     if (hours > 23 || minutes > 59) reader->failed = true;
     int64_t ms = hours * MS_PER_HOUR + minutes * MS_PER_MINUTE;
     return behind ? -ms : ms;
@@ -93,17 +93,17 @@ static int64_t take_offset(struct byte_reader *reader)
 bool iso8601_parse(struct bytes text, int64_t *msp)
 {
     struct byte_reader reader = byte_reader_of(text);
-    int64_t year = take_number(&reader, 4);
-    if (!take(&reader, '-')) return false;
-    int64_t month = take_number(&reader, 2);
-    if (!take(&reader, '-')) return false;
-    int64_t day = take_number(&reader, 2);
+    int64_t year = read_digits(&reader, 4);
+    if (!skip_symbol(&reader, '-')) return false;
+    int64_t month = read_digits(&reader, 2);
+    if (!skip_symbol(&reader, '-')) return false;
+    int64_t day = read_digits(&reader, 2);
     if (reader.failed || month < 1 || month > 12) return false;
     if (day < 1 || day > month_days(year, month)) return false;
     int64_t ms = days_of(year, month, day) * MS_PER_DAY;
-    if (take(&reader, 'T') || take(&reader, 't') || take(&reader, ' ')) {
-        ms += take_clock(&reader);
-        ms -= take_offset(&reader);
+    if (skip_symbol(&reader, 'T') || skip_symbol(&reader, 't') || skip_symbol(&reader, ' ')) {
+        ms += read_clock(&reader);
+        ms -= read_offset(&reader);
     }
     *msp = ms;
     return !reader.failed && reader.left == 0;

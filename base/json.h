@@ -45,7 +45,7 @@ struct json_value {
     uint64_t handle[2]; /* JSON_ARRAY, JSON_OBJECT of a document: for json_walk */
 };
 
-/* What a text is, as far as anyone may care. */
+/* What json_decode found a text to be. */
 enum json_verdict {
     JSON_OK,
     JSON_MALFORMED, /* not one JSON object */

@@ -1,4 +1,4 @@
-/* log.c - a line is built in a buffer on the stack and leaves in one write. */
+/* log.c - a line is built on the stack and written with one call. */
 #include "base/log.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ void log_setup(enum log_level least, bool json)
     json_form = json;
 }
 
-static void PRINTF_LIKE(2, 3) put(struct line *line, const char *format, ...)
+static void PRINTF_LIKE(2, 3) line_print(struct line *line, const char *format, ...)
 {
     size_t room = sizeof line->at - line->used;
     va_list arguments;
@@ -37,24 +37,24 @@ static void PRINTF_LIKE(2, 3) put(struct line *line, const char *format, ...)
 }
 
 /* Control bytes and quotes are escaped as JSON does, so that a value can never end its line. */
-static void put_quoted(struct line *line, struct bytes text)
+static void line_quote(struct line *line, struct bytes text)
 {
     const unsigned char *at = text.at;
-    put(line, "\"");
+    line_print(line, "\"");
     for (size_t i = 0; i < text.size; i++) {
         if (at[i] == '"' || at[i] == '\\') {
-            put(line, "\\%c", at[i]);
+            line_print(line, "\\%c", at[i]);
         } else if (at[i] < 0x20 || at[i] == 0x7F) {
-            put(line, "\\u%04x", at[i]);
+            line_print(line, "\\u%04x", at[i]);
         } else {
-            put(line, "%c", at[i]);
+            line_print(line, "%c", at[i]);
         }
     }
-    put(line, "\"");
+    line_print(line, "\"");
 }
 
 /* A text that needs no quotes in the text form. */
-static bool plain(struct bytes text)
+static bool needs_no_quotes(struct bytes text)
 {
     const unsigned char *at = text.at;
     for (size_t i = 0; i < text.size; i++) {
@@ -65,35 +65,36 @@ static bool plain(struct bytes text)
     return text.size > 0;
 }
 
-static void put_field(struct line *line, const struct log_field *field)
+static void line_field(struct line *line, const struct log_field *field)
 {
-    put(line, json_form ? ",\"%s\":" : " %s=", field->key);
+    line_print(line, json_form ? ",\"%s\":" : " %s=", field->key);
     if (field->kind == LOG_INT) {
-        put(line, "%lld", (long long)field->integer);
+        line_print(line, "%lld", (long long)field->integer);
     } else if (field->kind == LOG_REAL && json_form && !isfinite(field->real)) {
-        put(line, "null");
+        line_print(line, "null");
     } else if (field->kind == LOG_REAL) {
-        put(line, "%.6g", field->real);
-    } else if (!json_form && plain(field->text)) {
-        put(line, "%.*s", (int)field->text.size, (const char *)field->text.at);
+        line_print(line, "%.6g", field->real);
+    } else if (!json_form && needs_no_quotes(field->text)) {
+        line_print(line, "%.*s", (int)field->text.size, (const char *)field->text.at);
     } else {
-        put_quoted(line, field->text);
+        line_quote(line, field->text);
     }
 }
 
-static void put_head(struct line *line, enum log_level level, const char *message)
+static void line_begin(struct line *line, enum log_level level, const char *message)
 {
     int64_t now_ms = clock_wall_ms();
     time_t now_s = (time_t)(now_ms / 1000);
     struct tm utc;
     char moment[32];
     strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%S", gmtime_r(&now_s, &utc));
-    put(line, json_form ? "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"message\":" : "%s.%03dZ %s ",
-        moment, (int)(now_ms % 1000), level_names[level]);
+    line_print(line,
+               json_form ? "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"message\":" : "%s.%03dZ %s ",
+               moment, (int)(now_ms % 1000), level_names[level]);
     if (json_form) {
-        put_quoted(line, bytes_of(message));
+        line_quote(line, bytes_of(message));
     } else {
-        put(line, "%s", message);
+        line_print(line, "%s", message);
     }
 }
 
@@ -102,11 +103,11 @@ void log_write(enum log_level level, const char *message, const struct log_field
     if (level < least_level) return;
     struct line line;
     line.used = 0;
-    put_head(&line, level, message);
+    line_begin(&line, level, message);
     for (; fields->kind != LOG_END; fields++) {
-        put_field(&line, fields);
+        line_field(&line, fields);
     }
-    if (json_form) put(&line, "}");
+    if (json_form) line_print(&line, "}");
     line.at[line.used++] = '\n';
     /* One write of at most a pipe's atomic size or so; a log that cannot be written is lost. */
     if (write(STDERR_FILENO, line.at, line.used) < 0) return;

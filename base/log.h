@@ -1,5 +1,5 @@
 /*
- * log.h - what the program tells its operator: one structured line per fact, on standard error.
+ * log.h - the program's log: one structured line per fact, on standard error.
  *
  * A line is a moment, a level, a message that never varies (so that it can be searched for) and
  * key=value fields that do:

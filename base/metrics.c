@@ -11,7 +11,8 @@ static struct metric metrics[METRICS_MAX];
 static unsigned metrics_count;
 static pthread_mutex_t metrics_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static int same(const struct metric *metric, const char *name, const char *label, const char *value)
+static int is_metric(const struct metric *metric, const char *name, const char *label,
+                     const char *value)
 {
     if (strcmp(metric->name, name) != 0 || !metric->label != !label) return 0;
     return !label || (strcmp(metric->label, label) == 0 &&
@@ -22,7 +23,7 @@ struct metric *metrics_get(const char *name, const char *label, const char *valu
 {
     pthread_mutex_lock(&metrics_lock);
     unsigned i = 0;
-    while (i < metrics_count && !same(&metrics[i], name, label, value)) {
+    while (i < metrics_count && !is_metric(&metrics[i], name, label, value)) {
         i++;
     }
     if (i == metrics_count) {

@@ -1,5 +1,5 @@
 /*
- * progress.h - how far a long work has come, on standard error.
+ * progress.h - how much of a long run is done, on standard error.
  *
  * On a terminal one line that is redrawn, elsewhere a plain line now and then, so that a log stays
  * readable. How often is decided here: call progress_show as often as you like.

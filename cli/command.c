@@ -1,4 +1,4 @@
-/* command.c - taking options out of arguments, and finding what somebody meant to type. */
+/* command.c - taking options out of arguments, and the nearest known word to an unknown one. */
 #include "cli/command.h"
 
 #include <inttypes.h>

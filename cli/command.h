@@ -1,7 +1,7 @@
 /*
  * command.h - what a command of the program is, and what all of them need.
  *
- * A command is one file, command_<name>.c, with a help text that teaches. It takes its own options
+ * A command is one file, command_<name>.c, with a help text and examples. It takes its own options
  * out of the arguments first; all that is left must be settings of the configuration
  * (--state.dir=...), or words that the command expects.
  */

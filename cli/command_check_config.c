@@ -1,4 +1,4 @@
-/* command_check_config.c - `braid check-config`: is this configuration what one thinks it is? */
+/* command_check_config.c - `braid check-config`: checks a configuration and prints it. */
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -13,7 +13,8 @@ static const char help[] =
     "  braid check-config --reference > config/REFERENCE.md\n\n"
     "Exit codes: 0 it can be used; 2 it cannot, and the message says where and why.\n";
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_check_config(struct arguments *arguments, struct config *config,
+                                    struct error *error)
 {
     if (arguments_flag(arguments, "--reference")) {
         config_print_reference(stdout);
@@ -31,5 +32,5 @@ const struct command command_check_config = {
     .summary = "check a configuration and print what is in effect",
     .help = help,
     .settings = true,
-    .run = run,
+    .run = run_check_config,
 };

@@ -1,4 +1,4 @@
-/* command_inspect.c - `braid inspect user | store | checkpoint`: looks, and changes nothing. */
+/* command_inspect.c - `braid inspect user | store | checkpoint`: prints what a job keeps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +11,10 @@ static const char help[] =
     "usage: braid inspect user USER [--last N] [--catalogue FILE] [--config FILE] [--KEY=VALUE]\n"
     "       braid inspect store [--config FILE] [--KEY=VALUE]\n"
     "       braid inspect checkpoint FILE\n\n"
-    "user: his history out of the log, the state it folds to, and his interests now. The job may\n"
+    "user: its history out of the log, the state that it folds to, its interests now. The job may\n"
     "run meanwhile. --last N shows the latest N behaviors (20), --catalogue FILE titles beside\n"
     "the items' ids: a csv or tsv whose first line names the columns item and title.\n"
-    "store: how far each partition is and what it weighs. The job must not run.\n"
+    "store: each partition's committed position and the size of its store. The job must not run.\n"
     "checkpoint: the generation, dimensions and parameters of a model file.\n\n"
     "  braid inspect user 196 --config braid.yaml\n"
     "  braid inspect user 196 --config braid.yaml --last 5 --catalogue titles.tsv\n"
@@ -88,7 +88,8 @@ static enum status show_checkpoint(struct arguments *arguments, struct error *er
     return STATUS_OK;
 }
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_inspect(struct arguments *arguments, struct config *config,
+                               struct error *error)
 {
     const char *what = arguments->count > 0 ? arguments->at[0] : "";
     if (strcmp(what, "user") == 0) return show_user(arguments, config, error);
@@ -102,5 +103,5 @@ const struct command command_inspect = {
     .summary = "look at a user, the store, or a checkpoint",
     .help = help,
     .settings = true,
-    .run = run,
+    .run = run_inspect,
 };

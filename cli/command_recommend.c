@@ -1,4 +1,4 @@
-/* command_recommend.c - `braid recommend`: what a user's interests would find. */
+/* command_recommend.c - `braid recommend`: the best items for one user. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +8,12 @@
 
 static const char help[] =
     "usage: braid recommend --user USER [--top N] [--interests] [--catalogue FILE] [--log]\n"
-    "                       [--diversity X [--pool N]] [--seen] [--config FILE] [--KEY=VALUE "
-    "...]\n\n"
+    "                       [--diversity X [--pool N]] [--seen] [--config FILE]\n"
+    "                       [--KEY=VALUE ...]\n\n"
     "Prints the items of model.checkpoint that rank best for a user: an item's score is its best\n"
-    "over his interests. His history comes from the job's state.dir, also while it runs; without\n"
-    "state.dir, or with --log, from the source log. Items he has had are left out.\n\n"
+    "over the user's interests. The user's history comes from the job's state.dir, also while it\n"
+    "runs; without state.dir, or with --log, from the source log. Items that the user has had are\n"
+    "left out.\n\n"
     "  braid recommend --user 196 --config braid.yaml\n"
     "  braid recommend --user 196 --config braid.yaml --top 20 --catalogue titles.tsv\n"
     "      with titles: a csv or tsv whose first line names the columns item and title\n"
@@ -24,7 +25,7 @@ static const char help[] =
     "  braid recommend --user 196 --log --source.path=clicks.jsonl "
     "--model.checkpoint=g2.safetensors\n\n"
     "  --top N      10\n"
-    "  --seen       items he has had may be found again\n\n"
+    "  --seen       items that the user has had may be listed again\n\n"
     "Exit codes: 0 shown; 1 no such user, or the operating system failed; 2 usage or\n"
     "configuration; 3 refused: damage, a newer format.\n";
 
@@ -57,7 +58,8 @@ static enum status take_diversity(struct arguments *arguments, double *value, st
     return error_set(error, STATUS_INVALID, "--diversity %s: a weight from 0 on is expected", text);
 }
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_recommend(struct arguments *arguments, struct config *config,
+                                 struct error *error)
 {
     struct recommend_options options = {.top = TOP, .pool = POOL};
     options.from_log = arguments_flag(arguments, "--log");
@@ -70,9 +72,9 @@ static enum status run(struct arguments *arguments, struct config *config, struc
     TRY(take_diversity(arguments, &options.diversity, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
-    if (!options.user) return error_set(error, STATUS_INVALID, "--user USER is needed: for whom");
+    if (!options.user) return error_set(error, STATUS_INVALID, "--user USER must be given");
     if (!*config->model.checkpoint) {
-        return error_set(error, STATUS_INVALID, "model.checkpoint must be set: what ranks");
+        return error_set(error, STATUS_INVALID, "model.checkpoint must be set");
     }
     options.from_log = options.from_log || !*config->state.dir;
     return recommend(config, &options, stdout, error);
@@ -80,8 +82,8 @@ static enum status run(struct arguments *arguments, struct config *config, struc
 
 const struct command command_recommend = {
     .name = "recommend",
-    .summary = "the best items for a user, or for each of his interests",
+    .summary = "the best items for a user, or for each of its interests",
     .help = help,
     .settings = true,
-    .run = run,
+    .run = run_recommend,
 };

@@ -1,5 +1,5 @@
 /*
- * command_run.c - `braid run`: the main job, and how it is asked to end.
+ * command_run.c - `braid run`: runs the job, and stops it at a signal.
  *
  * The first SIGTERM or SIGINT lets the job finish its open transaction; the second ends the process
  * at once, which costs nothing but a recovery.
@@ -43,7 +43,7 @@ static void take_signals(void)
     struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a reader of our log that went away must not end the job */
+    signal(SIGPIPE, SIG_IGN); /* a closed standard error must not end the job */
 }
 
 static void print_summary(const struct job_summary *summary)
@@ -63,7 +63,7 @@ static void print_summary(const struct job_summary *summary)
            summary->stopped ? "true" : "false");
 }
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_job(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct job_summary summary;
     take_signals();
@@ -82,5 +82,5 @@ const struct command command_run = {
     .summary = "run the job: events in, interest vectors out",
     .help = help,
     .settings = true,
-    .run = run,
+    .run = run_job,
 };

@@ -1,4 +1,4 @@
-/* command_verify.c - `braid verify`: the proof, for people and for scripts. */
+/* command_verify.c - `braid verify`: checks what a job has published. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -13,7 +13,7 @@ static const char help[] =
     "at a time, computes every record anew from the events of its user, and checks that\n\n"
     "  - each record is what its user's events make it, and names the right source position;\n"
     "  - no record was published twice, and each user's records come in order;\n"
-    "  - each user's newest record names his last event: nothing was lost;\n"
+    "  - each user's newest record names its last event: nothing was lost;\n"
     "  - every event was accepted, dropped by its action, or is in the dead letters once.\n\n"
     "The job's configuration says where everything is. The job may go on meanwhile: what it had\n"
     "committed when verify began is what is verified.\n\n"
@@ -66,7 +66,8 @@ static void print_verdict(const struct verify_report *report, bool passed)
            report->dead_letters, report->unverifiable, violations, passed ? "ok" : "failed");
 }
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_verify(struct arguments *arguments, struct config *config,
+                              struct error *error)
 {
     const char *checkpoints[VERIFY_CHECKPOINTS_MAX];
     struct verify_options options = {.config = config, .checkpoints = checkpoints};
@@ -98,5 +99,5 @@ const struct command command_verify = {
     .summary = "prove the published records against the source",
     .help = help,
     .settings = true,
-    .run = run,
+    .run = run_verify,
 };

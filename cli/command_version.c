@@ -1,4 +1,4 @@
-/* command_version.c - `braid version`: what exactly is running here. */
+/* command_version.c - `braid version`: version, build flags and libraries. */
 #include <stdio.h>
 
 #include "base/fault.h"
@@ -17,7 +17,8 @@ static void print_faults(void)
     }
 }
 
-static enum status run(struct arguments *arguments, struct config *config, struct error *error)
+static enum status run_version(struct arguments *arguments, struct config *config,
+                               struct error *error)
 {
     (void)config;
     const bool faults = arguments_flag(arguments, "--faults");
@@ -36,5 +37,5 @@ const struct command command_version = {
     .name = "version",
     .summary = "print version, build flags and library versions",
     .help = help,
-    .run = run,
+    .run = run_version,
 };

@@ -38,7 +38,7 @@ static void print_help(FILE *out)
         out);
 }
 
-static int unknown(const char *word)
+static int refuse_unknown(const char *word)
 {
     const char *names[COMMANDS + 1] = {0};
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -68,7 +68,7 @@ static void print_command_help(const struct command *command)
 }
 
 /* Returns the exit code. */
-static int execute(const struct command *command, int count, char **words)
+static int run_command(const struct command *command, int count, char **words)
 {
     struct arguments arguments = {count, words};
     static struct config config;
@@ -90,7 +90,7 @@ int main(int count, char **arguments)
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i]->name) != 0) continue;
         if (!asks_for_help(count - 2, arguments + 2)) {
-            return execute(commands[i], count - 2, arguments + 2);
+            return run_command(commands[i], count - 2, arguments + 2);
         }
         print_command_help(commands[i]);
         return 0;
@@ -99,5 +99,5 @@ int main(int count, char **arguments)
         print_help(stdout);
         return 0;
     }
-    return unknown(name);
+    return refuse_unknown(name);
 }

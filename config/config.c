@@ -138,7 +138,8 @@ enum status config_set(struct config *config, const char *key, const char *value
     return option_unknown(key, origin, error);
 }
 
-static enum status need(const char *value, const char *key, const char *why, struct error *error)
+static enum status require_set(const char *value, const char *key, const char *why,
+                               struct error *error)
 {
     if (*value) return STATUS_OK;
     return error_set(error, STATUS_INVALID, "%s must be set%s", key, why);
@@ -146,12 +147,12 @@ static enum status need(const char *value, const char *key, const char *why, str
 
 static enum status check_source(const struct config *config, struct error *error)
 {
-    TRY(need(config->source.field_user, "source.fields.user", "", error));
-    TRY(need(config->source.field_item, "source.fields.item", "", error));
-    TRY(need(config->source.field_time, "source.fields.time", "", error));
+    TRY(require_set(config->source.field_user, "source.fields.user", "", error));
+    TRY(require_set(config->source.field_item, "source.fields.item", "", error));
+    TRY(require_set(config->source.field_time, "source.fields.time", "", error));
     if (config->actions_count) {
-        TRY(need(config->source.field_action, "source.fields.action", ", since actions are listed",
-                 error));
+        TRY(require_set(config->source.field_action, "source.fields.action",
+                        ", since actions are listed", error));
     }
     if (config->source.time_min_ms >= config->source.time_max_ms) {
         return error_set(error, STATUS_INVALID, "source.time_min must be before source.time_max");
@@ -162,14 +163,14 @@ static enum status check_source(const struct config *config, struct error *error
 static enum status check_kafka(const struct config *config, struct error *error)
 {
     const char *why = ", since source.broker is kafka";
-    TRY(need(config->source.topic, "source.topic", why, error));
-    TRY(need(config->output.topic, "output.topic", why, error));
-    TRY(need(config->output.history_topic, "output.history_topic", why, error));
-    TRY(need(config->output.dead_letter_topic, "output.dead_letter_topic", why, error));
-    TRY(need(config->output.items_topic, "output.items_topic", why, error));
-    TRY(need(config->kafka.brokers, "kafka.brokers", why, error));
-    TRY(need(config->kafka.group, "kafka.group", why, error));
-    TRY(need(config->kafka.instance, "kafka.instance", why, error));
+    TRY(require_set(config->source.topic, "source.topic", why, error));
+    TRY(require_set(config->output.topic, "output.topic", why, error));
+    TRY(require_set(config->output.history_topic, "output.history_topic", why, error));
+    TRY(require_set(config->output.dead_letter_topic, "output.dead_letter_topic", why, error));
+    TRY(require_set(config->output.items_topic, "output.items_topic", why, error));
+    TRY(require_set(config->kafka.brokers, "kafka.brokers", why, error));
+    TRY(require_set(config->kafka.group, "kafka.group", why, error));
+    TRY(require_set(config->kafka.instance, "kafka.instance", why, error));
     if (config->source.format != CONFIG_JSON && config->source.header) {
         return error_set(error, STATUS_INVALID,
                          "source.header must be false, since records of a topic have no header");
@@ -188,12 +189,12 @@ static enum status check_kafka(const struct config *config, struct error *error)
 enum status config_check(const struct config *config, struct error *error)
 {
     TRY(check_source(config, error));
-    TRY(need(config->model.checkpoint, "model.checkpoint", "", error));
-    TRY(need(config->state.dir, "state.dir", "", error));
+    TRY(require_set(config->model.checkpoint, "model.checkpoint", "", error));
+    TRY(require_set(config->state.dir, "state.dir", "", error));
     if (config->state.history_max % 128) {
         return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");
     }
     if (config->source.broker == CONFIG_BROKER_KAFKA) return check_kafka(config, error);
-    TRY(need(config->source.path, "source.path", ", since source.broker is file", error));
-    return need(config->output.dir, "output.dir", ", since source.broker is file", error);
+    TRY(require_set(config->source.path, "source.path", ", since source.broker is file", error));
+    return require_set(config->output.dir, "output.dir", ", since source.broker is file", error);
 }

@@ -63,7 +63,7 @@ static enum status set_variable(struct config *config, const char *variable, con
 }
 
 /* Variables that begin with BRAID_ and are not settings of the job. */
-static bool exempt(const char *variable)
+static bool is_not_option(const char *variable)
 {
     static const char *const names[] = {"BRAID_CONFIG", "BRAID_FAULT", "BRAID_FIXTURES", NULL};
     for (const char *const *name = names; *name; name++) {
@@ -79,7 +79,7 @@ enum status config_environment(struct config *config, char *const *environment, 
         size_t size = strcspn(*environment, "=");
         if (strncmp(*environment, "BRAID_", 6) != 0 || (*environment)[size] != '=') continue;
         snprintf(variable, sizeof variable, "%.*s", (int)size, *environment);
-        if (exempt(variable)) continue;
+        if (is_not_option(variable)) continue;
         TRY(set_variable(config, variable, *environment + size + 1, error));
     }
     return STATUS_OK;

@@ -29,14 +29,14 @@ const struct option *option_find(const char *key)
     return NULL;
 }
 
-static bool begins(const char *text, const char *start)
+static bool begins_with(const char *text, const char *start)
 {
     return strncmp(text, start, strlen(start)) == 0;
 }
 
 bool option_is_open(const char *key)
 {
-    return begins(key, "actions.") || begins(key, "kafka.client.");
+    return begins_with(key, "actions.") || begins_with(key, "kafka.client.");
 }
 
 bool option_is_section(const char *key)
@@ -44,7 +44,7 @@ bool option_is_section(const char *key)
     if (strcmp(key, "actions") == 0 || strcmp(key, "kafka.client") == 0) return true;
     size_t size = strlen(key);
     for (unsigned i = 0; i < option_count; i++) {
-        if (begins(option_table[i].key, key) && option_table[i].key[size] == '.') return true;
+        if (begins_with(option_table[i].key, key) && option_table[i].key[size] == '.') return true;
     }
     return false;
 }

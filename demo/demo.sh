@@ -36,7 +36,7 @@ step "braid evaluate: those last films, each to be found among all"
 step "braid run: every event absorbed, every changed user published"
 "$braid" run --job.commit_interval=20ms
 
-step "braid inspect: one user, what he did and what that came to"
+step "braid inspect: one user, its behaviors and its interests"
 "$braid" inspect user 617 --catalogue "$titles" --last 8
 
 step "braid recommend: what each interest is nearest to, of two users"

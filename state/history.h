@@ -1,14 +1,14 @@
 /*
  * history.h - a user's behaviors: what is stored, and the only thing that must survive.
  *
- * A behavior is 16 bytes. A user's behaviors are numbered by ordinal from his first one ever and
+ * A behavior is 16 bytes. A user's behaviors are numbered by ordinal from its first one ever and
  * cut into chunks of 32: chunk k holds the ordinals 32k .. 32k+31. The last chunk is the open one;
  * it and the header are the user's record. Chunks before it are full and never change.
  *
  *     record = header | up to 32 behaviors           one encoding for the history log and the store
  *
- * The header says all that a restore needs to know of a user: how many behaviors (n), where his
- * state's fold begins (`from`), his latest time and the generation that folds him.
+ * The header says all that a restore needs to know of a user: how many behaviors (n), where the
+ * fold of its state begins (`from`), its latest time and the generation that folds it.
  */
 #ifndef STATE_HISTORY_H
 #define STATE_HISTORY_H
@@ -60,7 +60,7 @@ struct history {
     uint32_t count;        /* behaviors in `at` */
     bool tombstone;        /* the user was erased or expired; n goes on counting */
     uint64_t start;        /* ordinal at which the user's life began */
-    uint64_t from;         /* ordinal at which the fold of his state begins */
+    uint64_t from;         /* ordinal at which the fold of its state begins */
     int64_t before_ms;     /* latest time of ordinals [from, first), HISTORY_NO_TIME if none */
     uint64_t generation;   /* the generation that folds this user */
     int64_t source_offset; /* of the last behavior, */

@@ -2,13 +2,13 @@
  * state_cache.h - the hot users of one worker: history record and folded state, in memory.
  *
  * A fixed number of equal slots is taken at open, so the cache's memory is known and never grows.
- * A user touched by the open transaction is dirty: he cannot be evicted and nothing of him may be
+ * A user touched by the open transaction is dirty: it cannot be evicted and nothing of it may be
  * written to a store until the transaction is committed. The dirty users are the open changeset.
  *
  *     find or insert -> touch -> (commit: cache_clean | abort: cache_drop_dirty)
  *
  * Eviction is second-chance (a clock hand over the slots). A user that is not dirty may be evicted
- * by any insert, so touch him before the next one. Threads: one owner.
+ * by any insert, so touch it before the next one. Threads: one owner.
  */
 #ifndef STATE_STATE_CACHE_H
 #define STATE_STATE_CACHE_H
@@ -31,15 +31,15 @@ struct cached_user {
     uint64_t state_events;    /* 0: `state` holds nothing yet */
     uint64_t state_absorbed;  /* behaviors of it that the model knows (all, if it has OOV rows) */
     int64_t last_ms;          /* latest time of the absorbed ones, HISTORY_NO_TIME if none */
-    uint64_t snapshot_events; /* n of his newest snapshot in the store, 0 if none (or stale) */
+    uint64_t snapshot_events; /* n of its newest snapshot in the store, 0 if none (or stale) */
     uint64_t mark;            /* scratch for the owner during one poll or commit */
-    uint32_t change;          /* scratch for the owner while dirty: his part of the changeset */
+    uint32_t change;          /* scratch for the owner while dirty: its part of the changeset */
     struct history history;   /* including what the open transaction appended */
 };
 
 struct state_cache;
 
-/* Called with a clean user about to be evicted; the owner may save his state. */
+/* Called with a clean user about to be evicted; the owner may save its state. */
 typedef void cache_evict(void *context, const struct cached_user *user);
 
 /* Bytes that a cache of `users` slots takes, everything included. */
@@ -59,8 +59,8 @@ struct cached_user *cache_find(struct state_cache *cache, uint32_t partition, st
                                uint64_t hash);
 
 /*
- * A slot for a user that is not in the cache, evicting a clean one if need be. His history is
- * empty, his stamps are zero, the state's bytes are as they were. NULL if every slot is dirty:
+ * A slot for a user that is not in the cache, evicting a clean one if need be. Its history is
+ * empty, its stamps are zero, the state's bytes are as they were. NULL if every slot is dirty:
  * close the transaction.
  */
 struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, struct bytes user,
@@ -69,7 +69,7 @@ struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, 
 /* Makes the user dirty. */
 void cache_touch(struct state_cache *cache, struct cached_user *user);
 
-/* The transaction is committed: everybody is clean. */
+/* The transaction is committed: every user is clean. */
 void cache_clean(struct state_cache *cache);
 
 /* The transaction was aborted: forgets every dirty user. */
@@ -80,7 +80,7 @@ void cache_drop_partition(struct state_cache *cache, uint32_t partition);
 
 /*
  * The next clean user, in slot order around the cache, whose state has absorbed at least `behind`
- * behaviors since his snapshot, or since state_from if that is later; NULL after one whole round
+ * behaviors since its snapshot, or since state_from if that is later; NULL after one whole round
  * without one (which has read every slot: ask again after the next commit, not at once). For the
  * background snapshot budget.
  */

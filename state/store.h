@@ -1,7 +1,7 @@
 /*
- * store.h - the seam to one partition's materialised view of the history log.
+ * store.h - the seam to one partition's materialized view of the history log.
  *
- * A store holds, per user, a record (header and open chunk), his full chunks, and a snapshot of his
+ * A store holds, per user, a record (header and open chunk), its full chunks, and a snapshot of its
  * state. It is a view of the history log up to a recorded position: it may lag behind the log, and
  * never leads it. Records and position are written in one atomic batch; snapshots are a cache and
  * are written apart. A store that is lost is rebuilt from the log.
@@ -78,7 +78,7 @@ struct store_ops {
     /*
      * Opens (creating it if absent) the store in directory `path`. STATUS_REFUSED with the remedy
      * in words: a newer on-disk format, another identity. STATUS_CORRUPT: RocksDB says so.
-     * STATUS_BUSY: somebody else has it open (yet). *storep is NULL on failure.
+     * STATUS_BUSY: it is open elsewhere (or still is). *storep is NULL on failure.
      */
     enum status (*open)(struct store **storep, const char *path,
                         const struct store_identity *identity, const struct store_options *options,
@@ -104,8 +104,8 @@ struct store_ops {
 
     /*
      * Visits a consistent view of one space, that of the moment of the call, beginning at `start`
-     * (NULL: the first). The view holds on to deleted files while it lasts: who needs no single
-     * moment stops every second or so and scans on from the last key.
+     * (NULL: the first). The view holds on to deleted files while it lasts: a caller that needs no
+     * single moment stops every second or so and goes on from the last key.
      */
     enum status (*scan)(struct store *store, enum store_space space, const struct store_key *start,
                         store_visit *visit, void *context, struct error *error);

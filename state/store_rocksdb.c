@@ -85,7 +85,8 @@ static void shared_cache_release(void)
 }
 
 /* Turns RocksDB's error text, which it frees, into ours. */
-static enum status failed(const char *path, const char *doing, char *text, struct error *error)
+static enum status rocksdb_failed(const char *path, const char *doing, char *text,
+                                  struct error *error)
 {
     enum status status = STATUS_IO;
     if (strncmp(text, "Corruption", 10) == 0) status = STATUS_CORRUPT;
@@ -202,7 +203,7 @@ static enum status batch_write(struct store *store, struct error *error)
     char *text = NULL;
     rocksdb_write(store->db, store->write_options, store->batch, &text);
     rocksdb_writebatch_clear(store->batch);
-    return text ? failed(store->path, "writing", text, error) : STATUS_OK;
+    return text ? rocksdb_failed(store->path, "writing", text, error) : STATUS_OK;
 }
 
 static enum status rocksdb_store_commit(struct store *store, const struct store_write *writes,
@@ -229,7 +230,7 @@ static enum status rocksdb_store_flush(struct store *store, bool wait, struct er
     rocksdb_flushoptions_set_wait(options, wait);
     rocksdb_flush_cf(store->db, options, store->families[0], &text);
     rocksdb_flushoptions_destroy(options);
-    return text ? failed(store->path, "flushing", text, error) : STATUS_OK;
+    return text ? rocksdb_failed(store->path, "flushing", text, error) : STATUS_OK;
 }
 
 /* Reads the mark, or makes one: a store without any was never written to. */
@@ -239,7 +240,7 @@ static enum status mark_open(struct store *store, struct error *error)
     size_t size = 0;
     char *mark = rocksdb_get_cf(store->db, store->read_options, store->families[0], mark_key,
                                 sizeof mark_key, &size, &text);
-    if (text) return failed(store->path, "reading its mark", text, error);
+    if (text) return rocksdb_failed(store->path, "reading its mark", text, error);
     if (mark) {
         enum status status = mark_check(store, (struct bytes){mark, size}, error);
         rocksdb_free(mark);
@@ -329,8 +330,10 @@ static enum status database_open(struct store *store, const struct store_options
 
     bool foreign = strncmp(text, "Invalid argument", 16) == 0 || strncmp(text, "Not impl", 8) == 0;
     bool held = strstr(text, "/LOCK: ") != NULL;
-    enum status status = failed(store->path, "opening", text, error);
-    if (held) return error_set(error, STATUS_BUSY, "store %s: somebody has it open", store->path);
+    enum status status = rocksdb_failed(store->path, "opening", text, error);
+    if (held)
+        return error_set(error, STATUS_BUSY, "store %s: it is open in another process",
+                         store->path);
     if (!foreign) return status;
     return error_set(error, STATUS_REFUSED,
                      "store %s: its files are of a kind that this build does not know: run the "
@@ -402,7 +405,7 @@ static enum status rocksdb_store_get(struct store *store, enum store_space space
     rocksdb_batched_multi_get_cf(store->db, store->read_options, family_of(store, space), count,
                                  raw, sizes, values, texts, false);
     for (size_t i = 0; i < count; i++) {
-        if (texts[i]) status = failed(store->path, "reading", texts[i], error);
+        if (texts[i]) status = rocksdb_failed(store->path, "reading", texts[i], error);
         if (!values[i]) continue;
         struct bytes value;
         value.at = rocksdb_pinnableslice_value(values[i], &value.size);
@@ -433,7 +436,7 @@ static enum status snapshots_collect(struct store *store, struct error *error)
     const char *key = "enable_blob_garbage_collection", *value = collect ? "true" : "false";
     char *text = NULL;
     rocksdb_set_options_cf(store->db, store->families[1], 1, &key, &value, &text);
-    if (text) return failed(store->path, "setting the collection of blobs", text, error);
+    if (text) return rocksdb_failed(store->path, "setting the collection of blobs", text, error);
     store->collecting = collect;
     return STATUS_OK;
 }
@@ -481,7 +484,7 @@ static enum status rocksdb_store_scan(struct store *store, enum store_space spac
     }
     char *text = NULL;
     rocksdb_iter_get_error(iterator, &text);
-    if (text) status = failed(store->path, "scanning", text, error);
+    if (text) status = rocksdb_failed(store->path, "scanning", text, error);
     rocksdb_iter_destroy(iterator);
     rocksdb_readoptions_destroy(options);
     return status;
@@ -505,7 +508,7 @@ static enum status rocksdb_store_destroy(const char *path, struct error *error)
     rocksdb_options_t *options = rocksdb_options_create();
     rocksdb_destroy_db(options, path, &text);
     rocksdb_options_destroy(options);
-    return text ? failed(path, "deleting", text, error) : STATUS_OK;
+    return text ? rocksdb_failed(path, "deleting", text, error) : STATUS_OK;
 }
 
 const struct store_ops store_rocksdb = {

@@ -35,8 +35,8 @@ struct reading {
     char *scratch; /* of one line */
 };
 
-static enum status add(struct catalogue *catalogue, struct bytes item, struct bytes title,
-                       struct error *error)
+static enum status add_title(struct catalogue *catalogue, struct bytes item, struct bytes title,
+                             struct error *error)
 {
     if (catalogue->count == catalogue->room) {
         const uint32_t room = catalogue->room ? 2 * catalogue->room : 1024;
@@ -75,7 +75,7 @@ static enum status read_row(struct reading *reading, struct bytes line, struct e
         if (column == reading->title) title = cell;
     }
     if (item.size == 0 || title.size == 0) return STATUS_OK;
-    return add(reading->catalogue, item, title, error);
+    return add_title(reading->catalogue, item, title, error);
 }
 
 /* The column of that name in the first line, UINT32_MAX if there is none. */
@@ -135,7 +135,7 @@ static enum status read_lines(struct reading *reading, const char *item_column,
 }
 
 /* By hash; the earlier of two titles, which lies before the other, first. */
-static int compare(const void *a, const void *b)
+static int compare_entries(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
     if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
@@ -146,7 +146,7 @@ static void sort_and_drop_repetitions(struct catalogue *catalogue)
 {
     if (catalogue->count == 0) return;
     uint32_t kept = 1;
-    qsort(catalogue->entries, catalogue->count, sizeof *catalogue->entries, compare);
+    qsort(catalogue->entries, catalogue->count, sizeof *catalogue->entries, compare_entries);
     for (uint32_t i = 1; i < catalogue->count; i++) {
         if (catalogue->entries[i].hash == catalogue->entries[kept - 1].hash) continue;
         catalogue->entries[kept++] = catalogue->entries[i];

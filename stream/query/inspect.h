@@ -1,8 +1,8 @@
 /*
  * inspect.h - what a job keeps, for a person to read: `braid inspect`.
  *
- * A user is read from the history log, which is the truth, so that a running job is not disturbed
- * and a store may be missing. Nothing that is kept is changed.
+ * A user is read from the history log, from which stores are rebuilt: the job may run meanwhile,
+ * and a store may be missing. Nothing is changed.
  */
 #ifndef STREAM_QUERY_INSPECT_H
 #define STREAM_QUERY_INSPECT_H
@@ -16,7 +16,7 @@
 
 struct record;
 
-/* A user's history as far as his state needs it, from the history log. */
+/* A user's history as far as its state needs it, from the history log. */
 struct user_history {
     uint32_t partition;
     struct history newest;  /* with the header that counts */
@@ -26,18 +26,18 @@ struct user_history {
 
 /*
  * Reads the committed history of `user` from the job's log, a file or a topic. STATUS_NOT_FOUND:
- * nothing of him was ever committed. On failure there is nothing to close.
+ * nothing of it was ever committed. On failure there is nothing to close.
  */
 MUST_CHECK enum status user_history_read(struct user_history *history, const struct config *config,
                                          const char *user, struct error *error);
 void user_history_close(struct user_history *history);
 
-/* For those who read a log: keeps the chunk that a record of it holds, if it is the user's. */
+/* Keeps the chunk that a record of a history log holds, if it is the user's. */
 MUST_CHECK enum status user_history_add(struct user_history *history, struct bytes user,
                                         const struct record *record, struct error *error);
 
 /*
- * inspect_kafka.c: finds the user's partition and adds his chunks; none if he is in no partition.
+ * inspect_kafka.c: finds the user's partition and adds its chunks; none if it is in no partition.
  */
 MUST_CHECK enum status user_history_read_kafka(struct user_history *history,
                                                const struct config *config, struct bytes user,
@@ -48,8 +48,8 @@ bool user_history_at(const struct user_history *history, uint64_t ordinal,
                      struct history_behavior *behavior);
 
 /*
- * Prints a user: his counts, his latest `last` behaviors with the items' ids (and titles, if
- * `catalogue` is a path), his state and his interests now.
+ * Prints a user: its counts, its latest `last` behaviors with the items' ids (and titles, if
+ * `catalogue` is a path), its state and its interests now.
  */
 MUST_CHECK enum status inspect_user(const struct config *config, const char *user,
                                     const char *catalogue, uint32_t last, FILE *out,

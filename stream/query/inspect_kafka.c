@@ -1,8 +1,8 @@
 /*
  * inspect_kafka.c - a user's history and items' names, out of the topics of a job.
  *
- * Which partition holds a user was his producer's choice. The likeliest is read first, then the
- * others until he is found.
+ * Which partition holds a user was the choice of the source's producer. The one that common
+ * producers choose is read first, then the others until the user is found.
  */
 #include "base/clock.h"
 #include "stream/broker/kafka/client.h"
@@ -12,8 +12,8 @@
 #include "base/progress.h"
 
 enum {
-    BATCH = 1024,        /* records of one read */
-    PATIENCE_MS = 60000, /* with brokers out of reach, or transactions that hide the rest */
+    BATCH = 1024,     /* records of one read */
+    RETRY_MS = 60000, /* with brokers out of reach, or transactions that hide the rest */
 };
 
 struct search {
@@ -25,14 +25,14 @@ struct search {
     uint64_t records;
 };
 
-static bool is_patient(int64_t since_ns)
+static bool may_retry(int64_t since_ns)
 {
-    return clock_monotonic_ns() - since_ns < (int64_t)PATIENCE_MS * 1000000;
+    return clock_monotonic_ns() - since_ns < (int64_t)RETRY_MS * 1000000;
 }
 
-/* Gives the user's chunks of a batch to his history. */
-static enum status take(struct search *search, const struct record *records, uint32_t count,
-                        struct error *error)
+/* Adds the user's chunks of a batch of records to its history. */
+static enum status add_chunks(struct search *search, const struct record *records, uint32_t count,
+                              struct error *error)
 {
     for (uint32_t i = 0; i < count; i++) {
         TRY(user_history_add(search->found, search->user, &records[i], error));
@@ -41,20 +41,20 @@ static enum status take(struct search *search, const struct record *records, uin
     return STATUS_OK;
 }
 
-static enum status read_log(struct search *search, struct history_reader *log, int64_t end,
-                            uint32_t partition, struct error *error)
+static enum status read_history_topic(struct search *search, struct history_reader *log,
+                                      int64_t end, uint32_t partition, struct error *error)
 {
     static struct record records[BATCH];
     int64_t heard_ns = clock_monotonic_ns();
     for (;;) {
         uint32_t count;
         enum status status = kafka_history_next(log, records, BATCH, &count, error);
-        if (status == STATUS_BUSY && is_patient(heard_ns)) continue;
+        if (status == STATUS_BUSY && may_retry(heard_ns)) continue;
         if (status == STATUS_BUSY) return STATUS_IO;
         TRY(status);
         if (count == 0) return STATUS_OK;
         heard_ns = clock_monotonic_ns();
-        TRY(take(search, records, count, error));
+        TRY(add_chunks(search, records, count, error));
         double share = (double)kafka_history_position(log).next / (double)(end + 1);
         progress_show(&search->progress, (partition + share) / search->broker->partitions,
                       search->records);
@@ -70,11 +70,11 @@ static enum status search_partition(struct search *search, uint32_t partition, s
     enum status status;
     do {
         status = kafka_history_open(&log, search->broker, partition, &start, &truth, error);
-    } while (status == STATUS_BUSY && is_patient(begun_ns));
+    } while (status == STATUS_BUSY && may_retry(begun_ns));
     if (status == STATUS_BUSY) return STATUS_IO;
     TRY(status);
     search->found->partition = partition;
-    status = read_log(search, log, truth.end, partition, error);
+    status = read_history_topic(search, log, truth.end, partition, error);
     kafka_history_close(log);
     return status;
 }

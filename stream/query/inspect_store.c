@@ -1,4 +1,4 @@
-/* inspect_store.c - how far each partition is, and what it weighs. */
+/* inspect_store.c - the committed position of each partition, and what its store holds. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -8,9 +8,9 @@
 #include "stream/broker/file/file_state.h"
 #include "stream/query/inspect.h"
 
-enum { MEMTABLE_SIZE = 8 << 20, CACHE_SIZE = 8 << 20 }; /* bytes; it is only looked at */
+enum { MEMTABLE_SIZE = 8 << 20, CACHE_SIZE = 8 << 20 }; /* bytes; for reading once */
 
-/* Opening a store that is missing would make it: a look must not. */
+/* Opening a store that is missing would create it. */
 static bool is_missing(const char *path)
 {
     return access(path, F_OK) != 0;
@@ -65,15 +65,16 @@ static enum status print_store(const struct config *config, const struct store_i
         return error_set(error, STATUS_INVALID, "%s: path too long", config->state.dir);
     }
     if (is_missing(path)) {
-        fprintf(out, "  store      missing: whoever runs the partition builds it from the log\n");
+        fprintf(out,
+                "  store      missing: a job that runs the partition builds it from the log\n");
         return STATUS_OK;
     }
     TRY(store_rocksdb.open(&store, path, identity, &options, error));
     struct store_position position = store_rocksdb.position(store);
-    bool level = position.log == log && position.seal == seal;
+    bool is_current = position.log == log && position.seal == seal;
     fprintf(out, "  store      seal %" PRIu64 ", log %" PRIu64 " up to %" PRId64 "%s\n",
             position.seal, position.log, position.next,
-            level ? "" : " (behind: a restart reads the rest)");
+            is_current ? "" : " (behind: a restart reads the rest)");
     enum status status = print_content(store, path, out, error);
     store_rocksdb.close(store);
     return status;

@@ -1,4 +1,4 @@
-/* inspect_user.c - a user as a person would ask for him: what he did, and what that came to. */
+/* inspect_user.c - one user: its counts, its behaviors, the state they fold to, its interests. */
 #include <inttypes.h>
 #include <math.h>
 
@@ -144,7 +144,7 @@ static void print_interests(struct inspection *inspection)
     }
 }
 
-static enum status open_model(struct inspection *inspection, struct error *error)
+static enum status open_inspected_model(struct inspection *inspection, struct error *error)
 {
     TRY(checkpoint_open(&inspection->checkpoint, inspection->config->model.checkpoint, error));
     TRY(interest_model_open(&inspection->model, inspection->checkpoint, error));
@@ -159,11 +159,11 @@ static enum status open_model(struct inspection *inspection, struct error *error
     return STATUS_OK;
 }
 
-static enum status inspect(struct inspection *inspection, const char *user, const char *catalogue,
-                           uint32_t last, struct error *error)
+static enum status read_and_print(struct inspection *inspection, const char *user,
+                                  const char *catalogue, uint32_t last, struct error *error)
 {
     TRY(user_history_read(&inspection->history, inspection->config, user, error));
-    TRY(open_model(inspection, error));
+    TRY(open_inspected_model(inspection, error));
     TRY(item_log_open(&inspection->items, inspection->config, error));
     if (catalogue) TRY(catalogue_open(&inspection->catalogue, catalogue, NULL, NULL, error));
     TRY(fold_history(inspection, error));
@@ -177,7 +177,7 @@ enum status inspect_user(const struct config *config, const char *user, const ch
                          uint32_t last, FILE *out, struct error *error)
 {
     struct inspection inspection = {.config = config, .out = out};
-    enum status status = inspect(&inspection, user, catalogue, last, error);
+    enum status status = read_and_print(&inspection, user, catalogue, last, error);
     catalogue_close(inspection.catalogue);
     item_log_close(inspection.items);
     arena_close(&inspection.arena);

@@ -37,7 +37,8 @@ void item_log_close(struct item_log *log)
     free(log);
 }
 
-static enum status add(struct item_log *log, uint64_t hash, struct bytes id, struct error *error)
+static enum status add_name(struct item_log *log, uint64_t hash, struct bytes id,
+                            struct error *error)
 {
     if (log->count == log->room) {
         size_t room = 2 * log->room + 1024;
@@ -75,11 +76,11 @@ enum status item_log_add(struct item_log *log, struct bytes record, struct error
         return error_set(error, STATUS_CORRUPT, "not an item's name: %s", why);
     }
     memcpy(digits, values[0].text.at, sizeof digits - 1);
-    return add(log, strtoull(digits, NULL, 16), values[1].text, error);
+    return add_name(log, strtoull(digits, NULL, 16), values[1].text, error);
 }
 
-static enum status read_lines(struct item_log *log, struct line_reader *lines, int64_t end,
-                              struct error *error)
+static enum status read_item_lines(struct item_log *log, struct line_reader *lines, int64_t end,
+                                   struct error *error)
 {
     enum status status = STATUS_OK;
     while (status == STATUS_OK && line_reader_position(lines).byte < end) {
@@ -90,8 +91,8 @@ static enum status read_lines(struct item_log *log, struct line_reader *lines, i
     return status == STATUS_END ? STATUS_OK : status;
 }
 
-static enum status read_partition(struct item_log *log, const struct config *config,
-                                  uint32_t partition, uint64_t size, struct error *error)
+static enum status read_item_partition(struct item_log *log, const struct config *config,
+                                       uint32_t partition, uint64_t size, struct error *error)
 {
     struct line_reader *lines;
     char path[COMMIT_PATH_MAX];
@@ -99,26 +100,27 @@ static enum status read_partition(struct item_log *log, const struct config *con
     TRY(commit_file_path(config, RECORD_ITEM, partition, 0, path, error));
     TRY(line_reader_open(&lines, path, (uint32_t)log->record_max, (struct line_position){0},
                          error));
-    enum status status = read_lines(log, lines, (int64_t)size, error);
+    enum status status = read_item_lines(log, lines, (int64_t)size, error);
     line_reader_close(lines);
     if (status != STATUS_OK) error_prefix(error, "%s: ", path);
     return status;
 }
 
-static enum status read_files(struct item_log *log, const struct config *config,
-                              struct error *error)
+static enum status read_item_files(struct item_log *log, const struct config *config,
+                                   struct error *error)
 {
     struct commit_file commit;
     TRY(commit_file_read(&commit, config->state.dir, error));
     enum status status = STATUS_OK;
     for (uint32_t p = 0; p < commit.partitions && status == STATUS_OK; p++) {
-        status = read_partition(log, config, p, commit.entries[p].length[RECORD_ITEM], error);
+        status = read_item_partition(log, config, p, commit.entries[p].length[RECORD_ITEM], error);
     }
     commit_file_close(&commit);
     return status;
 }
 
-static enum status read_all(struct item_log *log, const struct config *config, struct error *error)
+static enum status read_item_log(struct item_log *log, const struct config *config,
+                                 struct error *error)
 {
     log->record_max = item_record_size_max(config->source.id_size_max);
     log->copy = malloc(2 * (log->record_max + JSON_PADDING));
@@ -126,7 +128,7 @@ static enum status read_all(struct item_log *log, const struct config *config, s
     TRY(json_decoder_open(&log->json, log->record_max, error));
     if (config->source.broker == CONFIG_BROKER_KAFKA)
         return item_log_read_kafka(log, config, error);
-    return read_files(log, config, error);
+    return read_item_files(log, config, error);
 }
 
 enum status item_log_open(struct item_log **logp, const struct config *config, struct error *error)
@@ -134,7 +136,7 @@ enum status item_log_open(struct item_log **logp, const struct config *config, s
     *logp = NULL;
     struct item_log *log = calloc(1, sizeof *log);
     if (!log) return error_set(error, STATUS_IO, "out of memory: item names");
-    enum status status = read_all(log, config, error);
+    enum status status = read_item_log(log, config, error);
     if (status != STATUS_OK) {
         item_log_close(log);
         return status;

@@ -2,8 +2,7 @@
  * item_log.h - names of items out of the item logs, files or a topic, for people.
  *
  * A history holds hashes. What a hash stands for is in the generation's dictionary, or, for an item
- * that is newer than it, in a log that item_names.h writes: that of any partition, whoever met it
- * first.
+ * that is newer than it, in a log that item_names.h writes: in that of any partition.
  */
 #ifndef STREAM_QUERY_ITEM_LOG_H
 #define STREAM_QUERY_ITEM_LOG_H
@@ -21,7 +20,7 @@ MUST_CHECK enum status item_log_open(struct item_log **logp, const struct config
                                      struct error *error);
 void item_log_close(struct item_log *log);
 
-/* For those who read a log: adds what item_record_encode wrote. */
+/* Adds the name in a record of an item log (item_record_encode wrote it). */
 MUST_CHECK enum status item_log_add(struct item_log *log, struct bytes record, struct error *error);
 
 /* inspect_kafka.c: adds what is in the items topic. */

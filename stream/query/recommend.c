@@ -1,6 +1,6 @@
 /*
- * recommend.c - one user's behaviors from either place, his interests, and the items nearest to
- * them.
+ * recommend.c - one user's behaviors from the history log or the source log, its interests, and the
+ * items nearest to them.
  */
 #include "stream/query/recommend.h"
 
@@ -41,7 +41,7 @@ struct recommendation {
     FILE *out;
 };
 
-static enum status no_memory(struct error *error)
+static enum status recommend_out_of_memory(struct error *error)
 {
     return error_set(error, STATUS_IO, "not enough memory to recommend");
 }
@@ -51,7 +51,7 @@ static enum status no_memory(struct error *error)
 static enum status take_had(struct recommendation *work, uint64_t behaviors, struct error *error)
 {
     work->had = calloc(behaviors + 1, sizeof *work->had);
-    return work->had ? STATUS_OK : no_memory(error);
+    return work->had ? STATUS_OK : recommend_out_of_memory(error);
 }
 
 static enum status fold_all(struct recommendation *work, const struct user_history *history,
@@ -90,7 +90,7 @@ static enum status absorb_history(struct recommendation *work, struct error *err
     return status;
 }
 
-/* As the job folds him: from where it has jumped to in a long life. */
+/* As the job folds a user: of a long history only what is after `from`. */
 static enum status absorb_behaviors(struct recommendation *work, struct dataset_sequence sequence,
                                     struct error *error)
 {
@@ -98,7 +98,7 @@ static enum status absorb_behaviors(struct recommendation *work, struct dataset_
     const uint32_t count = sequence.count - (uint32_t)from, offsets[] = {0, count};
     TRY(take_had(work, count, error));
     struct behavior *at = malloc((count + 1) * sizeof *at);
-    if (!at) return no_memory(error);
+    if (!at) return recommend_out_of_memory(error);
     memcpy(at, sequence.at + from, count * sizeof *at);
     at[0].gap_s = -1;
     for (uint32_t i = 0; i < count; i++) {
@@ -172,7 +172,7 @@ static enum status print_list(const struct recommendation *work, const real *vec
     const struct topn_query query = {
         vectors, count, {work->had, options->seen ? 0 : work->had_count}};
     struct topn_list list = {.at = calloc(asked, sizeof *list.at)};
-    if (!list.at) return no_memory(error);
+    if (!list.at) return recommend_out_of_memory(error);
     topn_rank(work->items, work->topn, &query, 1, asked, &list);
     if (diverse) ranking_diversify(&list, options->top, work->category, options->diversity);
     for (uint32_t i = 0; i < list.count; i++) {
@@ -206,7 +206,7 @@ static enum status open_items(struct recommendation *work, struct error *error)
     const uint32_t rows = item_table_rows(table);
     const struct param *items = param_set_get(checkpoint->params, "item.embedding");
     work->category = calloc(rows, sizeof *work->category);
-    if (!work->category) return no_memory(error);
+    if (!work->category) return recommend_out_of_memory(error);
     for (uint32_t row = 0; row < rows; row++) {
         work->category[row] = item_table_category_of(table, row);
     }
@@ -220,7 +220,7 @@ static enum status open_items(struct recommendation *work, struct error *error)
     return topn_scratch_open(&work->topn, work->items, error);
 }
 
-static enum status open_model(struct recommendation *work, struct error *error)
+static enum status open_recommending_model(struct recommendation *work, struct error *error)
 {
     TRY(checkpoint_open(&work->checkpoint, work->config->model.checkpoint, error));
     TRY(interest_model_open(&work->model, work->checkpoint, error));
@@ -231,15 +231,15 @@ static enum status open_model(struct recommendation *work, struct error *error)
                                 (size + ARENA_ALIGNMENT) / ARENA_ALIGNMENT * ARENA_ALIGNMENT);
     work->vectors = calloc(interests * interest_model_width(work->model), sizeof(real));
     work->weights = calloc(interests, sizeof(real));
-    if (!work->state || !work->vectors || !work->weights) return no_memory(error);
+    if (!work->state || !work->vectors || !work->weights) return recommend_out_of_memory(error);
     interest_state_init(work->model, work->state);
     return STATUS_OK;
 }
 
-static enum status run(struct recommendation *work, struct error *error)
+static enum status open_and_print(struct recommendation *work, struct error *error)
 {
     const struct recommend_options *options = work->options;
-    TRY(open_model(work, error));
+    TRY(open_recommending_model(work, error));
     TRY(open_items(work, error));
     if (options->catalogue) {
         TRY(catalogue_open(&work->titles, options->catalogue, NULL, NULL, error));
@@ -256,7 +256,7 @@ enum status recommend(const struct config *config, const struct recommend_option
                       FILE *out, struct error *error)
 {
     struct recommendation work = {.config = config, .options = options, .out = out};
-    const enum status status = run(&work, error);
+    const enum status status = open_and_print(&work, error);
     topn_scratch_close(work.topn);
     topn_catalogue_close(work.items);
     catalogue_close(work.titles);

@@ -1,9 +1,9 @@
 /*
  * recommend.h - the best items for one user, for a person to read: `braid recommend`.
  *
- * His behaviors come from a job's history log, or straight from a source log; his state is folded
- * anew by the generation of model.checkpoint, and all of its items are ranked exactly. Nothing that
- * is kept is changed.
+ * Its behaviors come from a job's history log, or straight from a source log; its state is folded
+ * anew by the generation of model.checkpoint, and all of its items are ranked exactly. Nothing is
+ * changed.
  */
 #ifndef STREAM_QUERY_RECOMMEND_H
 #define STREAM_QUERY_RECOMMEND_H
@@ -22,7 +22,7 @@ struct recommend_options {
     uint32_t top;          /* items of a list; <= RECOMMEND_TOP_MAX */
     bool from_log;         /* from source.path; else from state.dir */
     bool each_interest;    /* a list for each interest, not one for all */
-    bool seen;             /* what he has had may be in the lists */
+    bool seen;             /* what the user has had may be in the lists */
     double diversity;      /* above 0: chosen for different categories, */
     uint32_t pool;         /* out of so many best; <= RECOMMEND_TOP_MAX */
     const char *catalogue; /* file of titles, or NULL */

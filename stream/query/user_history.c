@@ -16,17 +16,17 @@ void user_history_close(struct user_history *history)
 }
 
 /* Puts a chunk into the place of its predecessor, or behind the others. */
-static enum status keep(struct user_history *history, const struct history *chunk,
-                        struct error *error)
+static enum status keep_chunk(struct user_history *history, const struct history *chunk,
+                              struct error *error)
 {
     uint32_t i = 0;
     while (i < history->chunks_count && history->chunks[i].first != chunk->first) {
         i++;
     }
     if (i == history->chunks_count) {
-        struct history *grown = realloc(history->chunks, (i + 1) * sizeof *grown);
-        if (!grown) return error_set(error, STATUS_IO, "out of memory: a user's history");
-        history->chunks = grown;
+        struct history *chunks = realloc(history->chunks, (i + 1) * sizeof *chunks);
+        if (!chunks) return error_set(error, STATUS_IO, "out of memory: a user's history");
+        history->chunks = chunks;
         history->chunks_count++;
     }
     history->chunks[i] = *chunk;
@@ -43,11 +43,11 @@ enum status user_history_add(struct user_history *history, struct bytes user,
     TRY(history_key_decode(record->key, &owner, &number, error));
     if (!bytes_equal(owner, user) || !record->value.at) return STATUS_OK;
     TRY(history_decode(&chunk, record->value, error));
-    return keep(history, &chunk, error);
+    return keep_chunk(history, &chunk, error);
 }
 
-static enum status read_log(struct user_history *history, struct history_file *log,
-                            struct bytes user, struct error *error)
+static enum status read_history_log(struct user_history *history, struct history_file *log,
+                                    struct bytes user, struct error *error)
 {
     struct record records[BATCH];
     for (;;) {
@@ -60,9 +60,9 @@ static enum status read_log(struct user_history *history, struct history_file *l
     }
 }
 
-static enum status read_partition(struct user_history *history, const struct config *config,
-                                  const struct commit_file *commit, struct bytes user,
-                                  struct error *error)
+static enum status read_history_partition(struct user_history *history, const struct config *config,
+                                          const struct commit_file *commit, struct bytes user,
+                                          struct error *error)
 {
     char path[COMMIT_PATH_MAX];
     struct history_file *log;
@@ -71,17 +71,17 @@ static enum status read_partition(struct user_history *history, const struct con
     if (entry->length[RECORD_HISTORY] == 0) return STATUS_OK;
     TRY(commit_file_path(config, RECORD_HISTORY, history->partition, entry->log, path, error));
     TRY(history_file_open(&log, path, 0, entry->length[RECORD_HISTORY], error));
-    enum status status = read_log(history, log, user, error);
+    enum status status = read_history_log(history, log, user, error);
     history_file_close(log);
     return status;
 }
 
-static enum status read_files(struct user_history *history, const struct config *config,
-                              struct bytes user, struct error *error)
+static enum status read_history_files(struct user_history *history, const struct config *config,
+                                      struct bytes user, struct error *error)
 {
     struct commit_file commit;
     TRY(commit_file_expect(&commit, config->state.dir, error));
-    const enum status status = read_partition(history, config, &commit, user, error);
+    const enum status status = read_history_partition(history, config, &commit, user, error);
     commit_file_close(&commit);
     return status;
 }
@@ -91,7 +91,7 @@ enum status user_history_read(struct user_history *history, const struct config 
 {
     bool files = config->source.broker == CONFIG_BROKER_FILE;
     *history = (struct user_history){0};
-    enum status status = files ? read_files(history, config, bytes_of(user), error)
+    enum status status = files ? read_history_files(history, config, bytes_of(user), error)
                                : user_history_read_kafka(history, config, bytes_of(user), error);
     if (status == STATUS_OK && history->chunks_count == 0) {
         status = error_set(error, STATUS_NOT_FOUND, "no user '%s' in %s", user,

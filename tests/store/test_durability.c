@@ -105,7 +105,7 @@ static void another_identity_is_refused_and_nothing_is_lost(void **state)
 static void an_open_store_cannot_be_opened_again(void **state)
 {
     (void)state;
-    assert_open_fails(&fixture_identity, STATUS_BUSY, "somebody has it open");
+    assert_open_fails(&fixture_identity, STATUS_BUSY, "it is open in another process");
 }
 
 /* Puts `value` in the place of the store's mark, behind its back. */

@@ -103,7 +103,7 @@ static void titles_stand_beside_ids(void **state)
 static void what_cannot_be_done_is_said(void **state)
 {
     (void)state;
-    recommend(2, "--user USER is needed", (const char *[]){NULL});
+    recommend(2, "--user USER must be given", (const char *[]){NULL});
     recommend(1, "no event of user \"nobody\"", (const char *[]){"--user=nobody", "--log", NULL});
     recommend(2, "--top 0: a number from 1", (const char *[]){"--user=u3", "--top=0", NULL});
     recommend(2, "--diversity x", (const char *[]){"--user=u3", "--diversity=x", NULL});

@@ -99,7 +99,7 @@ static void a_record_of_an_event_that_is_left_says_its_ordinal(void **state)
     (void)state;
     const struct told events[] = {{40, 0}, {44, 0}, {47, 0}, {-1, 0}};
     const struct told records[] = {{12, 3}, {44, 7}, {47, 8}, {-1, 0}};
-    assert_int_equal(forgotten(events, records, 30), 5); /* 44 is his 7th, so 40 is his 6th */
+    assert_int_equal(forgotten(events, records, 30), 5); /* 44 is the user's 7th, so 40 its 6th */
 }
 
 static void older_records_say_how_many_there_were(void **state)
