@@ -8,6 +8,7 @@ Each check is a function named check_* that yields violations. test_lint.py plan
 and sees it found. Standard library only, so that it runs before anything is installed.
 """
 
+import glob
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import sys
 FOLDERS = ("base", "config", "model", "state", "stream", "cli")
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 600
-
+README_LINES_MAX = 150
 FOLDER_FILES_MAX = 50
 
 # The rooms of stream/, each with all that it may include: base <- source <- interests, and
@@ -241,7 +242,11 @@ def check_includers(root):
 
 
 def check_lengths(root):
-    """Functions of at most 70 lines, files of at most 600."""
+    """Functions of at most 70 lines, files of at most 600, and a README read in one sitting."""
+    readme = os.path.join(root, "README.md")
+    lines = read(root, "README.md").count("\n") if os.path.exists(readme) else 0
+    if lines > README_LINES_MAX:
+        yield f"README.md:{lines}: {lines} lines, at most {README_LINES_MAX}: move it to docs/"
     paths = sources(root)
     for path in paths:
         lines = read(root, path).count("\n")
@@ -280,6 +285,47 @@ def check_words(root):
                 yield f"{path}:{number}: unfinished: do it, or leave it out"
             if FAST_MATH.search(line) and path.endswith((".txt", ".cmake", "CMakePresets.json")):
                 yield f"{path}:{number}: this flag breaks bit-identity; name the ones you need"
+
+
+# In documents: a link, a span of code, and a file of the tree within one (it may have stars).
+LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`\n]+)`")
+TREE_FILE = re.compile(r"[\w.*-]+(?:/[\w.*-]+)+\.(?:c|cc|h|md|py|sh|cmake|txt|yaml|json|proto|env)")
+NAME = re.compile(r"[a-z]\w*_\w+")
+
+
+def anchors(root, path):
+    """What a link can name behind the `#` of a document: its headings as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)$", read(root, path), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def dead_link(root, path, target):
+    if "://" in target or target.startswith("mailto:"):
+        return False
+    file, _, anchor = target.partition("#")
+    file = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+    if not os.path.exists(os.path.join(root, file)):
+        return True
+    return bool(anchor) and anchor not in anchors(root, file)
+
+
+def check_links(root):
+    """Documents link to what exists, name files that exist, and tests that their files have."""
+    for path in walk(root, (".md",)):
+        for number, line in enumerate(read(root, path).split("\n"), 1):
+            for target in LINK.findall(CODE.sub("", line)):
+                if dead_link(root, path, target):
+                    yield f"{path}:{number}: a dead link: {target}"
+            test = ""  # the test file named last: the names behind it are its functions
+            for span in CODE.findall(line):
+                for file in filter(TREE_FILE.fullmatch, span.split()):
+                    named = glob.glob(os.path.join(root, file))
+                    if not named:
+                        yield f"{path}:{number}: there is no file {file}"
+                    test = file if named and file.startswith("tests/") else ""
+                if test and NAME.fullmatch(span) and not re.search(rf"\b{span}\b", read(root, test)):
+                    yield f"{path}:{number}: {test} has no {span}"
 
 
 def check_format(root):

@@ -103,6 +103,21 @@ class Lint(unittest.TestCase):
         body = "void f(void)\n{\n" + "    g();\n" * 70 + "}\n"
         self.assertEqual(len(self.found("lengths", {"base/a.c": body})), 1)
         self.assertEqual(len(self.found("lengths", {"base/a.c": "\n" * 601})), 1)
+        self.assertEqual(len(self.found("lengths", {"README.md": "\n" * 151})), 1)
+        self.assertEqual(self.found("lengths", {"README.md": "\n" * 150}), [])
+
+    def test_dead_links_files_and_tests_of_documents(self):
+        files = {"README.md": "[a](docs/a.md) [b](docs/b.md) [c](docs/a.md#so-it-is) [d](#no)\n"
+                              "[e](https://a.b/c) `x = a[i](j)`\n"
+                              "`base/a.c` `base/b.c` `sh docker/c.sh` `base/*.c` `output/a.jsonl`\n"
+                              "`tests/a.c`: `it_holds`, `it_is_gone`; `base/a.c`: `some_name`\n",
+                 "docs/a.md": "# So it is\n[up](../README.md) [not up](README.md)\n",
+                 "base/a.c": "", "tests/a.c": "static void it_holds(void **state)\n"}
+        found = sorted(self.found("links", files))
+        self.assertEqual([line.split(": ", 1)[1] for line in found],
+                         ["a dead link: #no", "a dead link: docs/b.md", "there is no file base/b.c",
+                          "there is no file docker/c.sh", "tests/a.c has no it_is_gone",
+                          "a dead link: README.md"])
 
     def test_banned_calls_but_not_words_or_members(self):
         found = self.found("calls", {"base/a.c": "/* rand() */\nint x = rand();\np->time(1);\n"
