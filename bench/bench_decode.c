@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "bench/bare_json.h"
 #include "bench/log_generator.h"
-#include "stream/source/event.h"
+#include "stream/source/event_decoder.h"
 
 enum { EVENTS = 200000, ROUNDS = 9, FIELDS = 5 };
 

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "stream/source/event.h"
+#include "stream/source/event_decoder.h"
 #include "stream/learn/init.h"
 #include "stream/source/line_reader.h"
 

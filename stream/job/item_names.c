@@ -1,8 +1,6 @@
 /* item_names.c - a direct-mapped table: a hash has one place, and the last one there wins. */
 #include "stream/job/item_names.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,44 +47,4 @@ void item_names_forget(struct item_names *names)
 size_t item_names_size(void)
 {
     return sizeof(struct item_names);
-}
-
-enum { ESCAPED = 6 /* bytes that one byte of an id may take: \u001f */ };
-
-size_t item_record_size_max(size_t id_size_max)
-{
-    return 64 + 2 * ESCAPED * id_size_max;
-}
-
-static char *put_text(char *to, const char *text)
-{
-    size_t size = strlen(text);
-    memcpy(to, text, size);
-    return to + size;
-}
-
-static char *put_escaped(char *to, struct bytes text)
-{
-    const unsigned char *from = text.at;
-    for (size_t i = 0; i < text.size; i++) {
-        if (from[i] < 0x20) {
-            to += snprintf(to, ESCAPED + 1, "\\u%04x", from[i]);
-            continue;
-        }
-        if (from[i] == '"' || from[i] == '\\') *to++ = '\\';
-        *to++ = (char)from[i];
-    }
-    return to;
-}
-
-size_t item_record_encode(const struct event *event, void *to)
-{
-    char *at = to;
-    at += snprintf(at, 40, "{\"hash\":\"%016" PRIx64 "\",\"item\":\"", event->item_hash);
-    at = put_escaped(at, event->item);
-    if (event->category.size) {
-        at = put_escaped(put_text(at, "\",\"category\":\""), event->category);
-    }
-    at = put_text(at, "\"}");
-    return (size_t)(at - (char *)to);
 }

@@ -26,15 +26,7 @@ bool item_names_is_new(struct item_names *names, const struct event *event);
 /* Forgets everything, after an abort: what was sent did not arrive. */
 void item_names_forget(struct item_names *names);
 
-/* Bytes of the record of an item whose id and category have up to `id_size_max` bytes each. */
-size_t item_record_size_max(size_t id_size_max);
-
-/*
- * Writes {"hash":"<16 hex digits>","item":"...","category":"..."} and returns its size. The
- * category is left out if there is none.
- */
-size_t item_record_encode(const struct event *event, void *to);
-
+/* Bytes of a table, for the memory plan. */
 size_t item_names_size(void);
 
 #endif

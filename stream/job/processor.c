@@ -23,6 +23,8 @@
 #include "stream/job/snapshot_writer.h"
 #include "stream/job/transaction.h"
 #include "stream/job/user_loader.h"
+#include "stream/source/dead_letter.h"
+#include "stream/source/item_record.h"
 
 enum {
     POLL_TIMEOUT_MS = 20,

@@ -14,7 +14,7 @@
 #include "base/progress.h"
 #include "base/status.h"
 #include "config/config.h"
-#include "stream/source/event.h"
+#include "stream/source/event_decoder.h"
 
 /* What has been read. */
 struct event_log_counts {

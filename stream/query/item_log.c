@@ -1,12 +1,11 @@
-/* item_log.c - one pass over what item_names.c encoded. */
+/* item_log.c - one pass over item records. */
 #include "stream/query/item_log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "stream/broker/file/commit_file.h"
-#include "stream/job/item_names.h"
+#include "stream/source/item_record.h"
 #include "stream/source/line_reader.h"
 
 struct name {
@@ -62,21 +61,14 @@ static enum status add_name(struct item_log *log, uint64_t hash, struct bytes id
 
 enum status item_log_add(struct item_log *log, struct bytes record, struct error *error)
 {
-    const struct bytes names[] = {bytes_of("hash"), bytes_of("item")};
-    struct json_value values[2];
-    const char *why = "no hash or item";
-    char digits[17] = {0};
+    uint64_t hash;
+    struct bytes item;
     if (record.size > log->record_max) return error_set(error, STATUS_CORRUPT, "too long");
     memcpy(log->copy, record.at, record.size);
-    const struct bytes copy = {log->copy, record.size};
     char *scratch = log->copy + log->record_max + JSON_PADDING;
-    if (json_decode(log->json, copy, names, 2, scratch, values, &why) != JSON_OK ||
-        values[0].type != JSON_STRING || values[0].text.size != sizeof digits - 1 ||
-        values[1].type != JSON_STRING) {
-        return error_set(error, STATUS_CORRUPT, "not an item's name: %s", why);
-    }
-    memcpy(digits, values[0].text.at, sizeof digits - 1);
-    return add_name(log, strtoull(digits, NULL, 16), values[1].text, error);
+    TRY(item_record_decode(log->json, (struct bytes){log->copy, record.size}, scratch, &hash, &item,
+                           error));
+    return add_name(log, hash, item, error);
 }
 
 static enum status read_item_lines(struct item_log *log, struct line_reader *lines, int64_t end,

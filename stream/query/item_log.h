@@ -2,7 +2,7 @@
  * item_log.h - names of items out of the item logs, files or a topic, for people.
  *
  * A history holds hashes. What a hash stands for is in the generation's dictionary, or, for an item
- * that is newer than it, in a log that item_names.h writes: in that of any partition.
+ * that is newer than it, in a log of item_record.h: in that of any partition.
  */
 #ifndef STREAM_QUERY_ITEM_LOG_H
 #define STREAM_QUERY_ITEM_LOG_H

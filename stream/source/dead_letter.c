@@ -1,12 +1,12 @@
 /* dead_letter.c - what is written about an event that cannot be used. */
+#include "stream/source/dead_letter.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
-#include "base/json.h"
-#include "stream/source/event.h"
 
 enum {
     SOURCE_MAX = 256,    /* bytes of a path or topic that are kept: its end */

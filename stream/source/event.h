@@ -1,8 +1,8 @@
 /*
- * event.h - one click as it comes from a source, decoded and validated.
+ * event.h - one click as it comes from a source, decoded and judged.
  *
- * Bytes from outside become a `struct event` here and nowhere else; after this the inside may
- * assert. What cannot be used says why: it becomes a dead letter, is counted; the stream goes on.
+ * event_decoder.h makes a `struct event` of bytes from outside; after that the inside may assert.
+ * What cannot be used says why: it becomes a dead letter, is counted; the stream goes on.
  *
  * Ids are borrowed from whoever holds the raw event or the scratch memory it was decoded with.
  */
@@ -14,7 +14,6 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
-#include "config/config.h"
 
 /* What became of an event. The names are the dead letters' `reason` and the counters' labels. */
 enum event_verdict {
@@ -51,45 +50,11 @@ struct event {
     char why[96];          /* bad events: what exactly is wrong, with the field's name */
 };
 
-struct event_decoder;
-struct json_decoder;
-
-/* Prepares decoding as the configuration says. Keeps `config`. One decoder per thread. */
-MUST_CHECK enum status event_decoder_open(struct event_decoder **decoderp,
-                                          const struct config *config, struct error *error);
-void event_decoder_close(struct event_decoder *decoder);
-
-/* csv, tsv with header: the first line, before any event. STATUS_INVALID names a missing column. */
-MUST_CHECK enum status event_decoder_header(struct event_decoder *decoder, struct bytes line,
-                                            struct error *error);
-
-/*
- * Decodes one raw event into `event` (verdict, action, time, ids, why); partition and offset are
- * the caller's. Ids may point into `raw` or into `scratch` (at least `raw.size` + 64 bytes, for
- * unescaped strings), which both must outlive the event. `raw` must be followed by EVENT_PADDING
- * readable bytes. `broker_ms` is the broker's timestamp (-1: files), against which the event's time
- * is judged.
- */
+/* Bytes that must be readable behind a raw event, of any content. */
 enum { EVENT_PADDING = 64 };
-void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms, void *scratch,
-                  struct event *event);
 
-/*
- * Writes the dead letter of a bad event: one JSON object without line end, with reason, detail,
- * source (path or topic), partition, offset, and the payload as base64, cut at `payload_max`.
- * Returns its size; `to` must hold dead_letter_size_max(payload_max).
- */
-size_t dead_letter_size_max(uint32_t payload_max);
-size_t dead_letter_encode(const struct event *event, const char *source, uint32_t payload_max,
-                          void *to);
-
-/*
- * Reads the source offset and the reason of a dead letter, which are put into `scratch` (twice the
- * letter's size) or point into `letter`, followed by JSON_PADDING readable bytes. STATUS_CORRUPT
- * says what is wrong.
- */
-MUST_CHECK enum status dead_letter_decode(struct json_decoder *json, struct bytes letter,
-                                          void *scratch, int64_t *offsetp, struct bytes *reasonp,
-                                          struct error *error);
+/* Says in event->why what is wrong with a bad event, cut at its size, and returns `verdict`. */
+enum event_verdict event_refuse(struct event *event, enum event_verdict verdict, const char *format,
+                                ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -1,9 +1,24 @@
-/* event_json.c - the configured members of a JSON object as cells. */
-#include "stream/source/event_decoder.h"
+/* event_json.c - asks the JSON decoder for the configured members. */
+#include "stream/source/event_json.h"
 
-enum event_verdict event_cells_of_json(struct event_decoder *decoder, struct bytes raw,
-                                       void *scratch, struct event_cell cells[EVENT_FIELDS],
-                                       struct event *event)
+enum status event_json_open(struct event_json *format, const char *const names[EVENT_FIELDS],
+                            size_t size_max, struct error *error)
+{
+    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+        if (!*names[i]) continue;
+        format->members[format->members_count] = bytes_of(names[i]);
+        format->fields[format->members_count++] = (enum event_field)i;
+    }
+    return json_decoder_open(&format->json, size_max, error);
+}
+
+void event_json_close(struct event_json *format)
+{
+    json_decoder_close(format->json);
+}
+
+enum event_verdict event_json_cells(struct event_json *format, struct bytes raw, void *scratch,
+                                    struct event_cell cells[EVENT_FIELDS], struct event *event)
 {
     static const enum event_cell_kind kinds[] = {
         [JSON_ABSENT] = CELL_ABSENT, [JSON_NULL] = CELL_ABSENT,      [JSON_BOOL] = CELL_OTHER,
@@ -12,14 +27,14 @@ enum event_verdict event_cells_of_json(struct event_decoder *decoder, struct byt
     };
     struct json_value values[EVENT_FIELDS];
     const char *why;
-    enum json_verdict verdict = json_decode(decoder->json, raw, decoder->members,
-                                            decoder->members_count, scratch, values, &why);
+    enum json_verdict verdict = json_decode(format->json, raw, format->members,
+                                            format->members_count, scratch, values, &why);
     if (verdict != JSON_OK) {
         return event_refuse(event, verdict == JSON_BAD_UTF8 ? EVENT_BAD_UTF8 : EVENT_MALFORMED,
                             "%s", why);
     }
-    for (unsigned i = 0; i < decoder->members_count; i++) {
-        cells[decoder->fields[i]] = (struct event_cell){kinds[values[i].type], values[i].text};
+    for (unsigned i = 0; i < format->members_count; i++) {
+        cells[format->fields[i]] = (struct event_cell){kinds[values[i].type], values[i].text};
     }
     return EVENT_ACCEPTED;
 }

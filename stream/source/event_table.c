@@ -1,30 +1,27 @@
-/* event_table.c - the configured columns of a row of a table as cells. */
+/* event_table.c - columns by name or number, and a row cut into cells. */
+#include "stream/source/event_table.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
-#include "stream/source/event_decoder.h"
+#include "base/json.h"
 #include "stream/source/table_row.h"
 
-static struct table_row row_of(const struct event_decoder *decoder, struct bytes raw, void *scratch)
-{
-    return table_row_of(raw, decoder->config->source.format == CONFIG_CSV ? ',' : '\t', scratch);
-}
-
-static void set_cell(const struct event_decoder *decoder, int column, struct bytes text,
+static void set_cell(const struct event_table *table, int column, struct bytes text,
                      struct event_cell cells[EVENT_FIELDS])
 {
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        if (decoder->columns[i] == column) cells[i] = (struct event_cell){CELL_TEXT, text};
+        if (table->columns[i] == column) cells[i] = (struct event_cell){CELL_TEXT, text};
     }
 }
 
-enum event_verdict event_cells_of_row(struct event_decoder *decoder, struct bytes raw,
-                                      void *scratch, struct event_cell cells[EVENT_FIELDS],
-                                      struct event *event)
+enum event_verdict event_table_cells(const struct event_table *table, struct bytes raw,
+                                     void *scratch, struct event_cell cells[EVENT_FIELDS],
+                                     struct event *event)
 {
     if (!json_utf8_valid(raw)) return event_refuse(event, EVENT_BAD_UTF8, "the row is not UTF-8");
-    struct table_row row = row_of(decoder, raw, scratch);
+    struct table_row row = table_row_of(raw, table->separator, scratch);
     int column = 0;
     while (table_row_more(&row)) {
         struct bytes text;
@@ -32,23 +29,23 @@ enum event_verdict event_cells_of_row(struct event_decoder *decoder, struct byte
             return event_refuse(event, EVENT_MALFORMED, "column %d: quotes do not match",
                                 column + 1);
         }
-        set_cell(decoder, column++, text, cells);
+        set_cell(table, column++, text, cells);
     }
-    if (column < decoder->columns_least || column > decoder->columns_most) {
+    if (column < table->columns_least || column > table->columns_most) {
         return event_refuse(event, EVENT_MALFORMED, "%d columns where %s%d are expected", column,
-                            decoder->columns_most == INT_MAX ? "at least " : "",
-                            decoder->columns_least);
+                            table->columns_most == INT_MAX ? "at least " : "",
+                            table->columns_least);
     }
     return EVENT_ACCEPTED;
 }
 
-enum status event_columns_by_number(struct event_decoder *decoder, struct error *error)
+enum status event_table_numbers(struct event_table *table, struct error *error)
 {
-    decoder->columns_most = INT_MAX;
+    table->columns_most = INT_MAX;
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        const char *name = decoder->names[i];
+        const char *name = table->names[i];
         char *end;
-        decoder->columns[i] = -1;
+        table->columns[i] = -1;
         if (!*name) continue;
         errno = 0;
         long number = strtol(name, &end, 10);
@@ -58,45 +55,44 @@ enum status event_columns_by_number(struct event_decoder *decoder, struct error 
                              "named by their number, from 1",
                              name);
         }
-        decoder->columns[i] = (int)number - 1;
-        if (number > decoder->columns_least) decoder->columns_least = (int)number;
+        table->columns[i] = (int)number - 1;
+        if (number > table->columns_least) table->columns_least = (int)number;
     }
     return STATUS_OK;
 }
 
 /* Which field's column has this name; the first of equally named columns counts. */
-static void match_column(struct event_decoder *decoder, int column, struct bytes name)
+static void match_column(struct event_table *table, int column, struct bytes name)
 {
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        bool wanted = *decoder->names[i] && decoder->columns[i] < 0;
-        if (wanted && bytes_equal(bytes_of(decoder->names[i]), name)) decoder->columns[i] = column;
+        bool wanted = *table->names[i] && table->columns[i] < 0;
+        if (wanted && bytes_equal(bytes_of(table->names[i]), name)) table->columns[i] = column;
     }
 }
 
-enum status event_decoder_header(struct event_decoder *decoder, struct bytes line,
-                                 struct error *error)
+enum status event_table_header(struct event_table *table, struct bytes line, struct error *error)
 {
     char *scratch = malloc(line.size + 1);
     if (!scratch) return error_set(error, STATUS_IO, "out of memory: a header");
-    struct table_row row = row_of(decoder, line, scratch);
+    struct table_row row = table_row_of(line, table->separator, scratch);
     int columns = 0;
     bool matched = true;
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        decoder->columns[i] = -1;
+        table->columns[i] = -1;
     }
     while (table_row_more(&row) && matched) {
         struct bytes name;
         matched = table_row_next(&row, &name);
-        if (matched) match_column(decoder, columns++, name);
+        if (matched) match_column(table, columns++, name);
     }
-    decoder->columns_least = decoder->columns_most = columns;
+    table->columns_least = table->columns_most = columns;
     free(scratch);
     if (!matched) return error_set(error, STATUS_INVALID, "the header's quotes do not match");
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        if (!*decoder->names[i] || decoder->columns[i] >= 0) continue;
+        if (!*table->names[i] || table->columns[i] >= 0) continue;
         return error_set(
             error, STATUS_INVALID, "the header has no column '%s' (source.fields); it is: %.*s",
-            decoder->names[i], (int)(line.size < 200 ? line.size : 200), (const char *)line.at);
+            table->names[i], (int)(line.size < 200 ? line.size : 200), (const char *)line.at);
     }
     return STATUS_OK;
 }

@@ -1,6 +1,7 @@
 /* event_time.c - epoch numbers in text, with a fraction or without, and ISO 8601. */
+#include "stream/source/event_time.h"
+
 #include "base/iso8601.h"
-#include "stream/source/event_decoder.h"
 
 /*
  * "-12.345" with a decimal point moved `places` to the right, and what is then behind it cut off:

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "stream/broker/file/commit_file.h"
 #include "stream/broker/file/file_reader.h"
+#include "stream/source/dead_letter.h"
 
 enum { OUTPUT_LINE_MAX = 1 << 20 }; /* bytes of a record or dead letter */
 

@@ -14,6 +14,8 @@
 #include "base/json.h"
 #include "stream/broker/kafka/client.h"
 #include "stream/broker/kafka/reader.h"
+#include "stream/source/dead_letter.h"
+#include "stream/source/event_decoder.h"
 #include "stream/verify/verify_input.h"
 
 struct verify_input {

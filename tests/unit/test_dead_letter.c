@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "stream/source/event.h"
+#include "stream/source/dead_letter.h"
 
 static void a_letter_says_what_where_and_why(void **state)
 {

@@ -11,7 +11,7 @@
 
 #include "base/checksum.h"
 #include "base/random.h"
-#include "stream/source/event.h"
+#include "stream/source/event_decoder.h"
 
 enum { RAW_MAX = 4096 };
 

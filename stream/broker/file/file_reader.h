@@ -18,7 +18,7 @@
 
 #include "base/status.h"
 #include "config/config.h"
-#include "stream/source/event.h"
+#include "stream/source/event_decoder.h"
 #include "stream/source/line_reader.h"
 
 struct file_reader;

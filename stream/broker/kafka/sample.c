@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/broker/kafka/client.h"
+#include "stream/source/event_decoder.h"
 
 enum {
     SAMPLE_PARTITIONS_MAX = 16,

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "stream/broker/kafka/session_size.h"
 #include "stream/broker/kafka/session.h"
+#include "stream/source/event_decoder.h"
 
 enum {
     HEARTBEAT_MS_MAX = 3000,

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/broker/kafka/client.h"
+#include "stream/source/dead_letter.h"
 
 enum {
     SETTINGS_MAX = 4,

@@ -1,0 +1,32 @@
+/*
+ * event_json.h - the configured members of a JSON object as cells.
+ */
+#ifndef STREAM_SOURCE_EVENT_JSON_H
+#define STREAM_SOURCE_EVENT_JSON_H
+
+#include "base/json.h"
+#include "stream/source/event.h"
+#include "stream/source/event_cell.h"
+
+/* Which members to ask for. A zeroed one may be closed. */
+struct event_json {
+    struct json_decoder *json;
+    struct bytes members[EVENT_FIELDS];    /* the configured names, without gaps ... */
+    enum event_field fields[EVENT_FIELDS]; /* ... and what they are */
+    unsigned members_count;
+};
+
+/* Of events of up to `size_max` bytes; `names[field]` is "" if the events have no such field. */
+MUST_CHECK enum status event_json_open(struct event_json *format,
+                                       const char *const names[EVENT_FIELDS], size_t size_max,
+                                       struct error *error);
+void event_json_close(struct event_json *format);
+
+/*
+ * Fills `cells`, which are zeroed. EVENT_ACCEPTED: the event is well formed. Texts go to `scratch`,
+ * as many bytes as `raw` has.
+ */
+enum event_verdict event_json_cells(struct event_json *format, struct bytes raw, void *scratch,
+                                    struct event_cell cells[EVENT_FIELDS], struct event *event);
+
+#endif
