@@ -209,7 +209,7 @@ static void commit(struct race *race, int side, const uint32_t *users)
     int64_t start_ns = clock_monotonic_ns();
     for (size_t i = 0; i < COMMIT; i++) {
         struct bytes value = {values[i], RECORD_SIZE};
-        writes[i] = (struct store_write){STORE_USERS, key_of(users[i]), value};
+        writes[i] = (struct store_write){STORE_USERS, key_of(users[i]), value, 0};
         if (side == BARE) bare_put(&race->bare, users[i], value.at, value.size);
     }
     if (side == BARE) {
@@ -387,7 +387,8 @@ static void bench_bytes(uint32_t users, uint32_t events)
                 writes[count] = (struct store_write){
                     space,
                     {bytes_of(ids[user]), history.first / HISTORY_CHUNK_BEHAVIORS},
-                    {records[count], size}};
+                    {records[count], size},
+                    0};
                 count++;
             }
             int64_t time_ms = 1700000000000 + n * 60000 + (int64_t)random_below(&random, 60000);

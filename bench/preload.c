@@ -130,7 +130,8 @@ static uint32_t write_batch(struct preload *preload, uint32_t first, uint32_t us
             bool last = r + 1 == preload->records_count;
             preload->writes[writes++] = (struct store_write){last ? STORE_USERS : STORE_CHUNKS,
                                                              {id, preload->first_chunk + r},
-                                                             template->records[r]};
+                                                             template->records[r],
+                                                             0};
         }
         preload->keys[count] = (struct store_key){.user = id};
         preload->snapshots[count++] = template->snapshot;

@@ -39,6 +39,7 @@ struct store_write {
     enum store_space space; /* STORE_USERS or STORE_CHUNKS */
     struct store_key key;
     struct bytes value;
+    uint64_t chunks_after; /* deleting a chunk: so many after it are deleted with it */
 };
 
 /* Up to where in the history log a store has been written: log file number and byte (file broker),

@@ -155,7 +155,11 @@ static enum status memory_commit(struct store *store, const struct store_write *
     pthread_mutex_lock(&store->mutex);
     for (size_t i = 0; i < count; i++) {
         REQUIRE(writes[i].space != STORE_SNAPSHOTS);
-        put(store, writes[i].space, &writes[i].key, writes[i].value);
+        struct store_key key = writes[i].key;
+        const uint64_t last = key.chunk + writes[i].chunks_after;
+        for (; key.chunk <= last; key.chunk++) {
+            put(store, writes[i].space, &key, writes[i].value);
+        }
     }
     store->position = *position;
     pthread_mutex_unlock(&store->mutex);

@@ -213,7 +213,11 @@ static enum status rocksdb_store_commit(struct store *store, const struct store_
     uint8_t mark[MARK_SIZE];
     for (size_t i = 0; i < count; i++) {
         REQUIRE(writes[i].space != STORE_SNAPSHOTS);
-        batch_put(store, writes[i].space, &writes[i].key, writes[i].value);
+        struct store_key key = writes[i].key;
+        const uint64_t last = key.chunk + writes[i].chunks_after;
+        for (; key.chunk <= last; key.chunk++) {
+            batch_put(store, writes[i].space, &key, writes[i].value);
+        }
     }
     mark_encode(&store->identity, position, mark);
     rocksdb_writebatch_put_cf(store->batch, store->families[0], mark_key, sizeof mark_key,

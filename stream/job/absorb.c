@@ -8,10 +8,9 @@
 enum {
     CHUNK = HISTORY_CHUNK_BEHAVIORS,
     BATCH_BEHAVIORS = 32768, /* of one call of the model */
-    WANTED_CHUNKS = 1024,    /* fetched from the stores together */
 };
 
-/* A user on the way to the end of his history. */
+/* A user on the way to the end of its history. */
 struct folding {
     struct change *change;
     struct fold_progress progress;
@@ -22,13 +21,12 @@ struct folding {
 
 struct absorber {
     const struct interest_model *model;
-    struct changeset *set;
     struct user_loader *loader;
     struct fold *fold;
     uint64_t generation;
     uint32_t users_max;
     struct folding *foldings; /* [users_max] */
-    struct folding **deep;    /* [users_max] those who need the store */
+    struct folding **deep;    /* [users_max] those that need the store */
     struct chunk_wanted *wanted;
 };
 
@@ -37,24 +35,23 @@ size_t absorber_size(const struct config *config, const struct interest_model *m
     (void)model;
     size_t of_user = sizeof(struct folding) + 5 * sizeof(void *) + sizeof(struct fold_progress);
     return config->job.poll_events_max * of_user + BATCH_BEHAVIORS * sizeof(struct behavior) +
-           WANTED_CHUNKS * sizeof(struct chunk_wanted);
+           CHUNKS_WANTED_MAX * sizeof(struct chunk_wanted);
 }
 
 enum status absorber_open(struct absorber **absorberp, const struct config *config,
-                          const struct interest_model *model, struct changeset *set,
-                          struct user_loader *loader, struct error *error)
+                          const struct interest_model *model, struct user_loader *loader,
+                          struct error *error)
 {
     *absorberp = NULL;
     struct absorber *absorber = calloc(1, sizeof *absorber);
     if (!absorber) return error_set(error, STATUS_IO, "out of memory: an absorber");
     absorber->model = model;
-    absorber->set = set;
     absorber->loader = loader;
     absorber->generation = interest_model_generation(model);
     absorber->users_max = config->job.poll_events_max;
     absorber->foldings = calloc(absorber->users_max, sizeof *absorber->foldings);
     absorber->deep = calloc(absorber->users_max, sizeof(struct folding *));
-    absorber->wanted = calloc(WANTED_CHUNKS, sizeof *absorber->wanted);
+    absorber->wanted = calloc(CHUNKS_WANTED_MAX, sizeof *absorber->wanted);
     enum status status = STATUS_OK;
     if (!absorber->foldings || !absorber->deep || !absorber->wanted) {
         status = error_set(error, STATUS_IO, "out of memory: an absorber");
@@ -83,7 +80,7 @@ void absorber_close(struct absorber *absorber)
 /* ---- one user ---- */
 
 /* Where the user's state stands; one that does not begin at `from` begins there now. */
-static void begin(struct absorber *absorber, struct folding *folding, struct change *change)
+static void folding_begin(struct absorber *absorber, struct folding *folding, struct change *change)
 {
     struct cached_user *user = change->user;
     *folding = (struct folding){
@@ -139,7 +136,7 @@ static void add_memory(struct absorber *absorber, struct folding *folding)
 }
 
 /* The state is the fold of everything now, once the batch has run. */
-static void finish(struct absorber *absorber, struct folding *folding)
+static void folding_finish(struct absorber *absorber, struct folding *folding)
 {
     struct cached_user *user = folding->change->user;
     user->state_from = user->history.from;
@@ -150,7 +147,7 @@ static void finish(struct absorber *absorber, struct folding *folding)
     if (folding->anew) history_set_before(&user->history, folding->before_ms);
 }
 
-/* ---- users who need the store ---- */
+/* ---- users that need the store ---- */
 
 /* Asks for chunks of users first .. until the table is full. Returns how many. */
 static uint32_t want_chunks(struct absorber *absorber, uint32_t first, uint32_t count)
@@ -160,14 +157,14 @@ static uint32_t want_chunks(struct absorber *absorber, uint32_t first, uint32_t 
         const struct change *change = absorber->deep[d]->change;
         uint64_t chunk = absorber->deep[d]->next / CHUNK;
         for (; chunk < change_first_in_memory(change) / CHUNK; chunk++) {
-            if (used == WANTED_CHUNKS) return used;
+            if (used == CHUNKS_WANTED_MAX) return used;
             absorber->wanted[used++] = (struct chunk_wanted){.user = change->user, .chunk = chunk};
         }
     }
     return used;
 }
 
-/* Collects the fetched chunks of users first ... Returns the first user who is not complete. */
+/* Collects the fetched chunks of users first ... Returns the first user that is not complete. */
 static uint32_t add_fetched(struct absorber *absorber, uint32_t first, uint32_t count,
                             uint32_t fetched)
 {
@@ -204,7 +201,7 @@ enum status absorber_run(struct absorber *absorber, struct change *const *change
     fold_begin(absorber->fold);
     for (uint32_t i = 0; i < count; i++) {
         struct folding *folding = &absorber->foldings[i];
-        begin(absorber, folding, changes[i]);
+        folding_begin(absorber, folding, changes[i]);
         if (folding->next < change_first_in_memory(changes[i])) {
             absorber->deep[deep++] = folding;
         } else {
@@ -215,7 +212,7 @@ enum status absorber_run(struct absorber *absorber, struct change *const *change
     fold_run(absorber->fold);
     TRY(fold_deep(absorber, deep, error));
     for (uint32_t i = 0; i < count; i++) {
-        finish(absorber, &absorber->foldings[i]);
+        folding_finish(absorber, &absorber->foldings[i]);
     }
     return STATUS_OK;
 }

@@ -2,7 +2,7 @@
  * absorb.h - advances the states of many users to the ends of their histories, as ragged batches.
  *
  * What a state lacks may lie in the open chunk, in chunks that the open transaction closed, or in
- * the store; whoever lacks nothing but what is in memory goes first and together. A state that does
+ * the store; users that lack nothing but what is in memory go first and together. A state that does
  * not begin where its history says (new, not loaded, or `from` jumped) is folded from there anew.
  *
  * Thread: one owner. Memory: taken at open.
@@ -22,8 +22,8 @@ struct absorber;
 
 /* Keeps everything it is given. */
 MUST_CHECK enum status absorber_open(struct absorber **absorberp, const struct config *config,
-                                     const struct interest_model *model, struct changeset *set,
-                                     struct user_loader *loader, struct error *error);
+                                     const struct interest_model *model, struct user_loader *loader,
+                                     struct error *error);
 void absorber_close(struct absorber *absorber);
 
 /* Folds the changed users (each once, at most poll_events_max) up to their last behavior. */

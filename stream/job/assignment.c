@@ -44,7 +44,7 @@ struct assignment {
     struct error failure; /* of a restore, STATUS_OK if none */
 };
 
-static void remove_at(struct task_list *list, uint32_t index)
+static void list_remove(struct task_list *list, uint32_t index)
 {
     list->count--;
     memmove(list->at + index, list->at + index + 1, (list->count - index) * sizeof(struct task *));
@@ -54,7 +54,7 @@ static struct task *take_first(struct task_list *list)
 {
     if (list->count == 0) return NULL;
     struct task *task = list->at[0];
-    remove_at(list, 0);
+    list_remove(list, 0);
     return task;
 }
 
@@ -63,7 +63,7 @@ static struct task *take_partition(struct task_list *list, uint32_t partition)
     for (uint32_t i = 0; i < list->count; i++) {
         struct task *task = list->at[i];
         if (task->partition != partition) continue;
-        remove_at(list, i);
+        list_remove(list, i);
         return task;
     }
     return NULL;
@@ -104,7 +104,7 @@ static enum status restore(struct assignment *assignment, struct task *task, str
 }
 
 /* The restore thread. */
-static void *run(void *context)
+static void *run_restores(void *context)
 {
     struct assignment *assignment = context;
     pthread_mutex_lock(&assignment->lock);
@@ -149,7 +149,7 @@ enum status assignment_open(struct assignment **assignmentp, const struct broker
     assignment->config = config;
     pthread_mutex_init(&assignment->lock, NULL);
     pthread_cond_init(&assignment->changed, NULL);
-    int failed = pthread_create(&assignment->thread, NULL, run, assignment);
+    int failed = pthread_create(&assignment->thread, NULL, run_restores, assignment);
     if (failed) {
         assignment_close(assignment);
         return error_set(error, STATUS_IO, "starting a restore thread: %s", strerror(failed));
@@ -212,7 +212,7 @@ enum status assignment_restored(struct assignment *assignment, struct task **tas
     return status;
 }
 
-static void drop(struct assignment *assignment, uint32_t partition)
+static void drop_partition(struct assignment *assignment, uint32_t partition)
 {
     struct task *task = take_partition(&assignment->live, partition);
     assignment->by_partition[partition] = NULL;
@@ -232,7 +232,7 @@ static void drop(struct assignment *assignment, uint32_t partition)
 void assignment_drop(struct assignment *assignment, const uint32_t *partitions, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        drop(assignment, partitions[i]);
+        drop_partition(assignment, partitions[i]);
     }
 }
 

@@ -3,42 +3,42 @@
 
 #include <stdlib.h>
 
+#include "stream/broker/broker.h"
+
 enum { CHUNK = HISTORY_CHUNK_BEHAVIORS };
 
 /* Arenas hand out whole cache lines. */
-static size_t lines(size_t size)
+static size_t arena_lines(size_t size)
 {
     return (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
 }
 
-static size_t chunk_size(void)
+/*
+ * What the arena holds at most: of each user its record and the deletion of what a jump of `from`
+ * left behind; chunks, of which each user may close one with its first behavior; and for each
+ * partition a line that its writes do not fill.
+ */
+static size_t arena_size(uint32_t users_max, uint32_t behaviors_max)
 {
-    return lines(sizeof(struct closed_chunk)) + lines(HISTORY_RECORD_MAX) +
-           sizeof(struct store_write);
+    const size_t write = sizeof(struct store_write), record = arena_lines(HISTORY_RECORD_MAX);
+    const size_t chunks = (size_t)users_max + behaviors_max / CHUNK;
+    return users_max * (record + 2 * write) +
+           chunks * (arena_lines(sizeof(struct closed_chunk)) + record + write) +
+           (size_t)ARENA_ALIGNMENT * POLL_PARTITIONS_MAX;
 }
 
 size_t changeset_size(uint32_t users_max, uint32_t behaviors_max)
 {
-    size_t write = sizeof(struct store_write);
-    size_t of_user = sizeof(struct change) + lines(HISTORY_RECORD_MAX) + write;
-    return users_max * of_user + (behaviors_max / CHUNK + 1) * chunk_size();
+    return users_max * sizeof(struct change) + arena_size(users_max, behaviors_max);
 }
 
 enum status changeset_open(struct changeset *set, uint32_t users_max, uint32_t behaviors_max,
-                           uint32_t history_max, struct error *error)
+                           struct error *error)
 {
     *set = (struct changeset){.users_max = users_max};
     set->changes = calloc(users_max, sizeof *set->changes);
     if (!set->changes) return error_set(error, STATUS_IO, "out of memory: a changeset");
-    /*
-     * Should every user jump at once, or close a chunk with his first behavior; pages that are never
-     * needed are never touched.
-     */
-    size_t left_behind = users_max * (history_max / CHUNK + 1) * sizeof(struct store_write);
-    size_t almost_full = users_max * chunk_size();
-    size_t partitions = ARENA_ALIGNMENT * 1024;
-    size_t size = changeset_size(users_max, behaviors_max) + left_behind + almost_full + partitions;
-    return arena_open(&set->arena, size, error);
+    return arena_open(&set->arena, arena_size(users_max, behaviors_max), error);
 }
 
 void changeset_close(struct changeset *set)
@@ -110,9 +110,7 @@ static void left_behind(const struct change *change, uint64_t *firstp, uint64_t 
 /* At most how many writes a change makes. */
 static size_t count_writes(const struct change *change)
 {
-    uint64_t first, end;
-    left_behind(change, &first, &end);
-    size_t count = 1 + (size_t)((end - first) / CHUNK);
+    size_t count = 2; /* its record, and what was left behind */
     for (const struct closed_chunk *chunk = change->oldest; chunk; chunk = chunk->after) {
         count++;
     }
@@ -140,8 +138,12 @@ static struct store_write *add_writes(struct changeset *set, const struct change
     }
     uint64_t first, end;
     left_behind(change, &first, &end);
-    for (; first < end; first += CHUNK) {
-        *at++ = (struct store_write){STORE_CHUNKS, {user->user, first / CHUNK}, {NULL, 0}};
+    if (first < end) {
+        *at++ = (struct store_write){
+            .space = STORE_CHUNKS,
+            .key = {user->user, first / CHUNK},
+            .chunks_after = (end - first) / CHUNK - 1,
+        };
     }
     *at++ = write_of(set, STORE_USERS, user, &user->history);
     return at;

@@ -29,7 +29,7 @@ struct closed_chunk {
 /* One dirty user. */
 struct change {
     struct cached_user *user;
-    uint64_t from; /* where his fold began and how many behaviors he had, as committed before */
+    uint64_t from; /* where its fold began and how many behaviors it had, as committed before */
     uint64_t events;
     struct closed_chunk *oldest;
     struct closed_chunk *newest;
@@ -51,18 +51,15 @@ struct changeset {
     uint64_t behaviors; /* appended in this transaction */
 };
 
-/*
- * Limits of one transaction; `history_max` bounds how many chunks a jump of `from` leaves behind.
- */
+/* For transactions of at most so many users, and behaviors. */
 MUST_CHECK enum status changeset_open(struct changeset *set, uint32_t users_max,
-                                      uint32_t behaviors_max, uint32_t history_max,
-                                      struct error *error);
+                                      uint32_t behaviors_max, struct error *error);
 void changeset_close(struct changeset *set);
 
-/* Bytes that a transaction within these limits uses (not counting chunks left behind by jumps). */
+/* Bytes that it takes. */
 size_t changeset_size(uint32_t users_max, uint32_t behaviors_max);
 
-/* The user's change, begun if he is clean: he becomes dirty and joins `list`. */
+/* The user's change, begun if it is clean: it becomes dirty and joins `list`. */
 struct change *changeset_touch(struct changeset *set, struct state_cache *cache,
                                struct cached_user *user, struct change_list *list);
 
@@ -72,10 +69,10 @@ static inline struct change *changeset_of(const struct changeset *set,
     return &set->changes[user->change];
 }
 
-/* Notes what is committed of the user: at the touch, and again when his record has been loaded. */
+/* Notes what is committed of the user: at the touch, and again when its record has been loaded. */
 void change_committed(struct change *change);
 
-/* Keeps the user's full open chunk, which his next behavior will close. */
+/* Keeps the user's full open chunk, which its next behavior will close. */
 void changeset_keep_chunk(struct changeset *set, struct change *change);
 
 /* First ordinal of the user's behaviors that lie in memory; earlier ones are in the store. */

@@ -2,7 +2,6 @@
 #include "stream/job/job.h"
 
 #include <errno.h>
-#include <immintrin.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,8 +15,7 @@
 #include "base/progress.h"
 
 enum {
-    LOOK_EVERY_MS = 50, /* at progress and at a wish to stop */
-    MXCSR_DEFAULT = 0x1F80,
+    LOOK_EVERY_MS = 50, /* at progress and at a request to stop */
 };
 
 static atomic_bool stop_wanted;
@@ -50,7 +48,7 @@ void job_stop(void)
 
 /* ---- opening ---- */
 
-static enum status open_model(struct job *job, struct error *error)
+static enum status job_open_model(struct job *job, struct error *error)
 {
     TRY(checkpoint_open(&job->checkpoint, job->config.model.checkpoint, error));
     return interest_model_open(&job->model, job->checkpoint, error);
@@ -72,7 +70,7 @@ static enum status make_plan(struct job *job, struct error *error)
 
 static enum status open_job(struct job *job, struct error *error)
 {
-    TRY(open_model(job, error));
+    TRY(job_open_model(job, error));
     TRY(make_plan(job, error));
     bool files = job->config.source.broker == CONFIG_BROKER_FILE;
     job->shared = (struct processor_shared){
@@ -131,10 +129,6 @@ static void *work(void *context)
     struct worker *worker = context;
     struct job *job = worker->job;
     struct error error = {.status = STATUS_OK};
-    /*
-     * Rounding and denormals as the processor has them at reset: states must not depend on who ran.
-     */
-    _mm_setcsr(MXCSR_DEFAULT);
     if (processor_run(worker->processor, &error) != STATUS_OK) note_failure(job, &error);
     /* The stores are flushed and the session ends here, so that others need not wait for it. */
     processor_close(worker->processor);
@@ -152,7 +146,7 @@ static uint64_t counted_events(const struct processor_shared *shared)
     return events;
 }
 
-/* Waits for the workers; shows progress and passes a wish to stop on to the broker. */
+/* Waits for the workers; shows progress and passes a request to stop on to the broker. */
 static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
 {
     const struct processor_shared *shared = &job->shared;
@@ -207,8 +201,8 @@ static void start_workers(struct job *job)
     }
 }
 
-/* A thread of its own, for brokers may be long in answering, and a wish to stop is heeded. */
-static void *start(void *context)
+/* A thread of its own: brokers may be long in answering, and a request to stop is heeded. */
+static void *start_job(void *context)
 {
     struct job *job = context;
     struct error error;
@@ -226,7 +220,7 @@ static enum status run_workers(struct job *job, bool *stoppedp, struct error *er
     uint64_t events_before = counted_events(&job->shared);
     pthread_t starter;
     started_one(job);
-    int failed = pthread_create(&starter, NULL, start, job);
+    int failed = pthread_create(&starter, NULL, start_job, job);
     if (failed) return error_set(error, STATUS_IO, "starting a thread: %s", strerror(failed));
     watch(job, events_before, stoppedp);
     pthread_join(starter, NULL);
@@ -238,7 +232,7 @@ static enum status run_workers(struct job *job, bool *stoppedp, struct error *er
     return job->failure.status;
 }
 
-static void summarize(const struct processor_shared *shared, struct job_summary *summary)
+static void summarize_job(const struct processor_shared *shared, struct job_summary *summary)
 {
     summary->events = counted_events(shared);
     summary->accepted = (uint64_t)metric_value(shared->events[EVENT_ACCEPTED]);
@@ -275,11 +269,11 @@ enum status job_run(const struct config *config, struct job_summary *summary, st
     enum status status = open_job(job, error);
     if (status == STATUS_OK) {
         struct job_summary before = {0};
-        summarize(&job->shared, &before);
+        summarize_job(&job->shared, &before);
         int64_t begun_ns = clock_monotonic_ns();
         status = run_workers(job, &summary->stopped, error);
         summary->seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
-        summarize(&job->shared, summary);
+        summarize_job(&job->shared, summary);
         subtract(summary, &before);
     }
     close_job(job);

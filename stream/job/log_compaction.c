@@ -35,28 +35,28 @@ struct log_compaction {
     struct store_key last;
 };
 
-enum status log_rewriter_open(struct log_compaction **rewriterp, const struct broker_ops *ops,
-                              struct broker *broker, struct session *session,
-                              const struct store_ops *stores, struct error *error)
+enum status log_compaction_open(struct log_compaction **compactionp, const struct broker_ops *ops,
+                                struct broker *broker, struct session *session,
+                                const struct store_ops *stores, struct error *error)
 {
-    *rewriterp = calloc(1, sizeof **rewriterp);
-    if (!*rewriterp) return error_set(error, STATUS_IO, "out of memory: a log rewriter");
-    (*rewriterp)->ops = ops;
-    (*rewriterp)->broker = broker;
-    (*rewriterp)->session = session;
-    (*rewriterp)->stores = stores;
+    *compactionp = calloc(1, sizeof **compactionp);
+    if (!*compactionp) return error_set(error, STATUS_IO, "out of memory: log compaction");
+    (*compactionp)->ops = ops;
+    (*compactionp)->broker = broker;
+    (*compactionp)->session = session;
+    (*compactionp)->stores = stores;
     return STATUS_OK;
 }
 
-void log_rewriter_close(struct log_compaction *rewriter)
+void log_compaction_close(struct log_compaction *compaction)
 {
-    if (!rewriter) return;
-    if (rewriter->running) {
-        atomic_store(&rewriter->cancel, true);
-        pthread_join(rewriter->thread, NULL);
-        rewriter->ops->rewrite_close(rewriter->rewrite);
+    if (!compaction) return;
+    if (compaction->running) {
+        atomic_store(&compaction->cancel, true);
+        pthread_join(compaction->thread, NULL);
+        compaction->ops->rewrite_close(compaction->rewrite);
     }
-    free(rewriter);
+    free(compaction);
 }
 
 /* ---- the thread ---- */
@@ -64,101 +64,103 @@ void log_rewriter_close(struct log_compaction *rewriter)
 /* Adds an entry of the store to the new log. Stops the scan at a slice's end, or if it failed. */
 static bool add_entry(void *context, const struct store_key *key, struct bytes value)
 {
-    struct log_compaction *rewriter = context;
+    struct log_compaction *compaction = context;
     uint8_t log_key[HISTORY_KEY_MAX];
     struct history history;
-    rewriter->status = history_decode(&history, value, &rewriter->error);
-    if (rewriter->status != STATUS_OK) return false;
+    compaction->status = history_decode(&history, value, &compaction->error);
+    if (compaction->status != STATUS_OK) return false;
     uint64_t chunk = history.first / HISTORY_CHUNK_BEHAVIORS;
     struct bytes at = {log_key, history_key_encode(key->user, chunk, log_key)};
-    rewriter->status = rewriter->ops->rewrite_add(rewriter->rewrite, at, value, &rewriter->error);
-    if (rewriter->status != STATUS_OK) return false;
+    compaction->status =
+        compaction->ops->rewrite_add(compaction->rewrite, at, value, &compaction->error);
+    if (compaction->status != STATUS_OK) return false;
 
-    memcpy(rewriter->last_user, key->user.at, key->user.size);
-    rewriter->last = (struct store_key){{rewriter->last_user, key->user.size}, key->chunk};
-    return ++rewriter->visited < SLICE && !atomic_load(&rewriter->cancel);
+    memcpy(compaction->last_user, key->user.at, key->user.size);
+    compaction->last = (struct store_key){{compaction->last_user, key->user.size}, key->chunk};
+    return ++compaction->visited < SLICE && !atomic_load(&compaction->cancel);
 }
 
 /* Adds a whole space. A slice begins with the last one's last entry again, which does no harm. */
-static enum status add_space(struct log_compaction *rewriter, enum store_space space)
+static enum status add_space(struct log_compaction *compaction, enum store_space space)
 {
     struct store_key start;
     bool more = false;
     do {
-        rewriter->visited = 0;
-        start = rewriter->last;
-        TRY(rewriter->stores->scan(rewriter->store, space, more ? &start : NULL, add_entry,
-                                   rewriter, &rewriter->error));
-        TRY(rewriter->status);
-        if (atomic_load(&rewriter->cancel)) return STATUS_END;
+        compaction->visited = 0;
+        start = compaction->last;
+        TRY(compaction->stores->scan(compaction->store, space, more ? &start : NULL, add_entry,
+                                     compaction, &compaction->error));
+        TRY(compaction->status);
+        if (atomic_load(&compaction->cancel)) return STATUS_END;
         more = true;
-    } while (rewriter->visited == SLICE);
+    } while (compaction->visited == SLICE);
     return STATUS_OK;
 }
 
-static enum status rewrite(struct log_compaction *rewriter)
+static enum status rewrite(struct log_compaction *compaction)
 {
-    TRY(rewriter->ops->rewrite_open(&rewriter->rewrite, rewriter->broker, rewriter->partition,
-                                    &rewriter->start, &rewriter->error));
-    /* In a log the last record of a user must be the one with his open chunk. */
-    TRY(add_space(rewriter, STORE_CHUNKS));
-    TRY(add_space(rewriter, STORE_USERS));
-    return rewriter->ops->rewrite_finish(rewriter->broker, rewriter->rewrite, &rewriter->seal,
-                                         &rewriter->error);
+    TRY(compaction->ops->rewrite_open(&compaction->rewrite, compaction->broker,
+                                      compaction->partition, &compaction->start,
+                                      &compaction->error));
+    /* In a log the last record of a user must be the one with its open chunk. */
+    TRY(add_space(compaction, STORE_CHUNKS));
+    TRY(add_space(compaction, STORE_USERS));
+    return compaction->ops->rewrite_finish(compaction->broker, compaction->rewrite,
+                                           &compaction->seal, &compaction->error);
 }
 
-static void *run(void *context)
+static void *compaction_run(void *context)
 {
-    struct log_compaction *rewriter = context;
-    rewriter->status = rewrite(rewriter);
-    atomic_store(&rewriter->ready, true);
+    struct log_compaction *compaction = context;
+    compaction->status = rewrite(compaction);
+    atomic_store(&compaction->ready, true);
     return NULL;
 }
 
 /* ---- the worker ---- */
 
-static enum status begin(struct log_compaction *rewriter, const struct task *task,
-                         struct error *error)
+static enum status compaction_begin(struct log_compaction *compaction, const struct task *task,
+                                    struct error *error)
 {
-    rewriter->store = task->store;
-    rewriter->partition = task->partition;
-    rewriter->start = task->position;
-    rewriter->seal = task->seal;
-    rewriter->rewrite = NULL;
-    rewriter->status = STATUS_OK;
-    atomic_store(&rewriter->ready, false);
-    int failed = pthread_create(&rewriter->thread, NULL, run, rewriter);
+    compaction->store = task->store;
+    compaction->partition = task->partition;
+    compaction->start = task->position;
+    compaction->seal = task->seal;
+    compaction->rewrite = NULL;
+    compaction->status = STATUS_OK;
+    atomic_store(&compaction->ready, false);
+    int failed = pthread_create(&compaction->thread, NULL, compaction_run, compaction);
     if (failed) {
-        return error_set(error, STATUS_IO, "starting a log rewrite: %s", strerror(failed));
+        return error_set(error, STATUS_IO, "starting log compaction: %s", strerror(failed));
     }
-    rewriter->running = true;
+    compaction->running = true;
     return STATUS_OK;
 }
 
-static enum status install(struct log_compaction *rewriter, struct error *error)
+static enum status compaction_install(struct log_compaction *compaction, struct error *error)
 {
-    pthread_join(rewriter->thread, NULL);
-    rewriter->running = false;
-    if (rewriter->status != STATUS_OK) {
-        rewriter->ops->rewrite_close(rewriter->rewrite);
-        if (error) *error = rewriter->error;
-        return rewriter->status;
+    pthread_join(compaction->thread, NULL);
+    compaction->running = false;
+    if (compaction->status != STATUS_OK) {
+        compaction->ops->rewrite_close(compaction->rewrite);
+        if (error) *error = compaction->error;
+        return compaction->status;
     }
-    log_info("history log rewritten", log_int("partition", rewriter->partition),
-             log_int("was", rewriter->start.next));
-    return rewriter->ops->rewrite_install(rewriter->session, rewriter->rewrite, error);
+    log_info("history log compacted", log_int("partition", compaction->partition),
+             log_int("was", compaction->start.next));
+    return compaction->ops->rewrite_install(compaction->session, compaction->rewrite, error);
 }
 
-enum status log_rewriter_step(struct log_compaction *rewriter, struct task *const *tasks,
-                              uint32_t count, struct error *error)
+enum status log_compaction_step(struct log_compaction *compaction, struct task *const *tasks,
+                                uint32_t count, struct error *error)
 {
-    if (!rewriter->ops->rewrite_due) return STATUS_OK;
-    if (rewriter->running) {
-        return atomic_load(&rewriter->ready) ? install(rewriter, error) : STATUS_OK;
+    if (!compaction->ops->rewrite_due) return STATUS_OK;
+    if (compaction->running) {
+        return atomic_load(&compaction->ready) ? compaction_install(compaction, error) : STATUS_OK;
     }
     for (uint32_t t = 0; t < count; t++) {
-        if (!rewriter->ops->rewrite_due(rewriter->session, tasks[t]->partition)) continue;
-        return begin(rewriter, tasks[t], error);
+        if (!compaction->ops->rewrite_due(compaction->session, tasks[t]->partition)) continue;
+        return compaction_begin(compaction, tasks[t], error);
     }
     return STATUS_OK;
 }

@@ -62,7 +62,7 @@ static void limit_polls(struct memory_plan *plan, const struct config *config)
     plan->queue_polls_max = least(config->job.queue_polls_max, queue);
 }
 
-/* A worker asks for a commit early enough for everything that is already on its way to him. */
+/* A worker asks for a commit early enough for everything that is already on its way to it. */
 static void limit_transactions(struct memory_plan *plan, const struct config *config)
 {
     uint32_t coming = (plan->queue_polls_max + MEMORY_POLLS_IN_FLIGHT) * plan->poll_events_max;

@@ -43,19 +43,19 @@ struct processor {
     struct user_loader *loader;
     struct snapshot_writer *snapshots;
     struct item_names *names;
-    struct log_compaction *rewriter;
+    struct log_compaction *compaction;
     struct absorber *absorber;
     struct transaction transaction;
 
     /* of the poll under way: */
-    uint64_t polls;             /* its number; a user's `mark` says in which he was last seen */
+    uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
     struct cached_user **users; /* [poll_events_max] of each accepted event */
     struct history_behavior *behaviors; /* [poll_events_max] */
     int64_t *offsets;                   /* [poll_events_max] source offset of each accepted event */
     uint32_t accepted;
     struct change **changed; /* [poll_events_max] each user of the poll once */
     uint32_t changed_count;
-    struct change **missing; /* [poll_events_max] those of them who were not in memory */
+    struct change **missing; /* [poll_events_max] those of them that were not in memory */
     uint32_t missing_count;
 
     uint64_t verdicts[EVENT_VERDICTS]; /* of the open transaction */
@@ -99,7 +99,7 @@ static enum status send_dead_letter(struct processor *processor, const struct ev
     return processor->ops->send(processor->session, &record, error);
 }
 
-/* Finds the user of an accepted event or takes him in, and makes him part of the changeset. */
+/* Finds the user of an accepted event or inserts it, and makes it part of the changeset. */
 static void admit(struct processor *processor, struct task *task, const struct event *event)
 {
     uint64_t hash = user_hash(event->user);
@@ -127,7 +127,7 @@ static void prefetch_user(struct processor *processor, const struct event *event
     cache_prefetch(processor->cache, event->partition, user_hash(event->user));
 }
 
-/* Pass 1: who is in this poll. What cannot be used goes to the dead letters. */
+/* Pass 1: which users are in this poll. What cannot be used goes to the dead letters. */
 static enum status group(struct processor *processor, const struct poll *poll, struct error *error)
 {
     processor->polls++;
@@ -154,7 +154,7 @@ static enum status group(struct processor *processor, const struct poll *poll, s
 }
 
 /* Pass 3: histories grow, in source order. A full chunk is kept before the next one opens. */
-static void append(struct processor *processor)
+static void append_behaviors(struct processor *processor)
 {
     uint32_t history_max = processor->config->state.history_max;
     for (uint32_t i = 0; i < processor->accepted; i++) {
@@ -162,7 +162,7 @@ static void append(struct processor *processor)
         if (history_full(&user->history)) {
             changeset_keep_chunk(&processor->set, changeset_of(&processor->set, user));
         }
-        /* Should `from` jump, his state no longer begins where it should, and is folded anew. */
+        /* Should `from` jump, the state no longer begins where it should and is folded anew. */
         (void)history_append(&user->history, processor->behaviors[i], processor->offsets[i],
                              history_max);
     }
@@ -178,7 +178,7 @@ static enum status process_events(struct processor *processor, const struct poll
     TRY(group(processor, poll, error));
     TRY(snapshot_writer_flush(processor->snapshots, error));
     TRY(user_loader_load(processor->loader, processor->missing, processor->missing_count, error));
-    append(processor);
+    append_behaviors(processor);
     TRY(absorber_run(processor->absorber, processor->changed, processor->changed_count, error));
     if (processor->set.count >= plan->users_wanted ||
         processor->set.behaviors >= plan->behaviors_wanted) {
@@ -246,7 +246,7 @@ static enum status commit(struct processor *processor, struct error *error)
     TRY(flush_stores(processor, now_ns, error));
     uint32_t count;
     struct task *const *tasks = assignment_live(processor->assignment, &count);
-    return log_rewriter_step(processor->rewriter, tasks, count, error);
+    return log_compaction_step(processor->compaction, tasks, count, error);
 }
 
 /* ---- partitions ---- */
@@ -262,7 +262,7 @@ static enum status resume_restored(struct processor *processor, struct error *er
     }
 }
 
-static void give_up(struct processor *processor, const struct poll *poll)
+static void give_up_partitions(struct processor *processor, const struct poll *poll)
 {
     for (uint32_t i = 0; i < poll->partitions_count; i++) {
         cache_drop_partition(processor->cache, poll->partitions[i]);
@@ -273,13 +273,14 @@ static void give_up(struct processor *processor, const struct poll *poll)
 /*
  * What is open holds changes of partitions that are another's by now: none of it may be committed.
  */
-static enum status lose(struct processor *processor, const struct poll *poll, struct error *error)
+static enum status lose_partitions(struct processor *processor, const struct poll *poll,
+                                   struct error *error)
 {
     if (processor->transaction.state == TRANSACTION_OPEN) {
         error_set(error, STATUS_ABORTABLE, "partitions were lost");
         TRY(abort_transaction(processor, error));
     }
-    give_up(processor, poll);
+    give_up_partitions(processor, poll);
     return STATUS_OK;
 }
 
@@ -293,8 +294,8 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
     case POLL_ASSIGN:
         return assignment_take(processor->assignment, poll->partitions, poll->partitions_count,
                                error);
-    case POLL_REVOKE: give_up(processor, poll); return STATUS_OK;
-    case POLL_LOST: return lose(processor, poll, error);
+    case POLL_REVOKE: give_up_partitions(processor, poll); return STATUS_OK;
+    case POLL_LOST: return lose_partitions(processor, poll, error);
     case POLL_END: return STATUS_END;
     }
     return STATUS_OK;
@@ -316,7 +317,7 @@ enum status processor_run(struct processor *processor, struct error *error)
 
 /* ---- opening and closing ---- */
 
-static size_t record_size_max(const struct config *config)
+static size_t side_record_size_max(const struct config *config)
 {
     size_t dead_letter = dead_letter_size_max(config->output.dead_letter_payload_max);
     size_t item = item_record_size_max(config->source.id_size_max);
@@ -327,8 +328,9 @@ size_t processor_size(const struct config *config, const struct interest_model *
 {
     size_t of_event = 3 * sizeof(void *) + sizeof(struct history_behavior) + sizeof(int64_t);
     return sizeof(struct processor) + config->job.poll_events_max * of_event +
-           record_size_max(config) + item_names_size() + publisher_size(config, model) +
-           snapshot_writer_size(config, model) + absorber_size(config, model);
+           side_record_size_max(config) + item_names_size() + publisher_size(config, model) +
+           snapshot_writer_size(config, model) + user_loader_size(config) +
+           absorber_size(config, model);
 }
 
 void processor_shared_init(struct processor_shared *shared)
@@ -341,7 +343,7 @@ void processor_shared_init(struct processor_shared *shared)
     shared->commits = metrics_get("braid_commits_total", NULL, NULL);
 }
 
-static enum status open_memory(struct processor *processor, struct error *error)
+static enum status processor_open_memory(struct processor *processor, struct error *error)
 {
     uint32_t events_max = processor->config->job.poll_events_max;
     processor->users = calloc(events_max, sizeof(struct cached_user *));
@@ -349,7 +351,7 @@ static enum status open_memory(struct processor *processor, struct error *error)
     processor->offsets = calloc(events_max, sizeof *processor->offsets);
     processor->changed = calloc(events_max, sizeof(struct change *));
     processor->missing = calloc(events_max, sizeof(struct change *));
-    processor->record = malloc(record_size_max(processor->config));
+    processor->record = malloc(side_record_size_max(processor->config));
     if (processor->users && processor->behaviors && processor->offsets && processor->changed &&
         processor->missing && processor->record) {
         return STATUS_OK;
@@ -357,31 +359,30 @@ static enum status open_memory(struct processor *processor, struct error *error)
     return error_set(error, STATUS_IO, "out of memory: a worker's polls");
 }
 
-static enum status open_parts(struct processor *processor, uint32_t worker, struct error *error)
+static enum status processor_open_parts(struct processor *processor, uint32_t worker,
+                                        struct error *error)
 {
     const struct processor_shared *shared = processor->shared;
     const struct config *config = shared->config;
     const struct memory_plan *plan = shared->plan;
-    TRY(open_memory(processor, error));
+    TRY(processor_open_memory(processor, error));
     TRY(item_names_open(&processor->names, error));
     TRY(shared->ops->session_open(&processor->session, shared->broker, worker, error));
     TRY(assignment_open(&processor->assignment, shared->ops, shared->broker, shared->stores,
                         &plan->store, config, error));
-    TRY(log_rewriter_open(&processor->rewriter, shared->ops, shared->broker, processor->session,
-                          shared->stores, error));
+    TRY(log_compaction_open(&processor->compaction, shared->ops, shared->broker, processor->session,
+                            shared->stores, error));
     TRY(snapshot_writer_open(&processor->snapshots, config, shared->model, shared->stores,
                              processor->assignment, error));
     TRY(cache_open(&processor->cache, plan->cache_users, interest_model_state_size(shared->model),
                    config->source.id_size_max, snapshot_writer_evicted, processor->snapshots,
                    error));
-    TRY(changeset_open(&processor->set, plan->users_max, plan->behaviors_max,
-                       config->state.history_max, error));
+    TRY(changeset_open(&processor->set, plan->users_max, plan->behaviors_max, error));
     TRY(publisher_open(&processor->publisher, config, shared->model, shared->ops,
                        processor->session, error));
     TRY(user_loader_open(&processor->loader, config, shared->model, shared->stores,
                          processor->assignment, error));
-    return absorber_open(&processor->absorber, config, shared->model, &processor->set,
-                         processor->loader, error);
+    return absorber_open(&processor->absorber, config, shared->model, processor->loader, error);
 }
 
 enum status processor_open(struct processor **processorp, const struct processor_shared *shared,
@@ -393,7 +394,7 @@ enum status processor_open(struct processor **processorp, const struct processor
     processor->shared = shared;
     processor->config = shared->config;
     processor->ops = shared->ops;
-    enum status status = open_parts(processor, worker, error);
+    enum status status = processor_open_parts(processor, worker, error);
     if (status != STATUS_OK) {
         processor_close(processor);
         return status;
@@ -417,7 +418,7 @@ enum status processor_open(struct processor **processorp, const struct processor
 void processor_close(struct processor *processor)
 {
     if (!processor) return;
-    log_rewriter_close(processor->rewriter);
+    log_compaction_close(processor->compaction);
     assignment_close(processor->assignment);
     if (processor->session) processor->ops->session_close(processor->session);
     absorber_close(processor->absorber);

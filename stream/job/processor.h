@@ -1,7 +1,7 @@
 /*
  * processor.h - a worker: its session's loop from polled events to committed records.
  *
- *     poll -> group by user -> load who is not in memory -> append histories -> absorb as one batch
+ *     poll -> group by user -> load those not in memory -> append histories -> absorb as one batch
  *     commit -> publish changed users -> transaction -> stores -> snapshots by budget
  *
  * This is the hot path: read processor.c first, from top to bottom.

@@ -26,7 +26,7 @@ struct publisher {
     uint8_t *record; /* one encoded record */
 };
 
-static size_t record_size_max(const struct config *config, const struct interest_model *model)
+static size_t interest_size_max(const struct config *config, const struct interest_model *model)
 {
     return interest_record_size_max(config->source.id_size_max, interest_model_count(model),
                                     interest_model_width(model), config->output.vectors);
@@ -46,7 +46,7 @@ static size_t weights_size(const struct interest_model *model)
 size_t publisher_size(const struct config *config, const struct interest_model *model)
 {
     return sizeof(struct publisher) + vectors_size(model) + weights_size(model) +
-           record_size_max(config, model);
+           interest_size_max(config, model);
 }
 
 enum status publisher_open(struct publisher **publisherp, const struct config *config,
@@ -65,7 +65,7 @@ enum status publisher_open(struct publisher **publisherp, const struct config *c
     publisher->sets.vectors = malloc(vectors_size(model));
     publisher->sets.weights = malloc(weights_size(model));
     publisher->sets.count = calloc(BATCH_USERS, sizeof(uint32_t));
-    publisher->record = malloc(record_size_max(config, model));
+    publisher->record = malloc(interest_size_max(config, model));
     enum status status = STATUS_OK;
     if (!publisher->sets.vectors || !publisher->sets.weights || !publisher->sets.count ||
         !publisher->record) {

@@ -43,7 +43,7 @@ static enum status open_store(struct recovery *recovery, struct error *error)
     return STATUS_OK;
 }
 
-/* The log has forgotten what this store does not know yet: it cannot be brought up to date. */
+/* The log no longer holds the records after this store's position: rebuild from offset 0. */
 static enum status begin_from_zero(struct recovery *recovery, struct error *error)
 {
     log_warn("store rebuilt from the history log: its position is not in the log any more",
@@ -84,7 +84,7 @@ static enum status open_log(struct recovery *recovery, struct history_reader **r
 }
 
 /*
- * A record is the user's newest (in log order his open chunk comes last), and if its chunk is full
+ * A record is the user's newest (in log order its open chunk comes last), and if its chunk is full
  * it is that chunk for good. No value deletes a chunk. Returns how many writes it makes, at most
  * two.
  */
@@ -96,19 +96,20 @@ static enum status translate(const struct record *record, struct store_write *wr
     TRY(history_key_decode(record->key, &key.user, &key.chunk, error));
     *countp = 0;
     if (!record->value.at) {
-        writes[(*countp)++] = (struct store_write){STORE_CHUNKS, key, {NULL, 0}};
+        writes[(*countp)++] = (struct store_write){.space = STORE_CHUNKS, .key = key};
         return STATUS_OK;
     }
     TRY(history_decode(&history, record->value, error));
     if (history_full(&history)) {
-        writes[(*countp)++] = (struct store_write){STORE_CHUNKS, key, record->value};
+        writes[(*countp)++] = (struct store_write){STORE_CHUNKS, key, record->value, 0};
     }
-    writes[(*countp)++] = (struct store_write){STORE_USERS, key, record->value};
+    writes[(*countp)++] = (struct store_write){STORE_USERS, key, record->value, 0};
     return STATUS_OK;
 }
 
-static enum status apply(struct recovery *recovery, const struct record *records, uint32_t count,
-                         const struct store_position *position, struct error *error)
+static enum status apply_records(struct recovery *recovery, const struct record *records,
+                                 uint32_t count, const struct store_position *position,
+                                 struct error *error)
 {
     struct store_write writes[2 * BATCH_RECORDS];
     size_t used = 0;
@@ -157,7 +158,7 @@ static enum status catch_up(struct recovery *recovery, struct history_reader *re
         TRY(status);
         struct store_position position = ops->history_position(reader);
         if (count == 0 && position.next == recovery->position.next) return STATUS_OK;
-        TRY(apply(recovery, records, count, &position, error));
+        TRY(apply_records(recovery, records, count, &position, error));
         if (count == 0) return STATUS_OK;
         report(recovery, truth, &reported_ns);
     }

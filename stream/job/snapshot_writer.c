@@ -12,6 +12,7 @@ enum { BATCH = 64 /* snapshots of one write */ };
 
 struct pending {
     uint32_t partition;
+    bool written;
     uint32_t user_size;
     size_t value_size;
 };
@@ -72,30 +73,32 @@ void snapshot_writer_close(struct snapshot_writer *writer)
     free(writer);
 }
 
-static enum status write_of_task(struct snapshot_writer *writer, const struct task *task,
-                                 struct error *error)
+/* Writes those of the partition that the first unwritten snapshot belongs to. */
+static enum status write_of_partition(struct snapshot_writer *writer, uint32_t first,
+                                      struct error *error)
 {
     struct store_key keys[BATCH];
     struct bytes values[BATCH];
     size_t used = 0;
-    for (uint32_t i = 0; i < writer->count; i++) {
-        const struct pending *pending = &writer->pending[i];
-        if (pending->partition != task->partition) continue;
+    const uint32_t partition = writer->pending[first].partition;
+    for (uint32_t i = first; i < writer->count; i++) {
+        struct pending *pending = &writer->pending[i];
+        if (pending->written || pending->partition != partition) continue;
         const uint8_t *slot = writer->memory + i * writer->slot_size;
         keys[used] = (struct store_key){.user = {slot, pending->user_size}};
         values[used++] = (struct bytes){slot + pending->user_size, pending->value_size};
+        pending->written = true;
     }
-    if (used == 0) return STATUS_OK;
+    const struct task *task = assignment_task(writer->assignment, partition);
+    if (!task) return STATUS_OK; /* given up since */
     return writer->stores->put_snapshots(task->store, keys, values, used, error);
 }
 
 static enum status write_batch(struct snapshot_writer *writer, struct error *error)
 {
     if (writer->count == 0) return STATUS_OK;
-    uint32_t tasks_count;
-    struct task *const *tasks = assignment_live(writer->assignment, &tasks_count);
-    for (uint32_t t = 0; t < tasks_count; t++) {
-        TRY(write_of_task(writer, tasks[t], error));
+    for (uint32_t i = 0; i < writer->count; i++) {
+        if (!writer->pending[i].written) TRY(write_of_partition(writer, i, error));
     }
     metric_add(writer->written, writer->count);
     writer->count = 0;
@@ -103,7 +106,7 @@ static enum status write_batch(struct snapshot_writer *writer, struct error *err
     return STATUS_OK;
 }
 
-static void add(struct snapshot_writer *writer, const struct cached_user *user)
+static void add_snapshot(struct snapshot_writer *writer, const struct cached_user *user)
 {
     uint8_t *slot = writer->memory + writer->count * writer->slot_size;
     struct pending *pending = &writer->pending[writer->count++];
@@ -117,6 +120,7 @@ static void add(struct snapshot_writer *writer, const struct cached_user *user)
     };
     memcpy(slot, user->user.at, user->user.size);
     pending->partition = user->partition;
+    pending->written = false;
     pending->user_size = (uint32_t)user->user.size;
     pending->value_size =
         snapshot_encode(&stamp, user->state, writer->state_size, slot + user->user.size);
@@ -129,7 +133,7 @@ void snapshot_writer_evicted(void *context, const struct cached_user *user)
         user->snapshot_events > user->state_from ? user->snapshot_events : user->state_from;
     if (user->state_events < since + writer->config->state.snapshot_every) return;
     if (writer->failure.status != STATUS_OK) return;
-    add(writer, user);
+    add_snapshot(writer, user);
     if (writer->count == BATCH) (void)write_batch(writer, &writer->failure);
 }
 
@@ -154,7 +158,7 @@ enum status snapshot_writer_background(struct snapshot_writer *writer, struct st
     while (writer->allowance > 0) {
         struct cached_user *user = cache_next_behind(cache, writer->config->state.snapshot_every);
         if (!user) break;
-        add(writer, user);
+        add_snapshot(writer, user);
         user->snapshot_events = user->state_events;
         writer->allowance -= (double)writer->slot_size;
         if (writer->count == BATCH) TRY(write_batch(writer, error));

@@ -37,7 +37,7 @@ void snapshot_writer_evicted(void *writer, const struct cached_user *user);
  */
 MUST_CHECK enum status snapshot_writer_flush(struct snapshot_writer *writer, struct error *error);
 
-/* Saves resident states, as many as the budget allows since the last call. Nobody is dirty. */
+/* Saves states of clean users, as many as the budget allows since the last call. */
 MUST_CHECK enum status snapshot_writer_background(struct snapshot_writer *writer,
                                                   struct state_cache *cache, int64_t now_ns,
                                                   struct error *error);

@@ -49,13 +49,16 @@ static enum status send_history(struct transaction *transaction, struct task *ta
     uint8_t key[HISTORY_KEY_MAX];
     for (size_t i = 0; i < task->writes_count; i++) {
         const struct store_write *write = &task->writes[i];
-        const struct record record = {
-            .kind = RECORD_HISTORY,
-            .partition = task->partition,
-            .key = {key, history_key_encode(write->key.user, write->key.chunk, key)},
-            .value = write->value,
-        };
-        TRY(transaction->ops->send(transaction->session, &record, error));
+        for (uint64_t chunk = write->key.chunk; chunk <= write->key.chunk + write->chunks_after;
+             chunk++) {
+            const struct record record = {
+                .kind = RECORD_HISTORY,
+                .partition = task->partition,
+                .key = {key, history_key_encode(write->key.user, chunk, key)},
+                .value = write->value,
+            };
+            TRY(transaction->ops->send(transaction->session, &record, error));
+        }
     }
     return STATUS_OK;
 }
@@ -114,7 +117,7 @@ static enum status store_all(struct transaction *transaction, uint32_t sealed, s
 }
 
 /* Forgets the changeset, in it and in the tasks. */
-static void clear(struct transaction *transaction)
+static void forget_changes(struct transaction *transaction)
 {
     uint32_t count;
     struct task *const *tasks = assignment_live(transaction->assignment, &count);
@@ -139,7 +142,7 @@ enum status transaction_commit(struct transaction *transaction, struct error *er
     TRY(store_all(transaction, sealed, error));
     FAULT_POINT("store_committed");
     cache_clean(transaction->cache);
-    clear(transaction);
+    forget_changes(transaction);
     move(transaction, TRANSACTION_IDLE);
     return STATUS_OK;
 }
@@ -148,7 +151,7 @@ enum status transaction_abort(struct transaction *transaction, struct error *err
 {
     move(transaction, TRANSACTION_ABORTING);
     cache_drop_dirty(transaction->cache);
-    clear(transaction);
+    forget_changes(transaction);
     uint32_t count;
     struct task *const *tasks = assignment_live(transaction->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {

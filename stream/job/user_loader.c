@@ -17,11 +17,20 @@ struct user_loader {
     struct metric *snapshots_used;
     struct metric *snapshots_ignored;
 
-    /* the lookup under way: */
+    /* the lookups under way: */
+    uint32_t *partitions; /* [lookups_max] where each is, */
+    uint32_t *order;      /* [lookups_max] and their numbers sorted by that */
     struct store_key keys[STORE_GET_MAX];
     void *targets[STORE_GET_MAX]; /* what each key is for */
     struct error failure;         /* of a value that was found */
 };
+
+/* A poll's users, or the chunks that a fold asks for at once. */
+static size_t lookups_max(const struct config *config)
+{
+    size_t users = config->job.poll_events_max;
+    return users > CHUNKS_WANTED_MAX ? users : CHUNKS_WANTED_MAX;
+}
 
 enum status user_loader_open(struct user_loader **loaderp, const struct config *config,
                              const struct interest_model *model, const struct store_ops *stores,
@@ -38,13 +47,55 @@ enum status user_loader_open(struct user_loader **loaderp, const struct config *
         .fingerprint = interest_model_state_fingerprint(model),
         .snapshots_used = metrics_get("braid_snapshots_total", "use", "loaded"),
         .snapshots_ignored = metrics_get("braid_snapshots_total", "use", "ignored"),
+        .partitions = calloc(lookups_max(config), sizeof(uint32_t)),
+        .order = calloc(lookups_max(config), sizeof(uint32_t)),
     };
-    return STATUS_OK;
+    if ((*loaderp)->partitions && (*loaderp)->order) return STATUS_OK;
+    user_loader_close(*loaderp);
+    *loaderp = NULL;
+    return error_set(error, STATUS_IO, "out of memory: a loader");
 }
 
 void user_loader_close(struct user_loader *loader)
 {
+    if (!loader) return;
+    free(loader->partitions);
+    free(loader->order);
     free(loader);
+}
+
+size_t user_loader_size(const struct config *config)
+{
+    return sizeof(struct user_loader) + 2 * lookups_max(config) * sizeof(uint32_t);
+}
+
+/* Sorts what is looked up by partition, keeping the order within each. */
+static void order_by_partition(struct user_loader *loader, uint32_t count)
+{
+    uint32_t ends[POLL_PARTITIONS_MAX + 1] = {0};
+    REQUIRE(count <= lookups_max(loader->config));
+    for (uint32_t i = 0; i < count; i++) {
+        ends[loader->partitions[i] + 1]++;
+    }
+    for (uint32_t p = 0; p < POLL_PARTITIONS_MAX; p++) {
+        ends[p + 1] += ends[p];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        loader->order[ends[loader->partitions[i]]++] = i;
+    }
+}
+
+/* The store of what stands at `first` in that order; its run ends at *endp. */
+static struct store *next_store(const struct user_loader *loader, uint32_t first, uint32_t count,
+                                uint32_t *endp)
+{
+    uint32_t partition = loader->partitions[loader->order[first]];
+    uint32_t end = first + 1;
+    while (end < count && loader->partitions[loader->order[end]] == partition) {
+        end++;
+    }
+    *endp = end;
+    return assignment_task(loader->assignment, partition)->store;
 }
 
 /* Looks up the first `count` keys in a partition's store. */
@@ -95,41 +146,44 @@ static void found_snapshot(void *context, size_t index, struct bytes value)
     user->snapshot_events = stamp.events;
 }
 
-/* A user with fewer behaviors than this has no snapshot: he was dropped without one. */
+/* A user with fewer behaviors than this has no snapshot: it was dropped without one. */
 static bool may_have_snapshot(const struct user_loader *loader, const struct change *change)
 {
     const struct history *history = &change->user->history;
     return history_events(history) - history->from >= loader->config->state.snapshot_every;
 }
 
-/* Records or snapshots of the changed users of one task. */
-static enum status load_of_task(struct user_loader *loader, const struct task *task,
-                                enum store_space space, struct change *const *changes,
-                                uint32_t count, struct error *error)
+/* Records or snapshots of the users `order` names, all of one partition. */
+static enum status load_of_store(struct user_loader *loader, struct store *store,
+                                 enum store_space space, struct change *const *changes,
+                                 const uint32_t *order, uint32_t count, struct error *error)
 {
     store_found *found = space == STORE_USERS ? found_record : found_snapshot;
     uint32_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (changes[i]->user->partition != task->partition) continue;
-        if (space == STORE_SNAPSHOTS && !may_have_snapshot(loader, changes[i])) continue;
-        loader->keys[used] = (struct store_key){.user = changes[i]->user->user};
-        loader->targets[used++] = changes[i];
+        struct change *change = changes[order[i]];
+        if (space == STORE_SNAPSHOTS && !may_have_snapshot(loader, change)) continue;
+        loader->keys[used] = (struct store_key){.user = change->user->user};
+        loader->targets[used++] = change;
         if (used < STORE_GET_MAX) continue;
-        TRY(look_up(loader, task->store, space, used, found, error));
+        TRY(look_up(loader, store, space, used, found, error));
         used = 0;
     }
-    return used ? look_up(loader, task->store, space, used, found, error) : STATUS_OK;
+    return used ? look_up(loader, store, space, used, found, error) : STATUS_OK;
 }
 
 enum status user_loader_load(struct user_loader *loader, struct change *const *changes,
                              uint32_t count, struct error *error)
 {
-    if (count == 0) return STATUS_OK;
-    uint32_t tasks_count;
-    struct task *const *tasks = assignment_live(loader->assignment, &tasks_count);
-    for (uint32_t t = 0; t < tasks_count; t++) {
-        TRY(load_of_task(loader, tasks[t], STORE_USERS, changes, count, error));
-        TRY(load_of_task(loader, tasks[t], STORE_SNAPSHOTS, changes, count, error));
+    for (uint32_t i = 0; i < count; i++) {
+        loader->partitions[i] = changes[i]->user->partition;
+    }
+    order_by_partition(loader, count);
+    for (uint32_t i = 0, end; i < count; i = end) {
+        struct store *store = next_store(loader, i, count, &end);
+        const uint32_t *order = loader->order + i;
+        TRY(load_of_store(loader, store, STORE_USERS, changes, order, end - i, error));
+        TRY(load_of_store(loader, store, STORE_SNAPSHOTS, changes, order, end - i, error));
     }
     return STATUS_OK;
 }
@@ -164,23 +218,22 @@ static enum status check_found(const struct chunk_wanted *wanted, uint32_t count
 enum status user_loader_chunks(struct user_loader *loader, struct chunk_wanted *wanted,
                                uint32_t count, struct error *error)
 {
-    uint32_t tasks_count;
-    struct task *const *tasks = assignment_live(loader->assignment, &tasks_count);
     for (uint32_t i = 0; i < count; i++) {
         wanted[i].history.count = 0;
+        loader->partitions[i] = wanted[i].user->partition;
     }
-    for (uint32_t t = 0; t < tasks_count; t++) {
+    order_by_partition(loader, count);
+    for (uint32_t i = 0, end; i < count; i = end) {
+        struct store *store = next_store(loader, i, count, &end);
         uint32_t used = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            if (wanted[i].user->partition != tasks[t]->partition) continue;
-            loader->keys[used] = (struct store_key){wanted[i].user->user, wanted[i].chunk};
-            loader->targets[used++] = &wanted[i];
-            if (used < STORE_GET_MAX) continue;
-            TRY(look_up(loader, tasks[t]->store, STORE_CHUNKS, used, found_chunk, error));
+        for (uint32_t o = i; o < end; o++) {
+            struct chunk_wanted *one = &wanted[loader->order[o]];
+            loader->keys[used] = (struct store_key){one->user->user, one->chunk};
+            loader->targets[used++] = one;
+            if (used < STORE_GET_MAX && o + 1 < end) continue;
+            TRY(look_up(loader, store, STORE_CHUNKS, used, found_chunk, error));
             used = 0;
         }
-        if (used == 0) continue;
-        TRY(look_up(loader, tasks[t]->store, STORE_CHUNKS, used, found_chunk, error));
     }
     return check_found(wanted, count, error);
 }

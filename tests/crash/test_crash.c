@@ -3,7 +3,7 @@
  *
  * After each kill the job is started again until its input is drained; then `braid verify` must
  * find nothing lost and nothing repeated, and every user's newest record must be, byte for byte,
- * that of a run that nobody disturbed. $CRASH_PART chooses the half: `points` or `moments`.
+ * that of an undisturbed run. $CRASH_PART chooses the half: `points` or `moments`.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -44,7 +44,7 @@ static int close_fixture(void **state)
 
 static void commit_user(const char *user, const char *value, int64_t next)
 {
-    struct store_write write = {STORE_USERS, {bytes_of(user), 0}, bytes_of(value)};
+    struct store_write write = {STORE_USERS, {bytes_of(user), 0}, bytes_of(value), 0};
     fixture_commit(&fixture, &write, 1, next);
 }
 
@@ -193,6 +193,7 @@ static void commit_batch(int64_t batch)
             STORE_USERS,
             {{&users[i], sizeof users[i]}, 0},
             {batch_deletes(batch, i) ? NULL : value, sizeof value},
+            0,
         };
     }
     struct store_position position = {.next = batch};

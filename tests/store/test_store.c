@@ -46,8 +46,9 @@ static struct store_key key_of(const char *user, uint64_t chunk)
 static struct store_write write_of(enum store_space space, const char *user, uint64_t chunk,
                                    const char *value)
 {
-    return (struct store_write){space, key_of(user, chunk),
-                                value ? bytes_of(value) : (struct bytes){NULL, 0}};
+    return (struct store_write){.space = space,
+                                .key = key_of(user, chunk),
+                                .value = value ? bytes_of(value) : (struct bytes){NULL, 0}};
 }
 
 static void assert_value(enum store_space space, const char *user, uint64_t chunk,
@@ -72,6 +73,24 @@ static void a_new_store_is_empty_and_at_no_position(void **state)
     assert_int_equal(position.next, -1);
     assert_int_equal(position.seal, 0);
     assert_value(STORE_USERS, "a", 0, "-");
+}
+
+static void a_deletion_takes_the_chunks_after_it_along(void **state)
+{
+    (void)state;
+    struct store_write chunks[] = {
+        write_of(STORE_CHUNKS, "a", 0, "A0"), write_of(STORE_CHUNKS, "a", 1, "A1"),
+        write_of(STORE_CHUNKS, "a", 2, "A2"), write_of(STORE_CHUNKS, "a", 3, "A3"),
+        write_of(STORE_CHUNKS, "b", 1, "B1")};
+    fixture_commit(&fixture, chunks, 5, 10);
+    struct store_write deletion = write_of(STORE_CHUNKS, "a", 1, NULL);
+    deletion.chunks_after = 1;
+    fixture_commit(&fixture, &deletion, 1, 20);
+    assert_value(STORE_CHUNKS, "a", 0, "A0");
+    assert_value(STORE_CHUNKS, "a", 1, "-");
+    assert_value(STORE_CHUNKS, "a", 2, "-");
+    assert_value(STORE_CHUNKS, "a", 3, "A3");
+    assert_value(STORE_CHUNKS, "b", 1, "B1");
 }
 
 static void a_commit_writes_deletes_and_moves_the_position(void **state)
@@ -256,7 +275,7 @@ static void random_step(struct fixture stores[2], uint64_t *seed, int64_t next)
         keys[i] = key_of(users[i], (*seed >> 40) % CHUNKS);
         snapshots[i] = random_value(seed, values[i]);
         writes[i] =
-            (struct store_write){*seed % 2 ? STORE_CHUNKS : STORE_USERS, keys[i], snapshots[i]};
+            (struct store_write){*seed % 2 ? STORE_CHUNKS : STORE_USERS, keys[i], snapshots[i], 0};
     }
     for (int s = 0; s < 2; s++) {
         if (next % 4) {
@@ -324,6 +343,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         OVER_BOTH(a_new_store_is_empty_and_at_no_position),
+        OVER_BOTH(a_deletion_takes_the_chunks_after_it_along),
         OVER_BOTH(a_commit_writes_deletes_and_moves_the_position),
         OVER_BOTH(the_spaces_do_not_mix),
         OVER_BOTH(a_batched_get_skips_what_is_missing),

@@ -10,6 +10,7 @@ braid_test(unit.interest_record_protobuf test_interest_record_protobuf.c LIBRARI
 braid_test(unit.commit_file test_commit_file.c LIBRARIES stream)
 braid_test(unit.history_file test_history_file.c LIBRARIES stream)
 
+braid_test(unit.changeset test_changeset.c LIBRARIES stream)
 braid_test(unit.transaction test_transaction.c LIBRARIES stream)
 braid_test(unit.memory_plan test_memory_plan.c job_fixture.c LIBRARIES stream)
 braid_test(unit.recovery test_recovery.c job_fixture.c LIBRARIES stream)

@@ -63,7 +63,7 @@ static void what_is_planned_fits_the_budget(void **state)
     }
 }
 
-static void every_user_on_his_way_has_a_slot(void **state)
+static void every_user_on_its_way_has_a_slot(void **state)
 {
     (void)state;
     struct config *config = &fixture.config;
@@ -105,7 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_planned_fits_the_budget),
-        cmocka_unit_test(every_user_on_his_way_has_a_slot),
+        cmocka_unit_test(every_user_on_its_way_has_a_slot),
         cmocka_unit_test(too_small_a_budget_is_refused_and_a_sufficient_one_named),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);

@@ -1,0 +1,112 @@
+/* test_changeset.c - what a transaction changed is written in full, in the memory that was planned. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "state/state_cache.h"
+#include "stream/job/changeset.h"
+
+enum { HISTORY_MAX = 65536, STATE_SIZE = 64, CHUNK = HISTORY_CHUNK_BEHAVIORS };
+
+static struct state_cache *cache;
+static struct changeset set;
+static struct change_list list;
+
+static void evicted(void *context, const struct cached_user *user)
+{
+    (void)context;
+    (void)user;
+}
+
+static void open_set(uint32_t users_max, uint32_t behaviors_max)
+{
+    list = (struct change_list){0};
+    assert_int_equal(cache_open(&cache, 64, STATE_SIZE, 64, evicted, NULL, NULL), STATUS_OK);
+    assert_int_equal(changeset_open(&set, users_max, behaviors_max, NULL), STATUS_OK);
+}
+
+static int close_set(void **state)
+{
+    (void)state;
+    changeset_close(&set);
+    cache_close(cache);
+    return 0;
+}
+
+/* A user that has `events` committed behaviors. */
+static struct cached_user *user_with(const char *name, uint64_t events)
+{
+    struct bytes id = bytes_of(name);
+    struct cached_user *user = cache_insert(cache, 0, id, (uint64_t)name[0]);
+    assert_non_null(user);
+    for (uint64_t n = 0; n < events; n++) {
+        history_append(&user->history, history_behavior_of(n, (int64_t)n, 1), (int64_t)n,
+                       HISTORY_MAX);
+    }
+    return user;
+}
+
+static void append(struct cached_user *user)
+{
+    struct change *change = changeset_touch(&set, cache, user, &list);
+    if (history_full(&user->history)) changeset_keep_chunk(&set, change);
+    if (history_append(&user->history, history_behavior_of(1, 1, 1), 1, HISTORY_MAX)) {
+        history_set_before(&user->history, 1);
+    }
+}
+
+static void a_jump_of_a_long_history_is_one_write_that_deletes_every_chunk_left_behind(void **state)
+{
+    (void)state;
+    size_t count;
+    open_set(1, 1);
+    struct cached_user *user = user_with("a", HISTORY_MAX - 1);
+    append(user);
+    assert_true(user->history.from > 0);
+    const struct store_write *writes = changeset_writes(&set, &list, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(writes[0].space, STORE_CHUNKS);
+    assert_null(writes[0].value.at);
+    assert_int_equal(writes[0].key.chunk, 0);
+    assert_int_equal(writes[0].chunks_after + 1, user->history.from / CHUNK);
+    assert_int_equal(writes[1].space, STORE_USERS);
+}
+
+static void every_user_may_close_a_chunk_and_jump_in_the_memory_that_was_planned(void **state)
+{
+    (void)state;
+    enum { USERS = 32 };
+    char names[USERS][8];
+    size_t count;
+    open_set(USERS, USERS);
+    for (int u = 0; u < USERS; u++) {
+        snprintf(names[u], sizeof names[u], "%c", 'A' + u);
+        append(user_with(names[u], u % 2 ? HISTORY_MAX - 1 : CHUNK));
+    }
+    assert_non_null(changeset_writes(&set, &list, &count));
+    assert_int_equal(count, 2 * USERS);
+    assert_true(set.arena.peak <= changeset_size(USERS, USERS));
+}
+
+static void its_size_does_not_wrap(void **state)
+{
+    (void)state;
+    size_t one = changeset_size(1, 0) - changeset_size(0, 0);
+    assert_true(changeset_size(UINT32_MAX, UINT32_MAX) / one >= UINT32_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(
+            a_jump_of_a_long_history_is_one_write_that_deletes_every_chunk_left_behind, close_set),
+        cmocka_unit_test_teardown(
+            every_user_may_close_a_chunk_and_jump_in_the_memory_that_was_planned, close_set),
+        cmocka_unit_test(its_size_does_not_wrap),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
