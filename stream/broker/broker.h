@@ -168,8 +168,8 @@ struct broker_ops {
 
     /*
      * Rewriting an overgrown history log; all NULL where the broker compacts by itself (Kafka). Its
-     * partition's owner opens a new log that joins the old one at `start`, the position of his
-     * store (with the seal he committed there), adds every live record, finishes it with what was
+     * partition's owner opens a new log that joins the old one at `start`, the position of its
+     * store (with the seal committed there), adds every live record, finishes it with what was
      * committed since, and between two transactions installs it: with the next commit it is the
      * log. open, add and finish may run on another thread. A rewrite that is not installed is
      * closed.
