@@ -1,4 +1,4 @@
-/* option_table.c - every option of Braid: key, default, limits, meaning. To add one, add a row. */
+/* option_table.c - every option of Braid: key, default, limits, meaning. A new option is a new row. */
 #include "config/option.h"
 
 #define KB ((int64_t)1 << 10)
@@ -59,7 +59,7 @@ const struct option option_table[] = {
          "The log to read, plain or gzipped; - is standard input (file)"),
     TEXT("source.topic", source.topic, "", "The topic to read, keyed by user (kafka)"),
     CHOICE("source.format", source.format, formats, "json",
-           "How an event is written: a JSON object, or a row of a table"),
+           "Form of an event: a JSON object, or a row of a table"),
     BOOL("source.header", source.header, "true",
          "The first line of a csv or tsv file names its columns"),
     TEXT("source.fields.user", source.field_user, "user",
@@ -96,13 +96,13 @@ const struct option option_table[] = {
     COUNT("state.history_max", state.history_max, "4096", 128, 1048576,
           "Behaviors that are kept of a user; a multiple of 128"),
     COUNT("state.snapshot_every", state.snapshot_every, "16", 1, 65536,
-          "A state that leaves memory is saved if it has absorbed so many behaviors since"),
+          "A state that leaves memory is saved if this many behaviors came since its snapshot"),
     SIZE("state.snapshot_rate", state.snapshot_rate, "50MB", 64 * KB, 64 * GB,
-         "Bytes per second that saving states in the background may write"),
+         "Most bytes per second that the background writes of snapshots"),
     DURATION("state.flush_interval", state.flush_interval_ms, "30s", 100, HOUR,
-             "Stores are flushed at least so often: bounds what a restart reads again"),
+             "Longest time between flushes of a store: bounds what a restart reads again"),
     SIZE("state.flush_size", state.flush_size, "64MB", 64 * KB, 64 * GB,
-         "Stores are flushed after so many bytes of history log per partition"),
+         "Bytes of history log after which a partition's store is flushed"),
 
     TEXT("output.dir", output.dir, "",
          "Directory of the published records and dead letters (file)"),
@@ -122,9 +122,9 @@ const struct option option_table[] = {
          "Bytes of a bad event that its dead letter keeps"),
 
     COUNT("job.workers", job.workers, "2", 1, 256,
-          "Threads that fold and publish; partitions are shared out among them"),
+          "Threads that fold and publish; each owns some of the partitions"),
     SIZE("job.memory", job.memory, "1GB", 64 * MB, 4096 * GB,
-         "The one budget that cached states, memtables and queues share"),
+         "Memory budget of the process: cached states, memtables and queues together"),
     DURATION("job.commit_interval", job.commit_interval_ms, "1s", 10, HOUR,
              "Time between commits: how old a published record may be"),
     COUNT("job.commit_events_max", job.commit_events_max, "1000000", 1, 100000000,
@@ -132,9 +132,9 @@ const struct option option_table[] = {
     COUNT("job.commit_users_max", job.commit_users_max, "200000", 1, 10000000,
           "Changed users after which a transaction commits early"),
     COUNT("job.poll_events_max", job.poll_events_max, "10000", 1, 100000,
-          "Events that are absorbed as one batch"),
+          "Most events that are absorbed as one batch"),
     COUNT("job.queue_polls_max", job.queue_polls_max, "8", 1, 1024,
-          "Batches that may wait for a worker"),
+          "Most batches that wait for a worker"),
 
     TEXT("kafka.brokers", kafka.brokers, "localhost:9092",
          "Bootstrap servers: host:port, separated by commas"),
@@ -147,14 +147,14 @@ const struct option option_table[] = {
     COUNT("kafka.replication", kafka.replication, "3", 1, 32,
           "Replicas of topics that are created"),
     DURATION("kafka.session_timeout", kafka.session_timeout_ms, "45s", SECOND, HOUR,
-             "After this without a sign of life a process loses its partitions"),
+             "A process that the brokers have not heard of for this long loses its partitions"),
     DURATION(
         "kafka.transaction_timeout", kafka.transaction_timeout_ms, "10s", SECOND, 15 * MINUTE,
-        "After this the broker aborts an open transaction; readers may wait that long for a crash"),
+        "The broker aborts a transaction open for longer: how long a crash may hold up readers"),
 
     CHOICE("log.format", log.format, logs, "text", "Form of the log lines on standard error"),
     CHOICE("log.level", log.level, log_levels, "info",
-           "What is logged; debug: also what librdkafka says (kafka.client.debug)"),
+           "What is logged; debug adds librdkafka's own messages (kafka.client.debug)"),
     BOOL("log.quiet", log.quiet, "false", "Show no progress"),
 };
 /* clang-format on */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# demo.sh - a real click log: a model learns it, the main job serves that model, and the proof.
+# demo.sh - a real click log: train a model on it, serve it with that model, verify the output.
 # Called by ./run demo, from the root.
 #
 #     demo.sh PROGRAM [EPOCHS]
@@ -22,13 +22,13 @@ export BRAID_CONFIG=config/movielens.yaml
 step "braid init: generation 1, its parameters drawn from a seed"
 "$braid" init --model.checkpoint="$first" --model=gdelta --conditional=false --cosine=true
 
-# Each film teaches only the interest nearest to it, and no interest is read in view of the latest
-# film: so the four of a user come to differ.
+# Each film trains only the interest nearest to it (hard), and no interest is read in view of the
+# latest film (conditional=false): so the four interests of a user differ.
 step "braid train: generation 2, about a minute; each user's last film is held back"
 "$braid" train --model.checkpoint="$first" --out "$work/model.safetensors" \
     --hold-out leave-one-out --readout=hard --sequences=32 --rate=0.004 --epochs="$epochs"
 
-step "braid evaluate: those last films, each to be found among all"
+step "braid evaluate: each of those last films is ranked among all"
 "$braid" evaluate | awk '$2 == 10 { rate[$1] = $4 }
     END { printf "HR@10 %s; counting reaches %s by popularity, %s by transitions\n",
         rate["gdelta"], rate["popularity"], rate["transitions"] }'
@@ -39,7 +39,7 @@ step "braid run: every event absorbed, every changed user published"
 step "braid inspect: one user, its behaviors and its interests"
 "$braid" inspect user 617 --catalogue "$titles" --last 8
 
-step "braid recommend: what each interest is nearest to, of two users"
+step "braid recommend: the films nearest to each interest of two users"
 "$braid" recommend --user 617 --interests --top 5 --catalogue "$titles"
 "$braid" recommend --user 426 --interests --top 5 --catalogue "$titles"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# image.sh - builds the image of Dockerfile without a registry or a daemon, and proves it. Called by
+# image.sh - builds the image of Dockerfile without a registry or a daemon, and tests it. Called by
 # ./run image, from the root, as root.
 #
 #     image.sh              all of what follows, the last beside a Kafka of tests/kafka
@@ -33,7 +33,7 @@ build_base() {
     rm -rf "$root"
     debootstrap --variant=minbase bookworm "$root" ${mirror:+"$mirror"} >"$cache/debootstrap.log" ||
         fail "debootstrap failed: $cache/debootstrap.log"
-    # What slim images leave out as well, and what debootstrap takes from this machine.
+    # What slim images leave out too, and what debootstrap copied from this machine.
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* \
         "$root"/usr/share/{doc,info,locale,man} "$root"/etc/{hostname,resolv.conf}
     container=$(buildah from scratch)
@@ -62,7 +62,7 @@ begin() {
     trap end EXIT
 }
 
-# A job that did not end by itself goes with the container.
+# Kills a job that still runs, and removes the container.
 end() {
     in_image sh -c 'kill -KILL $(cat job.pid)' >/dev/null 2>&1 || true
     buildah rm "$container" >/dev/null

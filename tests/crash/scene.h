@@ -1,9 +1,8 @@
 /*
  * scene.h - a folder with a click log and a checkpoint, and the real program to run in it.
  *
- * What the end-to-end tests share. The log is drawn from a seed: users with tastes, some events
- * that cannot be used, of every kind. The program is $BRAID, started with fork and exec like
- * anyone's.
+ * What the end-to-end tests share. The log is drawn from a seed: users with preferences, and
+ * some unusable events of every kind. The program is $BRAID, started with fork and exec.
  *
  *     scene_open -> scene_run("run", ...) -> scene_run("verify", ...) -> scene_close
  */

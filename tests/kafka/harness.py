@@ -259,7 +259,7 @@ def read_all(world, topic, isolation="read_committed"):
 
 
 def expected_history(world):
-    """By user the source places of his accepted events, in order; and the places of bad ones."""
+    """By user, the source positions of its accepted events in order; and the positions of bad ones."""
     histories, bad = collections.defaultdict(list), set()
     for record in read_all(world, world.name):
         place = (record.partition, record.offset)

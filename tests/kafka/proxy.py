@@ -1,4 +1,4 @@
-"""proxy.py - stands between clients and a broker, and loses what it is told to lose.
+"""proxy.py - a proxy between clients and a broker that drops chosen requests or their answers.
 
 It reads the frames that clients send far enough to know what they are (request type and client id);
 answers pass through unread. `lose` waits for a request of one type from one client, and then cuts

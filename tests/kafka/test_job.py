@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""test_job.py - the whole program on a real Kafka: what it must survive, and what must come of it.
+"""test_job.py - the whole program on a real Kafka, under kills, rebalances and broker failures.
 
     test_job.py [TestName ...]       TEST_BRAID is the program; `./run test kafka` sets all of it up
 
-Each test feeds events, does something cruel, and then holds every committed record against the
-source: first with an independent reader, then with `braid verify`, which computes each one again.
+Each test feeds events, disturbs the job or its brokers, and then holds every committed record against
+the source: first with an independent reader, then with `braid verify`, which computes each one again.
 """
 
 import json

@@ -109,7 +109,7 @@ class Topics(KafkaCase):
             self.assertIn(violation, said)
 
     def users_records(self):
-        """Of each user the positions of his records, most records first."""
+        """The positions of each user's records, the user with most records first."""
         places = collections.defaultdict(list)
         for at, record in enumerate(self.records):
             places[record.key].append(at)
@@ -279,7 +279,7 @@ class Topics(KafkaCase):
 
     # --- inspect -----------------------------------------------------------------------------
 
-    def test_inspect_shows_a_user_wherever_his_producer_put_him(self):
+    def test_inspect_finds_a_user_in_the_partition_that_its_producer_chose(self):
         items = collections.defaultdict(list)
         for record in read_all(self.done, "done"):
             if (record.partition, record.offset) in self.bad:

@@ -407,6 +407,10 @@ def check_container(root, braid):
     for version in re.findall(r"apache/kafka:(\S+)", read(root, "docker/compose.yaml")):
         if version != tested:
             yield f"docker/compose.yaml:1: Kafka {version}: the tests run {tested}"
+    context = read(root, "docker/Dockerfile.dockerignore").split("\n")
+    for folder in re.findall(r"^add_subdirectory\((\w+)\)", read(root, "CMakeLists.txt"), re.M):
+        if f"!{folder}" not in context:
+            yield f"docker/Dockerfile.dockerignore:1: the build context lacks {folder}/"
     for library in re.findall(r"\blib[\w-]+-dev\b", read(root, "run")):
         if library != "libcmocka-dev" and library not in read(root, "docker/Dockerfile"):
             yield f"docker/Dockerfile:1: the build stage lacks {library}, which ./run installs"

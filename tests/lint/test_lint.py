@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A lint that finds nothing proves nothing: each check meets a planted violation here."""
+"""test_lint.py - each check of lint.py finds the violation that is planted for it."""
 
 import os
 import sys
@@ -162,10 +162,12 @@ class Lint(unittest.TestCase):
         files = {"docker/braid.env": "BRAID_JOB_WORKERS=0\n",
                  "docker/compose.yaml": "image: apache/kafka:3.9.1\n",
                  "docker/Dockerfile": "RUN apt-get install zlib1g-dev\n",
+                 "docker/Dockerfile.dockerignore": "*\n!base\n",
+                 "CMakeLists.txt": "add_subdirectory(base)\nadd_subdirectory(cli)\n",
                  "tests/kafka/pom.xml": "<artifactId>kafka-tools</artifactId><version>3.9.2</version>",
                  "run": "packages=(libcmocka-dev libyaml-dev zlib1g-dev)\n"}
-        self.assertEqual(len(self.found("container", files, "true")), 2)
-        self.assertEqual(len(self.found("container", files, "false")), 3)
+        self.assertEqual(len(self.found("container", files, "true")), 3)
+        self.assertEqual(len(self.found("container", files, "false")), 4)
 
     def test_libm_call_while_serving(self):
         with tempfile.TemporaryDirectory() as build:

@@ -1,6 +1,6 @@
 /*
- * test_invariance.c - the bytes of states and interests do not depend on batching, company or
- * thread.
+ * test_invariance.c - the bytes of states and interests do not depend on batching, other users
+ * or thread.
  *
  * Each user is first folded alone, event by event, and read alone. Then the same users are folded
  * again and again in polls cut at random: any number of events of any users in any order, states

@@ -1,5 +1,5 @@
 /*
- * test_durability.c - what RocksDB keeps: over a close, over kill -9, and from whom.
+ * test_durability.c - what the RocksDB store keeps over a close and kill -9, and which folders it refuses.
  */
 #include <setjmp.h>
 #include <signal.h>

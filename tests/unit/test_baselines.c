@@ -1,4 +1,4 @@
-/* test_baselines.c - counts by hand. */
+/* test_baselines.c - popularity and transition counts against counts made by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* test_catalogue.c - titles by item, in the tables that people have. */
+/* test_catalogue.c - titles by item, from tables as they are found in practice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * test_checkpoint.c - a generation comes back bit for bit; a damaged or foreign file never opens.
+ * test_checkpoint.c - a checkpoint is read back bit for bit; a damaged or foreign file is refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>

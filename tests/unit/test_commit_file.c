@@ -1,5 +1,5 @@
 /*
- * test_commit_file.c - what decides what is committed: read as written, and never believed damaged.
+ * test_commit_file.c - the commit file is read back as written, and a damaged one is refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>

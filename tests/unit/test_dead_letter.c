@@ -1,4 +1,4 @@
-/* test_dead_letter.c - dead letters are valid JSON within their size, whatever they tell of. */
+/* test_dead_letter.c - dead letters are valid JSON within their size, whatever the bad event was. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

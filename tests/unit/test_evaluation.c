@@ -1,4 +1,4 @@
-/* test_evaluation.c - what each protocol lets a ranker know, ask and learn. */
+/* test_evaluation.c - which events each protocol shows to a ranker, and which it asks for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* test_history.c - a history's growth against its pure law, and the strictness of its records. */
+/* test_history.c - growth of a history against its formula, and records that must be refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * test_history_file.c - frames of a history log: any batch, any start, and no damage goes unseen.
+ * test_history_file.c - frames of a history log: any batch size, any start, and damage is found.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* test_init.c - the dictionary and the parameters that a log gives, and logs that give none. */
+/* test_init.c - the dictionary and parameters that init makes of a log, and logs it refuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

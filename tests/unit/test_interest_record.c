@@ -1,4 +1,4 @@
-/* test_interest_record.c - the published line: a golden one, round trips, and lines gone wrong. */
+/* test_interest_record.c - the published line: a golden one, round trips, and damaged lines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

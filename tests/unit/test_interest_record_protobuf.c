@@ -1,6 +1,6 @@
 /*
- * test_interest_record_protobuf.c - the published record in Protobuf: round trips, and bytes gone
- * wrong.
+ * test_interest_record_protobuf.c - the published record in Protobuf: round trips, and damaged
+ * bytes.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* test_iso8601.c - moments in, moments out, and what is none. */
+/* test_iso8601.c - times read and written, and text that is no time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

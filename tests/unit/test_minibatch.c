@@ -1,4 +1,4 @@
-/* test_minibatch.c - which behaviors are absorbed, which are to be found, and what is drawn. */
+/* test_minibatch.c - which behaviors a minibatch absorbs and predicts, and what it draws. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* test_negative_sampler.c - how often items are drawn, and what is said about it. */
+/* test_negative_sampler.c - how often items are drawn, and their log probabilities. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

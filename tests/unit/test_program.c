@@ -1,5 +1,5 @@
 /*
- * test_program.c - the program as a person meets it: commands, messages, exit codes, signals.
+ * test_program.c - the program from the command line: commands, messages, exit codes, signals.
  */
 #include <setjmp.h>
 #include <stdarg.h>

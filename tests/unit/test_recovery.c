@@ -1,4 +1,4 @@
-/* test_recovery.c - the history log alone gives the store back, entry for entry. */
+/* test_recovery.c - a store is rebuilt from the history log alone, entry for entry. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

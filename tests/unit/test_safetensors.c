@@ -1,4 +1,4 @@
-/* test_safetensors.c - what is written is read back, and what contradicts itself is refused. */
+/* test_safetensors.c - a file is read back as written, and an inconsistent one is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* test_tape.c - what recording changes, and what parameters' gradients add up to. */
+/* test_tape.c - recording and not recording, and the sums of parameters' gradients. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * test_train_program.c - `braid train` as a person meets it: files, refusals, the next generation.
+ * test_train_program.c - `braid train` from the command line: files, refusals, the next generation.
  */
 #include <setjmp.h>
 #include <stdarg.h>

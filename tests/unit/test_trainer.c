@@ -1,5 +1,5 @@
 /*
- * test_trainer.c - what training does to a model: it learns, alike every time, and can be resumed.
+ * test_trainer.c - training learns, gives the same bytes every time, and can be resumed.
  *
  * The log is a walk that can be learned: after item i comes i + 1, or for every other user i + 3.
  */

@@ -1,4 +1,4 @@
-/* test_transaction.c - exactly the arrows of transaction.h are legal. */
+/* test_transaction.c - exactly the state changes that transaction.h lists are legal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
