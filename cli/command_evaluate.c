@@ -152,6 +152,7 @@ static enum status read_evaluation_log(struct job *job, struct error *error)
         job->category[row] = item_table_category_of(items, row);
     }
     if (item_table_categories(items)) job->options.category = job->category;
+    job->options.warm = (uint32_t)(EVALUATION_WARM_SHARE * dataset_behaviors(job->dataset));
     return evaluation_open(&job->evaluation, job->dataset, &job->options, error);
 }
 
@@ -159,7 +160,7 @@ static enum status run_ranker(struct job *job, const struct ranker *ranker, stru
 {
     struct evaluation_result *result = &job->results[job->results_count];
     int64_t started_ns = clock_monotonic_ns();
-    TRY(evaluation_run(job->evaluation, ranker, result, error));
+    TRY(evaluation_run(job->evaluation, ranker, NULL, result, error));
     result->seconds = (double)(clock_monotonic_ns() - started_ns) * 1e-9;
     job->results_count++;
     return STATUS_OK;
@@ -241,8 +242,7 @@ static enum status run_evaluate(struct arguments *arguments, struct config *conf
 {
     static struct job job;
     job.config = config;
-    job.options = (struct evaluation_options){
-        .cuts = {10, 20, 50}, .cuts_count = 3, .warm_share = EVALUATION_WARM_SHARE};
+    job.options = (struct evaluation_options){.cuts = {10, 20, 50}, .cuts_count = 3, .asked = 1};
     TRY(parse_evaluate(&job, arguments, config, error));
     const enum status status = evaluate(&job, error);
     evaluation_close(job.evaluation);

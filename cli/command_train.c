@@ -260,10 +260,13 @@ static enum status open_checkpoint(struct job *job, struct error *error)
 /* How much of each user may be learned from. */
 static enum status set_known(struct job *job, struct error *error)
 {
-    const struct evaluation_options options = {.protocol = job->protocol,
-                                               .cuts = {1},
-                                               .cuts_count = 1,
-                                               .warm_share = EVALUATION_WARM_SHARE};
+    const struct evaluation_options options = {
+        .protocol = job->protocol,
+        .cuts = {1},
+        .cuts_count = 1,
+        .warm = (uint32_t)(EVALUATION_WARM_SHARE * dataset_behaviors(job->dataset)),
+        .asked = 1,
+    };
     const uint32_t users = dataset_users(job->dataset);
     struct evaluation *evaluation;
     job->known = calloc(users + (size_t)1, sizeof *job->known);

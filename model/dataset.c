@@ -27,7 +27,8 @@ struct dataset {
     uint32_t count;
     uint32_t capacity;
 
-    uint64_t *hashes; /* [users] */
+    uint64_t *hashes;   /* [users] */
+    uint64_t *ordinals; /* [users] of the first behavior */
     uint32_t users;
     uint32_t *slots; /* open addressing over the hashes: user or NO_USER */
     uint32_t slots_count;
@@ -61,6 +62,7 @@ void dataset_close(struct dataset *dataset)
     if (!dataset) return;
     free(dataset->log);
     free(dataset->hashes);
+    free(dataset->ordinals);
     free(dataset->slots);
     free(dataset->behaviors);
     free(dataset->time_ms);
@@ -88,6 +90,9 @@ static bool grow_users(struct dataset *dataset)
     uint64_t *hashes = realloc(dataset->hashes, count / 2 * sizeof *hashes);
     if (!hashes) return false;
     dataset->hashes = hashes;
+    uint64_t *ordinals = realloc(dataset->ordinals, count / 2 * sizeof *ordinals);
+    if (!ordinals) return false;
+    dataset->ordinals = ordinals;
     uint32_t *slots = malloc(count * sizeof *slots);
     if (!slots) return false;
     free(dataset->slots);
@@ -111,36 +116,56 @@ static bool grow_log(struct dataset *dataset)
     return true;
 }
 
+/* The number of a user, who joins if it is new. */
+static enum status number_user(struct dataset *dataset, uint64_t hash, uint32_t *userp,
+                               struct error *error)
+{
+    if (dataset->users == dataset->slots_count / 2 && !grow_users(dataset)) {
+        return dataset_no_memory(error);
+    }
+    uint32_t slot = user_slot(dataset, hash);
+    if (dataset->slots[slot] == NO_USER) {
+        dataset->slots[slot] = dataset->users;
+        dataset->ordinals[dataset->users] = 0;
+        dataset->hashes[dataset->users++] = hash;
+    }
+    *userp = dataset->slots[slot];
+    return STATUS_OK;
+}
+
+enum status dataset_begin_user(struct dataset *dataset, uint64_t user_hash, uint64_t ordinal,
+                               struct error *error)
+{
+    uint32_t user;
+    REQUIRE(!dataset->offsets);
+    TRY(number_user(dataset, user_hash, &user, error));
+    dataset->ordinals[user] = ordinal;
+    return STATUS_OK;
+}
+
 enum status dataset_add(struct dataset *dataset, uint64_t user_hash, uint32_t item,
                         uint32_t category, int64_t time_ms, uint8_t action, struct error *error)
 {
+    uint32_t user;
     REQUIRE(!dataset->offsets && item >= 1 && item < dataset->rows);
     if (dataset->count == DATASET_BEHAVIORS_MAX) {
         return error_set(error, STATUS_INVALID, "the log has more than %u behaviors: use a part",
                          DATASET_BEHAVIORS_MAX);
     }
     if (dataset->count == dataset->capacity && !grow_log(dataset)) return dataset_no_memory(error);
-    if (dataset->users == dataset->slots_count / 2 && !grow_users(dataset)) {
-        return dataset_no_memory(error);
-    }
-    uint32_t slot = user_slot(dataset, user_hash);
-    if (dataset->slots[slot] == NO_USER) {
-        dataset->slots[slot] = dataset->users;
-        dataset->hashes[dataset->users++] = user_hash;
-    }
-    dataset->log[dataset->count++] =
-        (struct entry){time_ms, dataset->slots[slot], item, category, action};
+    TRY(number_user(dataset, user_hash, &user, error));
+    dataset->log[dataset->count++] = (struct entry){time_ms, user, item, category, action};
     return STATUS_OK;
 }
 
 /* Gaps and ordinals of a user's behaviors, from their times (models.md section 2). */
-static void set_clock(struct behavior *at, const int64_t *time_ms, uint32_t count)
+static void set_clock(struct behavior *at, const int64_t *time_ms, uint32_t count, uint64_t ordinal)
 {
     int64_t last_ms = 0;
     for (uint32_t i = 0; i < count; i++) {
         int64_t gap_ms = time_ms[i] - last_ms;
         at[i].gap_s = i == 0 ? -1 : gap_ms > 0 ? gap_ms / 1000 : 0;
-        at[i].ordinal = i;
+        at[i].ordinal = ordinal + i;
         if (i == 0 || gap_ms > 0) last_ms = time_ms[i];
     }
 }
@@ -175,7 +200,8 @@ enum status dataset_seal(struct dataset *dataset, struct error *error)
     }
     for (uint32_t user = 0; user < dataset->users; user++) {
         uint32_t from = dataset->offsets[user], length = dataset->offsets[user + 1] - from;
-        set_clock(dataset->behaviors + from, dataset->time_ms + from, length);
+        set_clock(dataset->behaviors + from, dataset->time_ms + from, length,
+                  dataset->ordinals[user]);
         if (length > dataset->longest) dataset->longest = length;
     }
     return STATUS_OK;

@@ -43,6 +43,13 @@ MUST_CHECK enum status dataset_open(struct dataset **datasetp, uint32_t rows, ui
                                     struct error *error);
 void dataset_close(struct dataset *dataset);
 
+/*
+ * The user's first behavior here has that ordinal in its life: what came before was forgotten.
+ * Without it the first has ordinal 0.
+ */
+MUST_CHECK enum status dataset_begin_user(struct dataset *dataset, uint64_t user_hash,
+                                          uint64_t ordinal, struct error *error);
+
 /* Appends a behavior; `item` is in 1 .. rows - 1. STATUS_INVALID beyond DATASET_BEHAVIORS_MAX. */
 MUST_CHECK enum status dataset_add(struct dataset *dataset, uint64_t user_hash, uint32_t item,
                                    uint32_t category, int64_t time_ms, uint8_t action,

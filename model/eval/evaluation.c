@@ -21,13 +21,14 @@ struct evaluation_case {
     uint32_t user;
     uint32_t known;
     uint32_t truth; /* behaviors after the known ones that count as found */
+    uint32_t after; /* behaviors of `shown` that came before it */
 };
 
 struct evaluation {
     const struct dataset *dataset;
     struct evaluation_options options;
-    struct dataset_point *shown; /* learned from before the first case, in this order */
-    uint32_t shown_count;
+    struct dataset_point *shown; /* learned from, in this order: */
+    uint32_t shown_count;        /* so many before the first case */
     struct evaluation_case *cases;
     uint32_t cases_count;
     uint32_t known_max[EVALUATION_QUARTILES]; /* greatest `known` of each quarter of the cases */
@@ -58,7 +59,7 @@ static void show_behaviors(struct evaluation *evaluation, uint32_t user, uint32_
 static void add_case(struct evaluation *evaluation, uint32_t user, uint32_t known, uint32_t truth)
 {
     if (known == 0 || truth == 0) return;
-    evaluation->cases[evaluation->cases_count++] = (struct evaluation_case){user, known, truth};
+    evaluation->cases[evaluation->cases_count++] = (struct evaluation_case){user, known, truth, 0};
 }
 
 static void plan_leave_one_out(struct evaluation *evaluation, uint32_t user, uint32_t count)
@@ -78,16 +79,24 @@ static void plan_user_split(struct evaluation *evaluation, uint32_t user, uint32
     }
 }
 
+/* Who is asked about depends on the id alone, as in the split by users. */
+static bool is_asked(const struct evaluation *evaluation, uint32_t user)
+{
+    uint64_t hash = splitmix64(~dataset_user_hash(evaluation->dataset, user));
+    return (double)(hash >> 11) * 0x1p-53 < evaluation->options.asked;
+}
+
 /* A user's first behavior is a case too, in which nothing is known of it. */
 static enum status plan_prequential(struct evaluation *evaluation, struct error *error)
 {
     TRY(dataset_replay(evaluation->dataset, &evaluation->shown, error));
     uint32_t count = dataset_behaviors(evaluation->dataset);
-    evaluation->shown_count = (uint32_t)(evaluation->options.warm_share * count);
+    evaluation->shown_count = evaluation->options.warm;
     for (uint32_t i = evaluation->shown_count; i < count; i++) {
         struct dataset_point point = evaluation->shown[i];
+        if (!is_asked(evaluation, point.user)) continue;
         evaluation->cases[evaluation->cases_count++] =
-            (struct evaluation_case){point.user, point.position, 1};
+            (struct evaluation_case){point.user, point.position, 1, i};
     }
     return STATUS_OK;
 }
@@ -111,6 +120,9 @@ static enum status plan(struct evaluation *evaluation, struct error *error)
         } else {
             plan_user_split(evaluation, user, count);
         }
+    }
+    for (uint32_t i = 0; i < evaluation->cases_count; i++) {
+        evaluation->cases[i].after = evaluation->shown_count;
     }
     return STATUS_OK;
 }
@@ -190,6 +202,7 @@ struct run {
     const struct evaluation *evaluation;
     const struct ranker *ranker;
     struct evaluation_result *result;
+    double *ndcg;       /* [cases] at the last cut, or NULL */
     uint32_t list_size; /* items asked for */
 
     struct ranker_query queries[BATCH_MAX];
@@ -301,10 +314,11 @@ static void scale_metrics(struct ranking_metrics *metrics, double factor)
     metrics->reciprocal_rank *= factor;
 }
 
-static void measure_case(struct run *run, const struct evaluation_case *at, struct topn_list *list,
+static void measure_case(struct run *run, uint32_t number, struct topn_list *list,
                          const struct ranker_read *read)
 {
     const struct evaluation *evaluation = run->evaluation;
+    const struct evaluation_case *at = &evaluation->cases[number];
     const struct evaluation_options *options = &evaluation->options;
     struct evaluation_result *result = run->result;
     uint32_t truth_count =
@@ -314,6 +328,7 @@ static void measure_case(struct run *run, const struct evaluation_case *at, stru
         struct ranking_metrics metrics = ranking_measure(list, n, run->truth, truth_count);
         add_metrics(&result->cuts[cut].metrics, &metrics);
         run->covered_count[cut] += ranking_cover(list, n, run->covered[cut]);
+        if (run->ndcg) run->ndcg[number] = metrics.ndcg;
         if (options->category && n > 1 && list->count > 1) {
             result->cuts[cut].diversity += ranking_diversity(list, n, options->category);
             run->diverse[cut]++;
@@ -366,18 +381,16 @@ static enum status run_cases(struct run *run, struct error *error)
 {
     const struct evaluation *evaluation = run->evaluation;
     const struct ranker *ranker = run->ranker;
-    bool replay = evaluation->options.protocol == EVALUATION_PREQUENTIAL;
-    for (uint32_t i = 0; i < evaluation->shown_count; i++) {
-        observe(run, evaluation->shown[i]);
-    }
+    uint32_t observed = 0;
     for (uint32_t from = 0, batch = 1; from < evaluation->cases_count; batch++) {
+        for (; observed < evaluation->cases[from].after; observed++) {
+            observe(run, evaluation->shown[observed]);
+        }
         uint32_t count = collect(run, from, batch);
         TRY(ranker->rank(ranker->context, evaluation->dataset, run->queries, count, run->list_size,
                          run->lists, run->reads, error));
         for (uint32_t i = 0; i < count; i++) {
-            const struct evaluation_case *at = &evaluation->cases[from + i];
-            measure_case(run, at, &run->lists[i], &run->reads[i]);
-            if (replay) observe(run, (struct dataset_point){at->user, at->known});
+            measure_case(run, from + i, &run->lists[i], &run->reads[i]);
         }
         from += count;
     }
@@ -385,7 +398,7 @@ static enum status run_cases(struct run *run, struct error *error)
 }
 
 enum status evaluation_run(const struct evaluation *evaluation, const struct ranker *ranker,
-                           struct evaluation_result *result, struct error *error)
+                           double *ndcg, struct evaluation_result *result, struct error *error)
 {
     struct run *run = malloc(sizeof *run);
     if (!run) return evaluation_no_memory(error);
@@ -397,6 +410,7 @@ enum status evaluation_run(const struct evaluation *evaluation, const struct ran
     }
     enum status status = STATUS_OK;
     if (run_open(run, evaluation, ranker, result)) {
+        run->ndcg = ndcg;
         status = run_cases(run, error);
         if (status == STATUS_OK) summarize_run(run);
     } else {

@@ -20,7 +20,7 @@
 
 enum { EVALUATION_CUTS_MAX = 4, EVALUATION_QUARTILES = 4 };
 
-/* Prequential, unless one has a reason: the part of the log that is only learned from. */
+/* The part of a log that prequential evaluation only learns from, unless one has a reason. */
 static const double EVALUATION_WARM_SHARE = 0.8;
 
 enum evaluation_protocol {
@@ -41,7 +41,8 @@ struct evaluation_options {
     enum evaluation_protocol protocol;
     uint32_t cuts[EVALUATION_CUTS_MAX]; /* N, ascending */
     uint32_t cuts_count;
-    double warm_share;        /* prequential: the part of the log that is only learned from */
+    uint32_t warm;            /* prequential: behaviors of the replay that are only learned from, */
+    double asked;             /* and the share of users who are asked about, drawn by their ids */
     const uint32_t *category; /* [rows], for diversity; NULL: not measured */
 };
 
@@ -90,10 +91,13 @@ const struct evaluation_options *evaluation_options(const struct evaluation *eva
 /* How many of each user's first behaviors are shown before the first case: known [users]. */
 void evaluation_shown(const struct evaluation *evaluation, uint32_t *known);
 
-/* Shows the ranker what it may learn from and measures it on every case. */
+/*
+ * Shows the ranker what it may learn from and measures it on every case. `ndcg` [cases] gets what
+ * each is worth at the last cut, so that rankers can be compared case by case; it may be NULL.
+ */
 MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,
-                                      const struct ranker *ranker, struct evaluation_result *result,
-                                      struct error *error);
+                                      const struct ranker *ranker, double *ndcg,
+                                      struct evaluation_result *result, struct error *error);
 
 /*
  * Mean and standard deviation (over count - 1) of the metrics of several results, named after the

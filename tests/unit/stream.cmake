@@ -19,6 +19,7 @@ braid_test(unit.job test_job.c job_fixture.c LIBRARIES stream)
 braid_test(unit.verify_slice test_verify_slice.c LIBRARIES stream)
 
 braid_test(unit.init test_init.c LIBRARIES stream)
+braid_test(unit.history_sample test_history_sample.c LIBRARIES stream)
 braid_test(unit.log_dataset test_log_dataset.c LIBRARIES stream)
 
 braid_test(unit.catalogue test_catalogue.c LIBRARIES stream)

@@ -81,13 +81,18 @@ static struct evaluation_result run(struct recorder *recorder, const struct data
                                     enum evaluation_protocol protocol, uint32_t batch_max)
 {
     struct evaluation_options options = {
-        .protocol = protocol, .cuts = {1, 3}, .cuts_count = 2, .warm_share = 0.5};
+        .protocol = protocol,
+        .cuts = {1, 3},
+        .cuts_count = 2,
+        .warm = dataset_behaviors(dataset) / 2,
+        .asked = 1,
+    };
     struct ranker ranker = {"recorder", recorder, batch_max, recorder_observe, recorder_rank};
     struct evaluation *evaluation;
     struct evaluation_result result;
     struct error error;
     assert_int_equal(evaluation_open(&evaluation, dataset, &options, &error), STATUS_OK);
-    assert_int_equal(evaluation_run(evaluation, &ranker, &result, &error), STATUS_OK);
+    assert_int_equal(evaluation_run(evaluation, &ranker, NULL, &result, &error), STATUS_OK);
     evaluation_close(evaluation);
     return result;
 }
@@ -128,12 +133,12 @@ static void prequential_predicts_before_it_learns_and_keeps_earlier_items(void *
 {
     (void)state;
     static const uint32_t log[][2] = {{0, 1}, {1, 1}, {0, 2}, {0, 1}, {1, 3}, {2, 4}};
-    static const uint32_t want[][2] = {{0, 0}, {1, 0}, {0, 1}, {0, 2}, {0, 2},
-                                       {1, 1}, {1, 1}, {2, 0}, {2, 0}};
+    static const uint32_t want[][2] = {{0, 0}, {1, 0}, {0, 1}, {0, 2},
+                                       {0, 2}, {1, 1}, {1, 1}, {2, 0}};
     struct dataset *dataset = dataset_of(log, 6);
     struct recorder recorder = {0};
     struct evaluation_result result = run(&recorder, dataset, EVALUATION_PREQUENTIAL, 1);
-    expect(&recorder, "sssqsqsqs", want);
+    expect(&recorder, "sssqsqsq", want);
     assert_int_equal(recorder.excluded, 0);
     assert_int_equal(result.cases, 3);
     assert_near(result.cuts[0].metrics.hit_rate, 1.0 / 3, 1e-12); /* item 1, seen before */
@@ -154,6 +159,46 @@ static void a_batch_never_asks_twice_about_a_user(void **state)
     struct recorder recorder = {0};
     run(&recorder, dataset, EVALUATION_PREQUENTIAL, 8);
     assert_int_equal(recorder.calls, 2); /* users 0 1, then 0 again */
+    dataset_close(dataset);
+}
+
+static void who_is_not_asked_about_is_learned_from_and_each_case_says_what_it_is_worth(void **state)
+{
+    (void)state;
+    static const uint32_t log[][2] = {{0, 1}, {1, 1}, {2, 1}, {0, 2}, {1, 2}, {2, 1}, {1, 4}};
+    struct dataset *dataset = dataset_of(log, 7);
+    double draws[3]; /* where each user is drawn */
+    for (uint64_t user = 0; user < 3; user++) {
+        draws[user] = (double)(splitmix64(~user) >> 11) * 0x1p-53;
+    }
+    struct evaluation_options options = {
+        .protocol = EVALUATION_PREQUENTIAL, .cuts = {1, 3}, .cuts_count = 2, .warm = 3};
+    struct recorder recorder = {0};
+    struct ranker ranker = {"recorder", &recorder, 1, recorder_observe, recorder_rank};
+    struct evaluation *evaluation;
+    struct evaluation_result result;
+    double ndcg[4] = {-1, -1, -1, -1};
+    uint32_t cases = 0, asked[3];
+    options.asked = draws[1] + 1e-9; /* user 1, and whoever is drawn before it */
+    for (int user = 0; user < 3; user++) {
+        asked[user] = draws[user] < options.asked;
+    }
+    for (uint32_t i = options.warm; i < 7; i++) {
+        cases += asked[log[i][0]];
+    }
+    assert_int_equal(evaluation_open(&evaluation, dataset, &options, NULL), STATUS_OK);
+    assert_int_equal(evaluation_run(evaluation, &ranker, ndcg, &result, NULL), STATUS_OK);
+    assert_int_equal(result.cases, cases);
+    double sum = 0;
+    for (uint32_t i = 0; i < cases; i++) {
+        assert_true(ndcg[i] >= 0 && ndcg[i] <= 1);
+        sum += ndcg[i];
+    }
+    assert_near(sum / cases, result.cuts[1].metrics.ndcg, 1e-12);
+    /* Before the last question, everything that came before it was shown, asked about or not. */
+    assert_int_equal(recorder.count, cases + 6);
+    assert_int_equal(recorder.log[recorder.count - 1].kind, 'q');
+    evaluation_close(evaluation);
     dataset_close(dataset);
 }
 
@@ -220,7 +265,7 @@ static void json_names_protocol_cases_and_every_metric(void **state)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     assert_int_equal(evaluation_open(&evaluation, dataset, &options, &error), STATUS_OK);
-    assert_int_equal(evaluation_run(evaluation, &ranker, &result, &error), STATUS_OK);
+    assert_int_equal(evaluation_run(evaluation, &ranker, NULL, &result, &error), STATUS_OK);
     result.seconds = 0.5;
     evaluation_print_json(evaluation, &result, 1, out);
     fclose(out);
@@ -248,6 +293,8 @@ int main(void)
         cmocka_unit_test(leave_one_out_withholds_the_last_behavior_and_the_earlier_items),
         cmocka_unit_test(prequential_predicts_before_it_learns_and_keeps_earlier_items),
         cmocka_unit_test(a_batch_never_asks_twice_about_a_user),
+        cmocka_unit_test(
+            who_is_not_asked_about_is_learned_from_and_each_case_says_what_it_is_worth),
         cmocka_unit_test(user_split_tests_users_that_were_not_shown),
         cmocka_unit_test(log_without_a_case_is_refused),
         cmocka_unit_test(average_of_seeds_has_mean_and_standard_deviation),

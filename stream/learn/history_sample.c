@@ -1,0 +1,288 @@
+/*
+ * history_sample.c - three scans of each store: how much there is, who is drawn, and their chunks.
+ *
+ * Users are drawn by comparing a hash of their id and the seed with the share that is wanted, so
+ * the second scan decides as the first one planned, without a list in between. The open chunks are
+ * taken in the second scan and the full ones in the third: a chunk that was filled in between is
+ * then longer than the user's count says, and only what belongs to the count is taken.
+ */
+#include "stream/learn/history_sample.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+
+enum { NO_USER = UINT32_MAX, USERS_FIRST = 1024 };
+
+struct reading {
+    struct history_sample *sample;
+    const struct history_sample_options *options;
+    struct error *error;
+    enum status status;
+
+    uint64_t active_behaviors, other_behaviors; /* of the first scan */
+    double active_share, other_share;           /* that are drawn */
+
+    size_t behaviors_room, users_room;
+    uint32_t *slots; /* open addressing over the users' hashes: index or NO_USER */
+    uint32_t slots_mask;
+};
+
+static bool reading_failed(struct reading *reading, enum status status)
+{
+    reading->status = status;
+    return false;
+}
+
+static bool no_memory(struct reading *reading)
+{
+    return reading_failed(reading, error_set(reading->error, STATUS_IO,
+                                             "out of memory: a sample of %" PRIu64 " users",
+                                             (uint64_t)reading->sample->users_count));
+}
+
+static bool is_active(const struct reading *reading, const struct history *history)
+{
+    return history_last_ms(history) > reading->options->active_since_ms ||
+           reading->options->active_since_ms == INT64_MIN;
+}
+
+static uint64_t length_of(const struct history *history)
+{
+    return history_events(history) - history->from;
+}
+
+/* Decodes a user's record; false ends the scan. A tombstone's history is over: *histories is 0. */
+static bool read_record(struct reading *reading, struct bytes value, struct history *history)
+{
+    enum status status = history_decode(history, value, reading->error);
+    if (status != STATUS_OK) return reading_failed(reading, status);
+    if (history->tombstone) history->from = history_events(history);
+    return true;
+}
+
+/* First scan: what there is. */
+static bool count_user(void *context, const struct store_key *key, struct bytes value)
+{
+    struct reading *reading = context;
+    struct history history;
+    (void)key;
+    if (!read_record(reading, value, &history)) return false;
+    const uint64_t length = length_of(&history);
+    if (length == 0) return true;
+    const bool active = is_active(reading, &history);
+    reading->sample->users_seen++;
+    reading->sample->users_active += active;
+    reading->sample->behaviors_seen += length;
+    if (active) {
+        reading->active_behaviors += length;
+    } else {
+        reading->other_behaviors += length;
+    }
+    return true;
+}
+
+/* The active ones come first; what they leave of the bound is for the others. */
+static void plan_shares(struct reading *reading)
+{
+    const double room = (double)reading->options->behaviors_max;
+    const double active = (double)reading->active_behaviors;
+    const double others = (double)reading->other_behaviors * reading->options->rehearsal;
+    reading->active_share = active > room ? room / active : 1;
+    const double left = room - active * reading->active_share;
+    reading->other_share = reading->options->rehearsal * (others > left ? left / others : 1);
+}
+
+static bool is_drawn(const struct reading *reading, uint64_t hash, bool active)
+{
+    const double at =
+        (double)(splitmix64(hash ^ splitmix64(reading->options->seed)) >> 11) * 0x1p-53;
+    return at < (active ? reading->active_share : reading->other_share);
+}
+
+static bool grow_behaviors(struct reading *reading, size_t more)
+{
+    struct history_sample *sample = reading->sample;
+    if (more <= reading->behaviors_room - sample->behaviors_count) return true;
+    const size_t room = 2 * reading->behaviors_room + more + USERS_FIRST;
+    struct history_behavior *behaviors = realloc(sample->behaviors, room * sizeof *behaviors);
+    if (!behaviors) return no_memory(reading);
+    sample->behaviors = behaviors;
+    reading->behaviors_room = room;
+    return true;
+}
+
+static bool grow_users(struct reading *reading)
+{
+    struct history_sample *sample = reading->sample;
+    if (sample->users_count < reading->users_room) return true;
+    const size_t room = 2 * reading->users_room + USERS_FIRST;
+    struct sampled_user *users = realloc(sample->users, room * sizeof *users);
+    if (!users || room >= NO_USER) return no_memory(reading);
+    sample->users = users;
+    reading->users_room = room;
+    return true;
+}
+
+/* Puts the behaviors of a chunk that belong to the user where their ordinals say. */
+static void take_chunk(struct history_sample *sample, struct sampled_user *user, uint64_t first,
+                       const struct history_behavior *at, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t ordinal = first + i;
+        if (ordinal < user->from || ordinal - user->from >= user->count) continue;
+        sample->behaviors[user->at + (ordinal - user->from)] = at[i];
+        user->found++;
+    }
+}
+
+/* Second scan: who is drawn, and the open chunks. */
+static bool draw_user(void *context, const struct store_key *key, struct bytes value)
+{
+    struct reading *reading = context;
+    struct history_sample *sample = reading->sample;
+    struct history history;
+    if (!read_record(reading, value, &history)) return false;
+    const uint64_t length = length_of(&history);
+    const uint64_t hash = identity_of(key->user.at, key->user.size);
+    if (length == 0 || !is_drawn(reading, hash, is_active(reading, &history))) return true;
+    if (!grow_users(reading) || !grow_behaviors(reading, length)) return false;
+    struct sampled_user *user = &sample->users[sample->users_count++];
+    *user = (struct sampled_user){hash, history.from, sample->behaviors_count, (uint32_t)length, 0};
+    sample->behaviors_count += length;
+    take_chunk(sample, user, history.first, history.at, history.count);
+    return true;
+}
+
+static enum status index_users(struct reading *reading)
+{
+    const struct history_sample *sample = reading->sample;
+    uint32_t slots = USERS_FIRST;
+    while (slots / 2 < sample->users_count) {
+        slots *= 2;
+    }
+    reading->slots = malloc(slots * sizeof *reading->slots);
+    if (!reading->slots) {
+        no_memory(reading);
+        return reading->status;
+    }
+    memset(reading->slots, 0xFF, slots * sizeof *reading->slots);
+    reading->slots_mask = slots - 1;
+    for (uint32_t i = 0; i < sample->users_count; i++) {
+        uint32_t slot = (uint32_t)splitmix64(sample->users[i].hash) & reading->slots_mask;
+        while (reading->slots[slot] != NO_USER) {
+            slot = (slot + 1) & reading->slots_mask;
+        }
+        reading->slots[slot] = i;
+    }
+    return STATUS_OK;
+}
+
+static struct sampled_user *find_user(const struct reading *reading, uint64_t hash)
+{
+    uint32_t slot = (uint32_t)splitmix64(hash) & reading->slots_mask;
+    while (reading->slots[slot] != NO_USER) {
+        struct sampled_user *user = &reading->sample->users[reading->slots[slot]];
+        if (user->hash == hash) return user;
+        slot = (slot + 1) & reading->slots_mask;
+    }
+    return NULL;
+}
+
+/* Third scan: full chunks of those who are drawn. */
+static bool read_chunk(void *context, const struct store_key *key, struct bytes value)
+{
+    struct reading *reading = context;
+    struct sampled_user *user = find_user(reading, identity_of(key->user.at, key->user.size));
+    if (!user || user->found == user->count) return true;
+    struct history chunk;
+    enum status status = history_decode(&chunk, value, reading->error);
+    if (status != STATUS_OK) return reading_failed(reading, status);
+    take_chunk(reading->sample, user, chunk.first, chunk.at, chunk.count);
+    return true;
+}
+
+static enum status scan_all(struct reading *reading, const struct history_stores *stores,
+                            enum store_space space, store_visit *visit)
+{
+    for (uint32_t i = 0; i < stores->count; i++) {
+        TRY(stores->ops->scan(stores->at[i], space, NULL, visit, reading, reading->error));
+        if (reading->status != STATUS_OK) return reading->status;
+    }
+    return STATUS_OK;
+}
+
+/* A user of whom something is missing would be learned from as nobody would serve it. */
+static void leave_out_incomplete(struct history_sample *sample)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < sample->users_count; i++) {
+        if (sample->users[i].found == sample->users[i].count) {
+            sample->users[kept++] = sample->users[i];
+        }
+    }
+    sample->users_left_out = sample->users_count - kept;
+    sample->users_count = kept;
+}
+
+enum status history_sample_read(struct history_sample *sample, const struct history_stores *stores,
+                                const struct history_sample_options *options, struct error *error)
+{
+    *sample = (struct history_sample){0};
+    struct reading reading = {.sample = sample, .options = options, .error = error};
+    enum status status = scan_all(&reading, stores, STORE_USERS, count_user);
+    plan_shares(&reading);
+    if (status == STATUS_OK) status = scan_all(&reading, stores, STORE_USERS, draw_user);
+    if (status == STATUS_OK) status = index_users(&reading);
+    if (status == STATUS_OK) status = scan_all(&reading, stores, STORE_CHUNKS, read_chunk);
+    free(reading.slots);
+    TRY(status);
+    leave_out_incomplete(sample);
+    return STATUS_OK;
+}
+
+void history_sample_close(struct history_sample *sample)
+{
+    free(sample->users);
+    free(sample->behaviors);
+    *sample = (struct history_sample){0};
+}
+
+static enum status add_user(struct dataset *dataset, const struct history_sample *sample,
+                            const struct sampled_user *user, const struct item_table *items,
+                            uint64_t *unknownp, struct error *error)
+{
+    TRY(dataset_begin_user(dataset, user->hash, user->from, error));
+    for (uint32_t i = 0; i < user->count; i++) {
+        const struct history_behavior behavior = sample->behaviors[user->at + i];
+        struct item_resolved row;
+        *unknownp += item_table_find(items, behavior.item) == 0;
+        if (!item_table_resolve(items, behavior.item, &row)) continue;
+        TRY(dataset_add(dataset, user->hash, row.item, row.category, history_time_ms(behavior),
+                        history_action(behavior), error));
+    }
+    return STATUS_OK;
+}
+
+enum status history_sample_dataset(const struct history_sample *sample,
+                                   const struct item_table *items, struct dataset **datasetp,
+                                   uint64_t *unknownp, struct error *error)
+{
+    struct dataset *dataset;
+    *unknownp = 0;
+    *datasetp = NULL;
+    TRY(dataset_open(&dataset, item_table_rows(items), item_table_oov(items), error));
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; status == STATUS_OK && i < sample->users_count; i++) {
+        status = add_user(dataset, sample, &sample->users[i], items, unknownp, error);
+    }
+    if (status == STATUS_OK) status = dataset_seal(dataset, error);
+    if (status != STATUS_OK) {
+        dataset_close(dataset);
+        return status;
+    }
+    *datasetp = dataset;
+    return STATUS_OK;
+}
