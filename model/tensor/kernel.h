@@ -169,7 +169,7 @@ struct attention_span {
 
 /*
  * Steps through a user's events, from the sums s and z on; y [points][queries][d] at the rows of
- * his points = what kernel_attention_read gives after their events.
+ * the user's points = what kernel_attention_read gives after their events.
  */
 void kernel_attention_sequence(real *y, real *s, real *z, const struct attention_rows *rows,
                                struct attention_span span);
@@ -182,7 +182,7 @@ struct attention_gradients {
 /* Reals of scratch for a user with so many reads (points times queries). */
 size_t kernel_attention_scratch(uint32_t reads, uint32_t queries, uint32_t width);
 
-/* What dy gives back to a user's queries, keys and values, his sums having been empty at first. */
+/* The gradients of a user's queries, keys and values for dy, with sums that began empty. */
 void kernel_attention_sequence_backward(const struct attention_gradients *gradients, const real *y,
                                         const real *dy, const struct attention_rows *rows,
                                         struct attention_span span, real *scratch);

@@ -85,7 +85,7 @@ class Topics(KafkaCase):
 
     @staticmethod
     def feed_all_kinds(feed):
-        """Good events, bad ones, and a user in each partition whose producer chose it himself."""
+        """Good events, bad ones, and in each partition a user whose producer chose the partition."""
         feed.send(500)
         feed.wait([feed.send_raw(value, "poisoner") for value in POISON])
         feed.wait([feed.send_raw(json.dumps(dict(feed.event(), user=f"settler-{p}")).encode(),
