@@ -1,18 +1,21 @@
 /*
  * broker.h - the seam to what events come from and records go to: files or Kafka.
  *
+ * Each back end fills a struct broker_ops; broker_ops_of gives the one that a configuration means.
  * A broker is the job's; a session is one worker's. Each worker runs this loop on its session:
  *
- *     session_poll -> EVENTS:  begin (if no transaction is open), process
- *                     COMMIT:  send vectors, history, dead letters, seals -> session_commit
- *                     ASSIGN / REVOKE / LOST: take over or give up a partition
- *                     END:     input finished (files) or stop requested; nothing is open
+ *     poll -> POLL_EVENTS: begin if no transaction is open, then process and send
+ *             POLL_COMMIT: send what is left to send, then commit, or abort
+ *             POLL_ASSIGN: restore the partitions (history_open ... history_close), then resume
+ *             POLL_REVOKE, POLL_LOST: give the partitions up
+ *             POLL_END:    the input is finished (files) or the job stops; nothing is open
  *
  * Kafka: a session is a consumer and a transactional producer, and commits alone. Files: one reader
  * feeds all sessions, and a commit is a barrier over them: outputs, log and dead letters are
- * appended and synced, then the commit file is replaced, which is the moment of truth.
+ * appended and synced, then the commit file is replaced, which commits
+ * for all of them at once.
  *
- * Threads: a session belongs to its worker; broker_stop may be called from anywhere (it is
+ * Threads: a session belongs to its worker; stop may be called from anywhere (it is
  * async-signal-safe); a history_reader belongs to whoever opened it.
  */
 #ifndef STREAM_BROKER_BROKER_H
@@ -37,7 +40,7 @@ enum poll_kind {
     POLL_EVENTS, /* decoded events of this session's partitions (possibly none: timed out) */
     POLL_COMMIT, /* close the transaction now (interval, limit, barrier, revocation, end); answer
                   * with commit or abort, after a begin if none is open */
-    POLL_ASSIGN, /* partitions to restore and then session_resume */
+    POLL_ASSIGN, /* partitions to restore and then to resume */
     POLL_REVOKE, /* partitions to give up; a POLL_COMMIT has closed the transaction before */
     POLL_LOST,   /* partitions already another's: abort, drop */
     POLL_END,
@@ -85,16 +88,19 @@ struct commit_partition {
     struct store_position position; /* out: after the seal; next = -1 if it is not known */
 };
 
-/* What a partition's committed truth is when it is taken over. */
-struct partition_truth {
+/* Up to where a partition is committed when it is taken over. */
+struct committed_position {
     struct history_seal seal; /* number 0: nothing was committed; next_offset: the source's first */
-    int64_t end; /* where the log ends, to show how far a restore has come: compare position.next */
-    bool stale;  /* `start` is so old that its log may have forgotten tombstones since (Kafka):
-                   restore from zero (destroy the store, open again with next = -1) */
+    int64_t end;  /* where the log ends, to show how far a restore is: compare position.next */
+    bool rebuild; /* the log no longer holds every record after `start`: restore from zero (destroy
+                   * the store, open again with next = -1). Kafka: tombstones may have expired */
 };
 
 struct broker_ops {
     const char *name;
+
+    /* Bytes that the broker takes whatever the budget is, the sessions of all workers included. */
+    uint64_t (*memory)(const struct config *config);
 
     /*
      * Checks and opens everything that is the job's: input, commit file, topics. Keeps `config`.
@@ -124,7 +130,7 @@ struct broker_ops {
     enum status (*poll)(struct session *session, uint32_t timeout_ms, struct poll *poll,
                         struct error *error);
 
-    /* An assigned partition is restored up to `truth`: deliver its events from the seal on. */
+    /* An assigned partition is restored up to `seal`: deliver its events from there on. */
     enum status (*resume)(struct session *session, uint32_t partition,
                           const struct history_seal *seal, struct error *error);
 
@@ -147,14 +153,14 @@ struct broker_ops {
 
     /*
      * Reads a partition's committed history log from `start` (next = -1: from its beginning) up to
-     * the last committed seal, which it returns in `truth` on open. STATUS_REFUSED: the log ends
-     * before the seal, or is another source's. STATUS_BUSY: what is committed is not known yet
+     * the last committed seal, which it returns in `committed` on open. STATUS_REFUSED: the log
+     * ends before the seal, or is another source's. STATUS_BUSY: what is committed is not known yet
      * (Kafka: a dead member's open transaction hides it until it times out); call again, or give up
      * if the job stops. Not called on a polling thread.
      */
     enum status (*history_open)(struct history_reader **readerp, struct broker *broker,
                                 uint32_t partition, const struct store_position *start,
-                                struct partition_truth *truth, struct error *error);
+                                struct committed_position *committed, struct error *error);
     /*
      * Up to `max` records, key and value, valid until the next call; *countp = 0 after the seal.
      * Seals themselves are not delivered. STATUS_BUSY: none can be read yet (Kafka: a dead member's
@@ -190,5 +196,8 @@ struct broker_ops {
 
 extern const struct broker_ops broker_file;
 extern const struct broker_ops broker_kafka;
+
+/* The back end that `config` means (source.broker). */
+const struct broker_ops *broker_ops_of(const struct config *config);
 
 #endif

@@ -72,12 +72,11 @@ static enum status open_job(struct job *job, struct error *error)
 {
     TRY(job_open_model(job, error));
     TRY(make_plan(job, error));
-    bool files = job->config.source.broker == CONFIG_BROKER_FILE;
     job->shared = (struct processor_shared){
         .config = &job->config,
         .model = job->model,
         .plan = &job->plan,
-        .ops = files ? &broker_file : &broker_kafka,
+        .ops = broker_ops_of(&job->config),
         .stores = &store_rocksdb,
     };
     processor_shared_init(&job->shared);

@@ -6,10 +6,8 @@
 #include <unistd.h>
 
 #include "state/state_cache.h"
-#include "stream/broker/kafka/session_size.h"
+#include "stream/broker/broker.h"
 #include "stream/job/changeset.h"
-#include "stream/broker/file/file_reader.h"
-#include "stream/broker/file/file_state.h"
 #include "stream/job/processor.h"
 
 enum {
@@ -115,12 +113,7 @@ enum status memory_plan_make(struct memory_plan *plan, const struct config *conf
     uint64_t workers = config->job.workers;
     uint64_t of_worker;
     TRY(size_of_worker(config, model, &of_worker, error));
-    uint64_t fixed = taken + workers * of_worker;
-    if (config->source.broker == CONFIG_BROKER_FILE) {
-        fixed += file_reader_size(config) + file_state_size(config);
-    } else {
-        fixed += workers * kafka_session_size(config);
-    }
+    uint64_t fixed = taken + workers * of_worker + broker_ops_of(config)->memory(config);
     uint64_t usable = config->job.memory - config->job.memory / SLACK_SHARE;
     uint64_t left = usable > fixed ? usable - fixed : 0;
     uint64_t memtable = left / MEMTABLE_SHARE, block_cache = left / BLOCK_CACHE_SHARE;

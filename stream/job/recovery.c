@@ -55,11 +55,11 @@ static enum status begin_from_zero(struct recovery *recovery, struct error *erro
 }
 
 static enum status open_reader(struct recovery *recovery, struct history_reader **readerp,
-                               struct partition_truth *truth, struct error *error)
+                               struct committed_position *committed, struct error *error)
 {
     for (int tries = 1;; tries++) {
         enum status status = recovery->ops->history_open(
-            readerp, recovery->broker, recovery->partition, &recovery->position, truth, error);
+            readerp, recovery->broker, recovery->partition, &recovery->position, committed, error);
         if (status != STATUS_BUSY) return status;
         if (tries == TRIES_SILENT) {
             log_warn("waiting for a partition's log", log_int("partition", recovery->partition),
@@ -73,14 +73,14 @@ static enum status open_reader(struct recovery *recovery, struct history_reader 
 }
 
 static enum status open_log(struct recovery *recovery, struct history_reader **readerp,
-                            struct partition_truth *truth, struct error *error)
+                            struct committed_position *committed, struct error *error)
 {
-    TRY(open_reader(recovery, readerp, truth, error));
-    if (!truth->stale) return STATUS_OK;
+    TRY(open_reader(recovery, readerp, committed, error));
+    if (!committed->rebuild) return STATUS_OK;
     recovery->ops->history_close(*readerp);
     *readerp = NULL;
     TRY(begin_from_zero(recovery, error));
-    return open_reader(recovery, readerp, truth, error);
+    return open_reader(recovery, readerp, committed, error);
 }
 
 /*
@@ -130,7 +130,7 @@ static enum status apply_records(struct recovery *recovery, const struct record 
     return STATUS_OK;
 }
 
-static void report(const struct recovery *recovery, const struct partition_truth *truth,
+static void report(const struct recovery *recovery, const struct committed_position *committed,
                    int64_t *reported_ns)
 {
     int64_t now_ns = clock_monotonic_ns();
@@ -138,12 +138,12 @@ static void report(const struct recovery *recovery, const struct partition_truth
     *reported_ns = now_ns;
     log_info("restoring partition", log_int("partition", recovery->partition),
              log_int("records", (int64_t)recovery->records), log_int("at", recovery->position.next),
-             log_int("end", truth->end));
+             log_int("end", committed->end));
 }
 
 /* Applies the log up to its last seal. */
 static enum status catch_up(struct recovery *recovery, struct history_reader *reader,
-                            const struct partition_truth *truth, struct error *error)
+                            const struct committed_position *committed, struct error *error)
 {
     const struct broker_ops *ops = recovery->ops;
     struct record records[BATCH_RECORDS];
@@ -160,7 +160,7 @@ static enum status catch_up(struct recovery *recovery, struct history_reader *re
         if (count == 0 && position.next == recovery->position.next) return STATUS_OK;
         TRY(apply_records(recovery, records, count, &position, error));
         if (count == 0) return STATUS_OK;
-        report(recovery, truth, &reported_ns);
+        report(recovery, committed, &reported_ns);
     }
     return STATUS_END;
 }
@@ -168,16 +168,16 @@ static enum status catch_up(struct recovery *recovery, struct history_reader *re
 enum status recovery_run(struct recovery *recovery, struct error *error)
 {
     struct history_reader *reader = NULL;
-    struct partition_truth truth;
+    struct committed_position committed;
     int64_t begun_ns = clock_monotonic_ns();
     recovery->store = NULL;
     recovery->records = 0;
     TRY(open_store(recovery, error));
-    enum status status = open_log(recovery, &reader, &truth, error);
-    if (status == STATUS_OK) status = catch_up(recovery, reader, &truth, error);
+    enum status status = open_log(recovery, &reader, &committed, error);
+    if (status == STATUS_OK) status = catch_up(recovery, reader, &committed, error);
     recovery->ops->history_close(reader);
     TRY(status);
-    recovery->seal = truth.seal;
+    recovery->seal = committed.seal;
     if (recovery->records > 0) {
         log_info("partition restored", log_int("partition", recovery->partition),
                  log_int("records", (int64_t)recovery->records),

@@ -26,7 +26,7 @@ struct recovery {
 
     /* out: */
     struct store *store; /* open, also after a failure or a cancellation; the caller's to close */
-    struct history_seal seal; /* the committed truth: number 0 if nothing ever was */
+    struct history_seal seal; /* the last committed one: number 0 if none is */
     struct store_position position;
     uint64_t records; /* applied */
 };

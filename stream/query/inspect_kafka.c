@@ -65,16 +65,16 @@ static enum status search_partition(struct search *search, uint32_t partition, s
 {
     const struct store_position start = {.next = -1};
     const int64_t begun_ns = clock_monotonic_ns();
-    struct partition_truth truth;
+    struct committed_position committed;
     struct history_reader *log;
     enum status status;
     do {
-        status = kafka_history_open(&log, search->broker, partition, &start, &truth, error);
+        status = kafka_history_open(&log, search->broker, partition, &start, &committed, error);
     } while (status == STATUS_BUSY && may_retry(begun_ns));
     if (status == STATUS_BUSY) return STATUS_IO;
     TRY(status);
     search->found->partition = partition;
-    status = read_history_topic(search, log, truth.end, partition, error);
+    status = read_history_topic(search, log, committed.end, partition, error);
     kafka_history_close(log);
     return status;
 }

@@ -108,26 +108,26 @@ static enum status restore(struct job *job, uint32_t p, struct error *error)
 {
     struct history_reader *reader;
     struct store_position start = {.next = -1};
-    struct partition_truth truth;
+    struct committed_position committed;
     struct record records[64];
     uint32_t count;
     enum status status;
     do {
-        status = ops->history_open(&reader, job->broker, p, &start, &truth, error);
+        status = ops->history_open(&reader, job->broker, p, &start, &committed, error);
     } while (status == STATUS_BUSY);
     TRY(status);
     do {
         status = ops->history_next(reader, records, 64, &count, error);
     } while (status == STATUS_BUSY || (status == STATUS_OK && count > 0));
-    if (status == STATUS_OK && truth.seal.number) {
-        assert_int_equal(ops->history_position(reader).seal, truth.seal.number);
+    if (status == STATUS_OK && committed.seal.number) {
+        assert_int_equal(ops->history_position(reader).seal, committed.seal.number);
     }
     ops->history_close(reader);
     TRY(status);
-    job->seals[p] = truth.seal;
-    job->next[p] = truth.seal.next_offset;
+    job->seals[p] = committed.seal;
+    job->next[p] = committed.seal.next_offset;
     job->mine[p] = true;
-    return ops->resume(job->session, p, &truth.seal, error);
+    return ops->resume(job->session, p, &committed.seal, error);
 }
 
 static enum status job_abort(struct job *job, struct error *error)

@@ -116,10 +116,10 @@ static void fence(void)
     char id[2 * NAME_MAX_SIZE];
     snprintf(id, sizeof id, "%s-one-0", world.group);
     const char *const settings[][2] = {{"transactional.id", id}, {NULL, NULL}};
-    rd_kafka_t *rival = raw_client(RD_KAFKA_PRODUCER, settings);
-    rd_kafka_error_t *failure = rd_kafka_init_transactions(rival, 20000);
+    rd_kafka_t *other = raw_client(RD_KAFKA_PRODUCER, settings);
+    rd_kafka_error_t *failure = rd_kafka_init_transactions(other, 20000);
     assert_null(failure);
-    rd_kafka_destroy(rival);
+    rd_kafka_destroy(other);
 }
 
 static enum status fence_twice(struct job *job, struct error *error)
@@ -143,7 +143,7 @@ static void a_producer_fenced_now_and_then_is_replaced(void **state)
     assert_int_equal(aborts_of(fence_twice, 100), 2);
 }
 
-static void a_rival_with_our_transactional_id_makes_us_leave(void **state)
+static void a_second_holder_of_the_transactional_id_makes_the_session_leave(void **state)
 {
     struct job job;
     struct error error;
@@ -156,7 +156,7 @@ static void a_rival_with_our_transactional_id_makes_us_leave(void **state)
     job_close(&job);
 }
 
-static void a_rival_with_our_instance_id_makes_us_leave(void **state)
+static void a_second_holder_of_the_instance_id_makes_the_session_leave(void **state)
 {
     struct job job;
     struct error error;
@@ -166,21 +166,21 @@ static void a_rival_with_our_instance_id_makes_us_leave(void **state)
     job_open_and_drain(&job, 10);
     const char *const settings[][2] = {
         {"group.id", world.group}, {"group.instance.id", "one-0"}, {NULL, NULL}};
-    rd_kafka_t *rival = raw_client(RD_KAFKA_CONSUMER, settings);
+    rd_kafka_t *other = raw_client(RD_KAFKA_CONSUMER, settings);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, world.source, RD_KAFKA_PARTITION_UA);
-    rd_kafka_subscribe(rival, topics);
+    rd_kafka_subscribe(other, topics);
     rd_kafka_topic_partition_list_destroy(topics);
     do {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(rival, 10);
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(other, 10);
         if (message) rd_kafka_message_destroy(message);
         status = job_turn(&job, &error);
     } while (status == STATUS_OK && clock_monotonic_ns() < deadline_ns);
     assert_int_equal(status, STATUS_FENCED);
     assert_non_null(strstr(error.text, "kafka.instance 'one'"));
     job_close(&job);
-    rd_kafka_consumer_close(rival);
-    rd_kafka_destroy(rival);
+    rd_kafka_consumer_close(other);
+    rd_kafka_destroy(other);
 }
 
 static void an_open_transaction_hides_the_log_until_it_ends(void **state)
@@ -189,7 +189,7 @@ static void an_open_transaction_hides_the_log_until_it_ends(void **state)
     struct error error;
     struct history_reader *reader;
     struct store_position start = {.next = -1};
-    struct partition_truth truth;
+    struct committed_position committed;
     struct record records[64];
     uint32_t count, total = 0;
     enum status status;
@@ -209,10 +209,10 @@ static void an_open_transaction_hides_the_log_until_it_ends(void **state)
     send_events(&world, 20);
     job_drain(&job);
 
-    if (ops->history_open(&reader, job.broker, 0, &start, &truth, &error) != STATUS_OK) {
+    if (ops->history_open(&reader, job.broker, 0, &start, &committed, &error) != STATUS_OK) {
         fail_msg("%s", error.text);
     }
-    assert_int_equal(truth.seal.number, job.seals[0].number);
+    assert_int_equal(committed.seal.number, job.seals[0].number);
     for (int busy = 0; busy < 5 || total == 0;) {
         status = ops->history_next(reader, records, 64, &count, &error);
         if (status == STATUS_BUSY) {
@@ -231,7 +231,7 @@ static void an_open_transaction_hides_the_log_until_it_ends(void **state)
     } while (status == STATUS_BUSY || count > 0);
     if (status != STATUS_OK) fail_msg("%s", error.text);
     assert_int_equal(total, 40);
-    assert_int_equal(ops->history_position(reader).seal, truth.seal.number);
+    assert_int_equal(ops->history_position(reader).seal, committed.seal.number);
     ops->history_close(reader);
     rd_kafka_destroy(third);
     job_close(&job);
@@ -311,9 +311,9 @@ static void a_source_not_keyed_by_user_is_refused(void **state)
 static void expect_history_refused(struct job *job, struct store_position start, const char *why)
 {
     struct history_reader *reader;
-    struct partition_truth truth;
+    struct committed_position committed;
     struct error error;
-    assert_int_equal(ops->history_open(&reader, job->broker, 0, &start, &truth, &error),
+    assert_int_equal(ops->history_open(&reader, job->broker, 0, &start, &committed, &error),
                      STATUS_REFUSED);
     if (!strstr(error.text, why)) fail_msg("'%s' is not in: %s", why, error.text);
 }
@@ -321,11 +321,12 @@ static void expect_history_refused(struct job *job, struct store_position start,
 static bool history_is_stale(struct job *job, struct store_position start)
 {
     struct history_reader *reader;
-    struct partition_truth truth;
+    struct committed_position committed;
     struct error error;
-    assert_int_equal(ops->history_open(&reader, job->broker, 0, &start, &truth, &error), STATUS_OK);
+    assert_int_equal(ops->history_open(&reader, job->broker, 0, &start, &committed, &error),
+                     STATUS_OK);
     ops->history_close(reader);
-    return truth.stale;
+    return committed.rebuild;
 }
 
 static void offsets_that_braid_did_not_commit_are_refused(void **state)
@@ -434,8 +435,8 @@ int main(void)
         TEST(an_abort_rewinds_to_the_committed_offsets),
         TEST(a_transaction_open_too_long_is_aborted_and_the_job_goes_on),
         TEST(a_producer_fenced_now_and_then_is_replaced),
-        TEST(a_rival_with_our_transactional_id_makes_us_leave),
-        TEST(a_rival_with_our_instance_id_makes_us_leave),
+        TEST(a_second_holder_of_the_transactional_id_makes_the_session_leave),
+        TEST(a_second_holder_of_the_instance_id_makes_the_session_leave),
         TEST(an_open_transaction_hides_the_log_until_it_ends),
         TEST(an_expired_group_is_resumed_from_the_log_alone),
         TEST(topics_of_the_wrong_kind_are_refused),

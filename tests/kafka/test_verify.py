@@ -149,17 +149,17 @@ class Topics(KafkaCase):
 
     def test_an_open_transaction_is_waited_for(self):
         setting = self.planted("interests", self.records)
-        rival = KafkaProducer(bootstrap_servers=self.cluster.address, transactional_id="rival")
-        rival.init_transactions()
-        rival.begin_transaction()
-        rival.send(setting["output.topic"], b"garbage", b"user-0", partition=0).get(30)
+        other = KafkaProducer(bootstrap_servers=self.cluster.address, transactional_id="other")
+        other.init_transactions()
+        other.begin_transaction()
+        other.send(setting["output.topic"], b"garbage", b"user-0", partition=0).get(30)
         said = []
         waiting = threading.Thread(target=lambda: said.append(verify(self.done, **setting)))
         waiting.start()
         waiting.join(5)
         self.assertTrue(waiting.is_alive())
-        rival.abort_transaction()
-        rival.close()
+        other.abort_transaction()
+        other.close()
         waiting.join(30)
         self.assertEqual(numbers(said[0])["records"], str(len(self.records)))
 

@@ -51,6 +51,11 @@ struct session {
     uint32_t replaced_partition;   /* the one before goes when a commit names the new one */
 };
 
+static uint64_t file_memory(const struct config *config)
+{
+    return file_reader_size(config) + file_state_size(config);
+}
+
 static enum status file_open(struct broker **brokerp, const struct config *config,
                              struct error *error)
 {
@@ -422,12 +427,12 @@ static enum status check_start(const struct broker *broker, uint32_t partition,
 
 static enum status file_history_open(struct history_reader **readerp, struct broker *broker,
                                      uint32_t partition, const struct store_position *start,
-                                     struct partition_truth *truth, struct error *error)
+                                     struct committed_position *committed, struct error *error)
 {
     *readerp = NULL;
     const struct commit_file *commit = &broker->state.commit;
     const struct commit_entry *entry = &commit->entries[partition];
-    *truth = (struct partition_truth){
+    *committed = (struct committed_position){
         .seal =
             {
                 .number = entry->seal,
@@ -439,18 +444,18 @@ static enum status file_history_open(struct history_reader **readerp, struct bro
                 .watermark_ms = HISTORY_NO_TIME,
             },
         .end = (int64_t)entry->length[RECORD_HISTORY],
-        .stale = start->next >= 0 && start->log != entry->log,
+        .rebuild = start->next >= 0 && start->log != entry->log,
     };
-    if (!truth->stale) TRY(check_start(broker, partition, start, error));
+    if (!committed->rebuild) TRY(check_start(broker, partition, start, error));
 
     struct history_reader *reader = calloc(1, sizeof *reader);
     if (!reader) return error_set(error, STATUS_IO, "out of memory: a history reader");
     reader->start = *start;
     reader->log = entry->log;
     reader->end_seal = entry->seal;
-    reader->source = truth->seal.source_identity;
+    reader->source = committed->seal.source_identity;
     char path[COMMIT_PATH_MAX];
-    uint64_t from = start->next > 0 && !truth->stale ? (uint64_t)start->next : 0;
+    uint64_t from = start->next > 0 && !committed->rebuild ? (uint64_t)start->next : 0;
     enum status status =
         commit_file_path(broker->config, RECORD_HISTORY, partition, entry->log, path, error);
     if (status == STATUS_OK) {
@@ -545,6 +550,7 @@ static enum status session_rewrite_install(struct session *session, struct histo
 
 const struct broker_ops broker_file = {
     .name = "file",
+    .memory = file_memory,
     .open = file_open,
     .close = file_close,
     .partitions = file_partitions,

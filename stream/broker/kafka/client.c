@@ -1,8 +1,8 @@
 /*
  * client.c - librdkafka handles: settings, log lines, errors.
  *
- * What librdkafka says in its log is for whoever debugs a connection (log level debug); the
- * operator is told of a trouble once, when it begins, and once when it is over.
+ * What librdkafka says in its log is for whoever debugs a connection (log level debug); an
+ * error is logged once, when it begins, and once when it is over.
  */
 #include "stream/broker/kafka/client.h"
 
@@ -51,33 +51,33 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
     log_debug("librdkafka", log_text("facility", facility), log_text("text", text));
 }
 
-void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char *reason)
+void client_report_error(struct client *client, rd_kafka_resp_err_t code, const char *reason)
 {
     char text[512] = "";
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         code = rd_kafka_fatal_error(client->handle, text, sizeof text);
-        client->lethal = code;
+        client->fatal_error = code;
         reason = text;
     }
     /* A lost connection and the loss of all of them come in turns. */
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) code = RD_KAFKA_RESP_ERR__TRANSPORT;
-    if (client->fault == code) return;
-    client->fault = code;
-    log_warn("kafka trouble", log_text("client", client->role),
+    if (client->last_error == code) return;
+    client->last_error = code;
+    log_warn("kafka error", log_text("client", client->role),
              log_text("code", rd_kafka_err2name(code)), log_text("reason", reason));
 }
 
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
     (void)handle;
-    client_trouble(opaque, (rd_kafka_resp_err_t)code, reason);
+    client_report_error(opaque, (rd_kafka_resp_err_t)code, reason);
 }
 
-void client_well(struct client *client)
+void client_report_recovery(struct client *client)
 {
-    if (!client->fault) return;
-    client->fault = RD_KAFKA_RESP_ERR_NO_ERROR;
-    log_info("kafka well again", log_text("client", client->role));
+    if (!client->last_error) return;
+    client->last_error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    log_info("kafka recovered", log_text("client", client->role));
 }
 
 void client_setup(struct client_setup *setup, const struct config *config, struct error *error)
@@ -120,7 +120,7 @@ enum status client_open(struct client *client, struct client_setup *setup, rd_ka
         client_set_value(setup, config->kafka.client[i].key, config->kafka.client[i].value);
     }
     client->handle = NULL;
-    client->fault = client->lethal = RD_KAFKA_RESP_ERR_NO_ERROR;
+    client->last_error = client->fatal_error = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (setup->status != STATUS_OK) {
         rd_kafka_conf_destroy(setup->conf);
         return setup->status;
@@ -157,7 +157,7 @@ enum status client_open_reader(struct client *client, const struct config *confi
     client_set(&setup, "isolation.level", "read_committed");
     client_set(&setup, "auto.offset.reset", "error");
     client_set(&setup, "enable.partition.eof", "true");
-    client_set(&setup, "fetch.wait.max.ms", "20"); /* the end is told after this */
+    client_set(&setup, "fetch.wait.max.ms", "20"); /* the end is reported after this */
     client_set(&setup, "queued.max.messages.kbytes", "%u", queue_kb);
     client_set(&setup, "fetch.max.bytes", "%u", queue_kb * 1024);
     TRY(client_open(client, &setup, RD_KAFKA_CONSUMER));
@@ -170,7 +170,7 @@ void client_warm(struct client *client, const char *topic)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *named = rd_kafka_topic_new(client->handle, topic, NULL);
-    if (!named) return; /* whoever uses it next is told why */
+    if (!named) return; /* its next use fails and says why */
     if (!rd_kafka_metadata(client->handle, 0, named, &metadata, CLIENT_REQUEST_MS)) {
         rd_kafka_metadata_destroy(metadata);
     }

@@ -28,11 +28,11 @@ enum {
 };
 
 struct client {
-    rd_kafka_t *handle;         /* NULL: closed */
-    const char *role;           /* for log lines: "consumer", "producer", ... */
-    rd_kafka_resp_err_t fault;  /* the last trouble told to the operator, 0: none */
-    rd_kafka_resp_err_t lethal; /* why the handle can never be used again, 0: it can */
-    void *owner;                /* of the callbacks */
+    rd_kafka_t *handle;              /* NULL: closed */
+    const char *role;                /* for log lines: "consumer", "producer", ... */
+    rd_kafka_resp_err_t last_error;  /* the last one logged and not recovered from, 0: none */
+    rd_kafka_resp_err_t fatal_error; /* why the handle can never be used again, 0: it can */
+    void *owner;                     /* of the callbacks */
 };
 
 /* Settings being collected; a failure is kept and returned by client_open. */
@@ -108,11 +108,11 @@ void client_warm(struct client *client, const char *topic);
 rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
                                       int64_t *lowp, int64_t *highp);
 
-/* Tells the operator of a trouble, once while it lasts, and notes whether it is lethal. */
-void client_trouble(struct client *client, rd_kafka_resp_err_t code, const char *reason);
+/* Logs an error, once while it lasts, and notes it if the handle does not survive it. */
+void client_report_error(struct client *client, rd_kafka_resp_err_t code, const char *reason);
 
-/* Tells the operator, once, that a trouble told before is over. */
-void client_well(struct client *client);
+/* Logs once that the last error is over. */
+void client_report_recovery(struct client *client);
 
 /*
  * Translates and frees what a transactional call returned; NULL is STATUS_OK. Fatal: STATUS_FENCED;
@@ -163,7 +163,7 @@ void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SI
 /* kafka/history.c: struct broker_ops has the contracts. */
 enum status kafka_history_open(struct history_reader **readerp, struct broker *broker,
                                uint32_t partition, const struct store_position *start,
-                               struct partition_truth *truth, struct error *error);
+                               struct committed_position *committed, struct error *error);
 enum status kafka_history_next(struct history_reader *reader, struct record *records, uint32_t max,
                                uint32_t *countp, struct error *error);
 struct store_position kafka_history_position(const struct history_reader *reader);

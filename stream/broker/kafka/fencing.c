@@ -1,17 +1,17 @@
 /*
- * fencing.c - fenced, but by whom?
+ * fencing.c - after a client was fenced: was it by another process, or by nobody?
  *
- * Two things of a session have a name that the brokers grant to one holder only: its place in the
- * group (group.instance.id) and its producer (transactional.id). A session that is fenced has lost
- * one of them to a rival, another process of its name, who shall have it then; or to nobody:
+ * Brokers grant two names of a session to one holder only: group.instance.id, its place in the
+ * group, and transactional.id, its producer. A session that is fenced has lost one of them to
+ * another process that was started under the same name, which may keep it; or to nobody:
  *
  *   - librdkafka 2.0.2 forgets its member id when its session times out, goes on with heartbeats
- *     without one until the partitions are given up, and is told that it is fenced: by itself, if
- *     the group still has it, which a coordinator that restarted does;
+ *     without one until the partitions are given up, and is fenced for that by a group that still
+ *     has it as a member, as after a restart of the coordinator;
  *   - a transaction that is open for too long costs its producer.
  *
- * No memory of troubles tells these apart, but the group does: it names the member that has our
- * place, and we know which one we were.
+ * The errors are the same in all these cases, but the group tells them apart: it says which member
+ * holds the name, and the session has noted which member it was.
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,9 +20,9 @@
 #include "stream/broker/kafka/session.h"
 
 enum {
-    FENCINGS_WINDOW_MS = 60000, /* FENCINGS_MAX within: somebody else has our transactional id */
-    RIVAL_WAIT_MS = 1000,       /* beyond a heartbeat, or a session */
-    RIVAL_LOOK_MS = 50,
+    FENCINGS_WINDOW_MS = 60000, /* FENCINGS_MAX within: another uses the transactional id */
+    FENCING_WAIT_MS = 1000,     /* beyond a heartbeat, or a session */
+    FENCING_ASK_MS = 50,
 };
 
 struct holder {
@@ -30,35 +30,33 @@ struct holder {
     char host[MEMBER_ID_SIZE];
 };
 
-bool rival_note_member(struct session *session)
+bool fencing_note_member(struct session *session)
 {
-    char *told = rd_kafka_memberid(session->consumer.handle);
-    bool known = told && told[0];
-    bool same = known && strcmp(told, session->member) == 0;
-    if (known) snprintf(session->member, sizeof session->member, "%s", told);
-    if (told) rd_kafka_mem_free(session->consumer.handle, told);
+    char *id = rd_kafka_memberid(session->consumer.handle);
+    bool known = id && id[0];
+    bool same = known && strcmp(id, session->member_id) == 0;
+    if (known) snprintf(session->member_id, sizeof session->member_id, "%s", id);
+    if (id) rd_kafka_mem_free(session->consumer.handle, id);
     return same;
 }
 
-/* Who of the described group has our place. */
+/* Which member of the described group has this session's group.instance.id. */
 static void find_holder(const struct session *session,
                         const rd_kafka_ConsumerGroupDescription_t *group, struct holder *holder)
 {
-    char place[MEMBER_ID_SIZE];
-    session_place(session, place);
     *holder = (struct holder){.member = ""};
     for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
         const rd_kafka_MemberDescription_t *member =
             rd_kafka_ConsumerGroupDescription_member(group, i);
         const char *instance = rd_kafka_MemberDescription_group_instance_id(member);
-        if (!instance || strcmp(instance, place) != 0) continue;
+        if (!instance || strcmp(instance, session->settings.instance) != 0) continue;
         snprintf(holder->member, sizeof holder->member, "%s",
                  rd_kafka_MemberDescription_consumer_id(member));
         snprintf(holder->host, sizeof holder->host, "%s", rd_kafka_MemberDescription_host(member));
     }
 }
 
-/* Asks the group who has our place; 0, or why there was no answer, which the operator is told. */
+/* Asks the group for that member; 0, or why there was no answer, which is logged. */
 static rd_kafka_resp_err_t ask_for_holder(struct session *session, struct holder *holder)
 {
     rd_kafka_t *admin = session->broker->admin.handle;
@@ -78,18 +76,21 @@ static rd_kafka_resp_err_t ask_for_holder(struct session *session, struct holder
         code = rd_kafka_error_code(rd_kafka_ConsumerGroupDescription_error(group));
         if (!code) find_holder(session, group, holder);
     }
-    if (code) client_trouble(&session->consumer, code, "asking who has our place in the group");
+    if (code)
+        client_report_error(&session->consumer, code,
+                            "asking which member of the group has this group.instance.id");
     if (event) rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
     return code;
 }
 
-enum status rival_in_group(struct session *session, bool ousted, struct error *error)
+enum status fencing_check_consumer(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
     const int64_t begun_ns = clock_monotonic_ns();
-    const int64_t wait_ms = ousted ? 0 : (int64_t)config->kafka.session_timeout_ms + RIVAL_WAIT_MS;
+    const int64_t session_ms = (int64_t)config->kafka.session_timeout_ms + FENCING_WAIT_MS;
+    const int64_t wait_ms = session->fenced_as_member ? 0 : session_ms;
     while (!atomic_load(&session->broker->stopping)) {
         struct holder holder;
         rd_kafka_resp_err_t code = ask_for_holder(session, &holder);
@@ -98,21 +99,21 @@ enum status rival_in_group(struct session *session, bool ousted, struct error *e
                              config->kafka.group, rd_kafka_err2str(code));
         }
         if (!code) {
-            bool ours = strcmp(holder.member, session->member) == 0;
+            bool ours = strcmp(holder.member, session->member_id) == 0;
             if (ours || !holder.member[0]) return STATUS_OK;
             if (clock_monotonic_ns() - begun_ns >= wait_ms * 1000000) {
                 return error_set(error, STATUS_FENCED,
-                                 "kafka: worker %u has lost its place in the group for good: "
+                                 "kafka: worker %u was fenced from the group: "
                                  "another process runs with kafka.instance '%s' on %s",
                                  session->worker, config->kafka.instance, holder.host);
             }
         }
-        rd_kafka_poll(session->producer.handle, RIVAL_LOOK_MS);
+        rd_kafka_poll(session->producer.handle, FENCING_ASK_MS);
     }
     return STATUS_OK;
 }
 
-/* One who only has our transactional id fences us again and again; then he shall have it. */
+/* A process that shares only the transactional id fences again and again; then this one leaves. */
 static enum status count_fencing(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
@@ -129,19 +130,20 @@ static enum status count_fencing(struct session *session, struct error *error)
     return STATUS_OK;
 }
 
-enum status rival_of_producer(struct session *session, struct error *error)
+enum status fencing_check_producer(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
     const int64_t now_ns = clock_monotonic_ns();
     const int64_t limit_ns = (int64_t)config->kafka.transaction_timeout_ms * 1000000;
     const bool timed_out = session->open && now_ns - session->begun_ns >= limit_ns;
-    const int64_t wait_ms = timed_out ? 0 : session_heartbeat_ms(config) + RIVAL_WAIT_MS;
+    const int64_t wait_ms = timed_out ? 0 : session->settings.heartbeat_ms + FENCING_WAIT_MS;
     do {
         if (rd_kafka_fatal_error(session->consumer.handle, NULL, 0)) {
-            TRY(rival_in_group(session, rival_note_member(session), error));
+            session->fenced_as_member = fencing_note_member(session);
+            TRY(fencing_check_consumer(session, error));
             break;
         }
-        rd_kafka_poll(session->producer.handle, RIVAL_LOOK_MS);
+        rd_kafka_poll(session->producer.handle, FENCING_ASK_MS);
     } while (clock_monotonic_ns() - now_ns < wait_ms * 1000000);
     return timed_out ? STATUS_OK : count_fencing(session, error);
 }

@@ -28,7 +28,7 @@ struct history_reader {
     uint32_t partition;
     uint64_t seal; /* number of the seal to read up to */
     bool done;     /* it has been read, or there is nothing to read */
-    bool waits;    /* the operator has been told that an open transaction hides the rest */
+    bool waits;    /* it was logged that an open transaction hides the rest */
     int64_t end;   /* offset at which this reader met the end of what it may see, -1 */
     struct store_position position;
     rd_kafka_message_t *messages[READ_MAX]; /* behind the records delivered last */
@@ -70,27 +70,27 @@ static enum status seal_of_text(struct committed_seal *committed, struct bytes t
 
 /* One partition of an answer: its offset must be one that Braid committed for this source. */
 static enum status take_committed(const struct broker *broker,
-                                  const rd_kafka_topic_partition_t *told,
+                                  const rd_kafka_topic_partition_t *answer,
                                   struct committed_seal *found, struct error *error)
 {
     const char *group = broker->config->kafka.group;
     *found = (struct committed_seal){0};
-    if (told->offset == RD_KAFKA_OFFSET_INVALID) return STATUS_OK;
+    if (answer->offset == RD_KAFKA_OFFSET_INVALID) return STATUS_OK;
     enum status status =
-        seal_of_text(found, (struct bytes){told->metadata, told->metadata_size}, error);
+        seal_of_text(found, (struct bytes){answer->metadata, answer->metadata_size}, error);
     if (status != STATUS_OK) {
         return error_prefix(error,
                             "kafka: the offset %lld of group '%s' for %s[%d] was not committed by "
                             "this version of Braid; use a group of its own, or put the group's "
                             "offset back: ",
-                            (long long)told->offset, group, told->topic, told->partition);
+                            (long long)answer->offset, group, answer->topic, answer->partition);
     }
     if (found->seal.source_identity != broker->source_identity ||
-        found->seal.next_offset != told->offset) {
+        found->seal.next_offset != answer->offset) {
         return error_set(error, STATUS_REFUSED,
                          "kafka: group '%s' was committed for another source than %s[%d] of this "
                          "cluster; use another group and other companion topics",
-                         group, told->topic, told->partition);
+                         group, answer->topic, answer->partition);
     }
     return STATUS_OK;
 }
@@ -121,7 +121,7 @@ enum status committed_seals(struct broker *broker, struct client *consumer, cons
     }
 }
 
-static enum status reader_connect(struct history_reader *reader, struct error *error)
+static enum status history_reader_connect(struct history_reader *reader, struct error *error)
 {
     reader->consumer = (struct client){.role = "history reader", .owner = reader};
     TRY(client_open_reader(&reader->consumer, reader->broker->config, READ_QUEUE_KB, &reader->queue,
@@ -130,7 +130,7 @@ static enum status reader_connect(struct history_reader *reader, struct error *e
     return STATUS_OK;
 }
 
-static void reader_disconnect(struct history_reader *reader)
+static void history_reader_disconnect(struct history_reader *reader)
 {
     if (reader->queue) rd_kafka_queue_destroy(reader->queue);
     reader->queue = NULL;
@@ -141,8 +141,8 @@ static void reader_disconnect(struct history_reader *reader)
  * First offset and end, open transactions included, of this partition of a topic. STATUS_BUSY: it
  * has no leader now.
  */
-static enum status watermarks(const struct history_reader *reader, const char *topic, int64_t *lowp,
-                              int64_t *highp, struct error *error)
+static enum status history_reader_watermarks(const struct history_reader *reader, const char *topic,
+                                             int64_t *lowp, int64_t *highp, struct error *error)
 {
     struct broker *broker = reader->broker;
     rd_kafka_resp_err_t code =
@@ -154,7 +154,7 @@ static enum status watermarks(const struct history_reader *reader, const char *t
                      rd_kafka_err2str(code));
 }
 
-static void reader_release(struct history_reader *reader)
+static void history_reader_release(struct history_reader *reader)
 {
     for (size_t i = 0; i < reader->count; i++) {
         rd_kafka_message_destroy(reader->messages[i]);
@@ -163,8 +163,8 @@ static void reader_release(struct history_reader *reader)
 }
 
 /* What is in the way of reading on, said by the consumer instead of a record. */
-static enum status reader_trouble(struct history_reader *reader, const rd_kafka_message_t *message,
-                                  struct error *error)
+static enum status history_reader_error(struct history_reader *reader,
+                                        const rd_kafka_message_t *message, struct error *error)
 {
     const char *topic = reader->broker->topics[RECORD_HISTORY];
     switch (message->err) {
@@ -184,8 +184,9 @@ static enum status reader_trouble(struct history_reader *reader, const rd_kafka_
 }
 
 /* Takes note of a seal on the way. */
-static enum status reader_seal(struct history_reader *reader, const rd_kafka_message_t *message,
-                               struct history_seal *seal, struct error *error)
+static enum status history_reader_seal(struct history_reader *reader,
+                                       const rd_kafka_message_t *message, struct history_seal *seal,
+                                       struct error *error)
 {
     const struct broker *broker = reader->broker;
     TRY(history_seal_decode(seal, (struct bytes){message->payload, message->len}, error));
@@ -225,12 +226,12 @@ static enum status seal_in_window(struct history_reader *reader, int64_t window,
         for (size_t i = 0; i < reader->count && status == STATUS_OK; i++) {
             const rd_kafka_message_t *message = reader->messages[i];
             if (message->err) {
-                status = reader_trouble(reader, message, error);
+                status = history_reader_error(reader, message, error);
             } else if (history_is_seal((struct bytes){message->key, message->key_len})) {
-                status = reader_seal(reader, message, seal, error);
+                status = history_reader_seal(reader, message, seal, error);
             }
         }
-        reader_release(reader);
+        history_reader_release(reader);
         if (status != STATUS_OK) return status;
     }
     return STATUS_OK;
@@ -249,16 +250,16 @@ static enum status seal_from_log(struct history_reader *reader, int64_t high,
         TRY(seal_in_window(reader, window, high, seal, error));
         if (window >= high) break;
     }
-    reader_disconnect(reader);
-    return reader_connect(reader, error);
+    history_reader_disconnect(reader);
+    return history_reader_connect(reader, error);
 }
 
 /*
  * What the store may build on: a log of its own, from its first record, that reaches its position.
  */
-static enum status check_start(const struct history_reader *reader, int64_t low, int64_t high,
-                               const struct store_position *start, uint64_t seal,
-                               struct error *error)
+static enum status history_reader_check_start(const struct history_reader *reader, int64_t low,
+                                              int64_t high, const struct store_position *start,
+                                              uint64_t seal, struct error *error)
 {
     const char *topic = reader->broker->topics[RECORD_HISTORY];
     if (low != 0) {
@@ -278,48 +279,49 @@ static enum status check_start(const struct history_reader *reader, int64_t low,
     return STATUS_OK;
 }
 
-static enum status reader_open(struct history_reader *reader, const struct store_position *start,
-                               struct partition_truth *truth, struct error *error)
+static enum status history_reader_open(struct history_reader *reader,
+                                       const struct store_position *start,
+                                       struct committed_position *committed, struct error *error)
 {
     struct broker *broker = reader->broker;
-    struct committed_seal committed;
+    struct committed_seal of_group;
     int64_t low, high;
-    TRY(reader_connect(reader, error));
-    TRY(committed_seals(broker, &reader->consumer, &reader->partition, 1, OPEN_WAIT_MS, &committed,
+    TRY(history_reader_connect(reader, error));
+    TRY(committed_seals(broker, &reader->consumer, &reader->partition, 1, OPEN_WAIT_MS, &of_group,
                         error));
-    truth->seal = committed.seal;
-    TRY(watermarks(reader, broker->topics[RECORD_HISTORY], &low, &high, error));
-    if (truth->seal.number == 0) TRY(seal_from_log(reader, high, &truth->seal, error));
-    if (truth->seal.number == 0) {
+    committed->seal = of_group.seal;
+    TRY(history_reader_watermarks(reader, broker->topics[RECORD_HISTORY], &low, &high, error));
+    if (committed->seal.number == 0) TRY(seal_from_log(reader, high, &committed->seal, error));
+    if (committed->seal.number == 0) {
         int64_t end;
-        TRY(watermarks(reader, broker->config->source.topic, &truth->seal.next_offset, &end,
-                       error));
+        TRY(history_reader_watermarks(reader, broker->config->source.topic,
+                                      &committed->seal.next_offset, &end, error));
     }
-    TRY(check_start(reader, low, high, start, truth->seal.number, error));
+    TRY(history_reader_check_start(reader, low, high, start, committed->seal.number, error));
 
-    truth->end = high;
-    reader->seal = truth->seal.number;
+    committed->end = high;
+    reader->seal = committed->seal.number;
     reader->position = *start;
     reader->done = start->seal == reader->seal;
     reader->end = -1;
     if (reader->done) return STATUS_OK;
     int64_t age_ms = start->written_ms > 0 ? clock_wall_ms() - start->written_ms : 0;
-    truth->stale = start->next >= 0 && age_ms > broker->delete_retention_ms / 2;
+    committed->rebuild = start->next >= 0 && age_ms > broker->delete_retention_ms / 2;
     return client_read_from(&reader->consumer, broker->topics[RECORD_HISTORY], reader->partition,
                             start->next < 0 ? 0 : start->next, error);
 }
 
 enum status kafka_history_open(struct history_reader **readerp, struct broker *broker,
                                uint32_t partition, const struct store_position *start,
-                               struct partition_truth *truth, struct error *error)
+                               struct committed_position *committed, struct error *error)
 {
     struct history_reader *reader = calloc(1, sizeof *reader);
     *readerp = NULL;
-    *truth = (struct partition_truth){0};
+    *committed = (struct committed_position){0};
     if (!reader) return error_set(error, STATUS_IO, "out of memory");
     reader->broker = broker;
     reader->partition = partition;
-    enum status status = reader_open(reader, start, truth, error);
+    enum status status = history_reader_open(reader, start, committed, error);
     if (status != STATUS_OK) {
         kafka_history_close(reader);
         return status;
@@ -331,8 +333,8 @@ enum status kafka_history_open(struct history_reader **readerp, struct broker *b
 void kafka_history_close(struct history_reader *reader)
 {
     if (!reader) return;
-    reader_release(reader);
-    reader_disconnect(reader);
+    history_reader_release(reader);
+    history_reader_disconnect(reader);
     free(reader);
 }
 
@@ -342,12 +344,12 @@ struct store_position kafka_history_position(const struct history_reader *reader
 }
 
 /* Nothing came: is that the end, or is the rest hidden? */
-static enum status reader_waits(struct history_reader *reader, struct error *error)
+static enum status history_reader_wait(struct history_reader *reader, struct error *error)
 {
     const char *topic = reader->broker->topics[RECORD_HISTORY];
     if (reader->end >= 0) {
         int64_t low, high;
-        TRY(watermarks(reader, topic, &low, &high, error));
+        TRY(history_reader_watermarks(reader, topic, &low, &high, error));
         if (reader->end >= high) {
             return error_set(error, STATUS_REFUSED,
                              "kafka: the log %s[%u] ends at %lld without seal %llu, which the "
@@ -366,15 +368,15 @@ static enum status reader_waits(struct history_reader *reader, struct error *err
 }
 
 /* Sorts what was received into records and what must not be delivered. */
-static enum status reader_sort(struct history_reader *reader, struct record *records,
-                               uint32_t *countp, struct error *error)
+static enum status history_reader_sort(struct history_reader *reader, struct record *records,
+                                       uint32_t *countp, struct error *error)
 {
     enum status status = STATUS_OK;
     for (size_t i = 0; i < reader->count && !reader->done && status == STATUS_OK; i++) {
         const rd_kafka_message_t *message = reader->messages[i];
         struct bytes key = {message->key, message->key_len};
         if (message->err) {
-            status = reader_trouble(reader, message, error);
+            status = history_reader_error(reader, message, error);
             continue;
         }
         reader->position.log = 0;
@@ -389,7 +391,7 @@ static enum status reader_sort(struct history_reader *reader, struct record *rec
             continue;
         }
         struct history_seal seal;
-        status = reader_seal(reader, message, &seal, error);
+        status = history_reader_seal(reader, message, &seal, error);
         bool later = status == STATUS_OK && seal.number > reader->seal;
         if (later && !reader->broker->looks_only) {
             status = error_set(error, STATUS_REFUSED,
@@ -409,11 +411,11 @@ enum status kafka_history_next(struct history_reader *reader, struct record *rec
 {
     *countp = 0;
     while (*countp == 0 && !reader->done) {
-        reader_release(reader);
+        history_reader_release(reader);
         reader->count = client_receive(reader->queue, READ_WAIT_MS, reader->messages,
                                        max < READ_MAX ? max : READ_MAX);
-        if (reader->count == 0) return reader_waits(reader, error);
-        TRY(reader_sort(reader, records, countp, error));
+        if (reader->count == 0) return history_reader_wait(reader, error);
+        TRY(history_reader_sort(reader, records, countp, error));
     }
     return STATUS_OK;
 }

@@ -2,7 +2,7 @@
  * reader.c - one consumer that is assigned one partition after another.
  *
  * The end is an offset that was the partition's at some moment, open transactions included. A
- * consumer of committed records is told of the end of what it may see, which can lie before: then
+ * consumer of committed records gets the end of what it may see, which can lie before: then
  * nothing comes until the transaction ends, or because no broker is there. Asking for the
  * watermarks tells one from the other.
  */
@@ -35,12 +35,12 @@ struct kafka_reader {
     int64_t end;
     int64_t heard_ns; /* when something came, or a broker was asked */
     int64_t lost_ns;  /* since when asking is in vain, 0: it is not */
-    bool waits;       /* the operator has been told that an open transaction hides the rest */
+    bool waits;       /* it was logged that an open transaction hides the rest */
     rd_kafka_message_t *messages[BATCH];
     size_t count, cursor;
 };
 
-static void release(struct kafka_reader *reader)
+static void kafka_reader_release(struct kafka_reader *reader)
 {
     for (size_t i = 0; i < reader->count; i++) {
         rd_kafka_message_destroy(reader->messages[i]);
@@ -51,15 +51,15 @@ static void release(struct kafka_reader *reader)
 void kafka_reader_close(struct kafka_reader *reader)
 {
     if (!reader) return;
-    release(reader);
+    kafka_reader_release(reader);
     if (reader->queue) rd_kafka_queue_destroy(reader->queue);
     client_close(&reader->consumer);
     client_close(&reader->broker.admin);
     free(reader);
 }
 
-static enum status open_parts(struct kafka_reader *reader, const struct config *config,
-                              struct error *error)
+static enum status kafka_reader_open_clients(struct kafka_reader *reader,
+                                             const struct config *config, struct error *error)
 {
     TRY(client_check(config, error));
     reader->broker.config = config;
@@ -76,7 +76,7 @@ enum status kafka_reader_open(struct kafka_reader **readerp, const struct config
     *readerp = NULL;
     struct kafka_reader *reader = calloc(1, sizeof *reader);
     if (!reader) return error_set(error, STATUS_IO, "out of memory: a reader of topics");
-    enum status status = open_parts(reader, config, error);
+    enum status status = kafka_reader_open_clients(reader, config, error);
     if (status != STATUS_OK) {
         kafka_reader_close(reader);
         return status;
@@ -90,7 +90,7 @@ struct broker *kafka_reader_broker(struct kafka_reader *reader)
     return &reader->broker;
 }
 
-static bool is_over(int64_t begun_ns, int64_t limit_ms)
+static bool time_is_over(int64_t begun_ns, int64_t limit_ms)
 {
     return clock_monotonic_ns() - begun_ns > limit_ms * 1000000;
 }
@@ -100,16 +100,16 @@ static enum status seal_of_log(struct kafka_reader *reader, uint32_t partition,
                                struct history_seal *seal, struct error *error)
 {
     const struct store_position start = {.next = -1};
-    struct partition_truth truth;
+    struct committed_position committed;
     struct history_reader *log;
     const int64_t begun_ns = clock_monotonic_ns();
     enum status status;
     do {
-        status = kafka_history_open(&log, &reader->broker, partition, &start, &truth, error);
-    } while (status == STATUS_BUSY && !is_over(begun_ns, SEALS_WAIT_MS));
+        status = kafka_history_open(&log, &reader->broker, partition, &start, &committed, error);
+    } while (status == STATUS_BUSY && !time_is_over(begun_ns, SEALS_WAIT_MS));
     TRY(status);
     kafka_history_close(log);
-    *seal = truth.seal;
+    *seal = committed.seal;
     return STATUS_OK;
 }
 
@@ -131,7 +131,8 @@ enum status kafka_reader_seals(struct kafka_reader *reader, uint32_t first, uint
     return status == STATUS_BUSY ? STATUS_IO : status;
 }
 
-static rd_kafka_resp_err_t watermarks(struct kafka_reader *reader, int64_t *lowp, int64_t *highp)
+static rd_kafka_resp_err_t kafka_reader_watermarks(struct kafka_reader *reader, int64_t *lowp,
+                                                   int64_t *highp)
 {
     return client_watermarks(&reader->broker.admin, reader->topic, reader->partition, lowp, highp);
 }
@@ -141,13 +142,13 @@ enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, u
 {
     const int64_t begun_ns = clock_monotonic_ns();
     int64_t low, high;
-    release(reader);
+    kafka_reader_release(reader);
     reader->topic = topic;
     reader->partition = partition;
     client_warm(&reader->consumer, topic);
-    for (rd_kafka_resp_err_t code; (code = watermarks(reader, &low, &high));) {
+    for (rd_kafka_resp_err_t code; (code = kafka_reader_watermarks(reader, &low, &high));) {
         bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-        if (forbidden || is_over(begun_ns, OUT_OF_REACH_MS)) {
+        if (forbidden || time_is_over(begun_ns, OUT_OF_REACH_MS)) {
             return error_set(error, STATUS_IO, "kafka: asking for the end of %s[%u]: %s", topic,
                              partition, rd_kafka_err2str(code));
         }
@@ -169,14 +170,14 @@ enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, u
 }
 
 /* Nothing came for a while: is a broker there, and does a transaction hide what is? */
-static enum status ask(struct kafka_reader *reader, struct error *error)
+static enum status kafka_reader_ask(struct kafka_reader *reader, struct error *error)
 {
     int64_t low, high;
-    rd_kafka_resp_err_t code = watermarks(reader, &low, &high);
+    rd_kafka_resp_err_t code = kafka_reader_watermarks(reader, &low, &high);
     reader->heard_ns = clock_monotonic_ns();
     if (code) {
         if (!reader->lost_ns) reader->lost_ns = reader->heard_ns;
-        if (!is_over(reader->lost_ns, OUT_OF_REACH_MS)) return STATUS_OK;
+        if (!time_is_over(reader->lost_ns, OUT_OF_REACH_MS)) return STATUS_OK;
         return error_set(error, STATUS_IO,
                          "kafka: reading %s[%u]: no broker has answered for %d s: %s; is "
                          "kafka.brokers (%s) running?",
@@ -192,17 +193,17 @@ static enum status ask(struct kafka_reader *reader, struct error *error)
     return STATUS_OK;
 }
 
-static enum status receive(struct kafka_reader *reader, struct error *error)
+static enum status kafka_reader_receive(struct kafka_reader *reader, struct error *error)
 {
-    release(reader);
+    kafka_reader_release(reader);
     reader->count = client_receive(reader->queue, RECEIVE_MS, reader->messages, BATCH);
     if (reader->count > 0) reader->heard_ns = clock_monotonic_ns();
-    return is_over(reader->heard_ns, SILENCE_MS) ? ask(reader, error) : STATUS_OK;
+    return time_is_over(reader->heard_ns, SILENCE_MS) ? kafka_reader_ask(reader, error) : STATUS_OK;
 }
 
 /* What the consumer says instead of delivering a record. */
-static enum status trouble(struct kafka_reader *reader, const rd_kafka_message_t *message,
-                           struct error *error)
+static enum status kafka_reader_error(struct kafka_reader *reader,
+                                      const rd_kafka_message_t *message, struct error *error)
 {
     const char *why = rd_kafka_message_errstr(message);
     switch (message->err) {
@@ -215,7 +216,7 @@ static enum status trouble(struct kafka_reader *reader, const rd_kafka_message_t
                          reader->topic, reader->partition, why);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         return error_set(error, STATUS_IO, "kafka: reading '%s': %s", reader->topic, why);
-    default: client_trouble(&reader->consumer, message->err, why); return STATUS_OK;
+    default: client_report_error(&reader->consumer, message->err, why); return STATUS_OK;
     }
 }
 
@@ -224,12 +225,12 @@ enum status kafka_reader_next(struct kafka_reader *reader, struct kafka_record *
 {
     while (reader->seen < reader->end) {
         if (reader->cursor == reader->count) {
-            TRY(receive(reader, error));
+            TRY(kafka_reader_receive(reader, error));
             continue;
         }
         const rd_kafka_message_t *message = reader->messages[reader->cursor++];
         if (message->err) {
-            TRY(trouble(reader, message, error));
+            TRY(kafka_reader_error(reader, message, error));
             continue;
         }
         reader->lost_ns = 0;

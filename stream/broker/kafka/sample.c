@@ -1,7 +1,7 @@
 /*
  * sample.c - looks at the newest events of a source before a job starts on it.
  *
- * A user's events must all lie in one partition: their order is his history, and his state lives
+ * A user's events must all lie in one partition: their order is its history, and its state lives
  * with that partition. A source that is not keyed by user would be folded wrongly without a sign,
  * so a user who is seen in two partitions stops the job. A partition that has no leader for the
  * moment is not looked at: the job waits for it later, and its others flow.

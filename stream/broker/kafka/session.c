@@ -21,7 +21,6 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "stream/broker/kafka/session_size.h"
 #include "stream/broker/kafka/session.h"
 #include "stream/source/event_decoder.h"
 
@@ -38,28 +37,23 @@ enum {
 
 /* --- the consumer ----------------------------------------------------------------------------- */
 
-uint64_t session_queue_kb(const struct config *config)
+static uint64_t queue_kb(const struct config *config)
 {
     uint64_t share = config->job.memory / 1024 / QUEUE_SHARE / config->job.workers;
     if (share < QUEUE_KB_MIN) return QUEUE_KB_MIN;
     return share < QUEUE_KB_MAX ? share : QUEUE_KB_MAX;
 }
 
-uint32_t session_heartbeat_ms(const struct config *config)
+static void session_derive_settings(struct session *session)
 {
+    const struct config *config = session->broker->config;
+    struct session_settings *settings = &session->settings;
     uint32_t tenth = config->kafka.session_timeout_ms / 10;
-    return tenth < HEARTBEAT_MS_MAX ? tenth : HEARTBEAT_MS_MAX;
-}
-
-void session_place(const struct session *session, char place[MEMBER_ID_SIZE])
-{
-    snprintf(place, MEMBER_ID_SIZE, "%s-%u", session->broker->config->kafka.instance,
+    settings->heartbeat_ms = tenth < HEARTBEAT_MS_MAX ? tenth : HEARTBEAT_MS_MAX;
+    settings->queue_kb = queue_kb(config);
+    settings->queue_messages = settings->queue_kb * 1024 / MESSAGE_SIZE;
+    snprintf(settings->instance, sizeof settings->instance, "%s-%u", config->kafka.instance,
              session->worker);
-}
-
-uint64_t session_queue_messages(const struct config *config)
-{
-    return session_queue_kb(config) * 1024 / MESSAGE_SIZE;
 }
 
 static size_t room_size(const struct config *config)
@@ -67,11 +61,13 @@ static size_t room_size(const struct config *config)
     return ROOM_SIZE + 2 * (size_t)config->source.event_size_max + 2 * EVENT_PADDING;
 }
 
-size_t kafka_session_size(const struct config *config)
+/* Of each worker: what its two clients queue, and a poll. */
+static uint64_t kafka_memory(const struct config *config)
 {
-    size_t queue = (size_t)session_queue_kb(config) * 1024 * 2; /* contents, and as much around */
-    size_t of_event = sizeof(struct event) + sizeof(rd_kafka_message_t *);
-    return 2 * queue + room_size(config) + config->job.poll_events_max * of_event;
+    uint64_t queue = queue_kb(config) * 1024 * 2; /* contents, and as much around */
+    uint64_t of_event = sizeof(struct event) + sizeof(rd_kafka_message_t *);
+    uint64_t session = 2 * queue + room_size(config) + config->job.poll_events_max * of_event;
+    return config->job.workers * session;
 }
 
 /* Hands the live partitions to librdkafka; what was fetched of an earlier assignment is dropped. */
@@ -87,7 +83,7 @@ static rd_kafka_resp_err_t session_assign(struct session *session)
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(session->consumer.handle, list);
     rd_kafka_topic_partition_list_destroy(list);
-    session->stale = code != RD_KAFKA_RESP_ERR_NO_ERROR;
+    session->assignment_dirty = code != RD_KAFKA_RESP_ERR_NO_ERROR;
     return code;
 }
 
@@ -109,7 +105,7 @@ static void on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
         rd_kafka_assign(handle, NULL);
         return;
     }
-    session->told = false;
+    session->rebalance_reported = false;
     if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         bool lost =
             code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS || rd_kafka_assignment_lost(handle);
@@ -117,15 +113,15 @@ static void on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code,
         return;
     }
     session->rebalance = REBALANCE_ASSIGN;
-    rival_note_member(session);
+    fencing_note_member(session);
     for (int i = 0; i < list->cnt; i++) {
         uint32_t partition = (uint32_t)list->elems[i].partition;
         if (partition >= session->broker->partitions) {
-            session->grown = true;
+            session->partitions_added = true;
             continue;
         }
         struct session_partition *mine = &session->partitions[partition];
-        *mine = (struct session_partition){.state = PARTITION_RESTORING, .news = true};
+        *mine = (struct session_partition){.state = PARTITION_RESTORING, .unreported = true};
     }
     session_assign(session); /* none is live yet; this acknowledges the assignment */
 }
@@ -141,35 +137,32 @@ static void consumer_close(struct session *session)
     if (session->queue) rd_kafka_queue_destroy(session->queue);
     session->queue = NULL;
     client_close(&session->consumer);
-    session->closing = session->renew = false;
+    session->closing = session->consumer_must_reopen = false;
 }
 
 static enum status consumer_open(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
+    const struct session_settings *settings = &session->settings;
     struct client_setup setup;
-    char place[MEMBER_ID_SIZE];
-    session_place(session, place);
     client_setup(&setup, config, error);
     client_set(&setup, "group.id", "%s", config->kafka.group);
-    client_set(&setup, "group.instance.id", "%s", place);
+    client_set(&setup, "group.instance.id", "%s", settings->instance);
     client_set(&setup, "partition.assignment.strategy", "range");
     client_set(&setup, "session.timeout.ms", "%u", config->kafka.session_timeout_ms);
     client_set(&setup, "max.poll.interval.ms", "%u",
                config->kafka.session_timeout_ms > POLL_INTERVAL_MS_MIN
                    ? config->kafka.session_timeout_ms
                    : POLL_INTERVAL_MS_MIN);
-    client_set(&setup, "heartbeat.interval.ms", "%u", session_heartbeat_ms(config));
+    client_set(&setup, "heartbeat.interval.ms", "%u", settings->heartbeat_ms);
     client_set(&setup, "enable.auto.commit", "false");
     client_set(&setup, "enable.auto.offset.store", "false");
     client_set(&setup, "auto.offset.reset", "error");
     client_set(&setup, "isolation.level", "read_committed");
     client_set(&setup, "queued.max.messages.kbytes", "%llu",
-               (unsigned long long)session_queue_kb(config));
-    client_set(&setup, "queued.min.messages", "%llu",
-               (unsigned long long)session_queue_messages(config));
-    client_set(&setup, "fetch.max.bytes", "%llu",
-               (unsigned long long)session_queue_kb(config) * 1024);
+               (unsigned long long)settings->queue_kb);
+    client_set(&setup, "queued.min.messages", "%llu", (unsigned long long)settings->queue_messages);
+    client_set(&setup, "fetch.max.bytes", "%llu", (unsigned long long)settings->queue_kb * 1024);
     rd_kafka_conf_set_rebalance_cb(setup.conf, on_rebalance);
     session->consumer = (struct client){.role = "consumer", .owner = session};
     TRY(client_open(&session->consumer, &setup, RD_KAFKA_CONSUMER));
@@ -191,7 +184,7 @@ static void kafka_session_close(struct session *session)
 {
     if (!session) return;
     session_release(session);
-    transaction_leave(session);
+    transaction_abandon(session);
     consumer_close(session);
     client_close(&session->producer);
     event_decoder_close(session->decoder);
@@ -224,6 +217,7 @@ static enum status kafka_session_open(struct session **sessionp, struct broker *
     if (!session) return error_set(error, STATUS_IO, "out of memory");
     session->broker = broker;
     session->worker = worker;
+    session_derive_settings(session);
     session->writer =
         splitmix64((uint64_t)clock_wall_ms() << 20 ^ (uint64_t)getpid() << 8 ^ worker);
     enum status status = session_take_memory(session, error);
@@ -276,8 +270,8 @@ static void poll_partitions(struct session *session, struct poll *poll, enum pol
     poll->partitions_count = 0;
     for (uint32_t p = 0; p < session->broker->partitions; p++) {
         struct session_partition *mine = &session->partitions[p];
-        if (mine->state == PARTITION_AWAY || (kind == POLL_ASSIGN && !mine->news)) continue;
-        mine->news = false;
+        if (mine->state == PARTITION_AWAY || (kind == POLL_ASSIGN && !mine->unreported)) continue;
+        mine->unreported = false;
         poll->partitions[poll->partitions_count++] = p;
     }
 }
@@ -290,13 +284,13 @@ static bool session_rebalance(struct session *session, struct poll *poll)
         poll->kind = POLL_COMMIT;
         return true;
     }
-    if (!session->told) {
+    if (!session->rebalance_reported) {
         static const enum poll_kind kinds[] = {
             [REBALANCE_ASSIGN] = POLL_ASSIGN,
             [REBALANCE_REVOKE] = POLL_REVOKE,
             [REBALANCE_LOST] = POLL_LOST,
         };
-        session->told = true;
+        session->rebalance_reported = true;
         poll_partitions(session, poll, kinds[rebalance]);
         if (rebalance == REBALANCE_ASSIGN) session->rebalance = REBALANCE_NONE;
         if (poll->partitions_count > 0) return true;
@@ -308,35 +302,35 @@ static bool session_rebalance(struct session *session, struct poll *poll)
             session->partitions[p].state = PARTITION_AWAY;
         }
         rd_kafka_assign(session->consumer.handle, NULL);
-        session->stale = false;
+        session->assignment_dirty = false;
     }
     session->rebalance = REBALANCE_NONE;
     return false;
 }
 
-/* The group says that another has our place; whether that is so is asked when all is given up. */
+/* Whether another process has taken over is asked when all partitions are given up. */
 static void consumer_fenced(struct session *session)
 {
-    session->ousted = rival_note_member(session);
-    session->renew = true;
+    session->fenced_as_member = fencing_note_member(session);
+    session->consumer_must_reopen = true;
     session->rebalance = REBALANCE_LOST;
-    session->told = false;
+    session->rebalance_reported = false;
 }
 
-static enum status consumer_renew(struct session *session, struct error *error)
+static enum status consumer_replace(struct session *session, struct error *error)
 {
     consumer_close(session);
-    TRY(rival_in_group(session, session->ousted, error));
-    session->renew = atomic_load(&session->broker->stopping);
-    if (session->renew) return STATUS_OK; /* too late to join */
+    TRY(fencing_check_consumer(session, error));
+    session->consumer_must_reopen = atomic_load(&session->broker->stopping);
+    if (session->consumer_must_reopen) return STATUS_OK; /* too late to join */
     log_warn("consumer is replaced: it was fenced, and not by another process",
              log_int("worker", session->worker));
     return consumer_open(session, error);
 }
 
 /* An error that the consumer delivers in place of a message. */
-static enum status session_trouble(struct session *session, const rd_kafka_message_t *message,
-                                   struct error *error)
+static enum status consumer_error(struct session *session, const rd_kafka_message_t *message,
+                                  struct error *error)
 {
     const char *topic = session->broker->config->source.topic;
     const char *why = rd_kafka_message_errstr(message);
@@ -351,7 +345,7 @@ static enum status session_trouble(struct session *session, const rd_kafka_messa
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
         return error_set(error, STATUS_IO, "kafka: reading '%s': %s", topic, why);
-    default: client_trouble(&session->consumer, message->err, why); return STATUS_OK;
+    default: client_report_error(&session->consumer, message->err, why); return STATUS_OK;
     }
 }
 
@@ -382,7 +376,7 @@ static enum status session_deliver(struct session *session, struct poll *poll, s
     for (; session->cursor < session->count; session->cursor++) {
         const rd_kafka_message_t *message = session->messages[session->cursor];
         if (message->err) {
-            TRY(session_trouble(session, message, error));
+            TRY(consumer_error(session, message, error));
             continue;
         }
         struct session_partition *mine = &session->partitions[message->partition];
@@ -391,7 +385,7 @@ static enum status session_deliver(struct session *session, struct poll *poll, s
         mine->next = message->offset + 1;
         events++;
     }
-    if (events > 0) client_well(&session->consumer);
+    if (events > 0) client_report_recovery(&session->consumer);
     poll->kind = POLL_EVENTS;
     poll->events = session->events;
     poll->events_count = events;
@@ -409,8 +403,8 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
                               struct error *error)
 {
     poll->events_count = poll->partitions_count = 0;
-    if (session->consumer.lethal && !session->renew) consumer_fenced(session);
-    if (session->grown) {
+    if (session->consumer.fatal_error && !session->consumer_must_reopen) consumer_fenced(session);
+    if (session->partitions_added) {
         return error_set(error, STATUS_REFUSED,
                          "kafka: '%s' has more than its %u partitions now, and users have moved "
                          "between them: copy it to a new topic, and use a new group and new "
@@ -427,12 +421,12 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
         poll->kind = POLL_END;
         return STATUS_OK;
     }
-    if (session->renew) {
+    if (session->consumer_must_reopen) {
         poll->kind = POLL_EVENTS;
-        return consumer_renew(session, error);
+        return consumer_replace(session, error);
     }
     rd_kafka_poll(session->producer.handle, 0);
-    if (session->stale) {
+    if (session->assignment_dirty) {
         session_release(session);
         rd_kafka_resp_err_t code = session_assign(session);
         if (code) log_warn("assignment refused", log_text("code", rd_kafka_err2name(code)));
@@ -454,7 +448,7 @@ static enum status kafka_resume(struct session *session, uint32_t partition,
     if (mine->state != PARTITION_RESTORING) return STATUS_OK; /* revoked meanwhile */
     mine->next = mine->committed = seal->next_offset;
     mine->state = PARTITION_LIVE;
-    session->stale = true;
+    session->assignment_dirty = true;
     return STATUS_OK;
 }
 
@@ -494,6 +488,7 @@ static double kafka_progress(const struct broker *broker)
 
 const struct broker_ops broker_kafka = {
     .name = "kafka",
+    .memory = kafka_memory,
     .open = kafka_open,
     .close = kafka_close,
     .partitions = kafka_partitions,

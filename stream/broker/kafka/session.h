@@ -1,7 +1,8 @@
 /*
  * session.h - one worker's end of Kafka: its consumer, its producer, its partitions.
  *
- * kafka/session.c polls (the consumer's half), kafka/transaction.c commits (the producer's).
+ * kafka/session.c polls (the consumer's half), kafka/transaction.c commits (the producer's),
+ * kafka/fencing.c finds out whether another process has taken over.
  */
 #ifndef STREAM_BROKER_KAFKA_SESSION_H
 #define STREAM_BROKER_KAFKA_SESSION_H
@@ -17,7 +18,7 @@ enum partition_state { PARTITION_AWAY, PARTITION_RESTORING, PARTITION_LIVE };
 
 struct session_partition {
     enum partition_state state;
-    bool news;                      /* newly assigned and not yet told to the processor */
+    bool unreported;                /* newly assigned; the processor does not know yet */
     int64_t next;                   /* offset of the next event to fetch */
     int64_t committed;              /* first offset that no committed transaction covers */
     struct store_position position; /* after the seal being sent; next = -1: not known (yet) */
@@ -26,21 +27,30 @@ struct session_partition {
 /* What the group asked for and the processor has not carried out yet. */
 enum rebalance { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE, REBALANCE_LOST };
 
+/* What follows from the configuration, once. */
+struct session_settings {
+    char instance[MEMBER_ID_SIZE]; /* group.instance.id: what the group calls this member */
+    uint32_t heartbeat_ms;
+    uint64_t queue_kb; /* the share of job.memory that a client may queue, */
+    uint64_t queue_messages;
+};
+
 struct session {
     struct broker *broker;
     uint32_t worker;
-    uint64_t writer;                      /* names this session in what it commits */
+    uint64_t writer; /* names this session in what it commits */
+    struct session_settings settings;
     struct session_partition *partitions; /* [of the source] */
 
     struct client consumer;
     rd_kafka_queue_t *queue; /* the consumer's: events, rebalances, errors */
     enum rebalance rebalance;
-    bool told;   /* the processor has been told of that rebalance */
-    bool stale;  /* the live partitions or their offsets changed since they were last assigned */
-    bool grown;  /* the source has more partitions than when the job started */
-    bool renew;  /* the consumer can't go on: make a new one when the partitions are given up */
-    bool ousted; /* it was the noted member until it was fenced */
-    char member[MEMBER_ID_SIZE]; /* which of the group it was last, "": none yet */
+    bool rebalance_reported;   /* the processor knows of that rebalance */
+    bool assignment_dirty;     /* live partitions or offsets changed since they were assigned */
+    bool partitions_added;     /* the source has more partitions than when the job started */
+    bool consumer_must_reopen; /* when the partitions are given up */
+    bool fenced_as_member;     /* it was still the member `member_id` when it was fenced */
+    char member_id[MEMBER_ID_SIZE]; /* which of the group it was last, "": none yet */
     bool closing;
     struct event_decoder *decoder;
     struct event *events;          /* [poll_events_max] */
@@ -49,22 +59,23 @@ struct session {
     uint8_t *room; /* payloads of one poll with their decoding scratch */
 
     struct client producer;
-    bool open;           /* a transaction is, for the processor */
-    bool ended;          /* and it has ended at the brokers already: its producer was replaced */
-    struct error broken; /* why the producer can't go on, STATUS_OK if it can */
+    bool open;                   /* a transaction is, for the processor */
+    bool ended;                  /* and it has ended at the brokers: its producer was replaced */
+    struct error producer_error; /* why the producer can't go on, STATUS_OK if it can */
     bool wants_commit;
     int64_t begun_ns;                      /* when the open transaction began */
     int64_t fencings_ns[FENCINGS_MAX - 1]; /* when the last producers were lost, a ring */
     uint32_t fencings;
-    uint32_t aborts;                 /* since the last commit */
-    rd_kafka_resp_err_t undelivered; /* why the first record of this transaction failed, 0: none */
+    uint32_t aborts; /* since the last commit */
+    rd_kafka_resp_err_t
+        delivery_error; /* why the first record of this transaction failed, 0: none */
 };
 
 /* kafka/transaction.c; struct broker_ops has the contracts of the last four. */
 MUST_CHECK enum status producer_open(struct session *session, struct error *error);
 
 /* Aborts what is open when a session is closed in the middle, so that no reader waits for it. */
-void transaction_leave(struct session *session);
+void transaction_abandon(struct session *session);
 
 enum status kafka_begin(struct session *session, struct error *error);
 enum status kafka_send(struct session *session, const struct record *record, struct error *error);
@@ -72,36 +83,27 @@ enum status kafka_commit(struct session *session, struct commit_partition *parts
                          struct error *error);
 enum status kafka_abort(struct session *session, struct error *error);
 
-/* What the group calls this session's place: its group.instance.id. */
-void session_place(const struct session *session, char place[MEMBER_ID_SIZE]);
-
-uint32_t session_heartbeat_ms(const struct config *config);
+/*
+ * kafka/fencing.c. Notes the id that the consumer has in the group now, if it has one; true if it
+ * is the one noted before.
+ */
+bool fencing_note_member(struct session *session);
 
 /*
- * kafka/fencing.c: fenced, but by whom? Notes which member of the group we are, if we are one;
- * true if it is the one noted before.
+ * After the consumer was fenced: STATUS_OK if the group has no member with this session's
+ * group.instance.id, or only the member that was noted; STATUS_FENCED if another process has taken
+ * it. With `fenced_as_member` any other member is another process. Without it an unknown member may
+ * be an earlier join of this very consumer, which ends with its session timeout and is waited for
+ * that long. Asks until brokers answer, or the job stops (STATUS_OK).
  */
-bool rival_note_member(struct session *session);
+MUST_CHECK enum status fencing_check_consumer(struct session *session, struct error *error);
 
 /*
- * After the consumer was fenced: STATUS_OK if our place in the group is free, or still that of the
- * member that was noted; STATUS_FENCED if a rival has it. `ousted`: we were that member until we
- * were fenced, so that anybody else is a rival at once. Otherwise a stranger may be a place of our
- * own of which we never heard; it ends with its session, and is waited for that long. Asks until
- * brokers answer, or the job stops (STATUS_OK).
+ * After the producer was fenced: STATUS_OK if it may be replaced. Another process of the same name
+ * joins the group right after it has fenced this producer, and the next heartbeat tells; to fence
+ * it in turn would drive out both. If there is none, and the transaction had not run out of time,
+ * the fencing is counted (FENCINGS_MAX).
  */
-MUST_CHECK enum status rival_in_group(struct session *session, bool ousted, struct error *error);
-
-/*
- * After the producer was fenced: STATUS_OK if it may be replaced. A rival joins the group in our
- * place right after he has fenced our producer, and our next heartbeat tells; fencing him in turn
- * would drive out both. No rival, and the transaction had not run out of time: counted
- * (FENCINGS_MAX).
- */
-MUST_CHECK enum status rival_of_producer(struct session *session, struct error *error);
-
-/* The share of job.memory that a client of a session may queue. */
-uint64_t session_queue_kb(const struct config *config);
-uint64_t session_queue_messages(const struct config *config);
+MUST_CHECK enum status fencing_check_producer(struct session *session, struct error *error);
 
 #endif

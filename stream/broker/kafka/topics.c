@@ -203,7 +203,7 @@ static enum status check_cleanup(const struct broker *broker, enum record_kind k
 }
 
 /* How much of a bad event fits into a dead letter of at most `message_max` bytes. */
-static uint32_t payload_max(const struct config *config, int64_t message_max)
+static uint32_t letter_payload_max(const struct config *config, int64_t message_max)
 {
     int64_t room = message_max - RECORD_OVERHEAD - (int64_t)config->source.id_size_max -
                    (int64_t)dead_letter_size_max(0);
@@ -245,7 +245,7 @@ static enum status apply_settings(struct broker *broker, enum record_kind kind,
     if (kind == RECORD_DEAD_LETTER) {
         int64_t sends_max = client_message_max(broker);
         broker->dead_letter_payload_max =
-            payload_max(broker->config, message_max < sends_max ? message_max : sends_max);
+            letter_payload_max(broker->config, message_max < sends_max ? message_max : sends_max);
     }
     return STATUS_OK;
 }
@@ -263,13 +263,13 @@ static enum status settings_check(struct broker *broker, struct error *error)
     enum status status = admin_answer(queue, "reading the topics' settings", &event, error);
     if (status == STATUS_OK) {
         size_t count;
-        const rd_kafka_ConfigResource_t **told = rd_kafka_DescribeConfigs_result_resources(
+        const rd_kafka_ConfigResource_t **described = rd_kafka_DescribeConfigs_result_resources(
             rd_kafka_event_DescribeConfigs_result(event), &count);
         for (size_t i = 0; i < count && status == STATUS_OK; i++) {
             for (int kind = 0; kind < RECORD_KINDS && status == STATUS_OK; kind++) {
-                if (strcmp(rd_kafka_ConfigResource_name(told[i]), broker->topics[kind]) != 0)
+                if (strcmp(rd_kafka_ConfigResource_name(described[i]), broker->topics[kind]) != 0)
                     continue;
-                status = apply_settings(broker, (enum record_kind)kind, told[i], error);
+                status = apply_settings(broker, (enum record_kind)kind, described[i], error);
             }
         }
         rd_kafka_event_destroy(event);
@@ -280,7 +280,7 @@ static enum status settings_check(struct broker *broker, struct error *error)
 }
 
 /* Of cluster and topic: librdkafka 2.0.2 does not tell topic ids. */
-static enum status identify(struct broker *broker, struct error *error)
+static enum status topics_identify_source(struct broker *broker, struct error *error)
 {
     char text[1024];
     char *cluster = rd_kafka_clusterid(broker->admin.handle, CLIENT_REQUEST_MS);
@@ -311,7 +311,7 @@ enum status topics_open(struct broker *broker, struct error *error)
         return error_set(error, STATUS_REFUSED, "kafka: '%s' has %u partitions; at most %d work",
                          config->source.topic, broker->partitions, POLL_PARTITIONS_MAX);
     }
-    TRY(identify(broker, error));
+    TRY(topics_identify_source(broker, error));
     broker->batch_size_max = BATCH_SIZE_MAX;
     for (int kind = 0; kind < RECORD_KINDS; kind++) {
         TRY(topic_find(broker, (enum record_kind)kind, error));

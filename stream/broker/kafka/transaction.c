@@ -26,7 +26,7 @@ static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, v
     struct store_position *position = message->_private;
     (void)handle;
     if (message->err) {
-        if (!session->undelivered) session->undelivered = message->err;
+        if (!session->delivery_error) session->delivery_error = message->err;
     } else if (position) {
         position->next = message->offset + 1;
         position->written_ms = rd_kafka_message_timestamp(message, NULL);
@@ -37,7 +37,7 @@ static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, v
  * Whether a call that ended with `status` is to be made again. While brokers are out of reach it
  * is, however long that takes; only the end of the job limits the patience.
  */
-static bool again(struct session *session, enum status status, int64_t begun_ns)
+static bool call_again(struct session *session, enum status status, int64_t begun_ns)
 {
     if (status != STATUS_BUSY) return false;
     rd_kafka_poll(session->producer.handle, 0);
@@ -58,9 +58,9 @@ enum status producer_open(struct session *session, struct error *error)
     client_set(&setup, "partitioner", "murmur2_random");
     client_set(&setup, "batch.size", "%lld", (long long)session->broker->batch_size_max);
     client_set(&setup, "queue.buffering.max.kbytes", "%llu",
-               (unsigned long long)session_queue_kb(config));
+               (unsigned long long)session->settings.queue_kb);
     client_set(&setup, "queue.buffering.max.messages", "%llu",
-               (unsigned long long)session_queue_messages(config));
+               (unsigned long long)session->settings.queue_messages);
     rd_kafka_conf_set_dr_msg_cb(setup.conf, on_delivery);
     session->producer = (struct client){.role = "producer", .owner = session};
     TRY(client_open(&session->producer, &setup, RD_KAFKA_PRODUCER));
@@ -71,7 +71,7 @@ enum status producer_open(struct session *session, struct error *error)
         status =
             client_failed(rd_kafka_init_transactions(session->producer.handle, CLIENT_REQUEST_MS),
                           "beginning to use a transactional id", error);
-    } while (again(session, status, begun_ns));
+    } while (call_again(session, status, begun_ns));
     if (status != STATUS_OK) return status == STATUS_BUSY ? STATUS_IO : status;
     for (int kind = 0; kind < RECORD_KINDS; kind++) {
         client_warm(&session->producer, session->broker->topics[kind]);
@@ -80,53 +80,53 @@ enum status producer_open(struct session *session, struct error *error)
 }
 
 /*
- * Replaces a producer that can't go on; its open transaction, if any, ends with it. Mostly we have
- * fenced ourselves: a transaction stayed open beyond its time.
+ * Replaces a producer that can't go on; its open transaction, if any, ends with it. Mostly that
+ * transaction was open for longer than transaction.timeout.ms, which fences its producer.
  */
-static enum status producer_renew(struct session *session, struct error *error)
+static enum status producer_replace(struct session *session, struct error *error)
 {
-    if (session->broken.status == STATUS_FENCED || session->producer.lethal) {
-        TRY(rival_of_producer(session, error));
+    if (session->producer_error.status == STATUS_FENCED || session->producer.fatal_error) {
+        TRY(fencing_check_producer(session, error));
     }
     log_warn("producer is replaced: its transaction took too long, or the brokers lost it",
-             log_int("worker", session->worker), log_text("reason", session->broken.text));
+             log_int("worker", session->worker), log_text("reason", session->producer_error.text));
     client_close(&session->producer);
     session->ended = session->open;
-    session->broken = (struct error){.status = STATUS_OK};
+    session->producer_error = (struct error){.status = STATUS_OK};
     return producer_open(session, error);
 }
 
 static bool producer_broken(const struct session *session)
 {
-    return session->broken.status != STATUS_OK || session->producer.lethal;
+    return session->producer_error.status != STATUS_OK || session->producer.fatal_error;
 }
 
 /* What a failed call means for the processor, and whether the producer survives it. */
-static enum status session_failed(struct session *session, enum status status,
-                                  const struct error *error)
+static enum status transaction_failed(struct session *session, enum status status,
+                                      const struct error *error)
 {
     if (status == STATUS_ABORTABLE) return status;
     if (status != STATUS_FENCED) return STATUS_IO;
-    session->broken = *error;
+    session->producer_error = *error;
     return STATUS_ABORTABLE;
 }
 
 enum status kafka_begin(struct session *session, struct error *error)
 {
     REQUIRE(!session->open);
-    if (producer_broken(session)) TRY(producer_renew(session, error));
+    if (producer_broken(session)) TRY(producer_replace(session, error));
     enum status status = client_failed(rd_kafka_begin_transaction(session->producer.handle),
                                        "beginning a transaction", error);
     if (status != STATUS_OK) {
-        session->broken = *error;
-        TRY(producer_renew(session, error));
+        session->producer_error = *error;
+        TRY(producer_replace(session, error));
         status = client_failed(rd_kafka_begin_transaction(session->producer.handle),
                                "beginning a transaction", error);
     }
     if (status != STATUS_OK) return STATUS_IO;
     session->open = true;
     session->wants_commit = session->ended = false;
-    session->undelivered = RD_KAFKA_RESP_ERR_NO_ERROR;
+    session->delivery_error = RD_KAFKA_RESP_ERR_NO_ERROR;
     session->begun_ns = clock_monotonic_ns();
     return STATUS_OK;
 }
@@ -165,7 +165,8 @@ static enum status session_produce(struct session *session, const struct record 
             continue;
         }
         if (headers) rd_kafka_headers_destroy(headers);
-        if (session->undelivered) code = session->undelivered; /* says more than "wrong state" */
+        if (session->delivery_error)
+            code = session->delivery_error; /* says more than "wrong state" */
         error_set(error, STATUS_ABORTABLE, "kafka: writing to %s[%u]: %s",
                   broker->topics[record->kind], record->partition, rd_kafka_err2str(code));
         return STATUS_ABORTABLE;
@@ -218,7 +219,7 @@ static enum status send_offsets(struct session *session, const struct commit_par
         status = client_failed(rd_kafka_send_offsets_to_transaction(session->producer.handle, list,
                                                                     member, CLIENT_REQUEST_MS),
                                "adding offsets to a transaction", error);
-    } while (again(session, status, begun_ns));
+    } while (call_again(session, status, begun_ns));
     rd_kafka_consumer_group_metadata_destroy(member);
     rd_kafka_topic_partition_list_destroy(list);
     FAULT_POINT("offsets_sent");
@@ -229,18 +230,18 @@ static enum status send_offsets(struct session *session, const struct commit_par
  * Learns how a commit of unknown outcome ended: a new producer ends the old one's transaction one
  * way or the other, and then the group's offsets name the seal of the last one that was committed.
  */
-static enum status resolve(struct session *session, const struct commit_partition *parts,
-                           struct error *error)
+static enum status resolve_commit(struct session *session, const struct commit_partition *parts,
+                                  struct error *error)
 {
     struct committed_seal found;
-    session->broken = *error;
-    TRY(producer_renew(session, error));
+    session->producer_error = *error;
+    TRY(producer_replace(session, error));
     const int64_t begun_ns = clock_monotonic_ns();
     enum status status;
     do {
         status = committed_seals(session->broker, &session->consumer, &parts[0].partition, 1,
                                  CLIENT_REQUEST_MS, &found, error);
-    } while (again(session, status, begun_ns));
+    } while (call_again(session, status, begun_ns));
     if (status != STATUS_OK) return status;
     bool ours = found.writer == session->writer;
     bool committed = ours && found.seal.number == parts[0].seal.number;
@@ -259,7 +260,7 @@ static enum status end_transaction(struct session *session, struct error *error)
         status =
             client_failed(rd_kafka_commit_transaction(session->producer.handle, CLIENT_REQUEST_MS),
                           "committing a transaction", error);
-    } while (again(session, status, begun_ns));
+    } while (call_again(session, status, begun_ns));
     return status;
 }
 
@@ -270,13 +271,14 @@ enum status kafka_commit(struct session *session, struct commit_partition *parts
     FAULT_POINT("outputs_sent");
     enum status status = send_seals(session, parts, count, error);
     if (status == STATUS_OK) status = send_offsets(session, parts, count, error);
-    if (status != STATUS_OK) return session_failed(session, status, error);
+    if (status != STATUS_OK) return transaction_failed(session, status, error);
     status = end_transaction(session, error);
-    if (status == STATUS_ABORTABLE && session->undelivered) {
+    if (status == STATUS_ABORTABLE && session->delivery_error) {
         error_set(error, status, "kafka: a record was not taken: %s",
-                  rd_kafka_err2str(session->undelivered));
+                  rd_kafka_err2str(session->delivery_error));
     }
-    if (status != STATUS_OK && status != STATUS_ABORTABLE) status = resolve(session, parts, error);
+    if (status != STATUS_OK && status != STATUS_ABORTABLE)
+        status = resolve_commit(session, parts, error);
     if (status != STATUS_OK) return status == STATUS_BUSY ? STATUS_IO : status;
     for (uint32_t i = 0; i < count; i++) {
         struct session_partition *mine = &session->partitions[parts[i].partition];
@@ -285,7 +287,7 @@ enum status kafka_commit(struct session *session, struct commit_partition *parts
     }
     session->open = session->wants_commit = false;
     session->aborts = 0;
-    client_well(&session->producer);
+    client_report_recovery(&session->producer);
     return STATUS_OK;
 }
 
@@ -302,19 +304,19 @@ enum status kafka_abort(struct session *session, struct error *error)
      */
     if (!session->ended && !producer_broken(session) &&
         client_failed(rd_kafka_abort_transaction(session->producer.handle, ABORT_MS),
-                      "aborting a transaction", &session->broken) == STATUS_OK) {
-        session->broken.status = STATUS_OK;
+                      "aborting a transaction", &session->producer_error) == STATUS_OK) {
+        session->producer_error.status = STATUS_OK;
     }
-    if (producer_broken(session)) TRY(producer_renew(session, error));
+    if (producer_broken(session)) TRY(producer_replace(session, error));
     session->open = session->wants_commit = false;
     for (uint32_t p = 0; p < session->broker->partitions; p++) {
         session->partitions[p].next = session->partitions[p].committed;
     }
-    session->stale = true;
+    session->assignment_dirty = true;
     return STATUS_OK;
 }
 
-void transaction_leave(struct session *session)
+void transaction_abandon(struct session *session)
 {
     if (!session->open || session->ended || producer_broken(session)) return;
     rd_kafka_error_t *failure = rd_kafka_abort_transaction(session->producer.handle, ABORT_MS);
