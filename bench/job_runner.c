@@ -132,7 +132,7 @@ double runner_decode_rate(const struct runner *runner)
     struct line_reader *lines;
     struct event_decoder *decoder;
     runner_check(event_decoder_open(&decoder, config, &error), &error);
-    runner_check(line_reader_open(&lines, config->source.path, config->source.event_size_max + 1,
+    runner_check(line_reader_open(&lines, config->source.path, line_options_of(config),
                                   (struct line_position){0}, &error),
                  &error);
     uint8_t *scratch = malloc(config->source.event_size_max + 1 + EVENT_PADDING);

@@ -30,6 +30,7 @@ enum {
 enum config_broker { CONFIG_BROKER_FILE, CONFIG_BROKER_KAFKA };
 enum config_format { CONFIG_JSON, CONFIG_CSV, CONFIG_TSV };
 enum config_time { CONFIG_TIME_S, CONFIG_TIME_MS, CONFIG_TIME_US, CONFIG_TIME_ISO8601 };
+enum config_unfinished { CONFIG_UNFINISHED_WAIT, CONFIG_UNFINISHED_TAKE };
 enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
 enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
 enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
@@ -60,9 +61,10 @@ struct config {
         enum config_time time;      /* source.time: s | ms | us | iso8601 */
         int64_t time_min_ms; /* file: earliest valid event time (source.time_min, ISO 8601 date) */
         int64_t time_max_ms; /* file: latest valid event time */
-        int64_t time_ahead_ms;   /* kafka: how far an event's time may be after the broker's */
-        int64_t time_behind_ms;  /* kafka: how far before */
-        uint32_t id_size_max;    /* bytes of a user or item id */
+        int64_t time_ahead_ms;  /* kafka: how far an event's time may be after the broker's */
+        int64_t time_behind_ms; /* kafka: how far before */
+        enum config_unfinished unfinished_line; /* file: a last line without line end */
+        uint32_t id_size_max;                   /* bytes of a user or item id */
         uint32_t event_size_max; /* bytes of one event; larger ones are dead letters */
     } source;
 

@@ -46,6 +46,7 @@ enum {
 static const char *const brokers[] = {"file", "kafka", NULL};
 static const char *const formats[] = {"json", "csv", "tsv", NULL};
 static const char *const times[] = {"s", "ms", "us", "iso8601", NULL};
+static const char *const unfinished[] = {"wait", "take", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
 static const char *const logs[] = {"text", "json", NULL};
@@ -81,6 +82,9 @@ const struct option option_table[] = {
              "How far an event's time may be after its broker timestamp (kafka)"),
     DURATION("source.time_behind", source.time_behind_ms, "365d", 0, 36500 * DAY,
              "How far an event's time may be before its broker timestamp (kafka)"),
+    CHOICE("source.unfinished_line", source.unfinished_line, unfinished, "wait",
+           "A last line without line end: wait leaves it for the next run, since somebody may "
+           "still be writing it; take is for files that are complete (file)"),
     SIZE("source.id_size_max", source.id_size_max, "256", 1, 4 * KB,
          "Longest id of a user, item or category; events with longer ones are dead letters"),
     SIZE("source.event_size_max", source.event_size_max, "64KB", 64, 16 * MB,

@@ -17,20 +17,19 @@ static enum status read_column_names(struct event_log *log, struct error *error)
     return event_decoder_header(log->decoder, line.text, error);
 }
 
-/* A line may be one byte longer than an event, so that the decoder sees when it is. */
 enum status event_log_open(struct event_log *log, const struct config *config,
                            struct progress *progress, struct error *error)
 {
-    const uint32_t size_max = config->source.event_size_max + 1;
+    const struct line_options options = line_options_of(config);
     *log = (struct event_log){.config = config, .progress = progress};
     if (!*config->source.path) {
         return error_set(error, STATUS_INVALID,
                          "a log is needed: set source.path to a file, or to - for standard input");
     }
-    log->scratch = malloc(size_max + (size_t)EVENT_PADDING);
+    log->scratch = malloc(options.size_max + (size_t)EVENT_PADDING);
     if (!log->scratch) return error_set(error, STATUS_IO, "out of memory: one event");
     TRY(event_decoder_open(&log->decoder, config, error));
-    TRY(line_reader_open(&log->lines, config->source.path, size_max, (struct line_position){0},
+    TRY(line_reader_open(&log->lines, config->source.path, options, (struct line_position){0},
                          error));
     return read_column_names(log, error);
 }
@@ -65,7 +64,9 @@ enum status event_log_next(struct event_log *log, struct event *event, struct er
 {
     struct line line;
     do {
-        TRY(line_reader_next(log->lines, &line, error));
+        const enum status status = line_reader_next(log->lines, &line, error);
+        if (status == STATUS_END) line_reader_warn_of_rest(log->lines);
+        TRY(status);
         event_decode(log->decoder, line.text, -1, log->scratch, event);
         count_event(log, event);
         show_reading(log);

@@ -166,8 +166,9 @@ enum status catalogue_open(struct catalogue **cataloguep, const char *path, cons
         status = error_set(error, STATUS_IO, "out of memory: a catalogue");
         goto done;
     }
-    status = line_reader_open(&reading.lines, path, CATALOGUE_LINE_SIZE_MAX,
-                              (struct line_position){0}, error);
+    status =
+        line_reader_open(&reading.lines, path, (struct line_options){CATALOGUE_LINE_SIZE_MAX, true},
+                         (struct line_position){0}, error);
     if (status != STATUS_OK) goto done;
     status = read_lines(&reading, item_column, title_column, error);
     if (status != STATUS_OK) goto done;

@@ -90,8 +90,8 @@ static enum status read_item_partition(struct item_log *log, const struct config
     char path[COMMIT_PATH_MAX];
     if (size == 0) return STATUS_OK;
     TRY(commit_file_path(config, RECORD_ITEM, partition, 0, path, error));
-    TRY(line_reader_open(&lines, path, (uint32_t)log->record_max, (struct line_position){0},
-                         error));
+    TRY(line_reader_open(&lines, path, (struct line_options){(uint32_t)log->record_max, true},
+                         (struct line_position){0}, error));
     enum status status = read_item_lines(log, lines, (int64_t)size, error);
     line_reader_close(lines);
     if (status != STATUS_OK) error_prefix(error, "%s: ", path);

@@ -120,11 +120,13 @@ static int64_t files_first(const struct verify_input *input)
 static enum status begin_source(struct verify_input *input, struct error *error)
 {
     const struct config *config = input->config;
+    struct line_options options = line_options_of(config);
     struct line line;
+    options.take_unfinished = true; /* the job took so many lines, in whichever way */
     event_decoder_close(input->decoder);
     TRY(event_decoder_open(&input->decoder, config, error));
-    TRY(line_reader_open(&input->reader, config->source.path, config->source.event_size_max + 1,
-                         (struct line_position){0}, error));
+    TRY(line_reader_open(&input->reader, config->source.path, options, (struct line_position){0},
+                         error));
     input->end = input->commit.position.line;
     if (!has_header(config)) return STATUS_OK;
     enum status status = line_reader_next(input->reader, &line, error);
@@ -142,8 +144,9 @@ static enum status begin_output(struct verify_input *input, enum record_kind kin
     input->end = (int64_t)input->commit.entries[input->partition].length[kind];
     if (input->end == 0) return STATUS_OK;
     TRY(commit_file_path(input->config, kind, input->partition, 0, input->path, error));
-    return line_reader_open(&input->reader, input->path, input->line_max, (struct line_position){0},
-                            error);
+    return line_reader_open(&input->reader, input->path,
+                            (struct line_options){input->line_max, false},
+                            (struct line_position){0}, error);
 }
 
 static enum status files_begin(struct verify_input *input, enum verify_sequence sequence,

@@ -21,11 +21,13 @@ static char path[] = "/tmp/braid-lines-XXXXXX";
 static struct line_reader *reader;
 static struct line line;
 static struct error error;
+static struct line_options options; /* of the readers that a test opens */
 
 static int set_up(void **state)
 {
     (void)state;
     memcpy(path + strlen(path) - 6, "XXXXXX", 6);
+    options = (struct line_options){.size_max = LINE_MAX_SIZE};
     int file = mkstemp(path);
     return file < 0 || close(file);
 }
@@ -55,7 +57,7 @@ static void append_gzip(const void *at, size_t size)
 static void open_at(struct line_position start)
 {
     line_reader_close(reader);
-    if (line_reader_open(&reader, path, LINE_MAX_SIZE, start, &error)) fail_msg("%s", error.text);
+    if (line_reader_open(&reader, path, options, start, &error)) fail_msg("%s", error.text);
 }
 
 static void assert_line(const char *text)
@@ -81,6 +83,7 @@ static void assert_position(int64_t number, int64_t byte)
 static void line_ends_are_taken_off(void **state)
 {
     (void)state;
+    options.take_unfinished = true;
     write_plain("\xEF\xBB\xBF"
                 "one\r\n\n\rtwo\n \r\nlast",
                 21);
@@ -215,34 +218,168 @@ static void a_pipe_is_read_as_it_comes(void **state)
     dup2(ends[0], STDIN_FILENO);
     close(ends[0]);
     assert_int_equal(write(ends[1], "one\ntw", 6), 6);
-    assert_int_equal(
-        line_reader_open(&reader, "-", LINE_MAX_SIZE, (struct line_position){0}, &error),
-        STATUS_OK);
+    assert_int_equal(line_reader_open(&reader, "-", options, (struct line_position){0}, &error),
+                     STATUS_OK);
     assert_line("one");
     assert_int_equal(write(ends[1], "o\nthree", 7), 7);
     assert_line("two");
     int64_t done, total;
     line_reader_progress(reader, &done, &total);
     assert_int_equal(total, -1);
+    assert_int_equal(write(ends[1], "\nfo", 3), 3);
     close(ends[1]);
     assert_line("three");
     assert_end();
+    assert_int_equal(line_reader_rest(reader).size, 2);
     dup2(saved, STDIN_FILENO);
     close(saved);
+}
+
+/* The unfinished line stays behind the position, so that the next reader meets all of it. */
+static void a_line_without_end_waits_for_the_next_reader(void **state)
+{
+    (void)state;
+    write_plain("one\ntw", 6);
+    open_at((struct line_position){0});
+    assert_line("one");
+    assert_end();
+    assert_position(1, 4);
+    assert_int_equal(line_reader_rest(reader).size, 2);
+    assert_string_equal(line_reader_rest(reader).why, "it has no line end");
+
+    write_plain("one\ntwo\n", 8);
+    open_at(line_reader_position(reader));
+    assert_line("two");
+    assert_end();
+    assert_position(2, 8);
+    assert_null(line_reader_rest(reader).why);
+}
+
+/* Also one that is longer than the buffer, of which nothing is left when the end comes. */
+static void a_long_line_without_end_waits_too(void **state)
+{
+    (void)state;
+    enum { LONG = 3 << 20 };
+    char *text = malloc(LONG);
+    memset(text, 'x', LONG);
+    write_plain(text, LONG);
+    open_at((struct line_position){0});
+    assert_end();
+    assert_position(0, 0);
+    assert_int_equal(line_reader_rest(reader).size, LONG);
+    free(text);
+}
+
+static void a_line_without_end_is_taken_from_a_complete_input(void **state)
+{
+    (void)state;
+    options.take_unfinished = true;
+    write_plain("one\ntwo", 7);
+    open_at((struct line_position){0});
+    assert_line("one");
+    assert_line("two");
+    assert_end();
+    assert_position(2, 7);
+    assert_null(line_reader_rest(reader).why);
+}
+
+/* The line end is written after all: it is the taken line's, and no line of its own. */
+static void the_end_of_a_taken_line_is_no_line(void **state)
+{
+    (void)state;
+    static const char *const rests[] = {"", "\n", "\r\n", "\r\nthree\n", "\nthree\n"};
+    for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
+        char text[40];
+        int size = snprintf(text, sizeof text, "one\ntwo%s", rests[i]);
+        write_plain(text, (size_t)size);
+        open_at((struct line_position){.line = 2, .byte = 7});
+        if (strstr(text, "three")) assert_line("three");
+        assert_end();
+        assert_position(strstr(text, "three") ? 3 : 2, size);
+    }
+    write_plain("one\ntwofold\n", 12);
+    open_at((struct line_position){.line = 2, .byte = 7});
+    assert_int_equal(line_reader_next(reader, &line, &error), STATUS_REFUSED);
+    assert_non_null(strstr(error.text, "line 2 had no line end when it was taken"));
+}
+
+static size_t file_bytes(char **bytesp)
+{
+    FILE *file = fopen(path, "rb");
+    *bytesp = malloc(1 << 20);
+    size_t size = fread(*bytesp, 1, 1 << 20, file);
+    fclose(file);
+    return size;
+}
+
+/* A file that is cut anywhere in its second member is one that is still being written. */
+static void a_gzip_member_that_is_being_written_is_not_finished(void **state)
+{
+    (void)state;
+    char *whole;
+    append_gzip("one\ntwo\n", 8);
+    char *first;
+    size_t first_size = file_bytes(&first);
+    append_gzip("three\nfour\n", 11);
+    size_t size = file_bytes(&whole);
+    for (size_t cut = first_size; cut <= size; cut++) {
+        write_plain(whole, cut);
+        open_at((struct line_position){0});
+        assert_line("one");
+        assert_line("two");
+        enum status status = line_reader_next(reader, &line, &error);
+        while (status == STATUS_OK) {
+            status = line_reader_next(reader, &line, &error);
+        }
+        assert_int_equal(status, STATUS_END);
+        struct line_position position = line_reader_position(reader);
+        assert_int_equal(position.byte, position.line == 2 ? 8 : position.line == 3 ? 14 : 19);
+        bool complete = cut == first_size || cut == size;
+        if (!line_reader_rest(reader).why != complete) fail_msg("cut at %zu of %zu", cut, size);
+
+        write_plain(whole, size);
+        open_at(position);
+        if (position.line == 2) assert_line("three");
+        if (position.line <= 3) assert_line("four");
+        assert_end();
+    }
+    free(first);
+    free(whole);
+}
+
+static void what_lies_behind_the_last_gzip_member_is_ignored(void **state)
+{
+    (void)state;
+    static const char zeros[512];
+    static const struct bytes tails[] = {
+        {zeros, 512}, {zeros, 1}, {"a text\n", 7}, {"x", 1}, {"\x1Fx", 2}};
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        write_plain("", 0);
+        append_gzip("one\n", 4);
+        FILE *file = fopen(path, "ab");
+        fwrite(tails[i].at, 1, tails[i].size, file);
+        fclose(file);
+        open_at((struct line_position){0});
+        assert_line("one");
+        assert_end();
+        assert_null(line_reader_rest(reader).why);
+    }
 }
 
 static void damaged_inputs_are_errors(void **state)
 {
     (void)state;
-    assert_int_equal(line_reader_open(&reader, "/nowhere", 10, (struct line_position){0}, &error),
-                     STATUS_INVALID);
+    assert_int_equal(
+        line_reader_open(&reader, "/nowhere", options, (struct line_position){0}, &error),
+        STATUS_INVALID);
     assert_string_equal(error.text, "/nowhere: No such file or directory");
     assert_null(reader);
-    assert_int_equal(line_reader_open(&reader, "/tmp", 10, (struct line_position){0}, &error),
+    assert_int_equal(line_reader_open(&reader, "/tmp", options, (struct line_position){0}, &error),
                      STATUS_IO);
 
-    append_gzip("one\ntwo\n", 8);
+    append_gzip("one\ntwo", 7);
     assert_int_equal(truncate(path, 20), 0);
+    options.take_unfinished = true; /* complete, it says, but the member is not */
     open_at((struct line_position){0});
     enum status status = line_reader_next(reader, &line, &error);
     while (status == STATUS_OK) {
@@ -252,9 +389,9 @@ static void damaged_inputs_are_errors(void **state)
     line_reader_close(reader);
 
     write_plain("one\n", 4);
-    assert_int_equal(
-        line_reader_open(&reader, path, 10, (struct line_position){.line = 9, .byte = 90}, &error),
-        STATUS_REFUSED);
+    assert_int_equal(line_reader_open(&reader, path, options,
+                                      (struct line_position){.line = 9, .byte = 90}, &error),
+                     STATUS_REFUSED);
     write_plain("\x1F\x8B garbage", 10);
     open_at((struct line_position){0});
     assert_int_equal(line_reader_next(reader, &line, &error), STATUS_CORRUPT);
@@ -286,10 +423,20 @@ static void inputs_are_told_apart_by_their_first_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(line_ends_are_taken_off),       TEST(an_empty_file_has_no_line),
-        TEST(nul_bytes_are_bytes),           TEST(overlong_lines_are_cut_and_marked),
-        TEST(reading_goes_on_at_a_position), TEST(a_pipe_is_read_as_it_comes),
-        TEST(damaged_inputs_are_errors),     TEST(inputs_are_told_apart_by_their_first_bytes),
+        TEST(line_ends_are_taken_off),
+        TEST(an_empty_file_has_no_line),
+        TEST(nul_bytes_are_bytes),
+        TEST(overlong_lines_are_cut_and_marked),
+        TEST(reading_goes_on_at_a_position),
+        TEST(a_pipe_is_read_as_it_comes),
+        TEST(a_line_without_end_waits_for_the_next_reader),
+        TEST(a_long_line_without_end_waits_too),
+        TEST(a_line_without_end_is_taken_from_a_complete_input),
+        TEST(the_end_of_a_taken_line_is_no_line),
+        TEST(a_gzip_member_that_is_being_written_is_not_finished),
+        TEST(what_lies_behind_the_last_gzip_member_is_ignored),
+        TEST(damaged_inputs_are_errors),
+        TEST(inputs_are_told_apart_by_their_first_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

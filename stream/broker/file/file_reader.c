@@ -229,7 +229,10 @@ static enum status read_lines(struct file_reader *reader)
     while (!atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
         int64_t number = line_reader_position(reader->lines).line;
         enum status status = next_line(reader, &line);
-        if (status == STATUS_END) return STATUS_OK;
+        if (status == STATUS_END) {
+            line_reader_warn_of_rest(reader->lines);
+            return STATUS_OK;
+        }
         TRY(status);
         file_event_decode(reader->decoder, &line, number, reader->partitions, reader->scratch,
                           &event);
@@ -422,13 +425,12 @@ static bool open_memory(struct file_reader *reader)
     return opened;
 }
 
-/* Opens the input at `start`. A line may be one byte longer than an event: so that shows. */
+/* Opens the input at `start`. */
 static enum status open_lines(const struct file_reader *reader, struct line_position start,
                               struct line_reader **linesp, struct error *error)
 {
     const struct config *config = reader->config;
-    return line_reader_open(linesp, config->source.path, config->source.event_size_max + 1, start,
-                            error);
+    return line_reader_open(linesp, config->source.path, line_options_of(config), start, error);
 }
 
 /* A table's first line names its columns, wherever reading begins. */
