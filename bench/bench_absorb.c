@@ -18,7 +18,7 @@
 #include "base/random.h"
 #include "model/interest_ops.h"
 #include "model/param_draw.h"
-#include "model/tensor/kernel_blas.h"
+#include "model/kernel/kernel_blas.h"
 
 enum { USERS = 100000, ITEMS = 50000, CATEGORIES = 20, POLL = 10000, POLLS = 24, ONES = 20000 };
 enum { BLAS_ROWS_MAX = POLL, BLAS_WIDTH_MAX = 256 };

@@ -16,7 +16,7 @@
 #include "base/random.h"
 #include "bench/job_runner.h"
 #include "model/checkpoint.h"
-#include "model/tensor/kernel_blas.h"
+#include "model/kernel/kernel_blas.h"
 #include "stream/interests/fold.h"
 
 enum {

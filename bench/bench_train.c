@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "model/interest_ops.h"
-#include "model/tensor/kernel_blas.h"
+#include "model/kernel/kernel_blas.h"
 #include "model/train/trainer.h"
 
 enum { MINIBATCHES = 3, REPEATS = 3, NEGATIVES = 1024, SAMPLED_ITEMS = 5000, FULL_ITEMS = 3416 };

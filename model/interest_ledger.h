@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 enum { INTEREST_LEDGER_MAX = 64 }; /* the greatest interests_max */
 

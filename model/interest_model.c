@@ -16,7 +16,7 @@
 
 #include "base/checksum.h"
 #include "model/tensor/float_mode.h"
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
 enum {
     TILE_EVENTS = 48, /* whole tiles of the matrix kernel; all its activations fit the L2 cache */

@@ -21,7 +21,7 @@
 
 #include "base/status.h"
 #include "model/tensor/behavior.h"
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 struct checkpoint;
 struct interest_model;

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 enum { INTEREST_SELECT_MAX = 64 }; /* the greatest K */
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
 enum {
     BLOCK_ITEMS = 1024, /* a multiple of KERNEL_PANEL */

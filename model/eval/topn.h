@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 enum { TOPN_INTERESTS_MAX = 64 }; /* of one user */
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
 static bool is_table(const struct param *param)
 {

@@ -18,7 +18,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "model/tensor/params.h"
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 enum { GRADIENT_TABLES_MAX = 3 };
 

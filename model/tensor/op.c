@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "model/tensor/kernel.h"
-#include "model/tensor/kernel_blas.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/kernel_blas.h"
 
 enum status linear_open(struct linear *linear, const struct param *const parts[LINEAR_PARTS_MAX],
                         const struct param *bias, struct error *error)

@@ -1,8 +1,8 @@
 /* op_activation.c - activations and norms: shapes checked, a kernel called. */
 #include "model/tensor/op_activation.h"
 
-#include "model/tensor/kernel.h"
-#include "model/tensor/kernel_activation.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/kernel_activation.h"
 
 static void sigmoid_backward(struct tape *tape, const struct node *node)
 {

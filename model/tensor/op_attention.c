@@ -1,7 +1,7 @@
 /* op_attention.c - linear attention on states, and over whole sequences with a gradient. */
 #include <string.h>
 
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 #include "model/tensor/op.h"
 
 /* The z of a state's sums, given their s. */

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "model/tensor/kernel_activation.h"
-#include "model/tensor/kernel_delta.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/kernel_activation.h"
+#include "model/kernel/kernel_delta.h"
+#include "model/kernel/vector.h"
 
 static const real SECONDS_A_DAY = 86400;
 

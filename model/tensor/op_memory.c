@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "model/tensor/kernel.h"
-#include "model/tensor/kernel_activation.h"
-#include "model/tensor/kernel_memory.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/kernel_activation.h"
+#include "model/kernel/kernel_memory.h"
 
 /* Where to add the gradient of x; if it wants none, somewhere that nobody looks at. */
 static real *gradient_or_scratch(struct tape *tape, struct tensor *x)

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "model/tensor/kernel.h"
-#include "model/tensor/kernel_pool.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/kernel_pool.h"
 
 static real keep_before(const struct pool *pool, const struct behavior_batch *batch, uint32_t event)
 {

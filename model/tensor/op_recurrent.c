@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#include "model/tensor/kernel.h"
-#include "model/tensor/kernel_blas.h"
-#include "model/tensor/kernel_recurrent.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/kernel_blas.h"
+#include "model/kernel/kernel_recurrent.h"
 
 void gru_declare(struct param_set *params, const char *name, uint32_t in, uint32_t n)
 {

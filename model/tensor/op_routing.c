@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "model/tensor/kernel_routing.h"
+#include "model/kernel/kernel_routing.h"
 
 /* What backward needs of forward: of each window in turn, its shares and its sums. */
 struct routing_pass {

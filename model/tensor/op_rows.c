@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
 /* The row `row` of x. */
 static real *row_of(const struct tensor *x, real *data, uint32_t row)

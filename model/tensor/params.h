@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 enum { PARAM_NAME_MAX = 63, PARAM_RANK_MAX = 3, PARAM_COUNT_MAX = 256 };
 

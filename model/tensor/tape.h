@@ -41,9 +41,9 @@
 #include "base/arena.h"
 #include "base/random.h"
 #include "model/tensor/gradients.h"
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 #include "model/tensor/params.h"
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 enum { NODE_INPUTS_MAX = 8 };
 

@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "base/status.h"
-#include "model/tensor/kernel.h"
-#include "model/tensor/kernel_blas.h"
-#include "model/tensor/special.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/kernel_blas.h"
+#include "model/kernel/special.h"
+#include "model/kernel/vector.h"
 
 enum {
     TILE_ITEMS = 512,      /* candidates scored by one product; whole panels */

@@ -13,7 +13,7 @@
 
 #include "base/random.h"
 #include "base/status.h"
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 struct negative_sampler;
 

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/tensor/vector.h"
+#include "model/kernel/vector.h"
 
 static const double MEAN_KEEP = 0.9, SQUARE_KEEP = 0.999, EPSILON = 1e-8;
 

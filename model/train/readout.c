@@ -5,8 +5,8 @@
 #include <tgmath.h>
 
 #include "base/status.h"
-#include "model/tensor/kernel.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/vector.h"
 
 /* 1 / |x| of cosine, 1 of dot. */
 static real rule_shrink(const struct readout_rule *rule, const real *x)

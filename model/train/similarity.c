@@ -1,8 +1,8 @@
 /* similarity.c - rows prepared for products, and the way back. */
 #include "model/train/similarity.h"
 
-#include "model/tensor/kernel.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/vector.h"
 
 size_t similarity_stride(uint32_t d)
 {

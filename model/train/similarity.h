@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 struct similarity {
     bool cosine;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "model/tensor/kernel_blas.h"
+#include "model/kernel/kernel_blas.h"
 #include "model/train/negative_sampler.h"
 #include "model/train/optimizer.h"
 #include "model/train/prior.h"

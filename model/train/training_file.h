@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 struct training_progress {
     uint32_t epochs; /* done */

@@ -12,7 +12,7 @@
 
 #include "model/interest_ledger.h"
 #include "model/interest_ops.h"
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
 static enum status ledger_check(const struct model_dims *dims, struct error *error)
 {

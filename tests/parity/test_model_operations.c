@@ -10,8 +10,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "model/tensor/kernel_activation.h"
-#include "model/tensor/kernel_routing.h"
+#include "model/kernel/kernel_activation.h"
+#include "model/kernel/kernel_routing.h"
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_delta.h"
 #include "model/tensor/op_memory.h"

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/checksum.h"
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 #include "tests/parity/fixture.h"
 
 static real *zeros(size_t count)

@@ -10,7 +10,7 @@
 #include <math.h>
 
 #include "base/random.h"
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
 enum { ROWS_MAX = 20, WIDTH_MAX = 70 };
 

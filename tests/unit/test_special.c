@@ -11,9 +11,9 @@
 #include <math.h>
 
 #include "base/random.h"
-#include "model/tensor/kernel_activation.h"
-#include "model/tensor/kernel_delta.h"
-#include "model/tensor/special.h"
+#include "model/kernel/kernel_activation.h"
+#include "model/kernel/kernel_delta.h"
+#include "model/kernel/special.h"
 
 static double relative_error(real got, double want)
 {

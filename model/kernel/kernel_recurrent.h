@@ -4,12 +4,12 @@
  * `gates` is [rows, 3 n]: reset, update and candidate of each row, side by side. The products
  * between are op_gru's. Backward kernels set their results, they do not add.
  */
-#ifndef MODEL_TENSOR_KERNEL_RECURRENT_H
-#define MODEL_TENSOR_KERNEL_RECURRENT_H
+#ifndef MODEL_KERNEL_KERNEL_RECURRENT_H
+#define MODEL_KERNEL_KERNEL_RECURRENT_H
 
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 /*
  * Reset and update become the logistic of themselves plus `recurrent` [rows, 2 n]; `reset` [rows,

@@ -1,7 +1,7 @@
 /* kernel_pool.c - a fading sum of vectors. */
-#include "model/tensor/kernel_pool.h"
+#include "model/kernel/kernel_pool.h"
 
-#include "model/tensor/special.h"
+#include "model/kernel/special.h"
 
 real kernel_pool_keep(int64_t gap_s, real half_life_days)
 {

@@ -5,13 +5,13 @@
  * is compiled with -ffp-contract=off): both are written here by hand. Elementwise loops are left to
  * the compiler, which gives each element the same value in a vector body and in its scalar tail.
  */
-#ifndef MODEL_TENSOR_VECTOR_H
-#define MODEL_TENSOR_VECTOR_H
+#ifndef MODEL_KERNEL_VECTOR_H
+#define MODEL_KERNEL_VECTOR_H
 
 #include <immintrin.h>
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 #ifdef REAL_IS_DOUBLE
 typedef __m256d vec;

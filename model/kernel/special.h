@@ -6,13 +6,13 @@
  * give an element the same value in a vector body and in its scalar tail. Each follows from e^x and
  * log1p on [0, 1]. The double build has libm's functions here: it is what these are compared with.
  */
-#ifndef MODEL_TENSOR_SPECIAL_H
-#define MODEL_TENSOR_SPECIAL_H
+#ifndef MODEL_KERNEL_SPECIAL_H
+#define MODEL_KERNEL_SPECIAL_H
 
 #include <stdint.h>
 #include <string.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 #ifdef REAL_IS_DOUBLE
 

@@ -4,8 +4,8 @@
  * `real` is float. The library is built a second time from the same sources with REAL_IS_DOUBLE, as
  * model_double: that build is slow and exact, and is what parity and gradient tests compare with.
  */
-#ifndef MODEL_TENSOR_REAL_H
-#define MODEL_TENSOR_REAL_H
+#ifndef MODEL_KERNEL_REAL_H
+#define MODEL_KERNEL_REAL_H
 
 #ifdef REAL_IS_DOUBLE
 typedef double real;

@@ -1,13 +1,13 @@
 /*
  * kernel_routing.h - dynamic routing of a user's behaviors to interests (models.md 5.5).
  */
-#ifndef MODEL_TENSOR_KERNEL_ROUTING_H
-#define MODEL_TENSOR_KERNEL_ROUTING_H
+#ifndef MODEL_KERNEL_KERNEL_ROUTING_H
+#define MODEL_KERNEL_KERNEL_ROUTING_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 /* Behavior i as interest j sees it lies at `projected` + i * event_stride + j * interest_stride. */
 struct routed {

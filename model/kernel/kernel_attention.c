@@ -4,9 +4,9 @@
  * An event raises the sums by its key and value; whoever reads them, an event itself or K queries,
  * reads the raised ones. The sums of the heads lie one behind the other and are walked one by one.
  */
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
-#include "model/tensor/walk.h"
+#include "model/kernel/walk.h"
 
 static const real EVIDENCE_MIN = (real)1e-10; /* keeps the quotient finite */
 

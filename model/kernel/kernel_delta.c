@@ -6,10 +6,10 @@
  * row, adds its part of the correction and lets q read it. Where the width of a head leaves a rest,
  * scalar code does the same operations in the same order.
  */
-#include "model/tensor/kernel_delta.h"
+#include "model/kernel/kernel_delta.h"
 
-#include "model/tensor/special.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/special.h"
+#include "model/kernel/vector.h"
 
 /* What one call does: write k and v, read with q, or both. */
 enum pass { ABSORB = 1, READ = 2 };

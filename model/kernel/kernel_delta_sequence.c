@@ -7,8 +7,8 @@
  */
 #include <string.h>
 
-#include "model/tensor/kernel_delta.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/kernel_delta.h"
+#include "model/kernel/vector.h"
 
 enum { CHUNK = 16, DELTA_WIDTH_MAX = 1024 };
 

@@ -5,9 +5,9 @@
  * has the same value in the vector body and in the scalar tail. The exponential is the library's
  * own: libm chooses its code by processor and is six times slower.
  */
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
-#include "model/tensor/special.h"
+#include "model/kernel/special.h"
 
 void kernel_exp(real *y, const real *x, size_t n)
 {

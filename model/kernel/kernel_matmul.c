@@ -6,11 +6,11 @@
  * With few rows that leaves registers idle and the multiply-adds waiting for each other, so fewer
  * rows take several panels at once. Neither changes what happens to one element.
  */
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
 #include <string.h>
 
-#include "model/tensor/vector.h"
+#include "model/kernel/vector.h"
 
 enum { TILE_ROWS = 6, PANEL_VECS = KERNEL_PANEL / LANES };
 

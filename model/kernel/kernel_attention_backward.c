@@ -7,12 +7,12 @@
  * event; and a product with a matrix's columns is one with the rows of its transpose, kept instead
  * (of S) or beside it (of G), so that all of it is the same walk.
  */
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#include "model/tensor/walk.h"
+#include "model/kernel/walk.h"
 
 static const real EVIDENCE_MIN = (real)1e-10; /* as forward */
 

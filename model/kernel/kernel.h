@@ -6,13 +6,13 @@
  * a row of an output is computed by the same operations in the same order whatever the number of
  * rows, so its bytes depend on that row's inputs alone.
  */
-#ifndef MODEL_TENSOR_KERNEL_H
-#define MODEL_TENSOR_KERNEL_H
+#ifndef MODEL_KERNEL_KERNEL_H
+#define MODEL_KERNEL_KERNEL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 /* ---- memory on its way ---- */
 

@@ -1,11 +1,11 @@
 /* kernel_memory.c - addressing, reading and writing a memory of slots. */
-#include "model/tensor/kernel_memory.h"
+#include "model/kernel/kernel_memory.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "model/tensor/kernel_activation.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/kernel_activation.h"
+#include "model/kernel/vector.h"
 
 static const real COSINE_EPSILON = (real)1e-8;
 

@@ -3,12 +3,12 @@
  *
  * A user's memory is [slots, d]. Backward kernels add to gradients; none may be NULL.
  */
-#ifndef MODEL_TENSOR_KERNEL_MEMORY_H
-#define MODEL_TENSOR_KERNEL_MEMORY_H
+#ifndef MODEL_KERNEL_KERNEL_MEMORY_H
+#define MODEL_KERNEL_KERNEL_MEMORY_H
 
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 enum { MEMORY_SLOTS_MAX = 64 };
 

@@ -2,13 +2,13 @@
  * kernel_activation.h - the activations and norms of models.md section 3, beyond those in kernel.h;
  * rows are dense.
  */
-#ifndef MODEL_TENSOR_KERNEL_ACTIVATION_H
-#define MODEL_TENSOR_KERNEL_ACTIVATION_H
+#ifndef MODEL_KERNEL_KERNEL_ACTIVATION_H
+#define MODEL_KERNEL_KERNEL_ACTIVATION_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 /* In place: 1 / (1 + e^-x). Its backward, and that of tanh, take y, the result. */
 void kernel_sigmoid(real *x, size_t n);

@@ -1,10 +1,10 @@
 /* kernel_routing.c - dynamic routing: shares, sums, agreement, as often as asked for. */
-#include "model/tensor/kernel_routing.h"
+#include "model/kernel/kernel_routing.h"
 
 #include <string.h>
 
-#include "model/tensor/kernel_activation.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/kernel_activation.h"
+#include "model/kernel/vector.h"
 
 /* sums_j = the events' vectors weighted by their shares. */
 static void sum_up(real *restrict sums, const real *restrict coupling, const struct routed *routed)

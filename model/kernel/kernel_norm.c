@@ -2,9 +2,9 @@
  * kernel_norm.c - norms of rows. Sums run over vector lanes first, then over the lanes, then the
  * tail.
  */
-#include "model/tensor/kernel.h"
+#include "model/kernel/kernel.h"
 
-#include "model/tensor/vector.h"
+#include "model/kernel/vector.h"
 
 static real sum_of(const real *x, uint32_t n)
 {

@@ -1,9 +1,9 @@
 /* kernel_activation.c - activations and norms: elementwise loops, and sums in a fixed order. */
-#include "model/tensor/kernel_activation.h"
+#include "model/kernel/kernel_activation.h"
 
-#include "model/tensor/kernel.h"
-#include "model/tensor/special.h"
-#include "model/tensor/vector.h"
+#include "model/kernel/kernel.h"
+#include "model/kernel/special.h"
+#include "model/kernel/vector.h"
 
 void kernel_sigmoid(real *x, size_t n)
 {

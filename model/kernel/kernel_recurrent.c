@@ -1,9 +1,9 @@
 /* kernel_recurrent.c - what a gated recurrent unit does between its products. */
-#include "model/tensor/kernel_recurrent.h"
+#include "model/kernel/kernel_recurrent.h"
 
 #include <stddef.h>
 
-#include "model/tensor/special.h"
+#include "model/kernel/special.h"
 
 void kernel_gru_open(real *restrict gates, real *restrict reset, const real *restrict recurrent,
                      const real *restrict h, uint32_t rows, uint32_t n)

@@ -1,12 +1,12 @@
 /*
  * kernel_pool.h - a fading sum of vectors and its mass (models.md 5.9).
  */
-#ifndef MODEL_TENSOR_KERNEL_POOL_H
-#define MODEL_TENSOR_KERNEL_POOL_H
+#ifndef MODEL_KERNEL_KERNEL_POOL_H
+#define MODEL_KERNEL_KERNEL_POOL_H
 
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 /* What a gap leaves of a sum: 2^(-days / half_life_days); 1 without a gap or a half-life (0). */
 real kernel_pool_keep(int64_t gap_s, real half_life_days);

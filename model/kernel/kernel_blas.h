@@ -4,13 +4,13 @@
  * Serving never comes here: OpenBLAS chooses its code by processor, and a row's bits change with
  * the number of rows. Its one thread is the caller's.
  */
-#ifndef MODEL_TENSOR_KERNEL_BLAS_H
-#define MODEL_TENSOR_KERNEL_BLAS_H
+#ifndef MODEL_KERNEL_KERNEL_BLAS_H
+#define MODEL_KERNEL_KERNEL_BLAS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 /* Keeps OpenBLAS to the calling thread, whatever its environment says. Before any other call. */
 void kernel_blas_single_thread(void);

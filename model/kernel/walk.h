@@ -8,13 +8,13 @@
  * the same operations in the same order however many go together; where the columns leave a rest,
  * scalar code does the same.
  */
-#ifndef MODEL_TENSOR_WALK_H
-#define MODEL_TENSOR_WALK_H
+#ifndef MODEL_KERNEL_WALK_H
+#define MODEL_KERNEL_WALK_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tensor/vector.h"
+#include "model/kernel/vector.h"
 
 enum { WALK_TOGETHER = 4 }; /* vectors that raise, or read, in one walk */
 

@@ -1,5 +1,5 @@
 /* kernel_blas.c - the only includer of cblas.h. */
-#include "model/tensor/kernel_blas.h"
+#include "model/kernel/kernel_blas.h"
 
 #include <cblas.h>
 

@@ -6,13 +6,13 @@
  * heads * width, queries and keys already mapped; alpha (what is kept) and beta (strength of the
  * write) are [heads].
  */
-#ifndef MODEL_TENSOR_KERNEL_DELTA_H
-#define MODEL_TENSOR_KERNEL_DELTA_H
+#ifndef MODEL_KERNEL_KERNEL_DELTA_H
+#define MODEL_KERNEL_KERNEL_DELTA_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/tensor/real.h"
+#include "model/kernel/real.h"
 
 /* s = alpha s, then s += beta k^T (v - k s): one event. */
 void kernel_delta_absorb(real *restrict s, const real *k, const real *v, const real *alpha,
