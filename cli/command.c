@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/edit_distance.h"
+#include "model/kernel/kernel_width.h"
 
 /* Removes `taken` arguments at `index`. */
 static void remove_at(struct arguments *arguments, int index, int taken)
@@ -74,6 +75,17 @@ enum status parse_number(const char *name, const char *text, uint64_t most, uint
     return STATUS_OK;
 }
 
+/* Before any thread computes, as kernels ask for. */
+static enum status choose_vectors(enum config_vector_bits choice, struct error *error)
+{
+    static const uint32_t bits[] = {
+        [CONFIG_BITS_WIDEST] = 0, [CONFIG_BITS_256] = 256, [CONFIG_BITS_512] = 512};
+    if (kernel_width_choose(bits[choice], error) == STATUS_OK) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "model.vector_bits=%u: this processor has no AVX-512; leave it at widest",
+                     bits[choice]);
+}
+
 enum status arguments_config(struct arguments *arguments, struct config *config,
                              struct error *error)
 {
@@ -83,7 +95,8 @@ enum status arguments_config(struct arguments *arguments, struct config *config,
     if (!path) path = getenv("BRAID_CONFIG");
     if (path) TRY(config_file(config, path, error));
     TRY(config_environment(config, environ, error));
-    return config_arguments(config, arguments->count, arguments->at, &arguments->count, error);
+    TRY(config_arguments(config, arguments->count, arguments->at, &arguments->count, error));
+    return choose_vectors(config->model.vector_bits, error);
 }
 
 enum status arguments_end(const struct arguments *arguments, struct error *error)

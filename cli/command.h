@@ -64,7 +64,8 @@ MUST_CHECK enum status parse_number(const char *name, const char *text, uint64_t
 
 /*
  * Fills `config` from defaults, --config FILE (or BRAID_CONFIG), the environment and the rest of
- * the arguments, of which the words remain. `config` must be closed, also after a failure.
+ * the arguments, of which the words remain, and has models compute with vectors as wide as it says.
+ * `config` must be closed, also after a failure.
  */
 MUST_CHECK enum status arguments_config(struct arguments *arguments, struct config *config,
                                         struct error *error);

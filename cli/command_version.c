@@ -3,10 +3,12 @@
 
 #include "base/fault.h"
 #include "cli/command.h"
+#include "model/kernel/kernel_width.h"
 
 static const char help[] =
     "usage: braid version [--faults]\n\n"
-    "Prints the version, how this program was built, and the libraries it was built against.\n\n"
+    "Prints the version, how this program was built, the libraries it was built against, and how\n"
+    "wide the vector instructions are that models are computed with on this processor.\n\n"
     "  braid version\n"
     "  braid version --faults      the points at which BRAID_FAULT=NAME:N kills a test build\n";
 
@@ -30,6 +32,7 @@ static enum status run_version(struct arguments *arguments, struct config *confi
     puts("braid " BRAID_VERSION);
     puts("built with " BRAID_BUILD);
     puts("libraries " BRAID_LIBRARIES);
+    printf("vectors of %u bits\n", kernel_width());
     return STATUS_OK;
 }
 

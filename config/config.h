@@ -33,6 +33,7 @@ enum config_time { CONFIG_TIME_S, CONFIG_TIME_MS, CONFIG_TIME_US, CONFIG_TIME_IS
 enum config_unfinished { CONFIG_UNFINISHED_WAIT, CONFIG_UNFINISHED_TAKE };
 enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
 enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
+enum config_vector_bits { CONFIG_BITS_WIDEST, CONFIG_BITS_256, CONFIG_BITS_512 };
 enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 enum config_log_level { CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
@@ -74,6 +75,7 @@ struct config {
 
     struct {
         const char *checkpoint; /* model.checkpoint: the file of the generation to serve */
+        enum config_vector_bits vector_bits; /* model.vector_bits: widest | 256 | 512 */
     } model;
 
     struct {

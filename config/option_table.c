@@ -49,6 +49,7 @@ static const char *const times[] = {"s", "ms", "us", "iso8601", NULL};
 static const char *const unfinished[] = {"wait", "take", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
+static const char *const vector_bits[] = {"widest", "256", "512", NULL};
 static const char *const logs[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"info", "debug", NULL};
 
@@ -92,6 +93,9 @@ const struct option option_table[] = {
 
     TEXT("model.checkpoint", model.checkpoint, "",
          "The safetensors file of the model generation to serve"),
+    CHOICE("model.vector_bits", model.vector_bits, vector_bits, "widest",
+           "Width of the vector instructions that models are computed with: the widest of the "
+           "processor, 256 (AVX2) or 512 (AVX-512); results are the same to the bit"),
 
     TEXT("state.dir", state.dir, "",
          "Directory of the stores, and of the file broker's commit file and history log"),

@@ -36,12 +36,12 @@ static inline struct prefetch prefetch_of(const void *const *rows, uint32_t coun
         .rows = rows, .count = count, .begin = begin, .at = begin, .end = begin + size};
 }
 
-enum { PREFETCH_LINE = 64, PREFETCH_LINES = 16 };
+enum { PREFETCH_LINE = 64, PREFETCH_LINES = 3 }; /* bytes; lines for each row of a panel */
 
-/* Asks for the next PREFETCH_LINES cache lines. */
-static inline void prefetch_some(struct prefetch *prefetch)
+/* Asks for the next `lines` cache lines. */
+static inline void prefetch_some(struct prefetch *prefetch, uint32_t lines)
 {
-    for (int i = 0; i < PREFETCH_LINES && prefetch->row < prefetch->count; i++) {
+    for (uint32_t i = 0; i < lines && prefetch->row < prefetch->count; i++) {
         __builtin_prefetch((const char *)prefetch->rows[prefetch->row] + prefetch->at, 0, 2);
         prefetch->at += PREFETCH_LINE;
         if (prefetch->at >= prefetch->end) {

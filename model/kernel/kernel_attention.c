@@ -15,7 +15,7 @@ WALK_INLINE void divide(real *y, real by, const uint32_t width)
 {
     uint32_t i = 0;
     for (; i + LANES <= width; i += LANES) {
-        vec_store(y + i, vec_load(y + i) / vec_all(by));
+        vec_store(y + i, vec_divide(vec_load(y + i), vec_all(by)));
     }
     for (; i < width; i++) {
         y[i] /= by;

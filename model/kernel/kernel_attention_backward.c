@@ -52,7 +52,7 @@ WALK_INLINE void scale(real *y, real a, const real *x, const uint32_t width)
 {
     uint32_t i = 0;
     for (; i + LANES <= width; i += LANES) {
-        vec_store(y + i, vec_all(a) * vec_load(x + i));
+        vec_store(y + i, vec_multiply(vec_all(a), vec_load(x + i)));
     }
     for (; i < width; i++) {
         y[i] = a * x[i];

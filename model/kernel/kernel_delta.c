@@ -1,15 +1,14 @@
 /*
  * kernel_delta.c - the gated delta rule, event by event.
  *
- * Columns of a head's s (value coordinates) do not see each other, so they are taken two vectors at
- * a time: a first walk down the rows asks what the memory answers for k, a second one fades each
- * row, adds its part of the correction and lets q read it. Where the width of a head leaves a rest,
- * scalar code does the same operations in the same order.
+ * Columns of a head's s (value coordinates) do not see each other, so they are taken a vector at a
+ * time: a first walk down the rows asks what the memory answers for k, a second one fades each row,
+ * adds its part of the correction and lets q read it.
  */
 #include "model/kernel/kernel_delta.h"
 
 #include "model/kernel/special.h"
-#include "model/kernel/vector.h"
+#include "model/kernel/walk.h"
 
 /* What one call does: write k and v, read with q, or both. */
 enum pass { ABSORB = 1, READ = 2 };
@@ -23,79 +22,44 @@ struct event {
     real beta;
 };
 
-/* `vecs` vectors of value coordinates from `at` on. `pass` and `vecs` are constants here. */
-static inline __attribute__((always_inline)) void walk_vectors(const int pass, const int vecs,
-                                                               uint32_t at, real *y, real *s,
-                                                               const struct event *event,
-                                                               const uint32_t width)
+/* One vector of value coordinates from `at` on: `some` of its lanes, or 0 for all of them. */
+WALK_INLINE void walk_vector(const int pass, uint32_t at, const uint32_t some, real *y, real *s,
+                             const struct event *event, const uint32_t width)
 {
     const vec alpha = vec_all(event->alpha);
-    vec correction[2], sum[2];
-    for (int j = 0; j < vecs; j++) {
-        correction[j] = sum[j] = vec_all(0);
-    }
+    vec correction = vec_all(0), sum = vec_all(0);
     for (uint32_t i = 0; pass & ABSORB && i < width; i++) {
-        for (int j = 0; j < vecs; j++) {
-            vec row = vec_load(s + (size_t)i * width + at + j * LANES);
-            correction[j] = vec_fma(vec_all(event->k[i]), row, correction[j]);
-        }
+        vec row = walk_load(s + (size_t)i * width + at, some);
+        correction = vec_fma(vec_all(event->k[i]), row, correction);
     }
-    for (int j = 0; pass & ABSORB && j < vecs; j++) {
-        vec v = vec_load(event->v + at + j * LANES);
-        correction[j] = vec_all(event->beta) * (v - alpha * correction[j]);
+    if (pass & ABSORB) {
+        vec wrong = vec_subtract(walk_load(event->v + at, some), vec_multiply(alpha, correction));
+        correction = vec_multiply(vec_all(event->beta), wrong);
     }
-    for (uint32_t i = 0; i < width; i++) {
-        for (int j = 0; j < vecs; j++) {
-            real *cell = s + (size_t)i * width + at + j * LANES;
-            vec row = vec_load(cell);
-            if (pass & ABSORB) {
-                row = vec_fma(vec_all(event->k[i]), correction[j], alpha * row);
-                vec_store(cell, row);
-            }
-            if (pass & READ) sum[j] = vec_fma(vec_all(event->q[i]), row, sum[j]);
-        }
-    }
-    for (int j = 0; pass & READ && j < vecs; j++) {
-        vec_store(y + at + j * LANES, sum[j]);
-    }
-}
-
-/* The value coordinate `at`. */
-static inline void walk_scalar(const int pass, uint32_t at, real *y, real *s,
-                               const struct event *event, uint32_t width)
-{
-    real correction = 0, sum = 0;
-    for (uint32_t i = 0; pass & ABSORB && i < width; i++) {
-        correction = REAL_FMA(event->k[i], s[(size_t)i * width + at], correction);
-    }
-    if (pass & ABSORB) correction = event->beta * (event->v[at] - event->alpha * correction);
     for (uint32_t i = 0; i < width; i++) {
         real *cell = s + (size_t)i * width + at;
-        if (pass & ABSORB) *cell = REAL_FMA(event->k[i], correction, event->alpha * *cell);
-        if (pass & READ) sum = REAL_FMA(event->q[i], *cell, sum);
+        vec row = walk_load(cell, some);
+        if (pass & ABSORB) {
+            row = vec_fma(vec_all(event->k[i]), correction, vec_multiply(alpha, row));
+            walk_store(cell, row, some);
+        }
+        if (pass & READ) sum = vec_fma(vec_all(event->q[i]), row, sum);
     }
-    if (pass & READ) y[at] = sum;
+    if (pass & READ) walk_store(y + at, sum, some);
 }
 
-static inline __attribute__((always_inline)) void walk_head(const int pass, real *y, real *s,
-                                                            const struct event *event,
-                                                            const uint32_t width)
+WALK_INLINE void walk_head(const int pass, real *y, real *s, const struct event *event,
+                           const uint32_t width)
 {
     uint32_t at = 0;
-    for (; at + 2 * LANES <= width; at += 2 * LANES) {
-        walk_vectors(pass, 2, at, y, s, event, width);
-    }
     for (; at + LANES <= width; at += LANES) {
-        walk_vectors(pass, 1, at, y, s, event, width);
+        walk_vector(pass, at, 0, y, s, event, width);
     }
-    for (; at < width; at++) {
-        walk_scalar(pass, at, y, s, event, width);
-    }
+    if (at < width) walk_vector(pass, at, width - at, y, s, event, width);
 }
 
 /* The usual width is a constant of its own, which unrolls the walk. */
-static inline __attribute__((always_inline)) void walk(const int pass, real *y, real *s,
-                                                       struct event event, uint32_t width)
+WALK_INLINE void walk(const int pass, real *y, real *s, struct event event, uint32_t width)
 {
     if (width == 16) {
         walk_head(pass, y, s, &event, 16);

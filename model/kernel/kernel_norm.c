@@ -1,7 +1,4 @@
-/*
- * kernel_norm.c - norms of rows. Sums run over vector lanes first, then over the lanes, then the
- * tail.
- */
+/* kernel_norm.c - norms of rows. Sums run over vector lanes first, then over the lanes. */
 #include "model/kernel/kernel.h"
 
 #include "model/kernel/vector.h"
@@ -11,13 +8,10 @@ static real sum_of(const real *x, uint32_t n)
     vec sum = vec_all(0);
     uint32_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        sum = sum + vec_load(x + i);
+        sum = vec_add(sum, vec_load(x + i));
     }
-    real total = vec_sum(sum);
-    for (; i < n; i++) {
-        total += x[i];
-    }
-    return total;
+    if (i < n) sum = vec_add(sum, vec_load_some(x + i, n - i));
+    return vec_sum(sum);
 }
 
 void kernel_layer_norm(real *restrict y, const real *restrict x, const real *gain,

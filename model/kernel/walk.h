@@ -1,12 +1,12 @@
 /*
  * walk.h - a small square matrix of sums, raised by products and read by vectors in one walk.
  *
- * The matrix s of a recurrence is walked two vectors of columns at a time: each of its rows is
+ * The matrix s of a recurrence is walked some vectors of columns at a time: each of its rows is
  * loaded, raised by k_i v of every k and v, stored, and added to each read y with q_i. How many
  * raise and read at once are constants where this is called, so that the reads stay in registers:
  * one alone waits for its own sum at every step, four keep the processor busy. Every element has
- * the same operations in the same order however many go together; where the columns leave a rest,
- * scalar code does the same.
+ * the same operations in the same order however many go together, and in a vector that the columns
+ * do not fill.
  */
 #ifndef MODEL_KERNEL_WALK_H
 #define MODEL_KERNEL_WALK_H
@@ -17,6 +17,11 @@
 #include "model/kernel/vector.h"
 
 enum { WALK_TOGETHER = 4 }; /* vectors that raise, or read, in one walk */
+#ifdef __AVX512F__
+enum { WALK_VECS = 2 }; /* of columns, whose sums stay in registers */
+#else
+enum { WALK_VECS = 1 };
+#endif
 
 struct walk {
     real *s;           /* [width, width] */
@@ -29,16 +34,31 @@ struct walk {
 
 #define WALK_INLINE static inline __attribute__((always_inline))
 
-/* `vecs` vectors of columns from `at` on. */
-WALK_INLINE void walk_vectors(const int raises, const int reads, const int vecs, uint32_t at,
-                              const struct walk *w, const uint32_t width)
+/* A vector, or the first `some` of its lanes; 0, a constant where it is meant, is all of them. */
+WALK_INLINE vec walk_load(const real *at, const uint32_t some)
 {
-    vec value[WALK_TOGETHER][2], sum[WALK_TOGETHER][2];
+    return some ? vec_load_some(at, some) : vec_load(at);
+}
+
+WALK_INLINE void walk_store(real *at, vec x, const uint32_t some)
+{
+    if (some) {
+        vec_store_some(at, x, some);
+    } else {
+        vec_store(at, x);
+    }
+}
+
+/* `vecs` vectors of columns from `at` on; of one vector, only the first `some` if that is not 0. */
+WALK_INLINE void walk_vectors(const int raises, const int reads, const int vecs, uint32_t at,
+                              const uint32_t some, const struct walk *w, const uint32_t width)
+{
+    vec value[WALK_TOGETHER][WALK_VECS], sum[WALK_TOGETHER][WALK_VECS];
 #pragma GCC unroll 2
     for (int j = 0; j < vecs; j++) {
 #pragma GCC unroll 4
         for (int n = 0; n < raises; n++) {
-            value[n][j] = vec_load(w->v + (size_t)n * w->v_step + at + j * LANES);
+            value[n][j] = walk_load(w->v + (size_t)n * w->v_step + at + j * LANES, some);
         }
 #pragma GCC unroll 4
         for (int n = 0; n < reads; n++) {
@@ -49,12 +69,12 @@ WALK_INLINE void walk_vectors(const int raises, const int reads, const int vecs,
 #pragma GCC unroll 2
         for (int j = 0; j < vecs; j++) {
             real *cell = w->s + (size_t)i * width + at + j * LANES;
-            vec row = vec_load(cell);
+            vec row = walk_load(cell, some);
 #pragma GCC unroll 4
             for (int n = 0; n < raises; n++) {
                 row = vec_fma(vec_all(w->k[(size_t)n * w->k_step + i]), value[n][j], row);
             }
-            if (raises > 0) vec_store(cell, row);
+            if (raises > 0) walk_store(cell, row, some);
 #pragma GCC unroll 4
             for (int n = 0; n < reads; n++) {
                 sum[n][j] = vec_fma(vec_all(w->q[(size_t)n * w->q_step + i]), row, sum[n][j]);
@@ -65,31 +85,8 @@ WALK_INLINE void walk_vectors(const int raises, const int reads, const int vecs,
     for (int n = 0; n < reads; n++) {
 #pragma GCC unroll 2
         for (int j = 0; j < vecs; j++) {
-            vec_store(w->y + (size_t)n * w->y_step + at + j * LANES, sum[n][j]);
+            walk_store(w->y + (size_t)n * w->y_step + at + j * LANES, sum[n][j], some);
         }
-    }
-}
-
-/* The column `at`. */
-WALK_INLINE void walk_scalar(const int raises, const int reads, uint32_t at, const struct walk *w,
-                             uint32_t width)
-{
-    real sum[WALK_TOGETHER] = {0};
-    for (uint32_t i = 0; i < width; i++) {
-        real *cell = w->s + (size_t)i * width + at;
-#pragma GCC unroll 4
-        for (int n = 0; n < raises; n++) {
-            *cell =
-                REAL_FMA(w->k[(size_t)n * w->k_step + i], w->v[(size_t)n * w->v_step + at], *cell);
-        }
-#pragma GCC unroll 4
-        for (int n = 0; n < reads; n++) {
-            sum[n] = REAL_FMA(w->q[(size_t)n * w->q_step + i], *cell, sum[n]);
-        }
-    }
-#pragma GCC unroll 4
-    for (int n = 0; n < reads; n++) {
-        w->y[(size_t)n * w->y_step + at] = sum[n];
     }
 }
 
@@ -98,15 +95,13 @@ WALK_INLINE void walk_matrix(const int raises, const int reads, const struct wal
                              const uint32_t width)
 {
     uint32_t at = 0;
-    for (; at + 2 * LANES <= width; at += 2 * LANES) {
-        walk_vectors(raises, reads, 2, at, w, width);
+    for (; at + WALK_VECS * LANES <= width; at += WALK_VECS * LANES) {
+        walk_vectors(raises, reads, WALK_VECS, at, 0, w, width);
     }
     for (; at + LANES <= width; at += LANES) {
-        walk_vectors(raises, reads, 1, at, w, width);
+        walk_vectors(raises, reads, 1, at, 0, w, width);
     }
-    for (; at < width; at++) {
-        walk_scalar(raises, reads, at, w, width);
-    }
+    if (at < width) walk_vectors(raises, reads, 1, at, width - at, w, width);
 }
 
 /* s += the sum of `count` products. */

@@ -171,15 +171,17 @@ class Lint(unittest.TestCase):
 
     def test_libm_call_while_serving(self):
         with tempfile.TemporaryDirectory() as build:
-            folder = os.path.join(build, "model/CMakeFiles/model.dir/zoo")
-            os.makedirs(folder)
             source = os.path.join(build, "a.c")
             with open(source, "w", encoding="utf-8") as file:
                 file.write("float expf(float); float f(float x);\nfloat f(float x) { return expf(x); }\n")
-            os.system(f"cc -c {source} -o {folder}/a.c.o")
+            for place in ("model.dir/zoo", "model_kernels_256.dir/tensor"):
+                folder = os.path.join(build, "model/CMakeFiles", place)
+                os.makedirs(folder)
+                os.system(f"cc -c {source} -o {folder}/a.c.o")
             found = list(lint.check_symbols(".", build))
-            self.assertEqual(len(found), 1)
-            self.assertIn("expf", found[0])
+            self.assertEqual(sum("calls expf" in said for said in found), 2)
+            self.assertEqual(sum("no serving objects of model_kernels_512" in s for s in found), 1)
+            self.assertEqual(len(found), 3)
 
 
 if __name__ == "__main__":

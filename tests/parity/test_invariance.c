@@ -1,11 +1,12 @@
 /*
- * test_invariance.c - the bytes of states and interests do not depend on batching, other users
- * or thread.
+ * test_invariance.c - the bytes of states and interests do not depend on batching, other users,
+ * thread or processor.
  *
- * Each user is first folded alone, event by event, and read alone. Then the same users are folded
- * again and again in polls cut at random: any number of events of any users in any order, states
- * moved to other memory in between as a snapshot does, the thread's rounding mode set to something
- * else. Every byte must come out the same. The heap is watched all the while.
+ * Each user is first folded alone, event by event, and read alone, by the narrower kernels. Then the
+ * same users are folded again and again in polls cut at random: any number of events of any users
+ * in any order, each poll by the kernels of one width or the other, states moved to other memory in
+ * between as a snapshot does, the thread's rounding mode set to something else. Every byte must come
+ * out the same. The heap is watched all the while.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
+#include "model/kernel/kernel_width.h"
 #include "tests/parity/fixture.h"
 
 enum { USERS = 40, EVENTS_MAX = 120, TRIALS = 100 };
@@ -176,9 +178,22 @@ static void world_close(struct world *world)
     fixture_model_close(&world->model);
 }
 
+static void use_width(uint32_t bits)
+{
+    struct error error;
+    assert_int_equal(kernel_width_choose(bits, &error), STATUS_OK);
+}
+
+/* 0, the widest, is the same on a processor without AVX-512. */
+static void use_random_width(struct world *world)
+{
+    use_width(random_below(&world->random, 2) ? 256 : 0);
+}
+
 /* Folds and reads every user alone, one event a call. */
 static void fold_alone(struct world *world)
 {
+    use_width(256);
     const uint32_t interests = interest_model_count(world->model.model);
     const uint32_t offsets[] = {0, 1};
     for (uint32_t user = 0; user < USERS; user++) {
@@ -243,6 +258,7 @@ static void absorb_random_poll(struct world *world, uint32_t *done, uint32_t eve
         states[i] = world->states[user];
     }
     struct behavior_batch batch = {at, offsets, users};
+    use_random_width(world);
     unsigned before = allocations;
     interest_absorb(world->model.model, world->model.scratch, states, &batch);
     assert_int_equal(allocations, before);
@@ -271,6 +287,7 @@ static void compare_reads(struct world *world)
         states[i] = world->states[order[i]];
         events[i] = world->length[order[i]];
     }
+    use_random_width(world);
     unsigned before = allocations;
     interest_read(world->model.model, world->model.scratch, states, events, users, &world->sets);
     assert_int_equal(allocations, before);
