@@ -52,7 +52,6 @@ LAYERS = {
     "stream/broker/file/": SEAM + ("stream/broker/file/",),
     "stream/broker/kafka/": SEAM + ("stream/broker/kafka/",),
     "stream/job/": JOB,
-    "stream/job/memory_plan.": JOB + BACK_ENDS,
     "stream/learn/": INTERESTS + ("state/", "stream/learn/"),
     "stream/query/": QUERY + BACK_ENDS + ("stream/job/",),
     "stream/verify/": VERIFY,
