@@ -14,14 +14,13 @@
 #include "config/config.h"
 #include "state/history.h"
 
-struct record;
-
 /* A user's history as far as its state needs it, from the history log. */
 struct user_history {
     uint32_t partition;
     struct history newest;  /* with the header that counts */
-    struct history *chunks; /* every chunk found, in no order; owned */
+    struct history *chunks; /* every chunk found, in the order of ordinals; owned */
     uint32_t chunks_count;
+    uint32_t chunks_room;
 };
 
 /*
@@ -31,17 +30,6 @@ struct user_history {
 MUST_CHECK enum status user_history_read(struct user_history *history, const struct config *config,
                                          const char *user, struct error *error);
 void user_history_close(struct user_history *history);
-
-/* Keeps the chunk that a record of a history log holds, if it is the user's. */
-MUST_CHECK enum status user_history_add(struct user_history *history, struct bytes user,
-                                        const struct record *record, struct error *error);
-
-/*
- * inspect_kafka.c: finds the user's partition and adds its chunks; none if it is in no partition.
- */
-MUST_CHECK enum status user_history_read_kafka(struct user_history *history,
-                                               const struct config *config, struct bytes user,
-                                               struct error *error);
 
 /* The behavior of that ordinal; false if its chunk is gone. */
 bool user_history_at(const struct user_history *history, uint64_t ordinal,

@@ -1,16 +1,15 @@
-/* item_log.c - one pass over item records. */
+/* item_log.c - one pass over item records, then sorted by hash. */
 #include "stream/query/item_log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/broker/file/commit_file.h"
+#include "stream/log_input/log_input.h"
 #include "stream/source/item_record.h"
-#include "stream/source/line_reader.h"
 
 struct name {
     uint64_t hash;
-    size_t at; /* of the id in `ids` */
+    size_t at; /* of the id in `ids`: a newer name lies behind an older one */
     size_t size;
 };
 
@@ -59,7 +58,7 @@ static enum status add_name(struct item_log *log, uint64_t hash, struct bytes id
     return STATUS_OK;
 }
 
-enum status item_log_add(struct item_log *log, struct bytes record, struct error *error)
+static enum status add_item_record(struct item_log *log, struct bytes record, struct error *error)
 {
     uint64_t hash;
     struct bytes item;
@@ -71,56 +70,47 @@ enum status item_log_add(struct item_log *log, struct bytes record, struct error
     return add_name(log, hash, item, error);
 }
 
-static enum status read_item_lines(struct item_log *log, struct line_reader *lines, int64_t end,
-                                   struct error *error)
+static enum status read_item_part(struct item_log *log, const struct log_input_ops *ops,
+                                  struct log_input *input, uint32_t part, struct error *error)
 {
-    enum status status = STATUS_OK;
-    while (status == STATUS_OK && line_reader_position(lines).byte < end) {
-        struct line line;
-        status = line_reader_next(lines, &line, error);
-        if (status == STATUS_OK) status = item_log_add(log, line.text, error);
+    TRY(ops->begin(input, LOG_ITEMS, part, error));
+    for (;;) {
+        struct bytes record;
+        enum status status = ops->item(input, &record, error);
+        if (status == STATUS_END) return STATUS_OK;
+        if (status == STATUS_OK) status = add_item_record(log, record, error);
+        if (status == STATUS_OK) continue;
+        char place[LOG_PLACE_MAX];
+        ops->place_text(input, LOG_ITEMS, ops->place(input), place);
+        return error_prefix(error, "%s: ", place);
     }
-    return status == STATUS_END ? STATUS_OK : status;
 }
 
-static enum status read_item_partition(struct item_log *log, const struct config *config,
-                                       uint32_t partition, uint64_t size, struct error *error)
+/* By hash, of equal ones the newest first. */
+static int compare_names(const void *a, const void *b)
 {
-    struct line_reader *lines;
-    char path[COMMIT_PATH_MAX];
-    if (size == 0) return STATUS_OK;
-    TRY(commit_file_path(config, RECORD_ITEM, partition, 0, path, error));
-    TRY(line_reader_open(&lines, path, (struct line_options){(uint32_t)log->record_max, true},
-                         (struct line_position){0}, error));
-    enum status status = read_item_lines(log, lines, (int64_t)size, error);
-    line_reader_close(lines);
-    if (status != STATUS_OK) error_prefix(error, "%s: ", path);
-    return status;
-}
-
-static enum status read_item_files(struct item_log *log, const struct config *config,
-                                   struct error *error)
-{
-    struct commit_file commit;
-    TRY(commit_file_read(&commit, config->state.dir, error));
-    enum status status = STATUS_OK;
-    for (uint32_t p = 0; p < commit.partitions && status == STATUS_OK; p++) {
-        status = read_item_partition(log, config, p, commit.entries[p].length[RECORD_ITEM], error);
-    }
-    commit_file_close(&commit);
-    return status;
+    const struct name *one = a, *other = b;
+    if (one->hash != other->hash) return one->hash < other->hash ? -1 : 1;
+    return one->at < other->at ? 1 : -1;
 }
 
 static enum status read_item_log(struct item_log *log, const struct config *config,
                                  struct error *error)
 {
+    const struct log_input_ops *ops = log_input_of(config);
+    struct log_input *input;
     log->record_max = item_record_size_max(config->source.id_size_max);
     log->copy = malloc(2 * (log->record_max + JSON_PADDING));
     if (!log->copy) return error_set(error, STATUS_IO, "out of memory: item names");
     TRY(json_decoder_open(&log->json, log->record_max, error));
-    if (config->source.broker == CONFIG_BROKER_KAFKA)
-        return item_log_read_kafka(log, config, error);
-    return read_item_files(log, config, error);
+    TRY(ops->open(&input, config, error));
+    enum status status = STATUS_OK;
+    for (uint32_t part = 0; part < ops->parts(input, LOG_ITEMS) && status == STATUS_OK; part++) {
+        status = read_item_part(log, ops, input, part, error);
+    }
+    ops->close(input);
+    if (log->count > 0) qsort(log->names, log->count, sizeof *log->names, compare_names);
+    return status;
 }
 
 enum status item_log_open(struct item_log **logp, const struct config *config, struct error *error)
@@ -139,9 +129,15 @@ enum status item_log_open(struct item_log **logp, const struct config *config, s
 
 struct bytes item_log_id(const struct item_log *log, uint64_t hash)
 {
-    for (size_t i = log->count; i-- > 0;) {
-        const struct name *name = &log->names[i];
-        if (name->hash == hash) return (struct bytes){log->ids + name->at, name->size};
+    size_t low = 0, high = log->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (log->names[middle].hash < hash) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    return (struct bytes){NULL, 0};
+    if (low == log->count || log->names[low].hash != hash) return (struct bytes){NULL, 0};
+    return (struct bytes){log->ids + log->names[low].at, log->names[low].size};
 }

@@ -20,14 +20,7 @@ MUST_CHECK enum status item_log_open(struct item_log **logp, const struct config
                                      struct error *error);
 void item_log_close(struct item_log *log);
 
-/* Adds the name in a record of an item log (item_record_encode wrote it). */
-MUST_CHECK enum status item_log_add(struct item_log *log, struct bytes record, struct error *error);
-
-/* inspect_kafka.c: adds what is in the items topic. */
-MUST_CHECK enum status item_log_read_kafka(struct item_log *log, const struct config *config,
-                                           struct error *error);
-
-/* The newest id with that hash, empty if none. Looks through all of them: for a few. */
+/* The newest id with that hash, empty if none. */
 struct bytes item_log_id(const struct item_log *log, uint64_t hash);
 
 #endif

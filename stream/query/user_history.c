@@ -1,13 +1,25 @@
-/* user_history.c - one user's chunks out of a partition's history log, the last of each. */
+/*
+ * user_history.c - one user's chunks out of the history log, the last of each.
+ *
+ * The chunks are kept in their order. A log has them nearly so, which makes adding one cheap.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "stream/broker/file/commit_file.h"
-#include "stream/broker/file/file_reader.h"
-#include "stream/broker/file/history_file.h"
+#include "base/progress.h"
+#include "stream/log_input/log_input.h"
 #include "stream/query/inspect.h"
 
-enum { BATCH = 256 }; /* records of one read */
+struct search {
+    const struct log_input_ops *ops;
+    struct log_input *input;
+    struct bytes user;
+    struct user_history *found;
+    struct progress progress;
+    uint32_t searched; /* partitions */
+    uint64_t records;
+};
 
 void user_history_close(struct user_history *history)
 {
@@ -15,18 +27,41 @@ void user_history_close(struct user_history *history)
     *history = (struct user_history){0};
 }
 
-/* Puts a chunk into the place of its predecessor, or behind the others. */
-static enum status keep_chunk(struct user_history *history, const struct history *chunk,
-                              struct error *error)
+/* How many chunks begin before `ordinal`. */
+static uint32_t chunks_before(const struct user_history *history, uint64_t ordinal)
 {
-    uint32_t i = 0;
-    while (i < history->chunks_count && history->chunks[i].first != chunk->first) {
-        i++;
+    uint32_t low = 0, high = history->chunks_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (history->chunks[middle].first < ordinal) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    if (i == history->chunks_count) {
-        struct history *chunks = realloc(history->chunks, (i + 1) * sizeof *chunks);
-        if (!chunks) return error_set(error, STATUS_IO, "out of memory: a user's history");
-        history->chunks = chunks;
+    return low;
+}
+
+static enum status reserve_chunk(struct user_history *history, struct error *error)
+{
+    if (history->chunks_count < history->chunks_room) return STATUS_OK;
+    uint32_t room = 2 * history->chunks_room + 16;
+    struct history *chunks = realloc(history->chunks, room * sizeof *chunks);
+    if (!chunks) return error_set(error, STATUS_IO, "out of memory: a user's history");
+    history->chunks = chunks;
+    history->chunks_room = room;
+    return STATUS_OK;
+}
+
+/* Puts a chunk into the place of its predecessor, or between the others. */
+static enum status add_chunk(struct user_history *history, const struct history *chunk,
+                             struct error *error)
+{
+    uint32_t i = chunks_before(history, chunk->first);
+    if (i == history->chunks_count || history->chunks[i].first != chunk->first) {
+        TRY(reserve_chunk(history, error));
+        memmove(history->chunks + i + 1, history->chunks + i,
+                (history->chunks_count - i) * sizeof *history->chunks);
         history->chunks_count++;
     }
     history->chunks[i] = *chunk;
@@ -34,8 +69,8 @@ static enum status keep_chunk(struct user_history *history, const struct history
     return STATUS_OK;
 }
 
-enum status user_history_add(struct user_history *history, struct bytes user,
-                             const struct record *record, struct error *error)
+static enum status add_history_record(struct user_history *history, struct bytes user,
+                                      const struct record *record, struct error *error)
 {
     struct bytes owner;
     uint64_t number;
@@ -43,56 +78,56 @@ enum status user_history_add(struct user_history *history, struct bytes user,
     TRY(history_key_decode(record->key, &owner, &number, error));
     if (!bytes_equal(owner, user) || !record->value.at) return STATUS_OK;
     TRY(history_decode(&chunk, record->value, error));
-    return keep_chunk(history, &chunk, error);
+    return add_chunk(history, &chunk, error);
 }
 
-static enum status read_history_log(struct user_history *history, struct history_file *log,
-                                    struct bytes user, struct error *error)
+/* Looks for the user in a partition's log. */
+static enum status search_history(struct search *search, uint32_t partition, struct error *error)
 {
-    struct record records[BATCH];
+    const struct log_input_ops *ops = search->ops;
+    double partitions = ops->partitions(search->input);
+    TRY(ops->begin(search->input, LOG_HISTORY, partition, error));
+    search->found->partition = partition;
     for (;;) {
-        uint32_t count;
-        TRY(history_file_next(log, records, BATCH, &count, error));
-        if (count == 0) return STATUS_OK;
-        for (uint32_t i = 0; i < count; i++) {
-            TRY(user_history_add(history, user, &records[i], error));
-        }
+        struct record record;
+        enum status status = ops->history(search->input, &record, error);
+        if (status == STATUS_END) break;
+        TRY(status);
+        TRY(add_history_record(search->found, search->user, &record, error));
+        search->records++;
+        double share = ops->progress(search->input);
+        progress_show(&search->progress, (search->searched + (share < 0 ? 0 : share)) / partitions,
+                      search->records);
     }
+    search->searched++;
+    return STATUS_OK;
 }
 
-static enum status read_history_partition(struct user_history *history, const struct config *config,
-                                          const struct commit_file *commit, struct bytes user,
-                                          struct error *error)
+/* The user's partition, or the likeliest one first and then the others until it is found. */
+static enum status search_histories(struct search *search, struct error *error)
 {
-    char path[COMMIT_PATH_MAX];
-    struct history_file *log;
-    history->partition = file_partition(user, commit->partitions);
-    const struct commit_entry *entry = &commit->entries[history->partition];
-    if (entry->length[RECORD_HISTORY] == 0) return STATUS_OK;
-    TRY(commit_file_path(config, RECORD_HISTORY, history->partition, entry->log, path, error));
-    TRY(history_file_open(&log, path, 0, entry->length[RECORD_HISTORY], error));
-    enum status status = read_history_log(history, log, user, error);
-    history_file_close(log);
-    return status;
-}
-
-static enum status read_history_files(struct user_history *history, const struct config *config,
-                                      struct bytes user, struct error *error)
-{
-    struct commit_file commit;
-    TRY(commit_file_expect(&commit, config->state.dir, error));
-    const enum status status = read_history_partition(history, config, &commit, user, error);
-    commit_file_close(&commit);
-    return status;
+    const struct log_input_ops *ops = search->ops;
+    bool certain;
+    uint32_t likely = ops->partition_of(search->input, search->user, &certain);
+    TRY(search_history(search, likely, error));
+    for (uint32_t p = 0; p < ops->partitions(search->input); p++) {
+        if (certain || search->found->chunks_count > 0) break;
+        if (p != likely) TRY(search_history(search, p, error));
+    }
+    return STATUS_OK;
 }
 
 enum status user_history_read(struct user_history *history, const struct config *config,
                               const char *user, struct error *error)
 {
+    struct search search = {.ops = log_input_of(config), .user = bytes_of(user), .found = history};
     bool files = config->source.broker == CONFIG_BROKER_FILE;
     *history = (struct user_history){0};
-    enum status status = files ? read_history_files(history, config, bytes_of(user), error)
-                               : user_history_read_kafka(history, config, bytes_of(user), error);
+    TRY(search.ops->open(&search.input, config, error));
+    progress_start(&search.progress, "search", "records", config->log.quiet);
+    enum status status = search_histories(&search, error);
+    progress_end(&search.progress);
+    search.ops->close(search.input);
     if (status == STATUS_OK && history->chunks_count == 0) {
         status = error_set(error, STATUS_NOT_FOUND, "no user '%s' in %s", user,
                            files ? config->state.dir : config->output.history_topic);
@@ -104,11 +139,10 @@ enum status user_history_read(struct user_history *history, const struct config 
 bool user_history_at(const struct user_history *history, uint64_t ordinal,
                      struct history_behavior *behavior)
 {
-    for (uint32_t i = 0; i < history->chunks_count; i++) {
-        const struct history *chunk = &history->chunks[i];
-        if (ordinal < chunk->first || ordinal - chunk->first >= chunk->count) continue;
-        *behavior = chunk->at[ordinal - chunk->first];
-        return true;
-    }
-    return false;
+    uint32_t after = chunks_before(history, ordinal + 1);
+    if (after == 0) return false;
+    const struct history *chunk = &history->chunks[after - 1];
+    if (ordinal - chunk->first >= chunk->count) return false;
+    *behavior = chunk->at[ordinal - chunk->first];
+    return true;
 }

@@ -1,11 +1,11 @@
-/* verify.c - partition by partition, slice by slice, user by user, record by record. */
+/* verify.c - part by part, slice by slice, user by user, record by record. */
 #include "stream/verify/verify.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 
 #include "base/progress.h"
-#include "stream/verify/verify_input.h"
+#include "stream/log_input/log_input.h"
 #include "stream/verify/verify_replay.h"
 #include "stream/verify/verify_slice.h"
 
@@ -13,15 +13,15 @@ enum { SLICE_BITS_MAX = 40 }; /* a share that small is one user or one event */
 
 struct verify {
     const struct verify_options *options;
-    const struct verify_input_ops *ops;
-    struct verify_input *input;
+    const struct log_input_ops *ops;
+    struct log_input *input;
     struct replay *replays[VERIFY_CHECKPOINTS_MAX];
     uint32_t replays_count;
     struct verify_slice slice;
     struct verify_report *report;
     struct progress progress;
-    double done; /* partitions, the finished slices of the present one as fractions */
-    uint32_t partition;
+    double done; /* parts, the finished slices of the present one as fractions */
+    uint32_t part;
     FILE *out;
 };
 
@@ -29,13 +29,13 @@ static const char *const kind_names[VERIFY_KINDS] = {
     [VERIFY_LOST] = "lost",
     [VERIFY_REPEATED] = "repeated",
     [VERIFY_ORDER] = "order",
-    [VERIFY_STRANGER] = "stranger",
+    [VERIFY_UNKNOWN] = "unknown user",
     [VERIFY_POSITION] = "position",
     [VERIFY_VALUE] = "value",
     [VERIFY_DAMAGED] = "damaged",
     [VERIFY_BAD_EVENT_LOST] = "bad event lost",
     [VERIFY_BAD_EVENT_REPEATED] = "bad event repeated",
-    [VERIFY_BAD_EVENT_STRANGE] = "dead letter",
+    [VERIFY_DEAD_LETTER] = "dead letter",
     [VERIFY_EVENTS] = "events",
 };
 
@@ -67,14 +67,14 @@ static void violation(struct verify *verify, enum verify_kind kind, const char *
 
 /* As violation(), of a record of `user`: says where it lies and what it names. */
 static void record_violation(struct verify *verify, enum verify_kind kind,
-                             const struct verify_user *user, const struct verify_claim *claim,
+                             const struct verify_user *user, const struct verify_published *record,
                              const char *why)
 {
-    char place[VERIFY_PLACE_MAX];
-    verify->ops->place(verify->input, VERIFY_RECORDS, verify->partition, claim->at, place);
+    char place[LOG_PLACE_MAX];
+    verify->ops->place_text(verify->input, LOG_RECORDS, record->place, place);
     violation(verify, kind, "%s: record of user '%.*s' n=%" PRIu64 " generation=%" PRIu64 ": %s",
-              place, (int)user->id.size, (const char *)user->id.at, claim->events,
-              claim->generation, why);
+              place, (int)user->id.size, (const char *)user->id.at, record->events,
+              record->generation, why);
 }
 
 static struct replay *replay_of(const struct verify *verify, uint64_t generation)
@@ -87,89 +87,92 @@ static struct replay *replay_of(const struct verify *verify, uint64_t generation
 
 /* (ii), (iii): against the newest record before it; true if this one is newer. */
 static bool check_order(struct verify *verify, const struct verify_user *user,
-                        const struct verify_claim *newest, const struct verify_claim *claim)
+                        const struct verify_published *newest,
+                        const struct verify_published *record)
 {
     char why[128];
     if (!newest) return true;
-    if (claim->generation > newest->generation && claim->events >= newest->events) return true;
-    if (claim->generation == newest->generation && claim->events > newest->events) return true;
-    if (claim->generation == newest->generation && claim->events == newest->events) {
-        record_violation(verify, VERIFY_REPEATED, user, claim, "was published before");
+    if (record->generation > newest->generation && record->events >= newest->events) return true;
+    if (record->generation == newest->generation && record->events > newest->events) return true;
+    if (record->generation == newest->generation && record->events == newest->events) {
+        record_violation(verify, VERIFY_REPEATED, user, record, "was published before");
         return false;
     }
     snprintf(why, sizeof why, "comes after n=%" PRIu64 " generation=%" PRIu64, newest->events,
              newest->generation);
-    record_violation(verify, VERIFY_ORDER, user, claim, why);
+    record_violation(verify, VERIFY_ORDER, user, record, why);
     return false;
 }
 
 /* The rest of (i), for a record whose n the source has: `last` is the event n - 1. */
 static void check_content(struct verify *verify, const struct verify_user *user,
-                          const struct verify_claim *claim, const struct verify_event *last)
+                          const struct verify_published *record, const struct verify_event *last)
 {
     char why[160];
-    uint64_t from = history_from(0, claim->events, verify->options->config->state.history_max);
+    uint64_t from = history_from(0, record->events, verify->options->config->state.history_max);
     int64_t time_ms = history_time_ms(last->behavior);
-    if (claim->partition != verify->partition || claim->offset != last->offset ||
-        claim->event_ms != time_ms || claim->from != from) {
+    if (record->partition != user->partition || record->offset != last->offset ||
+        record->event_ms != time_ms || record->from != from) {
         snprintf(why, sizeof why,
                  "should name partition=%u offset=%" PRId64 " event_time_ms=%" PRId64
                  " from=%" PRIu64,
-                 verify->partition, last->offset, time_ms, from);
-        record_violation(verify, VERIFY_POSITION, user, claim, why);
+                 user->partition, last->offset, time_ms, from);
+        record_violation(verify, VERIFY_POSITION, user, record, why);
         return;
     }
-    struct replay *replay = replay_of(verify, claim->generation);
+    struct replay *replay = replay_of(verify, record->generation);
     if (!replay || from < user->forgotten) {
         verify->report->unverifiable++;
-    } else if (replay_checksum(replay, claim) != claim->checksum) {
-        record_violation(verify, VERIFY_VALUE, user, claim,
+    } else if (replay_checksum(replay, record) != record->checksum) {
+        record_violation(verify, VERIFY_VALUE, user, record,
                          "its interests are not those of the events it names");
     }
 }
 
-/* (iv): the user's newest record names his last accepted event. */
+/* (iv): the user's newest record names its last accepted event. */
 static void check_newest(struct verify *verify, const struct verify_user *user,
-                         const struct verify_claim *newest)
+                         const struct verify_published *newest)
 {
     uint64_t events = user->forgotten + user->events;
     if (events == (newest ? newest->events : 0)) return;
     violation(verify, VERIFY_LOST,
-              "user '%.*s' has %" PRIu64 " accepted events, his newest record names n=%" PRIu64,
+              "user '%.*s' has %" PRIu64 " accepted events, its newest record names n=%" PRIu64,
               (int)user->id.size, (const char *)user->id.at, events, newest ? newest->events : 0);
 }
 
 static void check_user(struct verify *verify, const struct verify_user *user)
 {
-    const struct verify_claim *newest = NULL;
+    const struct verify_published *newest = NULL;
     const struct verify_event *last = user->first_event;
     uint64_t last_ordinal = user->forgotten;
     for (uint32_t i = 0; i < verify->replays_count && user->events; i++) {
         replay_begin(verify->replays[i], user);
     }
-    for (const struct verify_claim *claim = user->first_claim; claim; claim = claim->next) {
-        if (claim->damaged) {
-            record_violation(verify, VERIFY_DAMAGED, user, claim, "its checksum does not match");
+    for (const struct verify_published *record = user->first_published; record;
+         record = record->next) {
+        if (record->damaged) {
+            record_violation(verify, VERIFY_DAMAGED, user, record, "its checksum does not match");
         }
-        if (claim->events == 0 || claim->events > user->forgotten + user->events) {
-            record_violation(verify, VERIFY_STRANGER, user, claim,
+        bool elsewhere = user->events > 0 && record->place.partition != user->partition;
+        if (record->events == 0 || record->events > user->forgotten + user->events || elsewhere) {
+            record_violation(verify, VERIFY_UNKNOWN, user, record,
                              "the source has no such event of this user in this partition");
             continue;
         }
-        if (check_order(verify, user, newest, claim)) newest = claim;
-        if (claim->damaged) continue;
-        if (claim->events <= user->forgotten) {
+        if (check_order(verify, user, newest, record)) newest = record;
+        if (record->damaged) continue;
+        if (record->events <= user->forgotten) {
             verify->report->unverifiable++;
             continue;
         }
-        if (claim->events <= last_ordinal) {
+        if (record->events <= last_ordinal) {
             last = user->first_event;
             last_ordinal = user->forgotten;
         }
-        for (; last_ordinal < claim->events - 1; last_ordinal++) {
+        for (; last_ordinal < record->events - 1; last_ordinal++) {
             last = last->next;
         }
-        check_content(verify, user, claim, last);
+        check_content(verify, user, record, last);
     }
     check_newest(verify, user, newest);
 }
@@ -179,21 +182,22 @@ static void check_bad_events(struct verify *verify)
 {
     const struct verify_slice *slice = &verify->slice;
     for (const struct verify_bad_event *bad = slice->first_bad; bad; bad = bad->next) {
-        char place[VERIFY_PLACE_MAX];
+        char place[LOG_PLACE_MAX];
         if (bad->dead_letters == 1) continue;
-        verify->ops->place(verify->input, VERIFY_SOURCE, verify->partition, bad->offset, place);
+        verify->ops->place_text(verify->input, LOG_SOURCE, bad->place, place);
         violation(verify, bad->dead_letters ? VERIFY_BAD_EVENT_REPEATED : VERIFY_BAD_EVENT_LOST,
                   "%s: bad event (%s) has %u dead letters", place, event_verdict_name(bad->verdict),
                   bad->dead_letters);
     }
-    for (const struct verify_oddity *odd = slice->strange; odd; odd = odd->next) {
-        violation(verify, VERIFY_BAD_EVENT_STRANGE, "partition %u: %s", verify->partition,
-                  odd->why);
+    for (const struct verify_anomaly *at = slice->unexpected; at; at = at->next) {
+        char place[LOG_PLACE_MAX];
+        verify->ops->place_text(verify->input, LOG_DEAD_LETTERS, at->place, place);
+        violation(verify, VERIFY_DEAD_LETTER, "%s: %s", place, at->why);
     }
-    for (const struct verify_oddity *odd = slice->unreadable; odd; odd = odd->next) {
-        char place[VERIFY_PLACE_MAX];
-        verify->ops->place(verify->input, VERIFY_RECORDS, verify->partition, odd->number, place);
-        violation(verify, VERIFY_DAMAGED, "%s: not a record: %s", place, odd->why);
+    for (const struct verify_anomaly *at = slice->unreadable; at; at = at->next) {
+        char place[LOG_PLACE_MAX];
+        verify->ops->place_text(verify->input, LOG_RECORDS, at->place, place);
+        violation(verify, VERIFY_DAMAGED, "%s: not a record: %s", place, at->why);
     }
 }
 
@@ -208,7 +212,8 @@ static void check_slice(struct verify *verify, double weight)
         report->users += user->events > 0;
         double share = (double)(report->accepted - before) / (double)(slice->accepted + 1);
         progress_show(&verify->progress,
-                      (verify->done + weight * share) / verify->ops->partitions(verify->input),
+                      (verify->done + weight * share) /
+                          verify->ops->parts(verify->input, LOG_SOURCE),
                       report->accepted);
     }
     check_bad_events(verify);
@@ -223,8 +228,8 @@ static void check_slice(struct verify *verify, double weight)
 static enum status verify_share(struct verify *verify, uint64_t suffix, unsigned bits,
                                 struct error *error)
 {
-    enum status status = verify_slice_load(&verify->slice, verify->ops, verify->input,
-                                           verify->partition, suffix, bits, error);
+    enum status status = verify_slice_load(&verify->slice, verify->ops, verify->input, verify->part,
+                                           suffix, bits, error);
     if (status == STATUS_OK) {
         check_slice(verify, 1.0 / (double)((uint64_t)1 << bits));
         return STATUS_OK;
@@ -258,8 +263,8 @@ static enum status verify_all(struct verify *verify, struct error *error)
     TRY(open_replays(verify, error));
     TRY(verify->ops->open(&verify->input, verify->options->config, error));
     TRY(verify_slice_open(&verify->slice, verify->options->memory, error));
-    uint32_t partitions = verify->ops->partitions(verify->input);
-    for (verify->partition = 0; verify->partition < partitions; verify->partition++) {
+    uint32_t parts = verify->ops->parts(verify->input, LOG_SOURCE);
+    for (verify->part = 0; verify->part < parts; verify->part++) {
         TRY(verify_share(verify, 0, 0, error));
     }
     report->events = verify->ops->events(verify->input);
@@ -276,11 +281,8 @@ static enum status verify_all(struct verify *verify, struct error *error)
 enum status verify_run(const struct verify_options *options, FILE *out,
                        struct verify_report *report, struct error *error)
 {
-    bool files = options->config->source.broker == CONFIG_BROKER_FILE;
-    struct verify verify = {.options = options,
-                            .ops = files ? &verify_files : &verify_kafka,
-                            .report = report,
-                            .out = out};
+    struct verify verify = {
+        .options = options, .ops = log_input_of(options->config), .report = report, .out = out};
     *report = (struct verify_report){0};
     progress_start(&verify.progress, "verify", "events", options->config->log.quiet);
     enum status status = verify_all(&verify, error);

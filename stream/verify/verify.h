@@ -7,15 +7,15 @@
  *     (i)   a record equals read(fold(events [from, n))) under its generation, carries its
  *           checksum, and names source position and time of event n - 1
  *     (ii)  no two records share user, n and generation
- *     (iii) n rises per user, and his generation never falls
- *     (iv)  the newest record of each user of the source names his last accepted event
+ *     (iii) n rises per user, and its generation never falls
+ *     (iv)  the newest record of each user of the source names its last accepted event
  *     (v)   accepted + dropped + dead letters = all events, each bad one in the dead letters once
  *
  * A source may have forgotten events (retention), and an output records that newer ones replaced
  * (compaction): then this holds for what is left. Records that fold forgotten events are counted as
  * unverifiable, like those of a generation whose checkpoint is gone.
  *
- * Memory is bounded: a partition's users are worked off in as many slices as it takes.
+ * Memory is bounded: users are worked off in as many slices as it takes.
  */
 #ifndef STREAM_VERIFY_VERIFY_H
 #define STREAM_VERIFY_VERIFY_H
@@ -39,14 +39,14 @@ enum verify_kind {
     VERIFY_LOST,           /* a user's newest record is missing */
     VERIFY_REPEATED,       /* user, n and generation were published before */
     VERIFY_ORDER,          /* n or generation fell */
-    VERIFY_STRANGER,       /* a record of a user or event that the source does not have */
+    VERIFY_UNKNOWN,        /* a record of a user or event that the source does not have */
     VERIFY_POSITION,       /* not the source position, event time or `from` of its n */
     VERIFY_VALUE,          /* the vectors are not the fold's */
     VERIFY_DAMAGED,        /* not a record, or not what its checksum says */
     VERIFY_BAD_EVENT_LOST, /* a bad event without dead letter */
     VERIFY_BAD_EVENT_REPEATED,
-    VERIFY_BAD_EVENT_STRANGE, /* a dead letter of no bad event, or with another reason */
-    VERIFY_EVENTS,            /* events are missing in the count */
+    VERIFY_DEAD_LETTER, /* of no bad event, or with another reason */
+    VERIFY_EVENTS,      /* events are missing in the count */
     VERIFY_KINDS
 };
 
@@ -66,7 +66,7 @@ struct verify_report {
     uint64_t users;
     uint64_t records;
     uint64_t unverifiable; /* records whose checkpoint was not given, or whose events are gone */
-    uint64_t slices;       /* passes over a partition, all told */
+    uint64_t slices;       /* passes over the source, or over a partition of it, all told */
     uint64_t violations[VERIFY_KINDS];
 };
 

@@ -27,7 +27,7 @@ struct replay {
     struct fold_progress progress;
 };
 
-static enum status open_parts(struct replay *replay, const char *path, struct error *error)
+static enum status open_replay(struct replay *replay, const char *path, struct error *error)
 {
     TRY(checkpoint_open(&replay->checkpoint, path, error));
     TRY(interest_model_open(&replay->model, replay->checkpoint, error));
@@ -49,7 +49,7 @@ enum status replay_open(struct replay **replayp, const char *checkpoint_path, st
     *replayp = NULL;
     struct replay *replay = calloc(1, sizeof *replay);
     if (!replay) return error_set(error, STATUS_IO, "out of memory: a replay");
-    enum status status = open_parts(replay, checkpoint_path, error);
+    enum status status = open_replay(replay, checkpoint_path, error);
     if (status != STATUS_OK) {
         replay_close(replay);
         return status;
@@ -77,8 +77,8 @@ uint64_t replay_generation(const struct replay *replay)
 /*
  * Stands before the event of ordinal `from`, which lies at or behind `first`, with nothing folded.
  */
-static void start(struct replay *replay, const struct verify_event *first, uint64_t ordinal,
-                  uint64_t from)
+static void start_replay(struct replay *replay, const struct verify_event *first, uint64_t ordinal,
+                         uint64_t from)
 {
     while (ordinal < from) {
         first = first->next;
@@ -93,7 +93,7 @@ static void start(struct replay *replay, const struct verify_event *first, uint6
 void replay_begin(struct replay *replay, const struct verify_user *user)
 {
     replay->user = user;
-    start(replay, user->first_event, user->forgotten, user->forgotten);
+    start_replay(replay, user->first_event, user->forgotten, user->forgotten);
 }
 
 static void absorb_next(struct replay *replay)
@@ -106,14 +106,14 @@ static void absorb_next(struct replay *replay)
     replay->events++;
 }
 
-uint64_t replay_checksum(struct replay *replay, const struct verify_claim *claim)
+uint64_t replay_checksum(struct replay *replay, const struct verify_published *published)
 {
-    if (claim->from > replay->from) {
-        start(replay, replay->first, replay->from, claim->from);
-    } else if (claim->from < replay->from || claim->events < replay->events) {
-        start(replay, replay->user->first_event, replay->user->forgotten, claim->from);
+    if (published->from > replay->from) {
+        start_replay(replay, replay->first, replay->from, published->from);
+    } else if (published->from < replay->from || published->events < replay->events) {
+        start_replay(replay, replay->user->first_event, replay->user->forgotten, published->from);
     }
-    while (replay->events < claim->events) {
+    while (replay->events < published->events) {
         absorb_next(replay);
     }
     uint32_t count;
@@ -122,12 +122,12 @@ uint64_t replay_checksum(struct replay *replay, const struct verify_claim *claim
     interest_read(replay->model, replay->scratch, &state, &replay->progress.absorbed, 1, &sets);
     struct interest_record record = {
         .user = replay->user->id,
-        .generation = claim->generation,
-        .from = claim->from,
-        .events = claim->events,
-        .event_ms = claim->event_ms,
-        .partition = claim->partition,
-        .offset = claim->offset,
+        .generation = published->generation,
+        .from = published->from,
+        .events = published->events,
+        .event_ms = published->event_ms,
+        .partition = published->partition,
+        .offset = published->offset,
         .count = count,
         .width = interest_model_width(replay->model),
         .vectors = replay->vectors,

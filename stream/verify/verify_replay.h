@@ -2,8 +2,8 @@
  * verify_replay.h - computes again what a record should hold, one event at a time.
  *
  * A replay is one generation. It folds the events of one user after another from the source, in a
- * batch of one user and one event, and reads where a record claims to have been read. Claims that
- * come with rising n cost one fold of the user in all.
+ * batch of one user and one event, and reads where a record says that it was read. Records
+ * that come with rising n cost one fold of the user in all.
  *
  *     replay_open -> (replay_begin -> replay_checksum ...) ... -> replay_close
  *
@@ -30,9 +30,9 @@ uint64_t replay_generation(const struct replay *replay);
 void replay_begin(struct replay *replay, const struct verify_user *user);
 
 /*
- * The checksum of the record that `claim` should be: its own words of where it comes from, and
+ * The checksum of the record that `published` should be: its own words of where it comes from, and
  * read(fold(events [from, n))). Needs from < n <= the user's events.
  */
-uint64_t replay_checksum(struct replay *replay, const struct verify_claim *claim);
+uint64_t replay_checksum(struct replay *replay, const struct verify_published *published);
 
 #endif

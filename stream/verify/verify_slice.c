@@ -23,7 +23,7 @@ void verify_slice_close(struct verify_slice *slice)
 }
 
 /* Zeroed memory of the slice, or NULL if it is used up. */
-static void *take(struct verify_slice *slice, size_t size)
+static void *take_memory(struct verify_slice *slice, size_t size)
 {
     size = (size + 7) / 8 * 8;
     if (size > slice->size - slice->used) return NULL;
@@ -48,7 +48,7 @@ static uint64_t user_hash(struct bytes user)
     return splitmix64(identity_of(user.at, user.size));
 }
 
-/* The user, who is added at his first appearance; NULL if there is no room. */
+/* The user, which is added at its first appearance; NULL if there is no room. */
 static struct verify_user *user_of(struct verify_slice *slice, struct bytes id, uint64_t hash)
 {
     struct verify_user **at = &slice->root;
@@ -56,7 +56,7 @@ static struct verify_user *user_of(struct verify_slice *slice, struct bytes id, 
         if ((*at)->hash == hash && bytes_equal((*at)->id, id)) return *at;
         at = &(*at)->child[path >> 62];
     }
-    struct verify_user *user = take(slice, sizeof *user + id.size);
+    struct verify_user *user = take_memory(slice, sizeof *user + id.size);
     if (!user) return NULL;
     memcpy(user + 1, id.at, id.size);
     user->id = (struct bytes){user + 1, id.size};
@@ -71,7 +71,7 @@ static struct verify_user *user_of(struct verify_slice *slice, struct bytes id, 
 static struct verify_bad_event **bad_at(struct verify_slice *slice, int64_t offset)
 {
     struct verify_bad_event **at = &slice->bad_root;
-    for (uint64_t path = number_hash(offset); *at && (*at)->offset != offset; path <<= 2) {
+    for (uint64_t path = number_hash(offset); *at && (*at)->place.number != offset; path <<= 2) {
         at = &(*at)->child[path >> 62];
     }
     return at;
@@ -82,12 +82,13 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
     uint64_t hash = user_hash(event->user);
     if (!belongs(slice, hash)) return true;
     struct verify_user *user = user_of(slice, event->user, hash);
-    struct verify_event *added = take(slice, sizeof *added);
+    struct verify_event *added = take_memory(slice, sizeof *added);
     if (!user || !added) return false;
     added->behavior = history_behavior_of(event->item_hash, event->time_ms, event->action);
     added->offset = event->offset;
     *(user->last_event ? &user->last_event->next : &user->first_event) = added;
     user->last_event = added;
+    user->partition = event->partition;
     user->events++;
     slice->accepted++;
     return true;
@@ -96,9 +97,9 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
 static bool add_bad(struct verify_slice *slice, const struct event *event)
 {
     struct verify_bad_event **at = bad_at(slice, event->offset);
-    struct verify_bad_event *bad = take(slice, sizeof *bad);
+    struct verify_bad_event *bad = take_memory(slice, sizeof *bad);
     if (!bad) return false;
-    bad->offset = event->offset;
+    bad->place = (struct log_place){event->partition, event->offset};
     bad->verdict = event->verdict;
     *at = bad;
     *slice->last_bad = bad;
@@ -116,58 +117,64 @@ static bool add_event(struct verify_slice *slice, const struct event *event)
     return true;
 }
 
-static bool add_claim(struct verify_slice *slice, const struct interest_record *record, int64_t at)
+static bool add_published(struct verify_slice *slice, const struct interest_record *record,
+                          struct log_place place)
 {
     uint64_t hash = user_hash(record->user);
     if (!belongs(slice, hash)) return true;
     struct verify_user *user = user_of(slice, record->user, hash);
-    struct verify_claim *claim = take(slice, sizeof *claim);
-    if (!user || !claim) return false;
-    claim->generation = record->generation;
-    claim->from = record->from;
-    claim->events = record->events;
-    claim->event_ms = record->event_ms;
-    claim->offset = record->offset;
-    claim->partition = record->partition;
-    claim->checksum = interest_record_checksum(record);
-    claim->damaged = claim->checksum != record->checksum;
-    claim->at = at;
-    *(user->last_claim ? &user->last_claim->next : &user->first_claim) = claim;
-    user->last_claim = claim;
+    struct verify_published *added = take_memory(slice, sizeof *added);
+    if (!user || !added) return false;
+    added->generation = record->generation;
+    added->from = record->from;
+    added->events = record->events;
+    added->event_ms = record->event_ms;
+    added->offset = record->offset;
+    added->partition = record->partition;
+    added->checksum = interest_record_checksum(record);
+    added->damaged = added->checksum != record->checksum;
+    added->place = place;
+    *(user->last_published ? &user->last_published->next : &user->first_published) = added;
+    user->last_published = added;
     slice->records++;
     return true;
 }
 
-/* Keeps what is odd about the record or dead letter of that number, if it belongs to this slice. */
-static bool add_oddity(struct verify_slice *slice, struct verify_oddity **list, int64_t number,
-                       const char *why)
+/*
+ * Keeps what is wrong with the record or dead letter at `place`, if `number`, its own or that of
+ * its event, belongs to this slice.
+ */
+static bool add_anomaly(struct verify_slice *slice, struct verify_anomaly **list, int64_t number,
+                        struct log_place place, const char *why)
 {
     if (!belongs(slice, number_hash(number))) return true;
-    struct verify_oddity *odd = take(slice, sizeof *odd);
-    if (!odd) return false;
-    odd->number = number;
-    snprintf(odd->why, sizeof odd->why, "%s", why);
-    odd->next = *list;
-    *list = odd;
+    struct verify_anomaly *anomaly = take_memory(slice, sizeof *anomaly);
+    if (!anomaly) return false;
+    anomaly->place = place;
+    snprintf(anomaly->why, sizeof anomaly->why, "%s", why);
+    anomaly->next = *list;
+    *list = anomaly;
     return true;
 }
 
-/* Counts a dead letter against its bad event, or keeps it as strange. */
-static bool add_dead_letter(struct verify_slice *slice, int64_t offset, struct bytes reason)
+/* Counts a dead letter against its bad event, or keeps it as unexpected. */
+static bool add_dead_letter(struct verify_slice *slice, int64_t offset, struct bytes reason,
+                            struct log_place place)
 {
     struct verify_bad_event *bad = *bad_at(slice, offset);
-    if (bad && bytes_equal(reason, bytes_of(event_verdict_name(bad->verdict)))) {
+    if (bad && bad->place.partition == place.partition &&
+        bytes_equal(reason, bytes_of(event_verdict_name(bad->verdict)))) {
         bad->dead_letters++;
         return true;
     }
     char why[VERIFY_WHY_MAX];
-    snprintf(why, sizeof why, "event %" PRId64 " has a dead letter (%.*s), but is %s", offset,
+    snprintf(why, sizeof why, "dead letter of event %" PRId64 " (%.*s), which is %s", offset,
              (int)reason.size, (const char *)reason.at,
              bad ? event_verdict_name(bad->verdict) : "not a bad event");
-    return add_oddity(slice, &slice->strange, offset, why);
+    return add_anomaly(slice, &slice->unexpected, offset, place, why);
 }
 
-static void forget(struct verify_slice *slice, uint64_t suffix, unsigned bits)
+static void reset_slice(struct verify_slice *slice, uint64_t suffix, unsigned bits)
 {
     *slice = (struct verify_slice){
         .memory = slice->memory, .size = slice->size, .suffix = suffix, .bits = bits};
@@ -175,8 +182,8 @@ static void forget(struct verify_slice *slice, uint64_t suffix, unsigned bits)
     slice->last_bad = &slice->first_bad;
 }
 
-static enum status load_source(struct verify_slice *slice, const struct verify_input_ops *ops,
-                               struct verify_input *input, struct error *error)
+static enum status load_source(struct verify_slice *slice, const struct log_input_ops *ops,
+                               struct log_input *input, struct error *error)
 {
     for (;;) {
         struct event event;
@@ -187,8 +194,8 @@ static enum status load_source(struct verify_slice *slice, const struct verify_i
     }
 }
 
-static enum status load_records(struct verify_slice *slice, const struct verify_input_ops *ops,
-                                struct verify_input *input, struct error *error)
+static enum status load_records(struct verify_slice *slice, const struct log_input_ops *ops,
+                                struct log_input *input, struct error *error)
 {
     for (;;) {
         struct interest_record record;
@@ -197,9 +204,10 @@ static enum status load_records(struct verify_slice *slice, const struct verify_
         bool fits = true;
         if (status == STATUS_END) return STATUS_OK;
         if (status == STATUS_OK) {
-            fits = add_claim(slice, &record, ops->at(input));
+            fits = add_published(slice, &record, ops->place(input));
         } else if (status == STATUS_CORRUPT) {
-            fits = add_oddity(slice, &slice->unreadable, ops->at(input), why.text);
+            struct log_place place = ops->place(input);
+            fits = add_anomaly(slice, &slice->unreadable, place.number, place, why.text);
         } else {
             return error_set(error, status, "%s", why.text);
         }
@@ -207,8 +215,8 @@ static enum status load_records(struct verify_slice *slice, const struct verify_
     }
 }
 
-static enum status load_dead_letters(struct verify_slice *slice, const struct verify_input_ops *ops,
-                                     struct verify_input *input, struct error *error)
+static enum status load_dead_letters(struct verify_slice *slice, const struct log_input_ops *ops,
+                                     struct log_input *input, struct error *error)
 {
     for (;;) {
         int64_t offset;
@@ -218,9 +226,10 @@ static enum status load_dead_letters(struct verify_slice *slice, const struct ve
         bool fits = true;
         if (status == STATUS_END) return STATUS_OK;
         if (status == STATUS_OK) {
-            fits = add_dead_letter(slice, offset, reason);
+            fits = add_dead_letter(slice, offset, reason, ops->place(input));
         } else if (status == STATUS_CORRUPT) {
-            fits = add_oddity(slice, &slice->strange, ops->at(input), why.text);
+            struct log_place place = ops->place(input);
+            fits = add_anomaly(slice, &slice->unexpected, place.number, place, why.text);
         } else {
             return error_set(error, status, "%s", why.text);
         }
@@ -229,7 +238,7 @@ static enum status load_dead_letters(struct verify_slice *slice, const struct ve
 }
 
 /*
- * How many of a user's events a source that begins at `first` has forgotten. His records tell: one
+ * How many of a user's events a source that begins at `first` has forgotten. Its records tell: one
  * of an event that is left says its ordinal; if there is none, the older ones say how many there
  * were.
  */
@@ -238,35 +247,36 @@ static uint64_t forgotten_of(const struct verify_user *user, int64_t first)
     const struct verify_event *event = user->first_event;
     uint64_t before = 0; /* events that are left before `event` */
     uint64_t forgotten = 0;
-    for (const struct verify_claim *claim = user->first_claim; claim; claim = claim->next) {
-        if (claim->damaged) continue;
-        if (claim->offset < first) {
-            if (claim->events > forgotten) forgotten = claim->events;
+    for (const struct verify_published *published = user->first_published; published;
+         published = published->next) {
+        if (published->damaged) continue;
+        if (published->offset < first) {
+            if (published->events > forgotten) forgotten = published->events;
             continue;
         }
-        for (; event && event->offset < claim->offset; event = event->next) {
+        for (; event && event->offset < published->offset; event = event->next) {
             before++;
         }
-        if (event && event->offset == claim->offset && claim->events > before) {
-            return claim->events - 1 - before;
+        if (event && event->offset == published->offset && published->events > before) {
+            return published->events - 1 - before;
         }
     }
     return forgotten;
 }
 
-enum status verify_slice_load(struct verify_slice *slice, const struct verify_input_ops *ops,
-                              struct verify_input *input, uint32_t partition, uint64_t suffix,
+enum status verify_slice_load(struct verify_slice *slice, const struct log_input_ops *ops,
+                              struct log_input *input, uint32_t part, uint64_t suffix,
                               unsigned bits, struct error *error)
 {
-    forget(slice, suffix, bits);
-    TRY(ops->begin(input, VERIFY_SOURCE, partition, error));
+    reset_slice(slice, suffix, bits);
+    TRY(ops->begin(input, LOG_SOURCE, part, error));
     TRY(load_source(slice, ops, input, error));
-    TRY(ops->begin(input, VERIFY_RECORDS, partition, error));
+    TRY(ops->begin(input, LOG_RECORDS, part, error));
     TRY(load_records(slice, ops, input, error));
     int64_t first = ops->first(input);
     for (struct verify_user *user = slice->first_user; user && first; user = user->next) {
         user->forgotten = forgotten_of(user, first);
     }
-    TRY(ops->begin(input, VERIFY_DEAD_LETTERS, partition, error));
+    TRY(ops->begin(input, LOG_DEAD_LETTERS, part, error));
     return load_dead_letters(slice, ops, input, error);
 }

@@ -1,6 +1,5 @@
 /*
- * verify_slice.h - one share of a partition's users in memory: their events, and what records
- * claim.
+ * verify_slice.h - one share of a part's users in memory: their events, and what was published.
  *
  * A slice holds the users whose hash ends in `bits` given bits, and the bad events whose offset's
  * hash does. It is loaded by one pass over the source, the records and the dead letters. One that
@@ -19,7 +18,7 @@
 #include "base/status.h"
 #include "state/history.h"
 #include "stream/source/event.h"
-#include "stream/verify/verify_input.h"
+#include "stream/log_input/log_input.h"
 
 enum { VERIFY_WHY_MAX = 160 };
 
@@ -30,9 +29,9 @@ struct verify_event {
     int64_t offset;
 };
 
-/* What a record says of itself; its vectors are represented by their checksum. */
-struct verify_claim {
-    struct verify_claim *next;
+/* A record: what it says of itself; its vectors are represented by their checksum. */
+struct verify_published {
+    struct verify_published *next;
     uint64_t generation;
     uint64_t from;
     uint64_t events;
@@ -41,7 +40,7 @@ struct verify_claim {
     uint32_t partition;
     bool damaged;      /* its checksum is not that of its content */
     uint64_t checksum; /* of its content */
-    int64_t at;        /* where it lies, as the input counts */
+    struct log_place place;
 };
 
 struct verify_user {
@@ -49,26 +48,27 @@ struct verify_user {
     struct verify_user *next;     /* in the order of their first appearance */
     struct bytes id;
     uint64_t hash;
-    uint64_t events;    /* of his, accepted, that the source has */
-    uint64_t forgotten; /* before them, that it has no more */
+    uint32_t partition; /* of its events, if there are any */
+    uint64_t events;    /* accepted, that the source has */
+    uint64_t forgotten; /* before them, that the source has no more */
     struct verify_event *first_event;
     struct verify_event *last_event;
-    struct verify_claim *first_claim;
-    struct verify_claim *last_claim;
+    struct verify_published *first_published;
+    struct verify_published *last_published;
 };
 
 struct verify_bad_event {
     struct verify_bad_event *child[4];
     struct verify_bad_event *next;
-    int64_t offset;
+    struct log_place place; /* its number is the event's offset */
     enum event_verdict verdict;
     uint32_t dead_letters; /* with its offset and reason */
 };
 
 /* A record that cannot be read, or a dead letter of no bad event. */
-struct verify_oddity {
-    struct verify_oddity *next;
-    int64_t number; /* of the record, as the input counts; offset of the dead letter's event */
+struct verify_anomaly {
+    struct verify_anomaly *next;
+    struct log_place place; /* of the record or dead letter */
     char why[VERIFY_WHY_MAX];
 };
 
@@ -84,8 +84,8 @@ struct verify_slice {
     struct verify_bad_event *bad_root;
     struct verify_bad_event *first_bad;
     struct verify_bad_event **last_bad;
-    struct verify_oddity *unreadable;
-    struct verify_oddity *strange;
+    struct verify_anomaly *unreadable; /* records */
+    struct verify_anomaly *unexpected; /* dead letters */
     uint64_t accepted;
     uint64_t dropped;
     uint64_t bad;
@@ -97,10 +97,10 @@ MUST_CHECK enum status verify_slice_open(struct verify_slice *slice, size_t size
                                          struct error *error);
 void verify_slice_close(struct verify_slice *slice);
 
-/* Loads the share (suffix, bits) of a partition. STATUS_BUSY: it does not fit. */
+/* Loads the share (suffix, bits) of a part. STATUS_BUSY: it does not fit. */
 MUST_CHECK enum status verify_slice_load(struct verify_slice *slice,
-                                         const struct verify_input_ops *ops,
-                                         struct verify_input *input, uint32_t partition,
-                                         uint64_t suffix, unsigned bits, struct error *error);
+                                         const struct log_input_ops *ops, struct log_input *input,
+                                         uint32_t part, uint64_t suffix, unsigned bits,
+                                         struct error *error);
 
 #endif

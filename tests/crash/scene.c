@@ -175,7 +175,7 @@ static void read_output(struct scene *scene, int output)
 }
 
 /* Whether the child has a handler for the signal, so that it no longer just dies of it. */
-static bool handles(pid_t child, int signal)
+static bool handles_signal(pid_t child, int signal)
 {
     char path[64], line[256];
     uint64_t caught = 0;
@@ -198,7 +198,7 @@ static bool has_ended(pid_t child)
 /* Two signals at the same moment are two that a stopped process finds when it goes on. */
 static void send_signals(pid_t child, const struct scene_run *how)
 {
-    while (how->signal != SIGKILL && !handles(child, how->signal) && !has_ended(child)) {
+    while (how->signal != SIGKILL && !handles_signal(child, how->signal) && !has_ended(child)) {
         sleep_us(1000);
     }
     sleep_us(how->signal_us);
@@ -277,7 +277,7 @@ struct newest {
     uint64_t content;
 };
 
-static void note(struct newest **list, struct bytes line)
+static void note_newest(struct newest **list, struct bytes line)
 {
     static _Alignas(64) char arena[RECORD_MAX];
     struct interest_record record;
@@ -308,7 +308,7 @@ uint64_t scene_result(struct scene *scene, const char *name, uint32_t *usersp)
             scene_read(scene_path(scene, "%s/output/interests-%04d.jsonl", name, partition), &size);
         for (char *at = bytes, *end; (end = memchr(at, '\n', size - (size_t)(at - bytes)));
              at = end + 1) {
-            note(&list, (struct bytes){at, (size_t)(end - at)});
+            note_newest(&list, (struct bytes){at, (size_t)(end - at)});
         }
         free(bytes);
     }

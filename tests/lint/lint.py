@@ -26,14 +26,13 @@ KERNEL = ("base/", "model/kernel/")
 TENSOR = KERNEL + ("model/tensor/",)
 
 # The rooms of stream/, each with all that it may include: base <- source <- interests, and
-# source <- broker (the seam) <- job, verify, query. A folder with a star is its own files only.
+# source <- broker (the seam) <- job, log_input <- verify, query. A folder with a star is its own files only.
 SOURCE = ("base/", "config/", "state/history.h", "stream/source/")
 INTERESTS = SOURCE + ("model/", "stream/interests/")
 SEAM = SOURCE + ("state/", "stream/broker/*")
 BACK_ENDS = ("stream/broker/file/", "stream/broker/kafka/")
 JOB = INTERESTS + SEAM + ("stream/job/",)
-VERIFY = INTERESTS + SEAM + ("stream/verify/",)
-QUERY = INTERESTS + SEAM + ("stream/learn/", "stream/query/")
+INPUT = INTERESTS + SEAM + ("stream/log_input/",)
 
 # Who may include whom. The longest matching prefix of a file's path decides.
 LAYERS = {
@@ -53,10 +52,11 @@ LAYERS = {
     "stream/broker/kafka/": SEAM + ("stream/broker/kafka/",),
     "stream/job/": JOB,
     "stream/learn/": INTERESTS + ("state/", "stream/learn/"),
-    "stream/query/": QUERY + BACK_ENDS + ("stream/job/",),
-    "stream/verify/": VERIFY,
-    "stream/verify/verify_files.": VERIFY + ("stream/broker/file/",),
-    "stream/verify/verify_kafka.": VERIFY + ("stream/broker/kafka/",),
+    "stream/log_input/": INPUT,
+    "stream/log_input/log_input_file.": INPUT + ("stream/broker/file/",),
+    "stream/log_input/log_input_kafka.": INPUT + ("stream/broker/kafka/",),
+    "stream/query/": INPUT + ("stream/job/", "stream/learn/", "stream/query/"),
+    "stream/verify/": INPUT + ("stream/verify/",),
     "cli/": ("",),
     "tests/": ("",),
     "bench/": ("",),

@@ -32,24 +32,36 @@ class Lint(unittest.TestCase):
         headers = {path: "" for path in (
             "model/a.h", "state/a.h", "state/history.h", "cli/a.h", "stream/source/a.h",
             "stream/interests/a.h", "stream/broker/a.h", "stream/broker/file/a.h",
-            "stream/broker/kafka/a.h", "stream/job/a.h", "stream/learn/a.h", "stream/query/a.h",
-            "stream/verify/a.h")}
+            "stream/broker/kafka/a.h", "stream/job/a.h", "stream/learn/a.h", "stream/log_input/a.h",
+            "stream/query/a.h", "stream/verify/a.h")}
         granted = (("source", "state/history.h"), ("interests", "model/a.h"),
                    ("broker", "stream/source/a.h"), ("broker/file", "stream/broker/a.h"),
                    ("broker/kafka", "state/a.h"), ("job", "stream/interests/a.h"),
                    ("learn", "stream/source/a.h"), ("query", "stream/learn/a.h"),
-                   ("verify", "stream/interests/a.h"))
+                   ("verify", "stream/log_input/a.h"), ("query", "stream/log_input/a.h"),
+                   ("log_input", "stream/broker/a.h"))
         refused = (("source", "model/a.h"), ("source", "state/a.h"),
                    ("source", "stream/interests/a.h"), ("interests", "stream/broker/a.h"),
                    ("broker", "stream/interests/a.h"), ("broker", "stream/broker/file/a.h"),
                    ("broker/file", "stream/broker/kafka/a.h"), ("broker/file", "model/a.h"),
                    ("broker/kafka", "stream/broker/file/a.h"), ("job", "stream/broker/kafka/a.h"),
                    ("job", "stream/query/a.h"), ("learn", "stream/job/a.h"),
-                   ("query", "cli/a.h"), ("verify", "stream/job/a.h"))
+                   ("query", "cli/a.h"), ("verify", "stream/job/a.h"),
+                   ("query", "stream/broker/file/a.h"), ("verify", "stream/broker/kafka/a.h"),
+                   ("log_input", "stream/broker/file/a.h"), ("log_input", "stream/verify/a.h"))
         for expected, pairs in ((0, granted), (1, refused)):
             for room, header in pairs:
                 files = dict(headers, **{f"stream/{room}/b.c": f'#include "{header}"\n'})
                 self.assertEqual(len(self.found("layers", files)), expected, (room, header))
+
+    def test_only_an_input_sees_its_back_end(self):
+        headers = {"stream/broker/file/a.h": "", "stream/broker/kafka/a.h": ""}
+        for own, other in (("file", "kafka"), ("kafka", "file")):
+            path = f"stream/log_input/log_input_{own}.c"
+            for back_end, expected in ((own, 0), (other, 1)):
+                text = f'#include "stream/broker/{back_end}/a.h"\n'
+                files = dict(headers, **{path: text})
+                self.assertEqual(len(self.found("layers", files)), expected, (own, back_end))
 
     def test_file_in_no_room(self):
         self.assertEqual(len(self.found("layers", {"stream/a.c": ""})), 1)

@@ -19,27 +19,27 @@ struct told {
     uint64_t events; /* n, of a record */
 };
 
-struct verify_input {
+struct log_input {
     const struct told *events;
     const struct told *records;
     int64_t first;
     size_t next;
 };
 
-static int64_t first(const struct verify_input *input)
+static int64_t first(const struct log_input *input)
 {
     return input->first;
 }
 
-static enum status begin(struct verify_input *input, enum verify_sequence sequence,
-                         uint32_t partition, struct error *error)
+static enum status begin(struct log_input *input, enum log_sequence sequence, uint32_t partition,
+                         struct error *error)
 {
     (void)sequence, (void)partition, (void)error;
     input->next = 0;
     return STATUS_OK;
 }
 
-static enum status next_event(struct verify_input *input, struct event *event, struct error *error)
+static enum status next_event(struct log_input *input, struct event *event, struct error *error)
 {
     (void)error;
     const struct told *told = &input->events[input->next++];
@@ -49,7 +49,7 @@ static enum status next_event(struct verify_input *input, struct event *event, s
     return STATUS_OK;
 }
 
-static enum status next_record(struct verify_input *input, struct interest_record *record,
+static enum status next_record(struct log_input *input, struct interest_record *record,
                                struct error *error)
 {
     (void)error;
@@ -61,32 +61,32 @@ static enum status next_record(struct verify_input *input, struct interest_recor
     return STATUS_OK;
 }
 
-static enum status no_dead_letter(struct verify_input *input, int64_t *offsetp,
-                                  struct bytes *reasonp, struct error *error)
+static enum status no_dead_letter(struct log_input *input, int64_t *offsetp, struct bytes *reasonp,
+                                  struct error *error)
 {
     (void)input, (void)offsetp, (void)reasonp, (void)error;
     return STATUS_END;
 }
 
-static int64_t at(const struct verify_input *input)
+static struct log_place place(const struct log_input *input)
 {
-    return (int64_t)input->next - 1;
+    return (struct log_place){0, (int64_t)input->next - 1};
 }
 
-static const struct verify_input_ops ops = {
+static const struct log_input_ops ops = {
     .first = first,
     .begin = begin,
     .event = next_event,
     .record = next_record,
     .dead_letter = no_dead_letter,
-    .at = at,
+    .place = place,
 };
 
 /* How many of the user's events came before `begins`, the first offset that is left. */
 static uint64_t forgotten(const struct told *events, const struct told *records, int64_t begins)
 {
     struct verify_slice slice;
-    struct verify_input input = {.events = events, .records = records, .first = begins};
+    struct log_input input = {.events = events, .records = records, .first = begins};
     assert_int_equal(verify_slice_open(&slice, MEMORY, NULL), STATUS_OK);
     assert_int_equal(verify_slice_load(&slice, &ops, &input, 0, 0, 0, NULL), STATUS_OK);
     uint64_t found = slice.first_user->forgotten;
@@ -99,7 +99,7 @@ static void a_record_of_an_event_that_is_left_says_its_ordinal(void **state)
     (void)state;
     const struct told events[] = {{40, 0}, {44, 0}, {47, 0}, {-1, 0}};
     const struct told records[] = {{12, 3}, {44, 7}, {47, 8}, {-1, 0}};
-    assert_int_equal(forgotten(events, records, 30), 5); /* 44 is the user's 7th, so 40 its 6th */
+    assert_int_equal(forgotten(events, records, 30), 5); /* 44 is its 7th, so 40 is its 6th */
 }
 
 static void older_records_say_how_many_there_were(void **state)
@@ -110,7 +110,7 @@ static void older_records_say_how_many_there_were(void **state)
     assert_int_equal(forgotten(events, records, 30), 9);
 }
 
-static void a_user_who_came_later_has_all_his_events(void **state)
+static void a_user_that_came_later_has_all_its_events(void **state)
 {
     (void)state;
     const struct told events[] = {{40, 0}, {44, 0}, {-1, 0}};
@@ -140,7 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_of_an_event_that_is_left_says_its_ordinal),
         cmocka_unit_test(older_records_say_how_many_there_were),
-        cmocka_unit_test(a_user_who_came_later_has_all_his_events),
+        cmocka_unit_test(a_user_that_came_later_has_all_its_events),
         cmocka_unit_test(a_record_that_counts_fewer_events_than_are_left_is_no_witness),
         cmocka_unit_test(a_source_that_has_everything_forgets_nothing),
     };

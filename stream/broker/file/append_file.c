@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum status failed(const struct append_file *file, const char *what, struct error *error)
+static enum status append_failed(const struct append_file *file, const char *what,
+                                 struct error *error)
 {
     return error_set(error, STATUS_IO, "%s %s: %s", what, file->path, strerror(errno));
 }
@@ -23,9 +24,10 @@ enum status append_file_open(struct append_file *file, const char *path, uint64_
 
     int create = committed == 0 ? O_CREAT : 0;
     file->file = open(path, O_WRONLY | O_CLOEXEC | create, 0644);
-    if (file->file < 0 && errno != ENOENT) return failed(file, "opening", error);
+    if (file->file < 0 && errno != ENOENT) return append_failed(file, "opening", error);
     struct stat facts = {0};
-    if (file->file >= 0 && fstat(file->file, &facts) != 0) return failed(file, "reading", error);
+    if (file->file >= 0 && fstat(file->file, &facts) != 0)
+        return append_failed(file, "reading", error);
     if ((uint64_t)facts.st_size < committed) {
         return error_set(error, STATUS_REFUSED,
                          "%s: %" PRIu64 " bytes were committed, and it has %" PRIu64
@@ -56,7 +58,7 @@ static enum status write_out(struct append_file *file, uint64_t at, struct bytes
         if (n >= 0)
             done += (size_t)n;
         else if (errno != EINTR)
-            return failed(file, "writing", error);
+            return append_failed(file, "writing", error);
     }
     /* Begin to write now what a sync would otherwise have to write all at once. A hint only. */
     (void)sync_file_range(file->file, (off_t)at, (off_t)bytes.size, SYNC_FILE_RANGE_WRITE);
@@ -93,7 +95,7 @@ enum status append_file_sync(struct append_file *file, struct error *error)
 {
     TRY(append_file_flush(file, error));
     if (!file->unsynced) return STATUS_OK;
-    if (fdatasync(file->file) != 0) return failed(file, "syncing", error);
+    if (fdatasync(file->file) != 0) return append_failed(file, "syncing", error);
     file->unsynced = false;
     return STATUS_OK;
 }
@@ -102,7 +104,7 @@ enum status append_file_cut(struct append_file *file, uint64_t length, struct er
 {
     file->buffered = 0;
     file->length = length;
-    if (ftruncate(file->file, (off_t)length) != 0) return failed(file, "cutting", error);
+    if (ftruncate(file->file, (off_t)length) != 0) return append_failed(file, "cutting", error);
     return STATUS_OK;
 }
 

@@ -96,7 +96,7 @@ static uint32_t file_partitions(const struct broker *broker)
 
 static uint64_t file_source_identity(const struct broker *broker)
 {
-    return file_state_source(&broker->state);
+    return commit_file_source(&broker->state.commit);
 }
 
 static void file_stop(struct broker *broker)
@@ -128,7 +128,7 @@ static enum status file_session_open(struct session **sessionp, struct broker *b
 }
 
 /* The others must not wait for a session that left before the end. */
-static void fail(struct broker *broker)
+static void fail_barrier(struct broker *broker)
 {
     pthread_mutex_lock(&broker->lock);
     broker->failed = true;
@@ -139,7 +139,7 @@ static void fail(struct broker *broker)
 static void file_session_close(struct session *session)
 {
     if (!session) return;
-    if (!session->ended) fail(session->broker);
+    if (!session->ended) fail_barrier(session->broker);
     free(session);
 }
 
@@ -396,7 +396,7 @@ static enum status file_commit(struct session *session, struct commit_partition 
  */
 static enum status file_abort(struct session *session, struct error *error)
 {
-    fail(session->broker);
+    fail_barrier(session->broker);
     return error_set(error, STATUS_IO, "a file job cannot abort alone; a restart recovers");
 }
 
@@ -433,16 +433,7 @@ static enum status file_history_open(struct history_reader **readerp, struct bro
     const struct commit_file *commit = &broker->state.commit;
     const struct commit_entry *entry = &commit->entries[partition];
     *committed = (struct committed_position){
-        .seal =
-            {
-                .number = entry->seal,
-                .source_identity = file_source_identity(broker),
-                .partitions = commit->partitions,
-                .next_offset = commit->position.line,
-                .generation = entry->generation,
-                .target = entry->generation,
-                .watermark_ms = HISTORY_NO_TIME,
-            },
+        .seal = commit_file_seal(commit, partition),
         .end = (int64_t)entry->length[RECORD_HISTORY],
         .rebuild = start->next >= 0 && start->log != entry->log,
     };

@@ -45,7 +45,26 @@ void commit_file_close(struct commit_file *commit)
     *commit = (struct commit_file){0};
 }
 
-static enum status put_path(char *path, const char *dir, const char *name, struct error *error)
+uint64_t commit_file_source(const struct commit_file *commit)
+{
+    return splitmix64(commit->input.hash ^ commit->input.size);
+}
+
+struct history_seal commit_file_seal(const struct commit_file *commit, uint32_t partition)
+{
+    const struct commit_entry *entry = &commit->entries[partition];
+    return (struct history_seal){
+        .number = entry->seal,
+        .source_identity = commit_file_source(commit),
+        .partitions = commit->partitions,
+        .next_offset = commit->position.line,
+        .generation = entry->generation,
+        .target = entry->generation,
+        .watermark_ms = HISTORY_NO_TIME,
+    };
+}
+
+static enum status join_path(char *path, const char *dir, const char *name, struct error *error)
 {
     int size = snprintf(path, COMMIT_PATH_MAX, "%s/%s", dir, name);
     if (size < 0 || size >= COMMIT_PATH_MAX) {
@@ -61,16 +80,16 @@ enum status commit_file_path(const struct config *config, enum record_kind kind,
     switch (kind) {
     case RECORD_INTERESTS:
         snprintf(name, sizeof name, "interests-%04" PRIu32 ".jsonl", partition);
-        return put_path(path, config->output.dir, name, error);
+        return join_path(path, config->output.dir, name, error);
     case RECORD_DEAD_LETTER:
         snprintf(name, sizeof name, "dead-letters-%04" PRIu32 ".jsonl", partition);
-        return put_path(path, config->output.dir, name, error);
+        return join_path(path, config->output.dir, name, error);
     case RECORD_HISTORY:
         snprintf(name, sizeof name, "history-%04" PRIu32 ".%" PRIu64 ".log", partition, log);
-        return put_path(path, config->state.dir, name, error);
+        return join_path(path, config->state.dir, name, error);
     case RECORD_ITEM:
         snprintf(name, sizeof name, "items-%04" PRIu32 ".jsonl", partition);
-        return put_path(path, config->state.dir, name, error);
+        return join_path(path, config->state.dir, name, error);
     default: break;
     }
     return error_set(error, STATUS_INVALID, "record kind %d has no file", (int)kind);
@@ -133,8 +152,8 @@ enum status commit_file_write(const struct commit_file *commit, const char *stat
                               struct error *error)
 {
     char path[COMMIT_PATH_MAX], next[COMMIT_PATH_MAX];
-    TRY(put_path(path, state_dir, "commit", error));
-    TRY(put_path(next, state_dir, "commit.next", error));
+    TRY(join_path(path, state_dir, "commit", error));
+    TRY(join_path(next, state_dir, "commit.next", error));
 
     size_t room = HEAD_MAX + (size_t)commit->partitions * ENTRY_MAX;
     char *text = malloc(room);
@@ -172,8 +191,8 @@ static bool parse_entry(const char **textp, struct commit_file *commit, uint32_t
 }
 
 /* Parses `text`, whose checksum has been verified. */
-static enum status parse(struct commit_file *commit, const char *text, const char *path,
-                         struct error *error)
+static enum status parse_lines(struct commit_file *commit, const char *text, const char *path,
+                               struct error *error)
 {
     struct commit_file head = {0};
     int size = 0;
@@ -224,7 +243,7 @@ enum status commit_file_read(struct commit_file *commit, const char *state_dir, 
 {
     *commit = (struct commit_file){0};
     char path[COMMIT_PATH_MAX];
-    TRY(put_path(path, state_dir, "commit", error));
+    TRY(join_path(path, state_dir, "commit", error));
     FILE *file = fopen(path, "re");
     if (!file) {
         enum status status = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
@@ -240,7 +259,7 @@ enum status commit_file_read(struct commit_file *commit, const char *state_dir, 
     size_t size = fread(text, 1, room - 1, file);
     text[size] = 0;
     status = check_text(text, size, path, error);
-    if (status == STATUS_OK) status = parse(commit, text, path, error);
+    if (status == STATUS_OK) status = parse_lines(commit, text, path, error);
 done:
     free(text);
     fclose(file);

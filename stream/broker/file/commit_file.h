@@ -59,6 +59,12 @@ MUST_CHECK enum status commit_file_expect(struct commit_file *commit, const char
 MUST_CHECK enum status commit_file_write(const struct commit_file *commit, const char *state_dir,
                                          struct error *error);
 
+/* Identity of the source, for seals and stores. */
+uint64_t commit_file_source(const struct commit_file *commit);
+
+/* A partition's last committed seal; number 0: nothing of it was committed. */
+struct history_seal commit_file_seal(const struct commit_file *commit, uint32_t partition);
+
 /*
  * Path of a partition's file into `path` (COMMIT_PATH_MAX bytes), as the configuration places it.
  * `log` is the number of the history log, unused for other kinds. STATUS_INVALID: too long.

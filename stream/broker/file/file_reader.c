@@ -1,9 +1,9 @@
 /*
  * file_reader.c - lines -> events -> a poll under construction per worker -> bounded queues.
  *
- * Each worker has a ring of equal slots. Going round: the slot he holds (taken, not yet given
- * back), those that wait, and the one under construction. One lock guards all rings; the reader
- * holds it while it places a line, a worker while he takes a poll.
+ * Each worker has a ring of equal slots. Going round: the slot that the worker holds (taken, not yet
+ * given back), those that wait, and the one under construction. One lock guards all rings; the
+ * reader holds it while it places a line, a worker while it takes a poll.
  */
 #include "stream/broker/file/file_reader.h"
 
@@ -70,7 +70,7 @@ struct file_reader {
 
 /* ---- rings: the lock is held ---- */
 
-static struct slot *building(struct file_reader *reader, struct ring *ring)
+static struct slot *slot_under_construction(struct file_reader *reader, struct ring *ring)
 {
     return &ring->slots[(ring->first + ring->held + ring->queued) % reader->slots];
 }
@@ -93,14 +93,14 @@ static bool has_room(const struct file_reader *reader, const struct ring *ring)
 }
 
 /* Queues the slot under construction. There is room. */
-static void dispatch(struct file_reader *reader, struct ring *ring, enum file_poll_kind kind)
+static void queue_slot(struct file_reader *reader, struct ring *ring, enum file_poll_kind kind)
 {
-    struct slot *slot = building(reader, ring);
+    struct slot *slot = slot_under_construction(reader, ring);
     slot->kind = kind;
     slot->position = reader->position;
     ring->queued++;
     ring->queued_events += slot->count;
-    struct slot *next = building(reader, ring);
+    struct slot *next = slot_under_construction(reader, ring);
     next->count = 0;
     next->used = 0;
     pthread_cond_signal(&ring->filled);
@@ -128,7 +128,7 @@ static bool commit_due(struct file_reader *reader, int64_t now_ns)
     return now_ns - reader->marked_ns >= reader->config->job.commit_interval_ms * INT64_C(1000000);
 }
 
-static void marked(struct file_reader *reader)
+static void marker_placed(struct file_reader *reader)
 {
     reader->events = 0;
     reader->marked_ns = clock_monotonic_ns();
@@ -141,23 +141,23 @@ static void place_marker(struct file_reader *reader, enum file_poll_kind kind)
     reader->marking = true;
     for (uint32_t w = 0; w < reader->workers; w++) {
         struct ring *ring = &reader->rings[w];
-        if (building(reader, ring)->count > 0) {
+        if (slot_under_construction(reader, ring)->count > 0) {
             wait_for(reader, ring, has_slot);
             if (reader->ended) return;
-            dispatch(reader, ring, FILE_EVENTS);
+            queue_slot(reader, ring, FILE_EVENTS);
         }
         wait_for(reader, ring, has_slot);
         if (reader->ended) return;
-        dispatch(reader, ring, kind);
+        queue_slot(reader, ring, kind);
     }
-    marked(reader);
+    marker_placed(reader);
     reader->marking = false;
 }
 
 /* ---- the reader's thread ---- */
 
 /* Moves bytes into the slot's own memory. */
-static struct bytes keep(struct slot *slot, struct bytes bytes)
+static struct bytes keep_bytes(struct slot *slot, struct bytes bytes)
 {
     if (bytes.size == 0) return (struct bytes){NULL, 0};
     void *to = slot->bytes + slot->used;
@@ -170,7 +170,7 @@ static struct bytes keep(struct slot *slot, struct bytes bytes)
 static void place_event(struct file_reader *reader, const struct event *event)
 {
     struct ring *ring = &reader->rings[event->partition % reader->workers];
-    struct slot *slot = building(reader, ring);
+    struct slot *slot = slot_under_construction(reader, ring);
     bool bad = event_is_bad(event->verdict);
     size_t size = event->user.size + event->item.size + event->category.size +
                   (bad ? event->payload.size : 0);
@@ -178,15 +178,15 @@ static void place_event(struct file_reader *reader, const struct event *event)
         size > reader->slot_bytes - slot->used) {
         wait_for(reader, ring, has_room);
         if (reader->ended) return;
-        dispatch(reader, ring, FILE_EVENTS);
-        slot = building(reader, ring);
+        queue_slot(reader, ring, FILE_EVENTS);
+        slot = slot_under_construction(reader, ring);
     }
     struct event *kept = &slot->events[slot->count++];
     *kept = *event;
-    kept->user = keep(slot, event->user);
-    kept->item = keep(slot, event->item);
-    kept->category = keep(slot, event->category);
-    kept->payload = bad ? keep(slot, event->payload) : (struct bytes){NULL, 0};
+    kept->user = keep_bytes(slot, event->user);
+    kept->item = keep_bytes(slot, event->item);
+    kept->category = keep_bytes(slot, event->category);
+    kept->payload = bad ? keep_bytes(slot, event->payload) : (struct bytes){NULL, 0};
     reader->events++;
 }
 
@@ -252,7 +252,7 @@ static enum status read_lines(struct file_reader *reader)
     return STATUS_OK;
 }
 
-static void *run(void *context)
+static void *reader_thread(void *context)
 {
     struct file_reader *reader = context;
     int state;
@@ -277,14 +277,13 @@ static void *run(void *context)
 /* ---- the workers' side ---- */
 
 /*
- * A worker found nothing to do in time, so the input pauses or the other workers are slower. He
- * takes what is under construction for him, and does what the reader cannot while it waits for a
- * line.
+ * A worker found nothing to do in time, so the input pauses or the other workers are slower. It
+ * takes its slot under construction, and does what the reader cannot while it waits for a line.
  */
 static void stand_in(struct file_reader *reader, struct ring *ring)
 {
-    if (building(reader, ring)->count > 0) {
-        dispatch(reader, ring, FILE_EVENTS);
+    if (slot_under_construction(reader, ring)->count > 0) {
+        queue_slot(reader, ring, FILE_EVENTS);
         return;
     }
     bool stopping = atomic_load(&reader->stop);
@@ -316,7 +315,7 @@ static void wait_for_poll(struct file_reader *reader, struct ring *ring, uint32_
     if (ring->queued == 0 && !reader->ended) stand_in(reader, ring);
 }
 
-/* The worker is done with the slot he holds; how long that took tells how fast he is. */
+/* The worker is done with the slot it holds; how long that took tells how fast it is. */
 static void give_back(struct file_reader *reader, struct ring *ring)
 {
     uint32_t count = ring->slots[ring->first].count;
@@ -469,8 +468,9 @@ static enum status open_input(struct file_reader *reader, struct error *error)
     TRY(event_decoder_open(&reader->decoder, reader->config, error));
     TRY(open_lines(reader, reader->position, &reader->lines, error));
     TRY(skip_header(reader, error));
-    if (pthread_create(&reader->thread, NULL, run, reader) != 0) {
-        return error_set(error, STATUS_IO, "starting the reader's thread: %s", strerror(errno));
+    int failed = pthread_create(&reader->thread, NULL, reader_thread, reader);
+    if (failed) {
+        return error_set(error, STATUS_IO, "starting the reader's thread: %s", strerror(failed));
     }
     reader->running = true;
     return STATUS_OK;

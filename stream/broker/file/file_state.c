@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/checksum.h"
 #include "base/log.h"
 
 enum {
@@ -215,9 +214,4 @@ void file_state_close(struct file_state *state)
     commit_file_close(&state->commit);
     if (state->lock >= 0) close(state->lock);
     *state = (struct file_state){.lock = -1};
-}
-
-uint64_t file_state_source(const struct file_state *state)
-{
-    return splitmix64(state->commit.input.hash ^ state->commit.input.size);
 }

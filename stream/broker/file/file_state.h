@@ -34,9 +34,6 @@ MUST_CHECK enum status file_state_open(struct file_state *state, const struct co
                                        struct error *error);
 void file_state_close(struct file_state *state);
 
-/* Identity of the source, for seals and stores. */
-uint64_t file_state_source(const struct file_state *state);
-
 /* Bytes of buffers that the files take at most, for the memory plan. */
 size_t file_state_size(const struct config *config);
 
