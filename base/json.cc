@@ -218,6 +218,14 @@ error_code read_object(json_decoder *decoder, bytes text, const bytes *names, un
     return document.current_location().get(rest) == OUT_OF_BOUNDS ? SUCCESS : TRAILING_CONTENT;
 }
 
+/* simdjson before 3.2 refuses one and later versions step over it; here it is never JSON. */
+bool begins_with_byte_order_mark(bytes text)
+{
+    return text.size >= 3 && std::memcmp(text.at, "\xEF\xBB\xBF", 3) == 0;
+}
+
+constexpr char byte_order_mark[] = "it begins with a byte order mark";
+
 /* An element or iterator of the DOM is a place on its tape: two words that C may hold. */
 template <typename Place> void pack(uint64_t (&words)[2], const Place &place)
 {
@@ -294,6 +302,10 @@ enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
         values[i].type = JSON_ABSENT;
         values[i].text = {nullptr, 0};
     }
+    if (begins_with_byte_order_mark(text)) {
+        *whyp = byte_order_mark;
+        return JSON_MALFORMED;
+    }
     error_code code =
         read_object(decoder, text, names, count, static_cast<char *>(scratch), values);
     if (code == SUCCESS) return JSON_OK;
@@ -321,8 +333,12 @@ enum status json_document_parse(struct json_document *document, struct bytes tex
                                 struct json_value *rootp, struct error *error)
 {
     dom::element root;
+    if (begins_with_byte_order_mark(text)) {
+        return error_set(error, STATUS_CORRUPT, "%s", byte_order_mark);
+    }
     error_code code =
         document->parser.parse(static_cast<const char *>(text.at), text.size, false).get(root);
+    if (code == MEMALLOC) return error_set(error, STATUS_IO, "out of memory: a JSON document");
     if (code != SUCCESS) return error_set(error, STATUS_CORRUPT, "%s", error_message(code));
     *rootp = value_of(root);
     return STATUS_OK;

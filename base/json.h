@@ -5,8 +5,8 @@
  * another and is as fast as an event stream needs. A json_document holds any document and is walked
  * with cursors: a checkpoint's header, a published record.
  *
- * Text given to either must be followed by JSON_PADDING readable bytes (of any content). No
- * exception leaves these functions.
+ * Text given to either must be followed by JSON_PADDING readable bytes (of any content). One that
+ * begins with a byte order mark is malformed. No exception leaves these functions.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -81,7 +81,7 @@ void json_document_close(struct json_document *document);
 
 /*
  * Parses `text`; *rootp and all that is walked from it are valid until the next parse or the close.
- * STATUS_CORRUPT says why it is not JSON.
+ * STATUS_CORRUPT says why it is not JSON; STATUS_IO: out of memory.
  */
 MUST_CHECK enum status json_document_parse(struct json_document *document, struct bytes text,
                                            struct json_value *rootp, struct error *error);

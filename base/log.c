@@ -1,24 +1,25 @@
 /* log.c - a line is built on the stack and written with one call. */
 #include "base/log.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
+#include "base/iso8601.h"
+#include "base/json_writer.h"
 #include "base/status.h"
+
+enum {
+    TEXT_MAX = 2048, /* bytes of a field's text; the rest is left out */
+    TAIL_MAX = 32,   /* bytes kept free for the end of a line */
+};
 
 static enum log_level least_level = LOG_INFO;
 static bool json_form;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
-
-struct line {
-    char at[LOG_LINE_MAX];
-    size_t used; /* the last byte is kept free for the line end */
-};
 
 void log_setup(enum log_level least, bool json)
 {
@@ -26,89 +27,97 @@ void log_setup(enum log_level least, bool json)
     json_form = json;
 }
 
-static void PRINTF_LIKE(2, 3) line_print(struct line *line, const char *format, ...)
+bool log_is_json(void)
 {
-    size_t room = sizeof line->at - line->used;
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(line->at + line->used, room, format, arguments);
-    va_end(arguments);
-    if (size > 0) line->used += (size_t)size < room ? (size_t)size : room - 1;
+    return json_form;
 }
 
-/* Control bytes and quotes are escaped as JSON does, so that a value can never end its line. */
-static void line_quote(struct line *line, struct bytes text)
+/* Text beside the values of a line in text form. */
+static void PRINTF_LIKE(2, 3) print_raw(struct json_writer *line, const char *format, ...)
 {
-    const unsigned char *at = text.at;
-    line_print(line, "\"");
-    for (size_t i = 0; i < text.size; i++) {
-        if (at[i] == '"' || at[i] == '\\') {
-            line_print(line, "\\%c", at[i]);
-        } else if (at[i] < 0x20 || at[i] == 0x7F) {
-            line_print(line, "\\u%04x", at[i]);
-        } else {
-            line_print(line, "%c", at[i]);
-        }
-    }
-    line_print(line, "\"");
+    const size_t room = line->room - line->used;
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(line->at + line->used, room, format, arguments);
+    va_end(arguments);
+    if (size < 0 || (size_t)size >= room) line->failed = true;
+    if (!line->failed) line->used += (size_t)size;
+    line->comma = false;
 }
 
 /* A text that needs no quotes in the text form. */
 static bool needs_no_quotes(struct bytes text)
 {
     const unsigned char *at = text.at;
-    for (size_t i = 0; i < text.size; i++) {
-        if (at[i] <= ' ' || at[i] == '"' || at[i] == '\\' || at[i] == '=' || at[i] == 0x7F) {
+    for (size_t i = 0, size; i < text.size; i += size) {
+        size = printable_size((struct bytes){at + i, text.size - i});
+        if (size == 0 || at[i] == ' ' || at[i] == '"' || at[i] == '\\' || at[i] == '=') {
             return false;
         }
     }
     return text.size > 0;
 }
 
-static void line_field(struct line *line, const struct log_field *field)
+static void write_text(struct json_writer *line, struct bytes text)
 {
-    line_print(line, json_form ? ",\"%s\":" : " %s=", field->key);
-    if (field->kind == LOG_INT) {
-        line_print(line, "%lld", (long long)field->integer);
-    } else if (field->kind == LOG_REAL && json_form && !isfinite(field->real)) {
-        line_print(line, "null");
-    } else if (field->kind == LOG_REAL) {
-        line_print(line, "%.6g", field->real);
-    } else if (!json_form && needs_no_quotes(field->text)) {
-        line_print(line, "%.*s", (int)field->text.size, (const char *)field->text.at);
+    if (text.size > TEXT_MAX) text.size = TEXT_MAX;
+    if (!json_form && needs_no_quotes(text)) {
+        print_raw(line, "%.*s", (int)text.size, (const char *)text.at);
     } else {
-        line_quote(line, field->text);
+        json_text(line, text);
     }
 }
 
-static void line_begin(struct line *line, enum log_level level, const char *message)
+static void write_field(struct json_writer *line, const struct log_field *field)
 {
-    int64_t now_ms = clock_wall_ms();
-    time_t now_s = (time_t)(now_ms / 1000);
-    struct tm utc;
-    char moment[32];
-    strftime(moment, sizeof moment, "%Y-%m-%dT%H:%M:%S", gmtime_r(&now_s, &utc));
-    line_print(line,
-               json_form ? "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"message\":" : "%s.%03dZ %s ",
-               moment, (int)(now_ms % 1000), level_names[level]);
     if (json_form) {
-        line_quote(line, bytes_of(message));
+        json_key(line, field->key);
     } else {
-        line_print(line, "%s", message);
+        print_raw(line, " %s=", field->key);
+    }
+    switch (field->kind) {
+    case LOG_TEXT: write_text(line, field->text); break;
+    case LOG_INT: json_signed(line, field->integer); break;
+    default: json_real(line, field->real, 6); break;
+    }
+}
+
+static void write_head(struct json_writer *line, enum log_level level, const char *message)
+{
+    char time[ISO8601_SIZE];
+    iso8601_print(clock_wall_ms(), time);
+    if (json_form) {
+        json_begin(line, '{');
+        json_key(line, "time");
+        json_text(line, bytes_of(time));
+        json_key(line, "level");
+        json_text(line, bytes_of(level_names[level]));
+        json_key(line, "message");
+        json_text(line, bytes_of(message));
+    } else {
+        print_raw(line, "%s %s %s", time, level_names[level], message);
     }
 }
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields)
 {
+    static const struct log_field cut = {.key = "cut", .kind = LOG_INT, .integer = 1};
+    char at[LOG_LINE_MAX];
+    bool complete = true;
     if (level < least_level) return;
-    struct line line;
-    line.used = 0;
-    line_begin(&line, level, message);
+    struct json_writer line = json_writer_at(at, sizeof at - TAIL_MAX);
+    write_head(&line, level, message);
     for (; fields->kind != LOG_END; fields++) {
-        line_field(&line, fields);
+        const struct json_writer before = line;
+        write_field(&line, fields);
+        if (!line.failed) continue;
+        line = before;
+        complete = false;
     }
-    if (json_form) line_print(&line, "}");
-    line.at[line.used++] = '\n';
-    /* One write of at most a pipe's atomic size or so; a log that cannot be written is lost. */
-    if (write(STDERR_FILENO, line.at, line.used) < 0) return;
+    line.room = sizeof at;
+    if (!complete) write_field(&line, &cut);
+    if (json_form) json_end(&line, '}');
+    at[line.used++] = '\n';
+    /* One write; a line that cannot be written is lost. */
+    if (write(STDERR_FILENO, at, line.used) < 0) return;
 }

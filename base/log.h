@@ -9,7 +9,9 @@
  *     text  2024-05-01T12:00:00.123Z info partition restored partition=3 seconds=1.5
  *     json  {"time":"2024-05-01T12:00:00.123Z","level":"info","message":"partition restored",...}
  *
- * Threads: lines of different threads never mix. A line longer than LOG_LINE_MAX loses its tail.
+ * Fields that would make a line longer than LOG_LINE_MAX are left out, and cut=1 says so.
+ *
+ * Threads: lines of different threads never mix.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -28,13 +30,16 @@ enum log_kind { LOG_END, LOG_TEXT, LOG_INT, LOG_REAL };
 struct log_field {
     const char *key;
     enum log_kind kind;
-    struct bytes text; /* LOG_TEXT: any bytes; escaped where the line's form needs it */
+    struct bytes text; /* LOG_TEXT: any bytes; escaped as base/escape.h says */
     int64_t integer;
     double real;
 };
 
-/* Lines below `least` are dropped; `json` chooses the form. Call before other threads log. */
+/* Lines below `least` are dropped; `json` chooses the form. Call before other threads begin. */
 void log_setup(enum log_level least, bool json);
+
+/* Whether each line of standard error must be JSON. */
+bool log_is_json(void);
 
 /* Writes a line; `fields` ends with a LOG_END. Use the macros below. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);

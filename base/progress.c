@@ -1,10 +1,12 @@
 /* progress.c - a bar of 24 cells, or a line every five seconds. */
 #include "base/progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum { BAR_CELLS = 24 };
 static const int64_t redraw_ns = 100000000;
@@ -17,7 +19,7 @@ void progress_start(struct progress *progress, const char *what, const char *uni
         .what = what,
         .unit = unit,
         .quiet = quiet,
-        .terminal = isatty(STDERR_FILENO) == 1,
+        .redraws = isatty(STDERR_FILENO) == 1 && !log_is_json(),
         .started_ns = now,
         .shown_ns = now,
     };
@@ -54,7 +56,7 @@ static void write_line(const struct progress *progress, double share, uint64_t c
     char rate[PROGRESS_NUMBER_MAX];
     fprintf(stderr, "%s  ", progress->what);
     if (share >= 0) {
-        if (progress->terminal) draw_bar(share);
+        if (progress->redraws) draw_bar(share);
         fprintf(stderr, "%3d %%  ", (int)(share * 100));
     }
     fprintf(stderr, "%s %s  %s/s", progress_number(count, number), progress->unit,
@@ -69,13 +71,20 @@ void progress_show(struct progress *progress, double share, uint64_t count)
 {
     if (progress->quiet) return;
     int64_t now = clock_monotonic_ns();
-    if (now - progress->shown_ns < (progress->terminal ? redraw_ns : line_ns)) return;
+    if (now - progress->shown_ns < (progress->redraws ? redraw_ns : line_ns)) return;
     progress->shown_ns = now;
     if (share > 1) share = 1;
-    if (progress->terminal) fputs("\r\033[K", stderr);
-    write_line(progress, share, count, (double)(now - progress->started_ns) / 1e9);
-    if (!progress->terminal) fputc('\n', stderr);
-    progress->drawn = progress->terminal;
+    const double seconds = (double)(now - progress->started_ns) / 1e9;
+    if (log_is_json()) {
+        log_info("progress", log_text("of", progress->what),
+                 log_int(progress->unit, (int64_t)count), log_real("seconds", seconds),
+                 log_real("share", share < 0 ? NAN : share));
+        return;
+    }
+    if (progress->redraws) fputs("\r\033[K", stderr);
+    write_line(progress, share, count, seconds);
+    if (!progress->redraws) fputc('\n', stderr);
+    progress->drawn = progress->redraws;
     fflush(stderr);
 }
 

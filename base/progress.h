@@ -2,7 +2,7 @@
  * progress.h - how much of a long run is done, on standard error.
  *
  * On a terminal one line that is redrawn, elsewhere a plain line now and then, so that a log stays
- * readable. How often is decided here: call progress_show as often as you like.
+ * readable; with log.format=json lines of the log. How often is decided here: call progress_show as often as you like.
  *
  *     progress_start -> progress_show ... -> progress_end
  *
@@ -18,7 +18,7 @@ struct progress {
     const char *what; /* "run", "verify" */
     const char *unit; /* of what is counted: "events" */
     bool quiet;
-    bool terminal;
+    bool redraws; /* one line on a terminal */
     int64_t started_ns;
     int64_t shown_ns; /* when a line was last written */
     bool drawn;       /* a redrawn line stands on the terminal */

@@ -4,7 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "base/escape.h"
+#include "base/log.h"
 
 int status_exit_code(enum status status)
 {
@@ -18,15 +20,22 @@ int status_exit_code(enum status status)
     }
 }
 
+/* What a message quotes may come from anywhere: it is escaped here, for all of them. */
+static void set_text(struct error *error, const char *text)
+{
+    escape_message(bytes_of(text), error->text, sizeof error->text);
+}
+
 enum status error_set(struct error *error, enum status status, const char *format, ...)
 {
-    if (error) {
-        va_list arguments;
-        va_start(arguments, format);
-        error->status = status;
-        vsnprintf(error->text, sizeof error->text, format, arguments);
-        va_end(arguments);
-    }
+    char text[ERROR_TEXT_MAX];
+    va_list arguments;
+    if (!error) return status;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    error->status = status;
+    set_text(error, text);
     return status;
 }
 
@@ -40,12 +49,17 @@ enum status error_prefix(struct error *error, const char *format, ...)
     if (length < 0) length = 0;
     if ((size_t)length >= sizeof text) length = sizeof text - 1;
     snprintf(text + length, sizeof text - (size_t)length, "%s", error->text);
-    memcpy(error->text, text, sizeof text);
+    set_text(error, text);
     return error->status;
 }
 
 void require_failed(const char *condition, const char *file, int line)
 {
-    fprintf(stderr, "braid: %s:%d: required: %s\n", file, line, condition);
+    if (log_is_json()) {
+        log_error("a required condition does not hold", log_text("condition", condition),
+                  log_text("file", file), log_int("line", line));
+    } else {
+        fprintf(stderr, "braid: %s:%d: required: %s\n", file, line, condition);
+    }
     abort();
 }

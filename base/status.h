@@ -44,7 +44,10 @@ struct error {
  */
 int status_exit_code(enum status status);
 
-/* Writes `status` and the formatted text into `error` (which may be NULL) and returns `status`. */
+/*
+ * Writes `status` and the formatted text into `error` (which may be NULL) and returns `status`. What
+ * cannot be printed is escaped (escape_message), so that a text may quote bytes from anywhere.
+ */
 enum status error_set(struct error *error, enum status status, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

@@ -12,15 +12,37 @@
 
 #include "base/base64.h"
 #include "base/checksum.h"
+#include "base/escape.h"
+#include "base/hex.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 #include "base/number_text.h"
 
 enum {
     FIXED_SIZE_MAX = 512,                 /* all names, punctuation and integers of a record */
-    ESCAPED_SIZE_MAX = 6,                 /* of one byte of a user id: \u001f */
     NUMBER_SIZE_MAX = FLOAT_TEXT_MAX + 1, /* of one float and the comma before it */
     CHECKSUM_DIGITS = 16,
 };
+
+enum member {
+    USER,
+    GENERATION,
+    FROM,
+    EVENTS,
+    EVENT_TIME,
+    PARTITION,
+    OFFSET,
+    COUNT,
+    WIDTH,
+    WEIGHTS,
+    VECTORS,
+    CHECKSUM,
+    MEMBERS
+};
+
+static const char *const member_names[MEMBERS] = {
+    "user",   "generation", "from",  "events",  "event_time_ms", "partition",
+    "offset", "count",      "width", "weights", "vectors",       "checksum"};
 
 uint64_t interest_record_checksum(const struct interest_record *record)
 {
@@ -54,133 +76,69 @@ size_t interest_record_size_max(uint32_t user_size, uint32_t count, uint32_t wid
     const size_t vectors_size = vectors == CONFIG_VECTORS_BASE64
                                     ? base64_size(floats * sizeof(float))
                                     : floats * NUMBER_SIZE_MAX + count * (size_t)3;
-    return FIXED_SIZE_MAX + (size_t)user_size * ESCAPED_SIZE_MAX + count * (size_t)NUMBER_SIZE_MAX +
+    return FIXED_SIZE_MAX + (size_t)user_size * ESCAPE_MAX + count * (size_t)NUMBER_SIZE_MAX +
            vectors_size;
 }
 
-/* The functions below write at `to` and return where they have come. */
-
-static char *put_text(char *to, const char *text)
+static void write_floats(struct json_writer *json, const float *floats, size_t count)
 {
-    const size_t size = strlen(text);
-    memcpy(to, text, size);
-    return to + size;
-}
-
-static char *put_unsigned(char *to, uint64_t value)
-{
-    char digits[20];
-    unsigned count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    while (count) {
-        *to++ = digits[--count];
-    }
-    return to;
-}
-
-static char *put_signed(char *to, int64_t value)
-{
-    if (value >= 0) return put_unsigned(to, (uint64_t)value);
-    *to++ = '-';
-    return put_unsigned(to, -(uint64_t)value);
-}
-
-static char *put_hex(char *to, uint64_t value, int digits)
-{
-    for (int i = digits - 1; i >= 0; i--) {
-        *to++ = "0123456789abcdef"[value >> (4 * i) & 15];
-    }
-    return to;
-}
-
-static char *put_escaped(char *to, struct bytes text)
-{
-    const uint8_t *at = text.at;
-    for (size_t i = 0; i < text.size; i++) {
-        if (at[i] < 0x20) {
-            to = put_hex(put_text(to, "\\u"), at[i], 4);
-        } else {
-            if (at[i] == '"' || at[i] == '\\') *to++ = '\\';
-            *to++ = (char)at[i];
-        }
-    }
-    return to;
-}
-
-/* A negative zero has a fraction: most readers would make -0 an integer, which has no sign. */
-static char *put_floats(char *to, const float *floats, size_t count)
-{
-    *to++ = '[';
+    json_begin(json, '[');
     for (size_t i = 0; i < count; i++) {
-        if (i) *to++ = ',';
-        to = floats[i] == 0 && signbit(floats[i]) ? put_text(to, "-0.0") : put_float(to, floats[i]);
+        json_float(json, floats[i]);
     }
-    *to++ = ']';
-    return to;
+    json_end(json, ']');
 }
 
-static char *put_vectors(char *to, const struct interest_record *record,
-                         enum config_vectors vectors)
+static void write_vectors(struct json_writer *json, const struct interest_record *record,
+                          enum config_vectors vectors)
 {
+    const size_t floats = (size_t)record->count * record->width;
     if (vectors == CONFIG_VECTORS_BASE64) {
-        const size_t size = (size_t)record->count * record->width * sizeof(float);
-        *to++ = '"';
-        to += base64_encode((struct bytes){record->vectors, size}, to);
-        *to++ = '"';
-        return to;
+        json_base64(json, (struct bytes){record->vectors, floats * sizeof(float)});
+        return;
     }
-    *to++ = '[';
+    json_begin(json, '[');
     for (uint32_t k = 0; k < record->count; k++) {
-        if (k) *to++ = ',';
-        to = put_floats(to, record->vectors + (size_t)k * record->width, record->width);
+        write_floats(json, record->vectors + (size_t)k * record->width, record->width);
     }
-    *to++ = ']';
-    return to;
+    json_end(json, ']');
 }
 
 size_t interest_record_encode_json(const struct interest_record *record,
                                    enum config_vectors vectors, void *to)
 {
-    char *at = to;
-    at = put_escaped(put_text(at, "{\"user\":\""), record->user);
-    at = put_unsigned(put_text(at, "\",\"generation\":"), record->generation);
-    at = put_unsigned(put_text(at, ",\"from\":"), record->from);
-    at = put_unsigned(put_text(at, ",\"events\":"), record->events);
-    at = put_signed(put_text(at, ",\"event_time_ms\":"), record->event_ms);
-    at = put_unsigned(put_text(at, ",\"partition\":"), record->partition);
-    at = put_signed(put_text(at, ",\"offset\":"), record->offset);
-    at = put_unsigned(put_text(at, ",\"count\":"), record->count);
-    at = put_unsigned(put_text(at, ",\"width\":"), record->width);
-    at = put_floats(put_text(at, ",\"weights\":"), record->weights, record->count);
-    at = put_vectors(put_text(at, ",\"vectors\":"), record, vectors);
-    at = put_hex(put_text(at, ",\"checksum\":\""), interest_record_checksum(record),
-                 CHECKSUM_DIGITS);
-    at = put_text(at, "\"}");
-    return (size_t)(at - (char *)to);
+    struct json_writer json =
+        json_writer_at(to, interest_record_size_max((uint32_t)record->user.size, record->count,
+                                                    record->width, vectors));
+    json_begin(&json, '{');
+    json_key(&json, member_names[USER]);
+    json_text(&json, record->user);
+    json_key(&json, member_names[GENERATION]);
+    json_unsigned(&json, record->generation);
+    json_key(&json, member_names[FROM]);
+    json_unsigned(&json, record->from);
+    json_key(&json, member_names[EVENTS]);
+    json_unsigned(&json, record->events);
+    json_key(&json, member_names[EVENT_TIME]);
+    json_signed(&json, record->event_ms);
+    json_key(&json, member_names[PARTITION]);
+    json_unsigned(&json, record->partition);
+    json_key(&json, member_names[OFFSET]);
+    json_signed(&json, record->offset);
+    json_key(&json, member_names[COUNT]);
+    json_unsigned(&json, record->count);
+    json_key(&json, member_names[WIDTH]);
+    json_unsigned(&json, record->width);
+    json_key(&json, member_names[WEIGHTS]);
+    write_floats(&json, record->weights, record->count);
+    json_key(&json, member_names[VECTORS]);
+    write_vectors(&json, record, vectors);
+    json_key(&json, member_names[CHECKSUM]);
+    json_hex(&json, interest_record_checksum(record));
+    json_end(&json, '}');
+    REQUIRE(!json.failed);
+    return json.used;
 }
-
-enum member {
-    USER,
-    GENERATION,
-    FROM,
-    EVENTS,
-    EVENT_TIME,
-    PARTITION,
-    OFFSET,
-    COUNT,
-    WIDTH,
-    WEIGHTS,
-    VECTORS,
-    CHECKSUM,
-    MEMBERS
-};
-
-static const char *const member_names[MEMBERS] = {
-    "user",   "generation", "from",  "events",  "event_time_ms", "partition",
-    "offset", "count",      "width", "weights", "vectors",       "checksum"};
 
 /* The members of a line, each there once, and the failure to say what is wrong with one. */
 struct members {
@@ -288,19 +246,6 @@ static bool read_vectors(const struct json_value *value, const struct interest_r
     return read == record->count;
 }
 
-static bool read_checksum(struct bytes text, uint64_t *checksum)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = text.at;
-    *checksum = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        const char *digit = at[i] ? strchr(digits, at[i]) : NULL;
-        if (!digit) return false;
-        *checksum = *checksum << 4 | (uint64_t)(digit - digits);
-    }
-    return text.size == CHECKSUM_DIGITS;
-}
-
 /* Floats first, so that they are aligned as the arena is; behind them the user's bytes. */
 static enum status read_record(const struct members *members, void *arena_at, size_t arena_size,
                                struct interest_record *record)
@@ -308,7 +253,8 @@ static enum status read_record(const struct members *members, void *arena_at, si
     const struct json_value *user = &members->at[USER], *checksum = &members->at[CHECKSUM];
     TRY(read_integers(members, record));
     if (user->type != JSON_STRING) return wrong(members, USER, "is not a text");
-    if (checksum->type != JSON_STRING || !read_checksum(checksum->text, &record->checksum)) {
+    if (checksum->type != JSON_STRING || checksum->text.size != CHECKSUM_DIGITS ||
+        !parse_hex(checksum->text, &record->checksum)) {
         return wrong(members, CHECKSUM, "is not 16 hexadecimal digits");
     }
     const uint64_t floats = (uint64_t)record->count * record->width;

@@ -1,70 +1,47 @@
 /* dead_letter.c - what is written about an event that cannot be used. */
 #include "stream/source/dead_letter.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/escape.h"
+#include "base/json_writer.h"
 
 enum {
     SOURCE_MAX = 256,    /* bytes of a path or topic that are kept: its end */
-    ESCAPED_BYTE = 6,    /* \u0000 */
     FRAME_SIZE_MAX = 192 /* braces, names and numbers */
 };
 
 size_t dead_letter_size_max(uint32_t payload_max)
 {
     size_t texts = SOURCE_MAX + sizeof((struct event *)0)->why;
-    return FRAME_SIZE_MAX + texts * ESCAPED_BYTE + base64_size(payload_max);
-}
-
-static void PRINTF_LIKE(2, 3) put(struct byte_writer *to, const char *format, ...)
-{
-    size_t room = to->size - to->used;
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf((char *)to->at + to->used, room, format, arguments);
-    va_end(arguments);
-    REQUIRE(size >= 0 && (size_t)size < room);
-    to->used += (size_t)size;
-}
-
-/* A text inside a JSON string. What is no UTF-8 (it was cut, or is a path) is made so with '?'. */
-static void put_text(struct byte_writer *to, const char *text)
-{
-    bool valid = json_utf8_valid(bytes_of(text));
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte < 0x20) {
-            put(to, "\\u%04x", byte);
-        } else if (byte == '"' || byte == '\\') {
-            put(to, "\\%c", byte);
-        } else {
-            write_u8(to, byte >= 0x80 && !valid ? '?' : byte);
-        }
-    }
+    return FRAME_SIZE_MAX + texts * ESCAPE_MAX + base64_size(payload_max);
 }
 
 size_t dead_letter_encode(const struct event *event, const char *source, uint32_t payload_max,
                           void *to)
 {
-    struct byte_writer letter = byte_writer_of(to, dead_letter_size_max(payload_max));
+    struct json_writer json = json_writer_at(to, dead_letter_size_max(payload_max));
     struct bytes payload = event->payload;
     size_t source_size = strlen(source);
     if (payload.size > payload_max) payload.size = payload_max;
     if (source_size > SOURCE_MAX) source += source_size - SOURCE_MAX;
-    put(&letter, "{\"reason\":\"%s\",\"detail\":\"", event_verdict_name(event->verdict));
-    put_text(&letter, event->why);
-    put(&letter, "\",\"source\":\"");
-    put_text(&letter, source);
-    put(&letter, "\",\"partition\":%" PRIu32 ",\"offset\":%" PRId64 ",\"payload\":\"",
-        event->partition, event->offset);
-    letter.used += base64_encode(payload, (char *)letter.at + letter.used);
-    put(&letter, "\"}");
-    REQUIRE(!letter.failed);
-    return letter.used;
+    json_begin(&json, '{');
+    json_key(&json, "reason");
+    json_text(&json, bytes_of(event_verdict_name(event->verdict)));
+    json_key(&json, "detail");
+    json_text(&json, bytes_of(event->why));
+    json_key(&json, "source");
+    json_text(&json, bytes_of(source));
+    json_key(&json, "partition");
+    json_unsigned(&json, event->partition);
+    json_key(&json, "offset");
+    json_signed(&json, event->offset);
+    json_key(&json, "payload");
+    json_base64(&json, payload);
+    json_end(&json, '}');
+    REQUIRE(!json.failed);
+    return json.used;
 }
 
 enum status dead_letter_decode(struct json_decoder *json, struct bytes letter, void *scratch,

@@ -1,49 +1,33 @@
 /* item_record.c - the record of an item, written and read. */
 #include "stream/source/item_record.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "base/escape.h"
+#include "base/hex.h"
+#include "base/json_writer.h"
 
-enum { ESCAPED = 6 /* bytes that one byte of an id may take: \u001f */ };
+enum { FRAME_SIZE_MAX = 64 /* bytes of braces, names and the hash */ };
 
 size_t item_record_size_max(size_t id_size_max)
 {
-    return 64 + 2 * ESCAPED * id_size_max;
-}
-
-static char *put_text(char *to, const char *text)
-{
-    size_t size = strlen(text);
-    memcpy(to, text, size);
-    return to + size;
-}
-
-static char *put_escaped(char *to, struct bytes text)
-{
-    const unsigned char *from = text.at;
-    for (size_t i = 0; i < text.size; i++) {
-        if (from[i] < 0x20) {
-            to += snprintf(to, ESCAPED + 1, "\\u%04x", from[i]);
-            continue;
-        }
-        if (from[i] == '"' || from[i] == '\\') *to++ = '\\';
-        *to++ = (char)from[i];
-    }
-    return to;
+    return FRAME_SIZE_MAX + 2 * ESCAPE_MAX * id_size_max;
 }
 
 size_t item_record_encode(const struct event *event, void *to)
 {
-    char *at = to;
-    at += snprintf(at, 40, "{\"hash\":\"%016" PRIx64 "\",\"item\":\"", event->item_hash);
-    at = put_escaped(at, event->item);
+    const size_t size = FRAME_SIZE_MAX + ESCAPE_MAX * (event->item.size + event->category.size);
+    struct json_writer json = json_writer_at(to, size);
+    json_begin(&json, '{');
+    json_key(&json, "hash");
+    json_hex(&json, event->item_hash);
+    json_key(&json, "item");
+    json_text(&json, event->item);
     if (event->category.size) {
-        at = put_escaped(put_text(at, "\",\"category\":\""), event->category);
+        json_key(&json, "category");
+        json_text(&json, event->category);
     }
-    at = put_text(at, "\"}");
-    return (size_t)(at - (char *)to);
+    json_end(&json, '}');
+    REQUIRE(!json.failed);
+    return json.used;
 }
 
 enum status item_record_decode(struct json_decoder *json, struct bytes record, void *scratch,
@@ -52,14 +36,11 @@ enum status item_record_decode(struct json_decoder *json, struct bytes record, v
     const struct bytes names[] = {bytes_of("hash"), bytes_of("item")};
     struct json_value values[2];
     const char *why = "no hash or item";
-    char digits[17] = {0};
     if (json_decode(json, record, names, 2, scratch, values, &why) != JSON_OK ||
-        values[0].type != JSON_STRING || values[0].text.size != sizeof digits - 1 ||
-        values[1].type != JSON_STRING) {
+        values[0].type != JSON_STRING || values[0].text.size != 16 ||
+        !parse_hex(values[0].text, hashp) || values[1].type != JSON_STRING) {
         return error_set(error, STATUS_CORRUPT, "not an item's name: %s", why);
     }
-    memcpy(digits, values[0].text.at, sizeof digits - 1);
-    *hashp = strtoull(digits, NULL, 16);
     *itemp = values[1].text;
     return STATUS_OK;
 }

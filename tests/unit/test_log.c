@@ -65,16 +65,32 @@ static void json_is_one_object_a_line(void **state)
         "\"level\":\"error\",\"message\":\"bad\",\"user\":\"a\\\\b\",\"share\":null}\n");
 }
 
-static void an_overlong_line_is_cut_and_still_ends(void **state)
+static void bytes_from_data_are_escaped_in_both_forms(void **state)
+{
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        log_setup(LOG_INFO, json);
+        log_info("x", log_text("of", "\x1b[2J\xff\n\xc2\x85"));
+        const char *text = read_line(0);
+        assert_non_null(strstr(text, "\"\\u001b[2J\\\\xff\\u000a\\u0085\""));
+    }
+}
+
+static void fields_that_do_not_fit_are_left_out_and_the_line_says_so(void **state)
 {
     (void)state;
     char text[LOG_LINE_MAX + 100];
-    memset(text, 'x', sizeof text);
-    log_setup(LOG_INFO, false);
-    log_info("long", log_bytes("text", (struct bytes){text, sizeof text}), log_int("lost", 1));
+    memset(text, 1, sizeof text);
+    const struct bytes bytes = {text, sizeof text};
+    log_setup(LOG_INFO, true);
+    log_info("long", log_bytes("text", bytes), log_int("kept", 1));
     read_line(0);
-    assert_int_equal(strlen(line), LOG_LINE_MAX);
-    assert_int_equal(line[LOG_LINE_MAX - 1], '\n');
+    assert_null(strstr(line, "text"));
+    assert_non_null(strstr(line, "\"message\":\"long\",\"kept\":1,\"cut\":1}\n"));
+    log_setup(LOG_INFO, false);
+    log_info("long", log_bytes("text", bytes), log_int("kept", 1));
+    read_line(0);
+    assert_non_null(strstr(line, " info long kept=1 cut=1\n"));
 }
 
 int main(void)
@@ -82,7 +98,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(text_quotes_only_what_needs_it, redirect, restore),
         cmocka_unit_test_setup_teardown(json_is_one_object_a_line, redirect, restore),
-        cmocka_unit_test_setup_teardown(an_overlong_line_is_cut_and_still_ends, redirect, restore),
+        cmocka_unit_test_setup_teardown(bytes_from_data_are_escaped_in_both_forms, redirect,
+                                        restore),
+        cmocka_unit_test_setup_teardown(fields_that_do_not_fit_are_left_out_and_the_line_says_so,
+                                        redirect, restore),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

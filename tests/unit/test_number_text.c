@@ -1,4 +1,4 @@
-/* test_number_text.c - floats as text, in the fewest digits. */
+/* test_number_text.c - numbers as text, both ways; floats in the fewest digits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,11 +60,65 @@ static void every_float_reads_back_and_fits(void **state)
     }
 }
 
+static void integers_are_read_whole_and_in_range(void **state)
+{
+    (void)state;
+    uint64_t number = 7;
+    int64_t integer = 7;
+    assert_true(parse_unsigned(bytes_of("18446744073709551615"), UINT64_MAX, &number));
+    assert_true(number == UINT64_MAX);
+    assert_true(parse_unsigned(bytes_of("007"), 7, &number) && number == 7);
+    assert_true(parse_signed(bytes_of("-9223372036854775808"), &integer) && integer == INT64_MIN);
+    static const char *const none[] = {
+        "", " 1", "1 ", "+1", "0x1", "1.0", "1e3", "18446744073709551616", "1\n"};
+    number = 7;
+    integer = 7;
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_false(parse_unsigned(bytes_of(none[i]), UINT64_MAX, &number));
+        assert_false(parse_signed(bytes_of(none[i]), &integer));
+    }
+    assert_false(parse_unsigned(bytes_of("-1"), UINT64_MAX, &number));
+    assert_false(parse_unsigned(bytes_of("8"), 7, &number));
+    assert_false(parse_unsigned((struct bytes){"1\0", 2}, 7, &number));
+    assert_true(number == 7 && integer == 7);
+}
+
+static void reals_are_read_whole_and_finite(void **state)
+{
+    (void)state;
+    double number = 7;
+    assert_true(parse_real(bytes_of("1.7145648E12"), &number) && number == 1.7145648e12);
+    assert_true(parse_real(bytes_of("-0.5"), &number) && number == -0.5);
+    assert_true(parse_real(bytes_of("3"), &number) && number == 3);
+    static const char *const none[] = {"",    " 1",    "1 ", "+1",    "0x1p3", "nan",
+                                       "inf", "1e400", "1e", "1.2.3", "1,5"};
+    number = 7;
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_false(parse_real(bytes_of(none[i]), &number));
+    }
+    assert_true(number == 7);
+}
+
+static void integers_are_written_in_decimal(void **state)
+{
+    (void)state;
+    char text[NUMBER_TEXT_MAX + 1];
+    *put_unsigned(text, UINT64_MAX) = 0;
+    assert_string_equal(text, "18446744073709551615");
+    *put_signed(text, INT64_MIN) = 0;
+    assert_string_equal(text, "-9223372036854775808");
+    *put_signed(text, 0) = 0;
+    assert_string_equal(text, "0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_form_is_the_shortest),
         cmocka_unit_test(every_float_reads_back_and_fits),
+        cmocka_unit_test(integers_are_read_whole_and_in_range),
+        cmocka_unit_test(reals_are_read_whole_and_finite),
+        cmocka_unit_test(integers_are_written_in_decimal),
     };
     printf("seed %d\n", SEED);
     return cmocka_run_group_tests(tests, NULL, NULL);
