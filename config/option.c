@@ -141,7 +141,7 @@ static bool parse_choice(const char *text, const char *const *choices, int64_t *
     return false;
 }
 
-static bool parse_number(const struct option *option, const char *text, int64_t *valuep)
+static bool option_parse_number(const struct option *option, const char *text, int64_t *valuep)
 {
     static const char *const truths[] = {"false", "true", NULL};
     static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
@@ -170,7 +170,7 @@ enum status option_set(struct config *config, const struct option *option, const
         memcpy(field, &text, sizeof text);
         return STATUS_OK;
     }
-    if (!parse_number(option, value, &number)) {
+    if (!option_parse_number(option, value, &number)) {
         return error_set(error, STATUS_INVALID, "%s: %s: '%.64s' is not allowed; expected %s",
                          origin, option->key, value, option_allowed(option, allowed));
     }

@@ -30,7 +30,6 @@ TENSOR = KERNEL + ("model/tensor/",)
 SOURCE = ("base/", "config/", "state/history.h", "stream/source/")
 INTERESTS = SOURCE + ("model/", "stream/interests/")
 SEAM = SOURCE + ("state/", "stream/broker/*")
-BACK_ENDS = ("stream/broker/file/", "stream/broker/kafka/")
 JOB = INTERESTS + SEAM + ("stream/job/",)
 INPUT = INTERESTS + SEAM + ("stream/log_input/",)
 
@@ -103,8 +102,15 @@ BANNED_CALLS = {
     "assert": "REQUIRE, which stays in release builds",
 }
 
-# Spelled in two halves, so that this file passes its own check.
+# What people write: code, documents, configuration.
+PROSE = (".c", ".h", ".cc", ".cpp", ".py", ".md", ".txt", ".cmake", ".yaml", ".json", ".proto", ".sh",
+         ".env", "Dockerfile", "/run")
+
+# Spelled in two halves, so that this file passes its own checks.
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
+USER_IS_IT = re.compile(r"(?<![A-Za-z])(h" r"e|h" r"is|h" r"im|h" r"imself|sh" r"e|h" r"ers?)(?![A-Za-z])", re.I)
+BRITISH = re.compile(r"(behavi" r"our|neighb" r"our|col" r"our|normal" r"is(?:e|a)|initial" r"is(?:e|a)"
+                     r"|optim" r"is(?:e|a)|minim" r"ise|recogn" r"ise)", re.I)
 FAST_MATH = re.compile(r"-f" r"fast-math|-O" r"fast\b|-funsafe-math")
 
 
@@ -280,8 +286,7 @@ def check_calls(root):
 
 def check_words(root):
     """Nothing unfinished, and no flag that lets the compiler change arithmetic."""
-    for path in walk(root, (".c", ".h", ".cc", ".cpp", ".py", ".md", ".txt", ".cmake", ".yaml",
-                            ".json", ".proto", "/run")) + ["run"]:
+    for path in walk(root, PROSE) + ["run"]:
         if not os.path.exists(os.path.join(root, path)):
             continue
         for number, line in enumerate(read(root, path).split("\n"), 1):
@@ -289,6 +294,18 @@ def check_words(root):
                 yield f"{path}:{number}: unfinished: do it, or leave it out"
             if FAST_MATH.search(line) and path.endswith((".txt", ".cmake", "CMakePresets.json")):
                 yield f"{path}:{number}: this flag breaks bit-identity; name the ones you need"
+
+
+def check_prose(root):
+    """A user is "it" or "the user", in names too, and the spelling is American."""
+    for path in walk(root, PROSE) + ["run"]:
+        if not os.path.exists(os.path.join(root, path)):
+            continue
+        for number, line in enumerate(read(root, path).split("\n"), 1):
+            if USER_IS_IT.search(line):
+                yield f"{path}:{number}: {USER_IS_IT.search(line)[0]}: a user is 'it' or 'the user'"
+            if BRITISH.search(line):
+                yield f"{path}:{number}: {BRITISH.search(line)[0]}: the spelling is American"
 
 
 # In documents: a link, a span of code, and a file of the tree within one (it may have stars).

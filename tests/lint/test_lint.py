@@ -118,6 +118,14 @@ class Lint(unittest.TestCase):
         self.assertEqual(len(self.found("lengths", {"README.md": "\n" * 151})), 1)
         self.assertEqual(self.found("lengths", {"README.md": "\n" * 150}), [])
 
+    def test_user_who_is_no_it_and_british_spelling(self):
+        files = {"stream/a.c": "/* a user and h" "is events */\n/* this, the whistle, a hero */\n",
+                 "tests/b.c": "static void a_user_keeps_all_h" "is_events(void **state)\n",
+                 "README.md": "H" "e clicks.\nA behavi" "our.\n"}
+        found = self.found("prose", files)
+        self.assertEqual(sorted(line.split(": ")[0] for line in found),
+                         ["README.md:1", "README.md:2", "stream/a.c:1", "tests/b.c:1"])
+
     def test_dead_links_files_and_tests_of_documents(self):
         files = {"README.md": "[a](docs/a.md) [b](docs/b.md) [c](docs/a.md#so-it-is) [d](#no)\n"
                               "[e](https://a.b/c) `x = a[i](j)`\n"
