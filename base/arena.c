@@ -18,8 +18,42 @@ enum status arena_open(struct arena *arena, size_t size, struct error *error)
     return STATUS_OK;
 }
 
+enum status arena_open_growing(struct arena *arena, size_t size, struct error *error)
+{
+    TRY(arena_open(arena, size, error));
+    arena->grows = true;
+    return STATUS_OK;
+}
+
+/* In front of what was taken from the heap, where `used` was `before`. */
+struct arena_overflow {
+    struct arena_overflow *next;
+    size_t before;
+};
+
+/* Frees what has been released: all that was taken where `used` was `from` or more. */
+static void free_overflow(struct arena *arena, size_t from)
+{
+    while (arena->overflow && arena->overflow->before >= from) {
+        struct arena_overflow *next = arena->overflow->next;
+        free(arena->overflow);
+        arena->overflow = next;
+    }
+}
+
+static void *take_overflow(struct arena *arena, size_t rounded)
+{
+    free_overflow(arena, arena->used);
+    struct arena_overflow *overflow = aligned_alloc(ARENA_ALIGNMENT, ARENA_ALIGNMENT + rounded);
+    REQUIRE(overflow != NULL);
+    *overflow = (struct arena_overflow){arena->overflow, arena->used};
+    arena->overflow = overflow;
+    return (unsigned char *)overflow + ARENA_ALIGNMENT;
+}
+
 void arena_close(struct arena *arena)
 {
+    free_overflow(arena, 0);
     free(arena->block);
     *arena = (struct arena){0};
 }
@@ -27,8 +61,9 @@ void arena_close(struct arena *arena)
 void *arena_take(struct arena *arena, size_t size)
 {
     size_t rounded = align_up(size);
-    REQUIRE(rounded <= arena->size - arena->used);
-    void *at = arena->block + arena->used;
+    const bool fits = arena->used <= arena->size && rounded <= arena->size - arena->used;
+    REQUIRE(fits || arena->grows);
+    void *at = fits ? arena->block + arena->used : take_overflow(arena, rounded);
     arena->used += rounded;
     if (arena->used > arena->peak) arena->peak = arena->used;
     return at;

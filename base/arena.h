@@ -5,32 +5,43 @@
  * memory of a call is taken between a mark and a release. Nothing here allocates after arena_open.
  *
  *     arena_open -> (arena_mark -> arena_take ... -> arena_release) ... -> arena_close
+ *
+ * How large a block must be is found out with one that grows: the work is done once in it, and
+ * `peak` is what it took.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
 
 enum { ARENA_ALIGNMENT = 64 }; /* bytes: a cache line and the widest vector register */
 
+struct arena_overflow;
+
 struct arena {
     unsigned char *block;
     size_t size; /* bytes of the block */
     size_t used; /* bytes taken so far */
     size_t peak; /* the greatest `used` ever */
+    bool grows;
+    struct arena_overflow *overflow; /* what was taken beyond the block, the newest first */
 };
 
 /* Takes one block of `size` bytes from the heap; pages are touched when they are first used. */
 MUST_CHECK enum status arena_open(struct arena *arena, size_t size, struct error *error);
 
-/* Frees the block. Legal on a zeroed or closed arena. */
+/* One that takes from the heap what its block has no room for. For measuring. */
+MUST_CHECK enum status arena_open_growing(struct arena *arena, size_t size, struct error *error);
+
+/* Frees everything. Legal on a zeroed or closed arena. */
 void arena_close(struct arena *arena);
 
 /*
  * `size` bytes aligned to ARENA_ALIGNMENT, uninitialized. Whoever opened the arena sized it for the
- * worst case: a full one is a broken precondition.
+ * worst case: a full one is a broken precondition, and of one that grows, a heap that has no more.
  */
 void *arena_take(struct arena *arena, size_t size);
 

@@ -295,9 +295,10 @@ static enum status read_identity(struct checkpoint *checkpoint, const struct saf
                     error));
     TRY(read_number(file, path, "seed", UINT64_MAX, &checkpoint->seed, error));
     for (uint32_t i = 0; i < MODEL_DIMS; i++) {
-        const char *text = safetensors_metadata(file, model_dim_key(i));
-        if (text && !model_dim_parse(&checkpoint->dims, i, text)) {
-            return CORRUPT(path, error, "__metadata__: %s cannot be %s", model_dim_key(i), text);
+        const char *key = model_dim_key(i), *text = safetensors_metadata(file, key);
+        struct error why;
+        if (text && model_dim_parse(&checkpoint->dims, i, key, text, &why) != STATUS_OK) {
+            return error_set(error, STATUS_REFUSED, "%s: __metadata__: %s", path, why.text);
         }
     }
     return STATUS_OK;

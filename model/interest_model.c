@@ -1,8 +1,9 @@
 /*
  * interest_model.c - opens models, and cuts any batch into tiles that stay in the cache.
  *
- * A tile is at most TILE_EVENTS consecutive events of a ragged batch, of however many users; it
- * goes through all layers before the next begins. Where tiles are cut changes no byte: every row of
+ * A tile is some consecutive events of a ragged batch, of however many users; it goes through all
+ * layers before the next begins. It has TILE_EVENTS, or fewer if the model's dimensions are so large
+ * that its tensors would be beyond any cache: so what a pass needs is bounded for every model. Where tiles are cut changes no byte: every row of
  * a product is computed alike, and the recurrences run in event order on the users' states. While a
  * tile is worked off, the item rows and the states of the next are on their way from memory: a poll
  * touches more states than any cache holds.
@@ -21,8 +22,11 @@
 enum {
     TILE_EVENTS = 48, /* whole tiles of the matrix kernel; all its activations fit the L2 cache */
     TILE_USERS = 48,
-    MEASURE_SIZE = 1 << 28, /* bytes of address space for the pass that measures; rarely touched */
+    TILE_REALS = 1 << 20,   /* of the largest tensors of a tile; larger models have smaller tiles */
+    MEASURE_SIZE = 1 << 24, /* bytes, of the pass that measures; more if it needs more */
 };
+
+_Static_assert((int)INTERESTS_MAX <= (int)INTEREST_SELECT_MAX, "selection reads all interests");
 
 struct interest_scratch {
     struct arena arena;
@@ -101,6 +105,31 @@ static uint64_t fingerprint_states(const struct interest_model *model)
     return checksum_of(link, sizeof(link));
 }
 
+static uint32_t less(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t more(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* How many rows of so many reals a tile has room for, `most` at most and one at least. */
+static uint32_t tile_rows(uint32_t reals, uint32_t most)
+{
+    return more(1, less(most, TILE_REALS / reals));
+}
+
+/* An event may move all slots of a memory; a read has a row for each behavior of a window. */
+static void set_tiles(struct interest_model *model)
+{
+    const struct model_dims *dims = &model->dims;
+    const uint32_t rows = more(dims->interests, dims->window), cols = more(dims->d, dims->mlp);
+    model->tile_events = tile_rows(more(dims->interests * dims->d, dims->ffn), TILE_EVENTS);
+    model->tile_users = tile_rows(rows * cols, TILE_USERS);
+}
+
 /* A tile of padding, of one user or of as many as it has events. */
 static void absorb_padding(struct tape *tape, const struct interest_model *model, real *state,
                            uint32_t users)
@@ -110,7 +139,7 @@ static void absorb_padding(struct tape *tape, const struct interest_model *model
     uint32_t offsets[TILE_EVENTS + 1] = {0};
     for (uint32_t user = 0; user < users; user++) {
         states[user] = state;
-        offsets[user + 1] = TILE_EVENTS / users * (user + 1);
+        offsets[user + 1] = model->tile_events / users * (user + 1);
     }
     const struct behavior_batch batch = {padding, offsets, users};
     model->ops->absorb(tape, model, states, &batch);
@@ -130,7 +159,7 @@ static enum status measure_scratch(struct interest_model *model, struct error *e
     struct arena arena;
     real *state = calloc(model->state.size, sizeof(real));
     if (!state) return error_set(error, STATUS_IO, "out of memory for a state");
-    enum status status = arena_open(&arena, MEASURE_SIZE, error);
+    enum status status = arena_open_growing(&arena, MEASURE_SIZE, error);
     if (status == STATUS_OK) {
         const real *states[TILE_USERS];
         for (uint32_t user = 0; user < TILE_USERS; user++) {
@@ -138,11 +167,11 @@ static enum status measure_scratch(struct interest_model *model, struct error *e
         }
         struct tape tape = {.arena = &arena};
         interest_state_init(model, state);
-        absorb_padding(&tape, model, state, TILE_EVENTS);
-        for (uint32_t seen = 0; seen <= model->dims.window; seen += TILE_EVENTS) {
+        absorb_padding(&tape, model, state, model->tile_events);
+        for (uint32_t seen = 0; seen <= model->dims.window; seen += model->tile_events) {
             absorb_padding(&tape, model, state, 1);
         }
-        model->ops->read(&tape, model, states, TILE_USERS);
+        model->ops->read(&tape, model, states, model->tile_users);
         take_basis(&tape, model);
         model->scratch_size = arena.peak;
         arena_close(&arena);
@@ -170,6 +199,7 @@ enum status interest_model_open(struct interest_model **modelp, const struct che
                                              .residual_min = (double)model->dims.residual_min};
     model->prior = param_set_find(params, "select.prior");
     ops->layout(&model->state, &model->dims);
+    set_tiles(model);
     model->tables = (struct embedding_tables){
         .item = param_set_get(params, "item.embedding"),
         .category = param_set_find(params, "category.embedding"),
@@ -277,15 +307,16 @@ struct cursor {
 };
 
 /* Cuts the next tile out of `batch` into the scratch's arrays. */
-static struct behavior_batch tile_next(struct interest_scratch *scratch, struct cursor *cursor,
+static struct behavior_batch tile_next(const struct interest_model *model,
+                                       struct interest_scratch *scratch, struct cursor *cursor,
                                        void *const *states, const struct behavior_batch *batch)
 {
     struct behavior_batch tile = {batch->at + cursor->event, scratch->offsets, 0};
     uint32_t rows = 0;
     scratch->offsets[0] = 0;
-    while (rows < TILE_EVENTS && cursor->user < batch->users) {
+    while (rows < model->tile_events && cursor->user < batch->users) {
         uint32_t left = batch->offsets[cursor->user + 1] - cursor->event;
-        uint32_t take = left < TILE_EVENTS - rows ? left : TILE_EVENTS - rows;
+        uint32_t take = less(left, model->tile_events - rows);
         if (take > 0) {
             scratch->states[tile.users++] = states[cursor->user];
             rows += take;
@@ -304,7 +335,7 @@ static void prefetch_items(const struct interest_model *model, const struct beha
     const size_t size = model->dims.d * sizeof(real);
     const char *table = (const char *)model->tables.item->data;
     uint32_t end = batch->offsets[batch->users];
-    if (end - event > TILE_EVENTS) end = event + TILE_EVENTS;
+    if (end - event > model->tile_events) end = event + model->tile_events;
     for (; event < end; event++) {
         for (size_t line = 0; line < size; line += ARENA_ALIGNMENT) {
             __builtin_prefetch(table + batch->at[event].item * size + line);
@@ -317,7 +348,7 @@ static struct prefetch states_after(const struct interest_model *model, const st
                                     void *const *states, const struct behavior_batch *batch)
 {
     uint32_t end = cursor->user;
-    while (end < batch->users && batch->offsets[end] < cursor->event + TILE_EVENTS) {
+    while (end < batch->users && batch->offsets[end] < cursor->event + model->tile_events) {
         end++;
     }
     return prefetch_of((const void *const *)states + cursor->user, end - cursor->user, 0,
@@ -332,7 +363,7 @@ void interest_absorb(const struct interest_model *model, struct interest_scratch
     struct cursor cursor = {0, 0};
     struct tape tape = {.arena = &scratch->arena};
     while (cursor.event < events) {
-        struct behavior_batch tile = tile_next(scratch, &cursor, states, batch);
+        struct behavior_batch tile = tile_next(model, scratch, &cursor, states, batch);
         prefetch_items(model, batch, cursor.event);
         tape.prefetch = states_after(model, &cursor, states, batch);
         model->ops->absorb(&tape, model, scratch->states, &tile);
@@ -406,13 +437,13 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
     const uint32_t d = model->dims.d, interests = model->dims.interests;
     struct tape tape = {.arena = &scratch->arena};
     const size_t unread = model->state.read_from * sizeof(real);
-    for (uint32_t first = 0; first < users; first += TILE_USERS) {
+    for (uint32_t first = 0; first < users; first += model->tile_users) {
         const real *tile[TILE_USERS];
-        uint32_t count = users - first < TILE_USERS ? users - first : TILE_USERS;
+        uint32_t count = less(users - first, model->tile_users);
         for (uint32_t user = 0; user < count; user++) {
             tile[user] = states[first + user];
         }
-        uint32_t next = users - first - count < TILE_USERS ? users - first - count : TILE_USERS;
+        uint32_t next = less(users - first - count, model->tile_users);
         tape.prefetch = prefetch_of(states + first + count, next, unread,
                                     interest_model_state_size(model) - unread);
         struct interest_reads reads = model->ops->read(&tape, model, tile, count);

@@ -21,9 +21,6 @@
 #include "model/tensor/op.h"
 #include "model/tensor/params.h"
 
-/* Limits of the dimensions that all models share. */
-enum { WIDTH_MAX = 1024, INTERESTS_MAX = 64, GAP_BUCKETS_MAX = 65 };
-
 enum { STATE_PARTS_MAX = 64, STATE_NAME_MAX = 31 };
 
 /* What a user's state consists of, as models.md names it; all reals. */
@@ -60,7 +57,9 @@ struct interest_model {
     const struct param *prior; /* of the selection [K]; NULL: all live interests are published */
     void *zoo; /* what the model's own `open` made: bound parameters, packed weights */
     struct state_layout state;
-    size_t scratch_size; /* bytes a tile needs at most */
+    uint32_t tile_events; /* absorbed at once, at most */
+    uint32_t tile_users;  /* read at once, at most */
+    size_t scratch_size;  /* bytes a tile needs at most */
     uint64_t state_fingerprint;
 };
 
@@ -87,7 +86,10 @@ struct interest_ops {
     bool keeps_history;         /* its state is raw behaviors: no parameter can make it stale */
     bool selectable;            /* its state does not depend on how many of the K are live */
 
-    /* STATUS_INVALID with what is wrong if the model cannot have these dimensions. */
+    /*
+     * STATUS_INVALID with what is wrong if the model cannot have these dimensions, each of which
+     * is within its limits (model_dims.h).
+     */
     enum status (*check)(const struct model_dims *dims, struct error *error);
 
     /* Declares every parameter but the embedding tables. */

@@ -13,6 +13,8 @@
 
 #include "base/checksum.h"
 
+enum { ID_SHOWN = 64 };
+
 struct slot {
     uint64_t hash;
     uint32_t row; /* 0: the slot is free (row 0 is padding and never an item's) */
@@ -61,23 +63,28 @@ static enum status copy_strings(struct item_strings *strings, const struct bytes
     return STATUS_OK;
 }
 
+/* Of an id in a message: ids may be long, and end in no zero. */
+static int shown(struct bytes id)
+{
+    return id.size < ID_SHOWN ? (int)id.size : ID_SHOWN;
+}
+
 static enum status insert_items(struct item_table *table, const struct item_entry *items,
                                 struct error *error)
 {
     for (uint32_t i = 0; i < table->ids.count; i++) {
         const struct bytes id = items[i].id;
         if (items[i].category > table->names.count) {
-            return error_set(error, STATUS_INVALID, "item '%.*s': category row %u of %u",
-                             (int)id.size, (const char *)id.at, items[i].category,
-                             table->names.count);
+            return error_set(error, STATUS_INVALID, "item '%.*s': category row %u of %u", shown(id),
+                             (const char *)id.at, items[i].category, table->names.count);
         }
         const uint64_t hash = identity_of(id.at, id.size);
         struct slot *slot = item_slot(table, hash);
         if (slot->row) {
             const struct bytes other = item_table_id(table, slot->row);
-            return error_set(
-                error, STATUS_INVALID, "items '%.*s' and '%.*s' have the same hash %016" PRIx64,
-                (int)other.size, (const char *)other.at, (int)id.size, (const char *)id.at, hash);
+            return error_set(error, STATUS_INVALID,
+                             "items '%.*s' and '%.*s' have the same hash %016" PRIx64, shown(other),
+                             (const char *)other.at, shown(id), (const char *)id.at, hash);
         }
         *slot = (struct slot){hash, 1 + table->oov + i, items[i].category};
         table->categories[i] = items[i].category;

@@ -2,54 +2,57 @@
 #include "model/model_dims.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/status.h"
-
 enum dim_kind { DIM_COUNT, DIM_FLAG, DIM_REAL };
 
-/* The key of a dimension in __metadata__ and its place in struct model_dims. */
+#define AT(field) offsetof(struct model_dims, field)
+
+/*
+ * The key of a dimension in __metadata__, its place in struct model_dims, and its limits; 0, which
+ * says that a model does without, is always allowed.
+ */
 static const struct dim {
     const char *key;
     size_t at;
     enum dim_kind kind;
+    double least, most;
 } dim_table[] = {
-    {"d", offsetof(struct model_dims, d), DIM_COUNT},
-    {"H", offsetof(struct model_dims, heads), DIM_COUNT},
-    {"blocks", offsetof(struct model_dims, blocks), DIM_COUNT},
-    {"ffn", offsetof(struct model_dims, ffn), DIM_COUNT},
-    {"K", offsetof(struct model_dims, interests), DIM_COUNT},
-    {"extract_heads", offsetof(struct model_dims, extract_heads), DIM_COUNT},
-    {"conditional", offsetof(struct model_dims, conditional), DIM_FLAG},
-    {"use_category", offsetof(struct model_dims, use_category), DIM_FLAG},
-    {"use_gap", offsetof(struct model_dims, use_gap), DIM_FLAG},
-    {"gap_buckets", offsetof(struct model_dims, gap_buckets), DIM_COUNT},
-    {"cosine", offsetof(struct model_dims, cosine), DIM_FLAG},
-    {"temperature", offsetof(struct model_dims, temperature), DIM_REAL},
-    {"induction_top", offsetof(struct model_dims, induction_top), DIM_COUNT},
-    {"utilization", offsetof(struct model_dims, utilization), DIM_FLAG},
-    {"penalty_weight", offsetof(struct model_dims, penalty_weight), DIM_REAL},
-    {"window", offsetof(struct model_dims, window), DIM_COUNT},
-    {"iterations", offsetof(struct model_dims, iterations), DIM_COUNT},
-    {"mlp", offsetof(struct model_dims, mlp), DIM_COUNT},
-    {"half_life_days", offsetof(struct model_dims, half_life_days), DIM_REAL},
-    {"project", offsetof(struct model_dims, project), DIM_FLAG},
-    {"select", offsetof(struct model_dims, select), DIM_FLAG},
-    {"evidence_min", offsetof(struct model_dims, evidence_min), DIM_REAL},
-    {"residual_min", offsetof(struct model_dims, residual_min), DIM_REAL},
-    {"fixed_interests", offsetof(struct model_dims, fixed_interests), DIM_FLAG},
-    {"entries", offsetof(struct model_dims, entries), DIM_COUNT},
-    {"new_cosine", offsetof(struct model_dims, new_cosine), DIM_REAL},
-    {"merge_cosine", offsetof(struct model_dims, merge_cosine), DIM_REAL},
-    {"drop_mass", offsetof(struct model_dims, drop_mass), DIM_REAL},
-    {"publish_mass", offsetof(struct model_dims, publish_mass), DIM_REAL},
-    {"split_mass", offsetof(struct model_dims, split_mass), DIM_REAL},
-    {"split_scatter", offsetof(struct model_dims, split_scatter), DIM_REAL},
-    {"split_share", offsetof(struct model_dims, split_share), DIM_REAL},
+    {"d", AT(d), DIM_COUNT, 1, WIDTH_MAX},
+    {"H", AT(heads), DIM_COUNT, 1, 256},
+    {"blocks", AT(blocks), DIM_COUNT, 1, BLOCKS_MAX},
+    {"ffn", AT(ffn), DIM_COUNT, 1, 4096},
+    {"K", AT(interests), DIM_COUNT, 1, INTERESTS_MAX},
+    {"extract_heads", AT(extract_heads), DIM_COUNT, 1, 256},
+    {"conditional", AT(conditional), DIM_FLAG, 0, 1},
+    {"use_category", AT(use_category), DIM_FLAG, 0, 1},
+    {"use_gap", AT(use_gap), DIM_FLAG, 0, 1},
+    {"gap_buckets", AT(gap_buckets), DIM_COUNT, 2, GAP_BUCKETS_MAX},
+    {"cosine", AT(cosine), DIM_FLAG, 0, 1},
+    {"temperature", AT(temperature), DIM_REAL, 1e-4, 1e4},
+    {"induction_top", AT(induction_top), DIM_COUNT, 1, INTERESTS_MAX},
+    {"utilization", AT(utilization), DIM_FLAG, 0, 1},
+    {"penalty_weight", AT(penalty_weight), DIM_REAL, 0, 1e6},
+    {"window", AT(window), DIM_COUNT, 1, WINDOW_MAX},
+    {"iterations", AT(iterations), DIM_COUNT, 1, 16},
+    {"mlp", AT(mlp), DIM_COUNT, 1, 4096},
+    {"half_life_days", AT(half_life_days), DIM_REAL, 1e-6, 1e9},
+    {"project", AT(project), DIM_FLAG, 0, 1},
+    {"select", AT(select), DIM_FLAG, 0, 1},
+    {"evidence_min", AT(evidence_min), DIM_REAL, 0, 1e6},
+    {"residual_min", AT(residual_min), DIM_REAL, 0, 1},
+    {"fixed_interests", AT(fixed_interests), DIM_FLAG, 0, 1},
+    {"entries", AT(entries), DIM_COUNT, 1, LEDGER_ENTRIES_MAX},
+    {"new_cosine", AT(new_cosine), DIM_REAL, -1, 1},
+    {"merge_cosine", AT(merge_cosine), DIM_REAL, -1, 1},
+    {"drop_mass", AT(drop_mass), DIM_REAL, 0, 1e9},
+    {"publish_mass", AT(publish_mass), DIM_REAL, 0, 1e9},
+    {"split_mass", AT(split_mass), DIM_REAL, 0, 1e9},
+    {"split_scatter", AT(split_scatter), DIM_REAL, 0, 1e9},
+    {"split_share", AT(split_share), DIM_REAL, 0, 1},
 };
 
 _Static_assert(sizeof dim_table / sizeof dim_table[0] == MODEL_DIMS, "MODEL_DIMS counts the rows");
@@ -82,30 +85,87 @@ void model_dim_print(const struct model_dims *dims, uint32_t index, char text[DI
     }
 }
 
-static bool parse_count(const char *text, uint32_t *value)
+uint32_t model_dim_find(const char *key)
+{
+    uint32_t index = 0;
+    while (index < MODEL_DIMS && strcmp(dim_table[index].key, key) != 0) {
+        index++;
+    }
+    REQUIRE(index < MODEL_DIMS);
+    return index;
+}
+
+static bool is_within(const struct dim *dim, double value)
+{
+    return value == 0 || (value >= dim->least && value <= dim->most);
+}
+
+static bool parse_count(const struct dim *dim, const char *text, uint32_t *value)
 {
     char *end;
     const unsigned long long number = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || !is_within(dim, (double)number)) return false;
     *value = (uint32_t)number;
-    return *text >= '0' && *text <= '9' && !*end && number <= UINT32_MAX;
+    return true;
 }
 
-static bool parse_real(const char *text, float *value)
+static bool parse_real(const struct dim *dim, const char *text, float *value)
 {
     char *end;
-    *value = strtof(text, &end);
-    return *text && !*end && isfinite(*value);
+    const float number = strtof(text, &end);
+    if (!*text || *end || !is_within(dim, (double)number)) return false;
+    *value = number;
+    return true;
 }
 
-bool model_dim_parse(struct model_dims *dims, uint32_t index, const char *text)
+static bool parse_flag(const char *text, bool *value)
+{
+    *value = strcmp(text, "true") == 0;
+    return *value || strcmp(text, "false") == 0;
+}
+
+enum status model_dim_parse(struct model_dims *dims, uint32_t index, const char *name,
+                            const char *text, struct error *error)
 {
     REQUIRE(index < MODEL_DIMS);
-    void *at = (char *)dims + dim_table[index].at;
-    switch (dim_table[index].kind) {
-    case DIM_COUNT: return parse_count(text, at);
-    case DIM_REAL: return parse_real(text, at);
-    default: *(bool *)at = true; return strcmp(text, "true") == 0;
+    const struct dim *dim = &dim_table[index];
+    void *at = (char *)dims + dim->at;
+    switch (dim->kind) {
+    case DIM_FLAG:
+        if (parse_flag(text, at)) return STATUS_OK;
+        return error_set(error, STATUS_INVALID, "%s=%.32s: true or false is expected", name, text);
+    case DIM_COUNT:
+        if (parse_count(dim, text, at)) return STATUS_OK;
+        break;
+    case DIM_REAL:
+        if (parse_real(dim, text, at)) return STATUS_OK;
+        break;
     }
+    return error_set(error, STATUS_INVALID, "%s=%.32s: a %snumber from %g to %g is expected", name,
+                     text, dim->kind == DIM_COUNT ? "whole " : "", dim->least, dim->most);
+}
+
+static double value_of_dim(const struct model_dims *dims, const struct dim *dim)
+{
+    const char *at = (const char *)dims + dim->at;
+    uint32_t count;
+    float real;
+    memcpy(&count, at, sizeof count);
+    memcpy(&real, at, sizeof real);
+    return dim->kind == DIM_REAL ? (double)real : count;
+}
+
+enum status model_dims_check(const struct model_dims *dims, struct error *error)
+{
+    for (uint32_t i = 0; i < MODEL_DIMS; i++) {
+        const struct dim *dim = &dim_table[i];
+        if (dim->kind == DIM_FLAG) continue;
+        const double value = value_of_dim(dims, dim);
+        if (is_within(dim, value)) continue;
+        return error_set(error, STATUS_INVALID, "%s = %g: must be from %g to %g", dim->key, value,
+                         dim->least, dim->most);
+    }
+    return STATUS_OK;
 }
 
 bool model_dims_equal(const struct model_dims *a, const struct model_dims *b)

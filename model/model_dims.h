@@ -1,9 +1,10 @@
 /*
  * model_dims.h - the hyper-parameters of all models, and their names in a checkpoint.
  *
- * A row of one table is a dimension: how it is called, printed and parsed. Models share the struct;
- * what one does not have is 0, which leaves no trace in a file or a fingerprint, so that new
- * dimensions do not change old checkpoints.
+ * A row of one table is a dimension: how it is called, printed and parsed, and what it may be.
+ * Models share the struct; what one does not have is 0, which leaves no trace in a file or a
+ * fingerprint, so that new dimensions do not change old checkpoints. Kernels, arrays and scratch
+ * memory rely on these limits, and nothing but this table states them.
  *
  * Threads: all functions are pure.
  */
@@ -12,6 +13,18 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/status.h"
+
+/* The greatest values of dimensions that arrays are sized by. */
+enum {
+    WIDTH_MAX = 1024,
+    INTERESTS_MAX = 64,
+    GAP_BUCKETS_MAX = 65,
+    BLOCKS_MAX = 16,
+    WINDOW_MAX = 512,
+    LEDGER_ENTRIES_MAX = 64,
+};
 
 /* Hyper-parameters of every model; one it does not have is 0 and is not stored. */
 struct model_dims {
@@ -51,7 +64,7 @@ struct model_dims {
 
 enum { MODEL_DIMS = 32, DIM_TEXT_MAX = 48 };
 
-/* The name of dimension `index`, 0 .. MODEL_DIMS - 1: "d", "H", "blocks", ... */
+/* The key of dimension `index`, 0 .. MODEL_DIMS - 1: "d", "H", "blocks", ... */
 const char *model_dim_key(uint32_t index);
 
 /* Its value as 32 bits, those of a float where it is one; 0: the model has no such. */
@@ -59,8 +72,18 @@ uint32_t model_dim_bits(const struct model_dims *dims, uint32_t index);
 
 void model_dim_print(const struct model_dims *dims, uint32_t index, char text[DIM_TEXT_MAX]);
 
-/* False if `text` is not what model_dim_print writes of a value other than 0. */
-bool model_dim_parse(struct model_dims *dims, uint32_t index, const char *text);
+/*
+ * Sets dimension `index` from `text`, as model_dim_print writes it or a person does. STATUS_INVALID,
+ * calling the dimension `name`: no such value, or one beyond its limits.
+ */
+MUST_CHECK enum status model_dim_parse(struct model_dims *dims, uint32_t index, const char *name,
+                                       const char *text, struct error *error);
+
+/* The index of the dimension called `key`; there must be one. */
+uint32_t model_dim_find(const char *key);
+
+/* STATUS_INVALID, naming the dimension and its limits, if one is neither 0 nor within them. */
+MUST_CHECK enum status model_dims_check(const struct model_dims *dims, struct error *error);
 
 bool model_dims_equal(const struct model_dims *a, const struct model_dims *b);
 

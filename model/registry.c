@@ -40,31 +40,22 @@ static enum status check_select(const struct interest_ops *ops, const struct mod
     if (!dims->select && (dims->evidence_min != 0 || dims->residual_min != 0)) {
         return error_set(error, STATUS_INVALID, "evidence_min and residual_min need select");
     }
-    if (!(dims->evidence_min >= 0 && isfinite(dims->evidence_min))) {
-        return error_set(error, STATUS_INVALID, "evidence_min must be from 0 on");
-    }
-    if (!(dims->residual_min >= 0 && dims->residual_min <= 1)) {
-        return error_set(error, STATUS_INVALID, "residual_min must be from 0 to 1");
-    }
     return STATUS_OK;
 }
 
-/* What every model's dimensions must satisfy. */
+/* What every model must have. */
 static enum status check_common(const struct model_dims *dims, struct error *error)
 {
-    if (dims->d < 1 || dims->d > WIDTH_MAX) {
-        return error_set(error, STATUS_INVALID, "d = %u: must be 1 .. %d", dims->d, WIDTH_MAX);
+    TRY(model_dims_check(dims, error));
+    if (dims->d == 0) return error_set(error, STATUS_INVALID, "d = 0: must be from 1 on");
+    if (dims->interests == 0) {
+        return error_set(error, STATUS_INVALID, "interests = 0: must be from 1 on");
     }
-    if (dims->interests < 1 || dims->interests > INTERESTS_MAX) {
-        return error_set(error, STATUS_INVALID, "interests = %u: must be 1 .. %d", dims->interests,
-                         INTERESTS_MAX);
+    if (dims->use_gap && dims->gap_buckets == 0) {
+        return error_set(error, STATUS_INVALID, "use_gap needs gap_buckets");
     }
-    if (dims->use_gap && (dims->gap_buckets < 2 || dims->gap_buckets > GAP_BUCKETS_MAX)) {
-        return error_set(error, STATUS_INVALID, "gap_buckets = %u: must be 2 .. %d",
-                         dims->gap_buckets, GAP_BUCKETS_MAX);
-    }
-    if (dims->cosine && !(dims->temperature > 0 && isfinite(dims->temperature))) {
-        return error_set(error, STATUS_INVALID, "temperature must be positive and finite");
+    if (dims->cosine && !(dims->temperature > 0)) {
+        return error_set(error, STATUS_INVALID, "cosine needs a temperature");
     }
     return STATUS_OK;
 }

@@ -14,6 +14,8 @@
 
 enum { BATCH_MAX = 64 }; /* users read and ranked together */
 
+_Static_assert((int)INTERESTS_MAX <= (int)TOPN_INTERESTS_MAX, "lists are made of all interests");
+
 struct interest_ranker {
     const struct interest_model *model;
     uint32_t interests; /* K */

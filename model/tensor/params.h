@@ -19,7 +19,7 @@
 #include "base/status.h"
 #include "model/kernel/real.h"
 
-enum { PARAM_NAME_MAX = 63, PARAM_RANK_MAX = 3, PARAM_COUNT_MAX = 256 };
+enum { PARAM_NAME_MAX = 63, PARAM_RANK_MAX = 3, PARAM_COUNT_MAX = 384 };
 
 /* How a parameter is drawn by param_draw.h (models.md section 1). */
 enum param_init {

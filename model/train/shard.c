@@ -5,11 +5,18 @@
 
 #include "model/tensor/tape.h"
 
+/*
+ * The passes that show how memory grows: by one sequence that fills the window of any model, read
+ * after its last behaviors.
+ */
 enum {
-    MEASURE_SIZE = 1 << 30, /* bytes of address space; touched as far as it is used */
-    MEASURE_BEHAVIORS = 64, /* of the smaller of two passes that show how memory grows */
-    MEASURE_RATIO = 4,      /* behaviors of the larger one over those of the smaller */
+    MEASURE_SIZE = 1 << 24, /* bytes; more if it needs more */
+    MEASURE_READS = 8,
+    MEASURE_MORE = 16, /* behaviors, or reads, of a larger pass */
+    MEASURE_MAX = WINDOW_MAX + 2 * MEASURE_MORE,
 };
+
+_Static_assert((int)INTERESTS_MAX <= (int)READOUT_INTERESTS_MAX, "a loss reads all interests");
 
 /* The model's own term: a weighted sum over the users, all of whom have a behavior. */
 static double add_penalty(struct tape *tape, struct tensor *penalty, double weight)
@@ -67,27 +74,27 @@ struct arena *shard_arena(struct shard *shard)
     return &shard->tape;
 }
 
-/* Bytes of tape for one sequence of so many behaviors, all of them read. */
-static size_t measure_tape(struct shard *shard, uint32_t behaviors)
+/* Bytes of tape for one sequence of so many behaviors, the last `reads` of them read. */
+static size_t measure_tape(struct shard *shard, uint32_t behaviors, uint32_t reads)
 {
-    static const struct behavior any = {.item = 1};
     const struct param *items = param_set_get(shard->model->checkpoint->params, "item.embedding");
     const struct shard_task task = {
         .loss = {READOUT_MAX, {false, 1}, 1},
         .candidates = {items->data, NULL, (const uint32_t[]){1}, 1, shard->model->dims.d},
         .dropout = 0.5F,
     };
-    struct behavior at[MEASURE_BEHAVIORS * MEASURE_RATIO];
-    uint32_t events[MEASURE_BEHAVIORS * MEASURE_RATIO], target[MEASURE_BEHAVIORS * MEASURE_RATIO];
-    uint32_t offsets[] = {0, behaviors};
-    real weight[MEASURE_BEHAVIORS * MEASURE_RATIO];
+    struct behavior at[MEASURE_MAX];
+    uint32_t events[MEASURE_MAX], target[MEASURE_MAX] = {0};
+    const uint32_t offsets[] = {0, behaviors};
+    real weight[MEASURE_MAX] = {0};
+    REQUIRE(behaviors <= MEASURE_MAX && reads <= behaviors);
     for (uint32_t i = 0; i < behaviors; i++) {
-        at[i] = any;
-        events[i] = i;
-        target[i] = 0;
-        weight[i] = 0;
+        at[i] = (struct behavior){.item = 1};
     }
-    const struct minibatch chunk = {{at, offsets, 1}, {events, behaviors}, target, weight};
+    for (uint32_t i = 0; i < reads; i++) {
+        events[i] = behaviors - reads + i;
+    }
+    const struct minibatch chunk = {{at, offsets, 1}, {events, reads}, target, weight};
     shard->tape.peak = 0;
     shard_begin(shard, &task, random_seeded(0));
     shard_pass(shard, &chunk);
@@ -96,33 +103,52 @@ static size_t measure_tape(struct shard *shard, uint32_t behaviors)
     return shard->tape.peak;
 }
 
-/* Sizes the tape by what two passes use: memory grows with behaviors, users and reads alike. */
-static enum status open_tape(struct shard *shard, uint32_t behaviors, struct error *error)
+/* Memory grows with behaviors and reads alike; of a model with a window, once that is full. */
+static enum status measure_growth(struct shard *shard, struct error *error)
 {
-    TRY(arena_open(&shard->tape, MEASURE_SIZE, error));
-    const size_t small = measure_tape(shard, MEASURE_BEHAVIORS);
-    const size_t large = measure_tape(shard, MEASURE_BEHAVIORS * MEASURE_RATIO);
+    const uint32_t window = shard->model->dims.window;
+    const uint32_t behaviors = window > MEASURE_MORE ? window : MEASURE_MORE;
+    TRY(arena_open_growing(&shard->tape, MEASURE_SIZE, error));
+    const size_t least = measure_tape(shard, behaviors, MEASURE_READS);
+    const size_t longer = measure_tape(shard, behaviors + MEASURE_MORE, MEASURE_READS);
+    const size_t denser = measure_tape(shard, behaviors + MEASURE_MORE, MEASURE_MORE);
     arena_close(&shard->tape);
-    const size_t each = (large - small) / (MEASURE_BEHAVIORS * (MEASURE_RATIO - 1)) + 1;
+    shard->tape_least = least;
+    shard->tape_each = (longer - least) / MEASURE_MORE + 1 +
+                       (denser - longer) / (MEASURE_MORE - MEASURE_READS) + 1;
+    return STATUS_OK;
+}
+
+size_t shard_tape_size(const struct shard *shard, uint32_t behaviors)
+{
     /* Short sequences round more often: half as much again, which costs address space only. */
-    return arena_open(&shard->tape, small + minibatch_size(behaviors) + behaviors * each * 3 / 2,
-                      error);
+    return shard->tape_least + minibatch_size(behaviors) + behaviors * shard->tape_each * 3 / 2;
+}
+
+enum status shard_allow(struct shard *shard, uint32_t behaviors, struct error *error)
+{
+    const size_t size = shard_tape_size(shard, behaviors);
+    arena_close(&shard->tape);
+    if (arena_open(&shard->tape, size, error) == STATUS_OK) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "a sequence of %u behaviors needs %zu MB to learn from, and there is no such "
+                     "memory: a model with smaller dimensions, or shorter sequences (--steps)",
+                     behaviors, size >> 20);
 }
 
 enum status shard_open(struct shard *shard, const struct interest_model *model,
                        const struct shard_limits *limits, struct error *error)
 {
-    const size_t scratch = loss_scratch_size(
-        limits->behaviors > MEASURE_BEHAVIORS * MEASURE_RATIO ? limits->behaviors
-                                                              : MEASURE_BEHAVIORS * MEASURE_RATIO,
-        model->dims.interests, model->dims.d, limits->candidates);
+    const uint32_t samples = limits->samples > MEASURE_MORE ? limits->samples : MEASURE_MORE;
+    const size_t scratch =
+        loss_scratch_size(samples, model->dims.interests, model->dims.d, limits->candidates);
     REQUIRE(model->ops->steps != NULL);
     memset(shard, 0, sizeof *shard);
     shard->model = model;
     enum status status =
         gradients_open(&shard->gradients, model->checkpoint->params, limits->touched, error);
     if (status == STATUS_OK) status = arena_open(&shard->scratch, scratch, error);
-    if (status == STATUS_OK) status = open_tape(shard, limits->behaviors, error);
+    if (status == STATUS_OK) status = measure_growth(shard, error);
     if (status != STATUS_OK) shard_close(shard);
     return status;
 }

@@ -5,7 +5,8 @@
  * the backward pass stays in the cache, and adds the gradients of all of them in order. What a
  * minibatch adds up to depends on how it is cut into shards and chunks, never on the threads.
  *
- *     shard_open -> (shard_begin -> shard_pass ... -> shard_end -> shard->gradients) ... -> close
+ *     shard_open -> shard_allow
+ *         -> (shard_begin -> shard_pass ... -> shard_end -> shard->gradients) ... -> shard_close
  *
  * Threads: one at a time; parameters must not change between begin and end.
  */
@@ -22,7 +23,7 @@
 
 /* What a shard must have room for. */
 struct shard_limits {
-    uint32_t behaviors;  /* of a chunk */
+    uint32_t samples;    /* of a chunk */
     uint32_t candidates; /* of the loss */
     uint32_t touched;    /* rows of a table between begin and end */
 };
@@ -44,6 +45,8 @@ struct shard {
     struct shard_task task;
     struct loss open;
     struct arena tape;    /* of one chunk */
+    size_t tape_least;    /* bytes that any chunk takes of it, */
+    size_t tape_each;     /* and each behavior that is read */
     struct arena scratch; /* of the loss */
 };
 
@@ -51,6 +54,12 @@ struct shard {
 MUST_CHECK enum status shard_open(struct shard *shard, const struct interest_model *model,
                                   const struct shard_limits *limits, struct error *error);
 void shard_close(struct shard *shard);
+
+/* Bytes of tape that a chunk of so many behaviors needs, however they are divided. */
+size_t shard_tape_size(const struct shard *shard, uint32_t behaviors);
+
+/* Makes room for chunks of so many behaviors. STATUS_INVALID: there is no such memory. */
+MUST_CHECK enum status shard_allow(struct shard *shard, uint32_t behaviors, struct error *error);
 
 /*
  * Clears gradients and loss. `random` draws dropout. What `task` points to is kept until the end.

@@ -19,6 +19,7 @@
 enum {
     SHARDS = 2,            /* of a minibatch, each on a thread */
     CHUNK_BEHAVIORS = 768, /* that a shard works on at a time, unless one sequence is longer */
+    CHUNK_SIZE = 1 << 30,  /* bytes of tape that these may need; of large models there are fewer */
 };
 
 struct trainer {
@@ -133,18 +134,29 @@ static enum status open_optimizer(struct trainer *trainer, struct error *error)
     return optimizer_open(&trainer->optimizer, trainer->checkpoint->params, &adam, error);
 }
 
+/* Behaviors of a chunk: one sequence at least, and no more than CHUNK_SIZE has room for. */
+static uint32_t chunk_of(const struct shard *shard, uint32_t steps)
+{
+    uint32_t behaviors = CHUNK_BEHAVIORS;
+    while (behaviors > steps && shard_tape_size(shard, behaviors) > CHUNK_SIZE) {
+        behaviors /= 2;
+    }
+    return behaviors > steps ? behaviors : steps;
+}
+
 static enum status open_shards(struct trainer *trainer, struct error *error)
 {
     const struct train_options *options = &trainer->options;
     const uint32_t steps = options->steps_max;
-    trainer->chunk = steps > CHUNK_BEHAVIORS ? steps : CHUNK_BEHAVIORS;
     const struct shard_limits limits = {
-        .behaviors = trainer->chunk,
+        .samples = steps > CHUNK_BEHAVIORS ? steps : CHUNK_BEHAVIORS,
         .candidates = trainer->candidates_count,
         .touched = trainer->candidates_count + 2 * options->sequences * steps,
     };
     for (int i = 0; i < SHARDS; i++) {
         TRY(shard_open(&trainer->shards[i], trainer->model, &limits, error));
+        trainer->chunk = chunk_of(&trainer->shards[i], steps);
+        TRY(shard_allow(&trainer->shards[i], trainer->chunk, error));
     }
     return STATUS_OK;
 }

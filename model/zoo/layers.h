@@ -85,8 +85,6 @@ struct tensor *queries_interests(struct tape *tape, const struct queries *querie
 
 /* ---- what both models say of their dimensions ---- */
 
-enum { BLOCKS_MAX = 16, FFN_MAX = 4096 };
-
 enum status skeleton_check(const struct model_dims *dims, struct error *error);
 
 /* One interest after one event, since all K reads are equal then; else K. */

@@ -11,8 +11,6 @@
 #include "model/tensor/op_routing.h"
 #include "model/zoo/layers.h"
 
-enum { WINDOW_MAX = 512, ITERATIONS_MAX = 16, MLP_MAX = 4096 };
-
 /* A behavior as the state keeps it. */
 struct slot {
     uint32_t item;
@@ -37,16 +35,10 @@ struct mind {
 
 static enum status mind_check(const struct model_dims *dims, struct error *error)
 {
-    if (dims->window < 1 || dims->window > WINDOW_MAX) {
-        return error_set(error, STATUS_INVALID, "window = %u: must be 1 .. %d", dims->window,
-                         WINDOW_MAX);
-    }
-    if (dims->iterations < 1 || dims->iterations > ITERATIONS_MAX) {
-        return error_set(error, STATUS_INVALID, "iterations = %u: must be 1 .. %d",
-                         dims->iterations, ITERATIONS_MAX);
-    }
-    if (dims->mlp < 1 || dims->mlp > MLP_MAX) {
-        return error_set(error, STATUS_INVALID, "mlp = %u: must be 1 .. %d", dims->mlp, MLP_MAX);
+    if (dims->window < 1 || dims->iterations < 1 || dims->mlp < 1) {
+        return error_set(error, STATUS_INVALID,
+                         "window = %u, iterations = %u, mlp = %u: mind needs at least 1 of each",
+                         dims->window, dims->iterations, dims->mlp);
     }
     return STATUS_OK;
 }

@@ -19,9 +19,6 @@ static enum status single_check(const struct model_dims *dims, struct error *err
     if (dims->interests != 1) {
         return error_set(error, STATUS_INVALID, "interests = %u: single has 1", dims->interests);
     }
-    if (!(dims->half_life_days >= 0)) {
-        return error_set(error, STATUS_INVALID, "half_life_days must be positive, or 0 for none");
-    }
     return STATUS_OK;
 }
 

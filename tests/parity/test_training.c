@@ -100,6 +100,7 @@ static void check_training(const struct fixture *fixture)
     const struct optimizer_options options = {.rate = fixture_real(fixture, "learning_rate")};
     assert_int_equal(optimizer_open(&optimizer, params, &options, &error), STATUS_OK);
     assert_int_equal(shard_open(&shard, model.model, &limits, &error), STATUS_OK);
+    assert_int_equal(shard_allow(&shard, limits.samples, &error), STATUS_OK);
     for (uint64_t step = 0; step < shape[0]; step++) {
         shard_begin(&shard, &task, random_seeded(0));
         shard_pass(&shard, &set.minibatch);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "base/arena.h"
@@ -32,11 +33,32 @@ static void release_gives_back_and_keeps_the_peak(void **state)
     arena_close(&arena);
 }
 
+static void one_that_grows_tells_what_its_block_must_hold(void **state)
+{
+    (void)state;
+    struct arena arena;
+    assert_int_equal(arena_open_growing(&arena, 128, NULL), STATUS_OK);
+    unsigned char *inside = arena_take(&arena, 64);
+    const size_t mark = arena_mark(&arena);
+    for (int round = 0; round < 3; round++) {
+        unsigned char *beyond = arena_take(&arena, 1000), *last = arena_take(&arena, 1);
+        assert_int_equal((uintptr_t)beyond % ARENA_ALIGNMENT, 0);
+        memset(beyond, 1, 1000);
+        *last = 2;
+        arena_release(&arena, mark);
+    }
+    *inside = 3;
+    assert_ptr_equal(arena_take(&arena, 64), inside + 64);
+    assert_int_equal(arena.peak, 64 + 1024 + 64);
+    arena_close(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_are_aligned_and_fill_the_arena),
         cmocka_unit_test(release_gives_back_and_keeps_the_peak),
+        cmocka_unit_test(one_that_grows_tells_what_its_block_must_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

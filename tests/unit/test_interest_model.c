@@ -128,7 +128,7 @@ static void impossible_dimensions_are_refused_by_name(void **state)
     dims = defaults, dims.extract_heads = 0;
     refused("limarec", dims, "extract_heads = 0");
     dims = defaults, dims.interests = 65;
-    refused("limarec", dims, "interests = 65");
+    refused("limarec", dims, "K = 65");
     dims = defaults, dims.blocks = 17;
     refused("limarec", dims, "blocks = 17");
     dims = defaults, dims.ffn = 0;

@@ -252,8 +252,8 @@ static void selection_that_cannot_be_is_refused(void **state)
     } cases[] = {
         {"mind", "not of mind", true, 0, 0},
         {"limarec", "need select", false, 0.1f, 0},
-        {"limarec", "residual_min must", true, 0, 1.5f},
-        {"limarec", "evidence_min must", true, NAN, 0},
+        {"limarec", "residual_min = 1.5: must", true, 0, 1.5f},
+        {"limarec", "evidence_min = nan: must", true, NAN, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct model_dims dims = interest_ops_find(cases[i].model)->defaults;
