@@ -19,7 +19,7 @@ from training import BRIEF, GDELTA, LEDGERS, RUNS, SHARED, Bench, command_line, 
 FIXED = (1, 2, 4, 8, 16)
 MIND, MIND_TRAINING = RUNS["mind"]
 TRAINED = {
-    # Some samples of each history: all of them would make K = 16 five times as dear as K = 1.
+    # Some samples of each history: all of them would make K = 16 five times as expensive as K = 1.
     **{f"brief-gdelta-k{k}": ({**GDELTA, "interests": k}, {**BRIEF, "cuts": 64}) for k in FIXED},
     **{f"brief-mind-k{k}": ({**MIND, "interests": k, "fixed-interests": "true"},
                             {**MIND_TRAINING, **BRIEF}) for k in FIXED},

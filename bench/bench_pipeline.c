@@ -3,7 +3,7 @@
  *
  *     case=hot   100,000 users by Zipf's law, all of whom fit into memory
  *     case=cold  a million users with 50 behaviors each in the store, all equally likely: nearly
- *                every event brings somebody back from there
+ *                every event brings a user back from there
  *
  * decode_ratio is the job's rate over that of reading and decoding the same log and nothing else,
  * measured in the same run.

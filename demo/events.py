@@ -49,7 +49,7 @@ def movielens(cache):
 
 
 def made_up():
-    """943 users with tastes, 1,682 items in 19 genres, 100,000 events."""
+    """943 users with preferences, 1,682 items in 19 genres, 100,000 events."""
     draw = random.Random(1)
     titles = {str(i): f"Film {i}" for i in range(1, 1683)}
     events = []

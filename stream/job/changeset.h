@@ -85,7 +85,7 @@ uint64_t change_first_in_memory(const struct change *change);
 struct store_write *changeset_writes(struct changeset *set, const struct change_list *list,
                                      size_t *countp);
 
-/* Forgets everything (the cache's dirty users are the cache's affair). */
+/* Empties it. The cache's dirty users are dropped by the cache (cache_drop_dirty). */
 void changeset_clear(struct changeset *set);
 
 #endif

@@ -26,7 +26,8 @@ KERNEL = ("base/", "model/kernel/")
 TENSOR = KERNEL + ("model/tensor/",)
 
 # The rooms of stream/, each with all that it may include: base <- source <- interests, and
-# source <- broker (the seam) <- job, log_input <- verify, query. A folder with a star is its own files only.
+# source <- broker (the seam) <- job, log_input <- verify, query. A folder with a star is its own
+# files only.
 SOURCE = ("base/", "config/", "state/history.h", "stream/source/")
 INTERESTS = SOURCE + ("model/", "stream/interests/")
 SEAM = SOURCE + ("state/", "stream/broker/*")
@@ -54,7 +55,7 @@ LAYERS = {
     "stream/log_input/": INPUT,
     "stream/log_input/log_input_file.": INPUT + ("stream/broker/file/",),
     "stream/log_input/log_input_kafka.": INPUT + ("stream/broker/kafka/",),
-    "stream/query/": INPUT + ("stream/job/", "stream/learn/", "stream/query/"),
+    "stream/query/": INPUT + ("stream/learn/", "stream/query/"),
     "stream/verify/": INPUT + ("stream/verify/",),
     "cli/": ("",),
     "tests/": ("",),
@@ -103,14 +104,15 @@ BANNED_CALLS = {
 }
 
 # What people write: code, documents, configuration.
-PROSE = (".c", ".h", ".cc", ".cpp", ".py", ".md", ".txt", ".cmake", ".yaml", ".json", ".proto", ".sh",
-         ".env", "Dockerfile", "/run")
+PROSE = (".c", ".h", ".cc", ".cpp", ".py", ".md", ".txt", ".cmake", ".yaml", ".json", ".proto",
+         ".sh", ".env", "Dockerfile", "/run")
 
 # Spelled in two halves, so that this file passes its own checks.
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
-USER_IS_IT = re.compile(r"(?<![A-Za-z])(h" r"e|h" r"is|h" r"im|h" r"imself|sh" r"e|h" r"ers?)(?![A-Za-z])", re.I)
-BRITISH = re.compile(r"(behavi" r"our|neighb" r"our|col" r"our|normal" r"is(?:e|a)|initial" r"is(?:e|a)"
-                     r"|optim" r"is(?:e|a)|minim" r"ise|recogn" r"ise)", re.I)
+USER_IS_IT = re.compile(r"(?<![A-Za-z])(h" r"e|h" r"is|h" r"im|h" r"imself|sh" r"e|h" r"ers?)"
+                        r"(?![A-Za-z])", re.I)
+BRITISH = re.compile(r"(behavi" r"our|neighb" r"our|col" r"our|normal" r"is(?:e|a)"
+                     r"|initial" r"is(?:e|a)|optim" r"is(?:e|a)|minim" r"ise|recogn" r"ise)", re.I)
 FAST_MATH = re.compile(r"-f" r"fast-math|-O" r"fast\b|-funsafe-math")
 
 
@@ -210,7 +212,7 @@ def check_circles(root):
 
 
 def check_rooms(root):
-    """A folder of the product that nobody can overlook has too many ideas: make rooms."""
+    """A folder of the product with too many files to take in at once is divided into rooms."""
     counts = {}
     for path in sources(root, folders=FOLDERS):
         folder = os.path.dirname(path)
@@ -221,7 +223,7 @@ def check_rooms(root):
 
 
 def check_suites(root):
-    """A test that no CMake file names would never run, and nobody would see that it does not."""
+    """Every test is named by a CMake file: one that is not would never run, without a sign."""
     named = {word for path in walk(root, (".txt", ".cmake"), ("tests",))
              for word in re.findall(r"[\w./]*\btest_\w+\.(?:c|py)\b", read(root, path))}
     named = {os.path.basename(word) for word in named}
@@ -311,14 +313,15 @@ def check_prose(root):
 # In documents: a link, a span of code, and a file of the tree within one (it may have stars).
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
-TREE_FILE = re.compile(r"[\w.*-]+(?:/[\w.*-]+)+\.(?:c|cc|h|md|py|sh|cmake|txt|yaml|json|proto|env)")
+TREE_FILE = re.compile(r"[\w.*-]+(?:/[\w.*-]+)+\."
+                       r"(?:c|cc|h|md|py|sh|cmake|txt|yaml|json|proto|env)")
 NAME = re.compile(r"[a-z]\w*_\w+")
 
 
 def anchors(root, path):
     """What a link can name behind the `#` of a document: its headings as GitHub spells them."""
-    headings = re.findall(r"^#+ (.*)$", read(root, path), re.M)
-    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    headings = re.findall(r"^#+ (.*)$", read(root, path).lower(), re.M)
+    return {re.sub(r"[^\w -]", "", heading).strip().replace(" ", "-") for heading in headings}
 
 
 def dead_link(root, path, target):
@@ -345,7 +348,8 @@ def check_links(root):
                     if not named:
                         yield f"{path}:{number}: there is no file {file}"
                     test = file if named and file.startswith("tests/") else ""
-                if test and NAME.fullmatch(span) and not re.search(rf"\b{span}\b", read(root, test)):
+                named = test and NAME.fullmatch(span)
+                if named and not re.search(rf"\b{span}\b", read(root, test)):
                     yield f"{path}:{number}: {test} has no {span}"
 
 
