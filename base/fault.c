@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number_text.h"
 #include "base/status.h"
 
 const char *const fault_names[] = {
@@ -53,7 +54,9 @@ static void choose_point(void)
     REQUIRE(size < sizeof chosen);
     memcpy(chosen, text, size);
     REQUIRE(is_point(chosen));
-    atomic_store(&passes_left, text[size] ? strtol(text + size + 1, NULL, 10) : 1);
+    int64_t count = 1;
+    REQUIRE(!text[size] || parse_signed(bytes_of(text + size + 1), &count));
+    atomic_store(&passes_left, count);
 }
 
 void fault_point(const char *name)

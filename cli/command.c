@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/edit_distance.h"
+#include "base/log.h"
+#include "base/number_text.h"
 #include "model/kernel/kernel_width.h"
 
 /* Removes `taken` arguments at `index`. */
@@ -62,16 +64,43 @@ enum status arguments_option(struct arguments *arguments, const char *name, cons
     return error_set(error, STATUS_INVALID, "%s is given twice: %s and %s", name, *valuep, second);
 }
 
-enum status parse_number(const char *name, const char *text, uint64_t most, uint64_t *numberp,
-                         struct error *error)
+enum status arguments_count(struct arguments *arguments, const char *name, uint64_t least,
+                            uint64_t most, uint64_t *countp, struct error *error)
 {
-    char *end;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || number > most) {
-        return error_set(error, STATUS_INVALID, "%s=%s: a number up to %" PRIu64 " is expected",
-                         name, text, most);
+    const char *text;
+    uint64_t count;
+    TRY(arguments_option(arguments, name, &text, error));
+    if (!text) return STATUS_OK;
+    if (!parse_unsigned(bytes_of(text), most, &count) || count < least) {
+        return error_set(error, STATUS_INVALID,
+                         "%s=%s: a whole number from %" PRIu64 " to %" PRIu64 " is expected", name,
+                         text, least, most);
     }
-    *numberp = number;
+    *countp = count;
+    return STATUS_OK;
+}
+
+enum status arguments_count32(struct arguments *arguments, const char *name, uint32_t least,
+                              uint32_t most, uint32_t *countp, struct error *error)
+{
+    uint64_t count = *countp;
+    TRY(arguments_count(arguments, name, least, most, &count, error));
+    *countp = (uint32_t)count;
+    return STATUS_OK;
+}
+
+enum status arguments_real(struct arguments *arguments, const char *name, double least, double most,
+                           double *realp, struct error *error)
+{
+    const char *text;
+    double real;
+    TRY(arguments_option(arguments, name, &text, error));
+    if (!text) return STATUS_OK;
+    if (!parse_real(bytes_of(text), &real) || real < least || real > most) {
+        return error_set(error, STATUS_INVALID, "%s=%s: a number from %g to %g is expected", name,
+                         text, least, most);
+    }
+    *realp = real;
     return STATUS_OK;
 }
 
@@ -86,16 +115,27 @@ static enum status choose_vectors(enum config_vector_bits choice, struct error *
                      bits[choice]);
 }
 
-enum status arguments_config(struct arguments *arguments, struct config *config,
-                             struct error *error)
+static enum status read_settings(struct arguments *arguments, struct config *config,
+                                 struct error *error)
 {
     const char *path;
-    config_defaults(config);
     TRY(arguments_option(arguments, "--config", &path, error));
     if (!path) path = getenv("BRAID_CONFIG");
     if (path) TRY(config_file(config, path, error));
     TRY(config_environment(config, environ, error));
-    TRY(config_arguments(config, arguments->count, arguments->at, &arguments->count, error));
+    return config_arguments(config, arguments->count, arguments->at, &arguments->count, error);
+}
+
+enum status arguments_config(struct arguments *arguments, struct config *config,
+                             struct error *error)
+{
+    config_defaults(config);
+    const enum status status = read_settings(arguments, config, error);
+    /* Also of settings that are refused: what was read of them says in which form. */
+    log_setup(config->log.level == CONFIG_LOG_DEBUG ? LOG_DEBUG : LOG_INFO,
+              config->log.format == CONFIG_LOG_JSON);
+    TRY(status);
+    config_warn_variables(environ);
     return choose_vectors(config->model.vector_bits, error);
 }
 

@@ -58,14 +58,23 @@ MUST_CHECK enum status arguments_option(struct arguments *arguments, const char 
 MUST_CHECK enum status arguments_next_option(struct arguments *arguments, const char *name,
                                              const char **valuep, struct error *error);
 
-/* The number that `text`, given for the option `name`, is: whole, and up to `most`. */
-MUST_CHECK enum status parse_number(const char *name, const char *text, uint64_t most,
-                                    uint64_t *numberp, struct error *error);
+/*
+ * Take an option whose value is a number, which stays as it is if there is no such option.
+ * STATUS_INVALID, with the option, its value and the limits, if it is none from `least` to `most`.
+ */
+MUST_CHECK enum status arguments_count(struct arguments *arguments, const char *name,
+                                       uint64_t least, uint64_t most, uint64_t *countp,
+                                       struct error *error);
+MUST_CHECK enum status arguments_count32(struct arguments *arguments, const char *name,
+                                         uint32_t least, uint32_t most, uint32_t *countp,
+                                         struct error *error);
+MUST_CHECK enum status arguments_real(struct arguments *arguments, const char *name, double least,
+                                      double most, double *realp, struct error *error);
 
 /*
  * Fills `config` from defaults, --config FILE (or BRAID_CONFIG), the environment and the rest of
- * the arguments, of which the words remain, and has models compute with vectors as wide as it says.
- * `config` must be closed, also after a failure.
+ * the arguments, of which the words remain; sets up the log, and has models compute with vectors
+ * as wide as it says. `config` must be closed, also after a failure.
  */
 MUST_CHECK enum status arguments_config(struct arguments *arguments, struct config *config,
                                         struct error *error);

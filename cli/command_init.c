@@ -56,31 +56,19 @@ static const char help[] =
     "Exit codes: 0 made; 1 the operating system failed; 2 usage, configuration, no usable event;\n"
     "3 refused: the checkpoint exists.\n";
 
-/* Takes "--NAME=N" if it is there. */
-static enum status take_count(struct arguments *arguments, const char *name, uint64_t most,
-                              uint64_t *numberp, struct error *error)
-{
-    const char *text;
-    TRY(arguments_option(arguments, name, &text, error));
-    return text ? parse_number(name, text, most, numberp, error) : STATUS_OK;
-}
-
 static enum status take_options(struct arguments *arguments, struct init_options *options,
                                 struct error *error)
 {
     const char *model;
     struct dim_options dims;
-    uint64_t oov = options->oov, items_max = options->items_max;
     TRY(arguments_option(arguments, "--model", &model, error));
     if (model) TRY(init_options_model(options, model, error));
     TRY(dim_options_take(&dims, DIMS_ALL, arguments, error));
     TRY(dim_options_apply(&dims, options->model, &options->dims, error));
-    TRY(take_count(arguments, "--oov", 1 << 20, &oov, error));
-    TRY(take_count(arguments, "--items-max", UINT32_MAX - 1, &items_max, error));
-    TRY(take_count(arguments, "--count-min", UINT64_MAX, &options->count_min, error));
-    options->oov = (uint32_t)oov;
-    options->items_max = (uint32_t)items_max;
-    return take_count(arguments, "--seed", UINT64_MAX, &options->seed, error);
+    TRY(arguments_count32(arguments, "--oov", 0, 1 << 20, &options->oov, error));
+    TRY(arguments_count32(arguments, "--items-max", 0, UINT32_MAX - 1, &options->items_max, error));
+    TRY(arguments_count(arguments, "--count-min", 0, UINT64_MAX, &options->count_min, error));
+    return arguments_count(arguments, "--seed", 0, UINT64_MAX, &options->seed, error);
 }
 
 static void print_made(const struct init_summary *summary, const char *path)

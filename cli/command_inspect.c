@@ -1,6 +1,5 @@
 /* command_inspect.c - `braid inspect user | store | checkpoint`: prints what a job keeps. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/checkpoint.h"
@@ -36,29 +35,13 @@ static enum status take_word(struct arguments *arguments, const char *what, cons
     return arguments_end(arguments, error);
 }
 
-static enum status take_last(struct arguments *arguments, uint32_t *lastp, struct error *error)
-{
-    const char *text;
-    char *end;
-    *lastp = LAST;
-    TRY(arguments_option(arguments, "--last", &text, error));
-    if (!text) return STATUS_OK;
-    unsigned long last = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || last > LAST_MAX) {
-        return error_set(error, STATUS_INVALID, "--last %s: a number up to %d is expected", text,
-                         LAST_MAX);
-    }
-    *lastp = (uint32_t)last;
-    return STATUS_OK;
-}
-
 static enum status show_user(struct arguments *arguments, struct config *config,
                              struct error *error)
 {
     const char *catalogue, *user = NULL;
-    uint32_t last;
+    uint32_t last = LAST;
     TRY(arguments_option(arguments, "--catalogue", &catalogue, error));
-    TRY(take_last(arguments, &last, error));
+    TRY(arguments_count32(arguments, "--last", 0, LAST_MAX, &last, error));
     TRY(arguments_config(arguments, config, error));
     TRY(take_word(arguments, "user", &user, error));
     TRY(config_check(config, error));

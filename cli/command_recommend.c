@@ -1,7 +1,5 @@
 /* command_recommend.c - `braid recommend`: the best items for one user. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cli/command.h"
 #include "stream/query/recommend.h"
@@ -29,34 +27,7 @@ static const char help[] =
     "Exit codes: 0 shown; 1 no such user, or the operating system failed; 2 usage or\n"
     "configuration; 3 refused: damage, a newer format.\n";
 
-enum { TOP = 10, POOL = 100 };
-
-static enum status take_count(struct arguments *arguments, const char *name, uint32_t *value,
-                              struct error *error)
-{
-    const char *text;
-    char *end;
-    TRY(arguments_option(arguments, name, &text, error));
-    if (!text) return STATUS_OK;
-    const unsigned long number = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || number < 1 || number > RECOMMEND_TOP_MAX) {
-        return error_set(error, STATUS_INVALID, "%s %s: a number from 1 to %d is expected", name,
-                         text, RECOMMEND_TOP_MAX);
-    }
-    *value = (uint32_t)number;
-    return STATUS_OK;
-}
-
-static enum status take_diversity(struct arguments *arguments, double *value, struct error *error)
-{
-    const char *text;
-    char *end;
-    TRY(arguments_option(arguments, "--diversity", &text, error));
-    if (!text) return STATUS_OK;
-    *value = strtod(text, &end);
-    if (*text && !*end && *value >= 0 && *value <= 1e6) return STATUS_OK;
-    return error_set(error, STATUS_INVALID, "--diversity %s: a weight from 0 on is expected", text);
-}
+enum { TOP = 10, POOL = 100, DIVERSITY_MAX = 1000000 };
 
 static enum status run_recommend(struct arguments *arguments, struct config *config,
                                  struct error *error)
@@ -67,9 +38,9 @@ static enum status run_recommend(struct arguments *arguments, struct config *con
     options.seen = arguments_flag(arguments, "--seen");
     TRY(arguments_option(arguments, "--user", &options.user, error));
     TRY(arguments_option(arguments, "--catalogue", &options.catalogue, error));
-    TRY(take_count(arguments, "--top", &options.top, error));
-    TRY(take_count(arguments, "--pool", &options.pool, error));
-    TRY(take_diversity(arguments, &options.diversity, error));
+    TRY(arguments_count32(arguments, "--top", 1, RECOMMEND_TOP_MAX, &options.top, error));
+    TRY(arguments_count32(arguments, "--pool", 1, RECOMMEND_TOP_MAX, &options.pool, error));
+    TRY(arguments_real(arguments, "--diversity", 0, DIVERSITY_MAX, &options.diversity, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     if (!options.user) return error_set(error, STATUS_INVALID, "--user USER must be given");

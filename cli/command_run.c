@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cli/command.h"
 #include "stream/job/job.h"
 #include "base/progress.h"
@@ -70,8 +69,6 @@ static enum status run_job(struct arguments *arguments, struct config *config, s
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(config_check(config, error));
-    log_setup(config->log.level == CONFIG_LOG_DEBUG ? LOG_DEBUG : LOG_INFO,
-              config->log.format == CONFIG_LOG_JSON);
     TRY(job_run(config, &summary, error));
     print_summary(&summary);
     return STATUS_OK;

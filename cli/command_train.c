@@ -111,34 +111,12 @@ static const struct option {
 static enum status take_train_number(struct arguments *arguments, const struct option *option,
                                      struct train_options *options, struct error *error)
 {
-    const char *text;
-    char *end;
-    TRY(arguments_option(arguments, option->name, &text, error));
-    if (!text) return STATUS_OK;
-    const double number = strtod(text, &end);
-    const bool whole = option->kind == OPTION_REAL || strspn(text, "0123456789") == strlen(text);
-    if (!*text || *end || !whole || !(number >= option->least && number <= option->most)) {
-        return error_set(error, STATUS_INVALID, "%s=%s: a %snumber from %g to %g is expected",
-                         option->name, text, option->kind == OPTION_COUNT ? "whole " : "",
-                         option->least, option->most);
+    void *at = (char *)options + option->at;
+    if (option->kind == OPTION_REAL) {
+        return arguments_real(arguments, option->name, option->least, option->most, at, error);
     }
-    if (option->kind == OPTION_COUNT) {
-        *(uint32_t *)(void *)((char *)options + option->at) = (uint32_t)number;
-    } else {
-        *(double *)(void *)((char *)options + option->at) = number;
-    }
-    return STATUS_OK;
-}
-
-static enum status take_seed(struct arguments *arguments, uint64_t *seed, struct error *error)
-{
-    const char *text;
-    char *end;
-    TRY(arguments_option(arguments, "--seed", &text, error));
-    if (!text) return STATUS_OK;
-    *seed = strtoull(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && !*end) return STATUS_OK;
-    return error_set(error, STATUS_INVALID, "--seed=%s: a whole number is expected", text);
+    return arguments_count32(arguments, option->name, (uint32_t)option->least,
+                             (uint32_t)option->most, at, error);
 }
 
 static enum status take_readout(struct arguments *arguments, enum readout *readout,
@@ -225,7 +203,7 @@ static enum status parse_train(struct job *job, struct arguments *arguments, str
         TRY(take_train_number(arguments, &option_table[i], &job->options, error));
     }
     TRY(dim_options_take(&job->dims, DIMS_READ_SIDE, arguments, error));
-    TRY(take_seed(arguments, &job->options.seed, error));
+    TRY(arguments_count(arguments, "--seed", 0, UINT64_MAX, &job->options.seed, error));
     TRY(take_readout(arguments, &job->options.readout, error));
     TRY(take_protocol(arguments, job, error));
     TRY(arguments_config(arguments, config, error));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/command.h"
 
 static const struct command *const commands[] = {
@@ -75,8 +76,15 @@ static int run_command(const struct command *command, int count, char **words)
     struct error error = {.status = STATUS_OK};
     const enum status status = command->run(&arguments, &config, &error);
     config_close(&config);
-    if (status != STATUS_OK) fprintf(stderr, "braid %s: %s\n", command->name, error.text);
-    return status_exit_code(status);
+    const int code = status_exit_code(status);
+    if (status == STATUS_OK) return code;
+    if (log_is_json()) {
+        log_error("command failed", log_text("command", command->name),
+                  log_text("error", error.text), log_int("exit_code", code));
+    } else {
+        fprintf(stderr, "braid %s: %s\n", command->name, error.text);
+    }
+    return code;
 }
 
 int main(int count, char **arguments)

@@ -1,11 +1,11 @@
 /* config.c - the life of a config, the keys whose names are the user's, and the checks. */
 #include "config/config.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/number_text.h"
 #include "config/option.h"
 
 struct owned {
@@ -51,9 +51,8 @@ void config_close(struct config *config)
 static enum status set_action(struct config *config, struct bytes name, const char *value,
                               const char *origin, struct error *error)
 {
-    char *end;
-    double weight = strtod(value, &end);
-    if (end == value || *end || !isfinite(weight) || weight < 0) {
+    double weight;
+    if (!parse_real(bytes_of(value), &weight) || weight < 0) {
         return error_set(error, STATUS_INVALID,
                          "%s: actions.%.*s: '%.64s' is not allowed; expected a weight: 0 or a "
                          "positive number",

@@ -142,9 +142,15 @@ void config_close(struct config *config);
  */
 MUST_CHECK enum status config_file(struct config *config, const char *path, struct error *error);
 
-/* Applies every BRAID_* variable of `environment` (as in environ). Unknown ones are errors. */
+/*
+ * Applies every BRAID_* variable of `environment` (as in environ) that is an option's. One that is
+ * nearly an option's is STATUS_INVALID, with the option; any other is somebody else's.
+ */
 MUST_CHECK enum status config_environment(struct config *config, char *const *environment,
                                           struct error *error);
+
+/* Logs a warning for each BRAID_* variable that config_environment has ignored. */
+void config_warn_variables(char *const *environment);
 
 /* Sets one option by its dotted key from text; `origin` ("--state.dir") stands in the error. */
 MUST_CHECK enum status config_set(struct config *config, const char *key, const char *value,

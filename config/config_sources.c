@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "base/edit_distance.h"
+#include "base/log.h"
 #include "config/option.h"
 
-enum { NAME_MAX_SIZE = 256 };
+enum {
+    NAME_MAX_SIZE = 256,
+    MISTYPED = 2, /* edits that make an option's name a mistyped one */
+};
 
 /* source.fields.user -> BRAID_SOURCE_FIELDS_USER */
 static void variable_of(const char *key, char to[NAME_MAX_SIZE])
@@ -26,43 +30,39 @@ static void property_of(const char *variable, char to[NAME_MAX_SIZE])
     }
 }
 
-static enum status unknown_variable(const char *variable, struct error *error)
+/* The option's variable that is most like `variable`, and how far it is from it. */
+static size_t nearest_variable(const char *variable, char nearest[NAME_MAX_SIZE])
 {
-    char name[NAME_MAX_SIZE], nearest[NAME_MAX_SIZE] = "";
-    size_t least = strlen(variable) / 2;
+    char name[NAME_MAX_SIZE];
+    size_t least = SIZE_MAX;
     for (unsigned i = 0; i < option_count; i++) {
         variable_of(option_table[i].key, name);
-        size_t far = edit_distance(variable, name);
+        const size_t far = edit_distance(variable, name);
         if (far >= least) continue;
         least = far;
-        memcpy(nearest, name, sizeof nearest);
+        memcpy(nearest, name, sizeof name);
     }
-    return error_set(error, STATUS_INVALID, "environment: %s: unknown option%s%s%s", variable,
-                     *nearest ? "; did you mean " : "", nearest, *nearest ? "?" : "");
+    return least;
 }
 
-static enum status set_variable(struct config *config, const char *variable, const char *value,
-                                struct error *error)
+/* The key that `variable` sets, in `key`; false if it is that of no option. */
+static bool key_of_variable(const char *variable, char key[NAME_MAX_SIZE])
 {
     static const char client[] = "BRAID_KAFKA_CLIENT_";
-    char name[NAME_MAX_SIZE];
     for (unsigned i = 0; i < option_count; i++) {
-        variable_of(option_table[i].key, name);
-        if (strcmp(name, variable) == 0) {
-            return config_set(config, option_table[i].key, value, variable, error);
-        }
+        variable_of(option_table[i].key, key);
+        if (strcmp(key, variable) != 0) continue;
+        snprintf(key, NAME_MAX_SIZE, "%s", option_table[i].key);
+        return true;
     }
-    if (strcmp(variable, "BRAID_ACTIONS") == 0) {
-        return config_set(config, "actions", value, variable, error);
-    }
-    if (strncmp(variable, client, sizeof client - 1) == 0) {
-        property_of(variable + sizeof client - 1, name);
-        return config_set(config, name, value, variable, error);
-    }
-    return unknown_variable(variable, error);
+    snprintf(key, NAME_MAX_SIZE, "actions");
+    if (strcmp(variable, "BRAID_ACTIONS") == 0) return true;
+    if (strncmp(variable, client, sizeof client - 1) != 0) return false;
+    property_of(variable + sizeof client - 1, key);
+    return true;
 }
 
-/* Variables that begin with BRAID_ and are not settings of the job. */
+/* Variables that begin with BRAID_ and are read elsewhere. */
 static bool is_not_option(const char *variable)
 {
     static const char *const names[] = {"BRAID_CONFIG", "BRAID_FAULT", "BRAID_FIXTURES", NULL};
@@ -72,17 +72,42 @@ static bool is_not_option(const char *variable)
     return false;
 }
 
+/*
+ * The name of the variable in `assignment` (NAME=VALUE), if it may be meant for this program; its
+ * value or NULL.
+ */
+static const char *variable_value(const char *assignment, char variable[NAME_MAX_SIZE])
+{
+    const size_t size = strcspn(assignment, "=");
+    if (strncmp(assignment, "BRAID_", 6) != 0 || assignment[size] != '=') return NULL;
+    snprintf(variable, NAME_MAX_SIZE, "%.*s", (int)size, assignment);
+    return is_not_option(variable) ? NULL : assignment + size + 1;
+}
+
 enum status config_environment(struct config *config, char *const *environment, struct error *error)
 {
     for (; *environment; environment++) {
-        char variable[NAME_MAX_SIZE];
-        size_t size = strcspn(*environment, "=");
-        if (strncmp(*environment, "BRAID_", 6) != 0 || (*environment)[size] != '=') continue;
-        snprintf(variable, sizeof variable, "%.*s", (int)size, *environment);
-        if (is_not_option(variable)) continue;
-        TRY(set_variable(config, variable, *environment + size + 1, error));
+        char variable[NAME_MAX_SIZE], key[NAME_MAX_SIZE];
+        const char *value = variable_value(*environment, variable);
+        if (!value) continue;
+        if (key_of_variable(variable, key)) {
+            TRY(config_set(config, key, value, variable, error));
+        } else if (nearest_variable(variable, key) <= MISTYPED) {
+            return error_set(error, STATUS_INVALID,
+                             "environment: %s: no such option; did you mean %s?", variable, key);
+        }
     }
     return STATUS_OK;
+}
+
+void config_warn_variables(char *const *environment)
+{
+    for (; *environment; environment++) {
+        char variable[NAME_MAX_SIZE], key[NAME_MAX_SIZE];
+        if (!variable_value(*environment, variable) || key_of_variable(variable, key)) continue;
+        log_warn("an environment variable that begins with BRAID_ is no option and is ignored",
+                 log_text("variable", variable));
+    }
 }
 
 enum status config_arguments(struct config *config, int count, char **arguments, int *restp,

@@ -1,12 +1,11 @@
 /* option.c - finding a row of the table, and carrying values between text and struct config. */
 #include "config/option.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/edit_distance.h"
 #include "base/iso8601.h"
+#include "base/number_text.h"
 
 struct unit {
     const char *name;
@@ -122,15 +121,14 @@ const char *option_allowed(const struct option *option, char to[OPTION_TEXT_MAX]
 /* A whole number with one of the units; without one the first's. */
 static bool parse_scaled(const char *text, const struct unit *units, int64_t *valuep)
 {
-    char *end;
-    errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (end == text || errno || *text == ' ') return false;
+    const size_t size = strspn(text, "0123456789");
+    uint64_t number;
+    if (!parse_unsigned((struct bytes){text, size}, INT64_MAX, &number)) return false;
     const struct unit *unit = units;
-    while (*end && unit->name && strcmp(unit->name, end) != 0) {
+    while (text[size] && unit->name && strcmp(unit->name, text + size) != 0) {
         unit++;
     }
-    return unit->name && !__builtin_mul_overflow(number, unit->factor, valuep);
+    return unit->name && !__builtin_mul_overflow((int64_t)number, unit->factor, valuep);
 }
 
 static bool parse_choice(const char *text, const char *const *choices, int64_t *valuep)

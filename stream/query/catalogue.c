@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "base/number_text.h"
 #include "stream/source/line_reader.h"
 #include "stream/source/table_row.h"
 
@@ -92,9 +93,8 @@ static uint32_t column_named(const struct reading *reading, struct bytes line, c
 static enum status find_column(const struct reading *reading, struct bytes line, const char *name,
                                uint32_t *columnp, bool *namedp, struct error *error)
 {
-    char *end;
-    const unsigned long number = strtoul(name, &end, 10);
-    *namedp = !(*name >= '1' && *name <= '9') || *end || number > UINT32_MAX;
+    uint64_t number = 0;
+    *namedp = !parse_unsigned(bytes_of(name), UINT32_MAX, &number) || number == 0;
     *columnp = *namedp ? column_named(reading, line, name) : (uint32_t)(number - 1);
     if (*columnp != UINT32_MAX) return STATUS_OK;
     return error_set(error, STATUS_INVALID, "%s: no column is named '%s'; the first line is: %.*s",

@@ -1,11 +1,11 @@
 /* event_table.c - columns by name or number, and a row cut into cells. */
 #include "stream/source/event_table.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "base/number_text.h"
 #include "stream/source/table_row.h"
 
 static void set_cell(const struct event_table *table, int column, struct bytes text,
@@ -44,19 +44,17 @@ enum status event_table_numbers(struct event_table *table, struct error *error)
     table->columns_most = INT_MAX;
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
         const char *name = table->names[i];
-        char *end;
+        uint64_t number;
         table->columns[i] = -1;
         if (!*name) continue;
-        errno = 0;
-        long number = strtol(name, &end, 10);
-        if (*end || errno || number < 1 || number > INT_MAX) {
+        if (!parse_unsigned(bytes_of(name), INT_MAX, &number) || number == 0) {
             return error_set(error, STATUS_INVALID,
                              "source.fields: '%s' is no column: without source.header columns are "
                              "named by their number, from 1",
                              name);
         }
         table->columns[i] = (int)number - 1;
-        if (number > table->columns_least) table->columns_least = (int)number;
+        if ((int)number > table->columns_least) table->columns_least = (int)number;
     }
     return STATUS_OK;
 }

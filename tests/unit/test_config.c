@@ -189,7 +189,7 @@ static void the_environment_overrides(void **state)
 
     char *unknown[] = {"BRAID_STATE_DRI=/s", NULL};
     assert_int_equal(config_environment(&config, unknown, &error), STATUS_INVALID);
-    assert_string_equal(error.text, "environment: BRAID_STATE_DRI: unknown option; did you mean "
+    assert_string_equal(error.text, "environment: BRAID_STATE_DRI: no such option; did you mean "
                                     "BRAID_STATE_DIR?");
     char *wrong[] = {"BRAID_JOB_WORKERS=x", NULL};
     assert_int_equal(config_environment(&config, wrong, &error), STATUS_INVALID);
@@ -199,6 +199,23 @@ static void the_environment_overrides(void **state)
     assert_int_equal(config_environment(&config, actions, &error), STATUS_INVALID);
     assert_string_equal(error.text, "BRAID_ACTIONS: actions: 'view' is not allowed; expected "
                                     "NAME:WEIGHT, ...");
+}
+
+/* Kubernetes sets such ones for every service that is called braid. */
+static void variables_of_other_programs_change_nothing(void **state)
+{
+    (void)state;
+    char *others[] = {"BRAID_SERVICE_HOST=10.0.0.7",
+                      "BRAID_PORT=tcp://10.0.0.7:80",
+                      "BRAID_PORT_80_TCP_PROTO=tcp",
+                      "BRAID_KAFKA_PORT=tcp://10.0.0.8:9092",
+                      "BRAID_DATA=/d",
+                      "BRAID_=",
+                      "BRAID",
+                      NULL};
+    config_defaults(&config);
+    assert_int_equal(config_environment(&config, others, &error), STATUS_OK);
+    assert_string_equal(config.kafka.brokers, "localhost:9092");
 }
 
 static void arguments_override_and_words_remain(void **state)
@@ -363,6 +380,7 @@ int main(void)
         TEST(an_empty_file_changes_nothing),
         TEST(errors_in_a_file_say_where_what_and_what_is_allowed),
         TEST(the_environment_overrides),
+        TEST(variables_of_other_programs_change_nothing),
         TEST(arguments_override_and_words_remain),
         TEST(actions_have_a_limit),
         TEST(options_are_checked_together),

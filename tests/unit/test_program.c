@@ -71,6 +71,27 @@ static void an_option_given_twice_is_said_to_be(void **state)
     assert_says("init", "--seed=1", "--seed=2", 2, "--seed is given twice: 1 and 2");
 }
 
+/* With log.format=json a program that collects the log reads nothing else, also at a failure. */
+static void the_last_line_of_a_json_log_is_json_too(void **state)
+{
+    (void)state;
+    assert_says(
+        "run", "--log.format=json", "--job.workers=x\x1b\xff", 2,
+        "\"level\":\"error\",\"message\":\"command failed\",\"command\":\"run\","
+        "\"error\":\"command line: job.workers: 'x\\\\x1b\\\\xff' is not allowed; expected a "
+        "whole number from 1 to 256\",\"exit_code\":2}\n");
+    assert_int_equal(scene.output[0], '{');
+}
+
+static void variables_of_other_programs_are_warned_of(void **state)
+{
+    (void)state;
+    setenv("BRAID_SERVICE_HOST", "10.0.0.7", 1);
+    assert_says("check-config", "--reference", NULL, 0, "# Configuration reference");
+    assert_says("run", "--log.format=json", NULL, 2, "\"variable\":\"BRAID_SERVICE_HOST\"}\n");
+    unsetenv("BRAID_SERVICE_HOST");
+}
+
 static void version_tells_build_libraries_and_faults(void **state)
 {
     (void)state;
@@ -298,6 +319,8 @@ int main(void)
         cmocka_unit_test(every_command_has_help_with_examples),
         cmocka_unit_test(unknown_words_get_suggestions),
         cmocka_unit_test(an_option_given_twice_is_said_to_be),
+        cmocka_unit_test(the_last_line_of_a_json_log_is_json_too),
+        cmocka_unit_test(variables_of_other_programs_are_warned_of),
         cmocka_unit_test(version_tells_build_libraries_and_faults),
         cmocka_unit_test(configuration_errors_name_file_line_and_key),
         cmocka_unit_test(missing_or_foreign_checkpoint_is_refused),

@@ -105,8 +105,9 @@ static void what_cannot_be_done_is_said(void **state)
     (void)state;
     recommend(2, "--user USER must be given", (const char *[]){NULL});
     recommend(1, "no event of user \"nobody\"", (const char *[]){"--user=nobody", "--log", NULL});
-    recommend(2, "--top 0: a number from 1", (const char *[]){"--user=u3", "--top=0", NULL});
-    recommend(2, "--diversity x", (const char *[]){"--user=u3", "--diversity=x", NULL});
+    recommend(2, "--top=0: a whole number from 1 to 1000",
+              (const char *[]){"--user=u3", "--top=0", NULL});
+    recommend(2, "--diversity=x", (const char *[]){"--user=u3", "--diversity=x", NULL});
 }
 
 static int open_scene(void **state)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "stream/broker/kafka/client.h"
 
@@ -35,33 +36,22 @@ struct history_reader {
     size_t count;
 };
 
-static const char digits[] = "0123456789abcdef";
-
 void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SIZE])
 {
     uint8_t raw[HISTORY_SEAL_MAX + 8];
     size_t size = history_seal_encode(&committed->seal, raw);
     memcpy(raw + size, &committed->writer, 8);
     size += 8;
-    for (size_t i = 0; i < size; i++) {
-        text[2 * i] = digits[raw[i] >> 4];
-        text[2 * i + 1] = digits[raw[i] & 15];
-    }
-    text[2 * size] = 0;
+    *put_hex_bytes(text, (struct bytes){raw, size}) = 0;
 }
 
 static enum status seal_of_text(struct committed_seal *committed, struct bytes text,
                                 struct error *error)
 {
     uint8_t raw[HISTORY_SEAL_MAX + 8] = {0};
-    const char *at = text.at;
-    if (text.size <= 16 || text.size % 2 || text.size > 2 * sizeof raw) {
+    if (text.size <= 16 || text.size > 2 * sizeof raw ||
+        !parse_hex_bytes(text, raw, text.size / 2)) {
         return error_set(error, STATUS_REFUSED, "not a seal");
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        const char *digit = at[i] ? strchr(digits, at[i]) : NULL;
-        if (!digit) return error_set(error, STATUS_REFUSED, "not a seal");
-        raw[i / 2] = (uint8_t)(raw[i / 2] << 4 | (digit - digits));
     }
     size_t size = text.size / 2 - 8;
     memcpy(&committed->writer, raw + size, 8);
