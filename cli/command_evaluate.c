@@ -230,10 +230,10 @@ static enum status evaluate(struct job *job, struct error *error)
     TRY(run_baselines(job, error));
     TRY(run_checkpoints(job, error));
     if (job->json) {
-        evaluation_print_json(job->evaluation, job->results, job->results_count, stdout);
-    } else {
-        evaluation_print_table(job->evaluation, job->results, job->results_count, stdout);
+        return evaluation_print_json(job->evaluation, job->results, job->results_count, stdout,
+                                     error);
     }
+    evaluation_print_table(job->evaluation, job->results, job->results_count, stdout);
     return STATUS_OK;
 }
 

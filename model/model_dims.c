@@ -4,8 +4,9 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/number_text.h"
 
 enum dim_kind { DIM_COUNT, DIM_FLAG, DIM_REAL };
 
@@ -102,19 +103,18 @@ static bool is_within(const struct dim *dim, double value)
 
 static bool parse_count(const struct dim *dim, const char *text, uint32_t *value)
 {
-    char *end;
-    const unsigned long long number = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || !is_within(dim, (double)number)) return false;
+    uint64_t number;
+    if (!parse_unsigned(bytes_of(text), UINT32_MAX, &number)) return false;
+    if (!is_within(dim, (double)number)) return false;
     *value = (uint32_t)number;
     return true;
 }
 
-static bool parse_real(const struct dim *dim, const char *text, float *value)
+static bool parse_float(const struct dim *dim, const char *text, float *value)
 {
-    char *end;
-    const float number = strtof(text, &end);
-    if (!*text || *end || !is_within(dim, (double)number)) return false;
-    *value = number;
+    double number;
+    if (!parse_real(bytes_of(text), &number) || !is_within(dim, number)) return false;
+    *value = (float)number;
     return true;
 }
 
@@ -138,7 +138,7 @@ enum status model_dim_parse(struct model_dims *dims, uint32_t index, const char 
         if (parse_count(dim, text, at)) return STATUS_OK;
         break;
     case DIM_REAL:
-        if (parse_real(dim, text, at)) return STATUS_OK;
+        if (parse_float(dim, text, at)) return STATUS_OK;
         break;
     }
     return error_set(error, STATUS_INVALID, "%s=%.32s: a %snumber from %g to %g is expected", name,

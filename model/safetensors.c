@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/json_writer.h"
 
 enum { HEADER_AT = 8 }; /* the header follows its size */
 
@@ -314,11 +315,13 @@ static enum status read_header(struct safetensors *file, struct error *error)
         goto done;
     }
     memcpy(copy, header, size);
-    if (json_document_parse(document, (struct bytes){copy, size}, &root, &why) != STATUS_OK) {
-        status =
-            CORRUPT(file, error, "not a safetensors file: its header is not JSON: %s", why.text);
-        goto done;
+    status = json_document_parse(document, (struct bytes){copy, size}, &root, &why);
+    if (status == STATUS_CORRUPT) {
+        CORRUPT(file, error, "not a safetensors file: its header is not JSON: %s", why.text);
+    } else if (status != STATUS_OK) {
+        error_set(error, status, "%s: %s", file->path, why.text);
     }
+    if (status != STATUS_OK) goto done;
     status = read_tensors(file, &root, error);
 done:
     json_document_close(document);
@@ -400,73 +403,64 @@ static void order_by_element(struct safetensors_tensor *tensors, uint32_t count)
     }
 }
 
-static void put_string(FILE *header, const char *text)
+static void write_header(struct json_writer *json, const struct safetensors_entry *metadata,
+                         uint32_t metadata_count, const struct safetensors_tensor *tensors,
+                         uint32_t tensors_count)
 {
-    fputc('"', header);
-    for (const char *at = text; *at; at++) {
-        if (*at == '"' || *at == '\\') {
-            fprintf(header, "\\%c", *at);
-        } else if ((unsigned char)*at < 0x20) {
-            fprintf(header, "\\u%04x", (unsigned)*at);
-        } else {
-            fputc(*at, header);
-        }
-    }
-    fputc('"', header);
-}
-
-static void put_header(FILE *header, const struct safetensors_entry *metadata,
-                       uint32_t metadata_count, const struct safetensors_tensor *tensors,
-                       uint32_t tensors_count)
-{
-    fputs("{\"__metadata__\":{", header);
+    json_begin(json, '{');
+    json_key(json, "__metadata__");
+    json_begin(json, '{');
     for (uint32_t i = 0; i < metadata_count; i++) {
-        if (i) fputc(',', header);
-        put_string(header, metadata[i].key);
-        fputc(':', header);
-        put_string(header, metadata[i].value);
+        json_text_key(json, bytes_of(metadata[i].key));
+        json_text(json, bytes_of(metadata[i].value));
     }
-    fputc('}', header);
+    json_end(json, '}');
     size_t at = 0;
     for (uint32_t i = 0; i < tensors_count; i++) {
         const struct safetensors_tensor *tensor = &tensors[i];
-        fputc(',', header);
-        put_string(header, tensor->name);
-        fprintf(header, ":{\"dtype\":\"%s\",\"shape\":[", dtypes[tensor->dtype].name);
+        json_text_key(json, bytes_of(tensor->name));
+        json_begin(json, '{');
+        json_key(json, "dtype");
+        json_text(json, bytes_of(dtypes[tensor->dtype].name));
+        json_key(json, "shape");
+        json_begin(json, '[');
         for (uint32_t k = 0; k < tensor->rank; k++) {
-            fprintf(header, k ? ",%" PRIu64 : "%" PRIu64, tensor->shape[k]);
+            json_unsigned(json, tensor->shape[k]);
         }
-        fprintf(header, "],\"data_offsets\":[%zu,%zu]}", at, at + tensor->size);
+        json_end(json, ']');
+        json_key(json, "data_offsets");
+        json_begin(json, '[');
+        json_unsigned(json, at);
         at += tensor->size;
+        json_unsigned(json, at);
+        json_end(json, ']');
+        json_end(json, '}');
     }
-    fputc('}', header);
+    json_end(json, '}');
 }
 
 enum status safetensors_write(FILE *out, const struct safetensors_entry *metadata,
                               uint32_t metadata_count, struct safetensors_tensor *tensors,
                               uint32_t tensors_count, struct error *error)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *header = open_memstream(&text, &size);
-    if (!header) return error_set(error, STATUS_IO, "out of memory for a header");
+    struct json_writer header = json_writer_growing();
     order_by_element(tensors, tensors_count);
-    put_header(header, metadata, metadata_count, tensors, tensors_count);
-    bool complete = fflush(header) == 0;
-    fprintf(header, "%*s", (int)(-size % 8), ""); /* so that the data are aligned */
-    if (fclose(header) != 0) complete = false;
-
+    write_header(&header, metadata, metadata_count, tensors, tensors_count);
+    if (header.failed) {
+        free(header.at);
+        return error_set(error, STATUS_IO, "out of memory for a header");
+    }
+    const unsigned padding = (unsigned)(-header.used % 8); /* so that the data are aligned */
     uint8_t prefix[HEADER_AT];
     struct byte_writer writer = byte_writer_of(prefix, sizeof prefix);
-    write_u64(&writer, size);
-    if (complete) {
-        fwrite(prefix, sizeof prefix, 1, out);
-        fwrite(text, size, 1, out);
-        for (uint32_t i = 0; i < tensors_count; i++) {
-            if (tensors[i].size) fwrite(tensors[i].data, tensors[i].size, 1, out);
-        }
+    write_u64(&writer, header.used + padding);
+    fwrite(prefix, sizeof prefix, 1, out);
+    fwrite(header.at, header.used, 1, out);
+    fwrite("        ", padding, 1, out);
+    for (uint32_t i = 0; i < tensors_count; i++) {
+        if (tensors[i].size) fwrite(tensors[i].data, tensors[i].size, 1, out);
     }
-    free(text);
-    if (complete && !ferror(out)) return STATUS_OK;
+    free(header.at);
+    if (!ferror(out)) return STATUS_OK;
     return error_set(error, STATUS_IO, "writing tensors: %s", strerror(errno));
 }

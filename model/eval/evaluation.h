@@ -106,10 +106,11 @@ MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,
 void evaluation_average(const struct evaluation_result *results, uint32_t count,
                         struct evaluation_result *mean, struct evaluation_result *deviation);
 
-/* A table for people; one JSON object, with a line end, for programs. */
+/* A table for people; one JSON object, with a line end, for programs (STATUS_IO: no memory). */
 void evaluation_print_table(const struct evaluation *evaluation,
                             const struct evaluation_result *results, uint32_t count, FILE *out);
-void evaluation_print_json(const struct evaluation *evaluation,
-                           const struct evaluation_result *results, uint32_t count, FILE *out);
+MUST_CHECK enum status evaluation_print_json(const struct evaluation *evaluation,
+                                             const struct evaluation_result *results,
+                                             uint32_t count, FILE *out, struct error *error);
 
 #endif

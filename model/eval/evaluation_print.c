@@ -4,7 +4,10 @@
 #include "model/eval/evaluation.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/json_writer.h"
 
 enum { FIGURES = 6 };
 
@@ -92,44 +95,80 @@ void evaluation_print_table(const struct evaluation *evaluation,
     }
 }
 
-static void print_metrics_json(const struct ranking_metrics *metrics, FILE *out)
+enum { JSON_DIGITS = 6 };
+
+static void json_member(struct json_writer *json, const char *key, double value)
 {
-    fprintf(out, "\"recall\":%.6f,\"hit_rate\":%.6f,\"ndcg\":%.6f,\"mrr\":%.6f", metrics->recall,
-            metrics->hit_rate, metrics->ndcg, metrics->reciprocal_rank);
+    json_key(json, key);
+    json_real(json, value, JSON_DIGITS);
 }
 
-static void print_result_json(const struct evaluation_result *result, FILE *out)
+static void write_metrics(struct json_writer *json, const struct ranking_metrics *metrics)
 {
-    fprintf(out,
-            "{\"name\":\"%s\",\"seconds\":%.3f,\"interests\":%.4f,\"cosine\":%.4f,\"idle\":%.4f",
-            result->name, result->seconds, result->interests, result->cosine, result->idle);
-    fputs(",\"cuts\":[", out);
+    json_member(json, "recall", metrics->recall);
+    json_member(json, "hit_rate", metrics->hit_rate);
+    json_member(json, "ndcg", metrics->ndcg);
+    json_member(json, "mrr", metrics->reciprocal_rank);
+}
+
+static void write_result(struct json_writer *json, const struct evaluation_result *result)
+{
+    json_begin(json, '{');
+    json_key(json, "name");
+    json_text(json, bytes_of(result->name));
+    json_member(json, "seconds", result->seconds);
+    json_member(json, "interests", result->interests);
+    json_member(json, "cosine", result->cosine);
+    json_member(json, "idle", result->idle);
+    json_key(json, "cuts");
+    json_begin(json, '[');
     for (uint32_t cut = 0; cut < result->cuts_count; cut++) {
         const struct evaluation_cut *at = &result->cuts[cut];
-        fprintf(out, "%s{\"n\":%u,", cut ? "," : "", at->n);
-        print_metrics_json(&at->metrics, out);
-        fprintf(out, ",\"coverage\":%.6f,\"diversity\":%.6f}", at->coverage, at->diversity);
+        json_begin(json, '{');
+        json_key(json, "n");
+        json_unsigned(json, at->n);
+        write_metrics(json, &at->metrics);
+        json_member(json, "coverage", at->coverage);
+        json_member(json, "diversity", at->diversity);
+        json_end(json, '}');
     }
-    fputs("],\"quartiles\":[", out);
+    json_end(json, ']');
+    json_key(json, "quartiles");
+    json_begin(json, '[');
     for (uint32_t q = 0; q < EVALUATION_QUARTILES; q++) {
         const struct evaluation_quartile *at = &result->quartiles[q];
-        fprintf(out, "%s{\"known_max\":%u,\"cases\":%u,\"interests\":%.4f,", q ? "," : "",
-                at->known_max, at->cases, at->interests);
-        print_metrics_json(&at->metrics, out);
-        fputc('}', out);
+        json_begin(json, '{');
+        json_key(json, "known_max");
+        json_unsigned(json, at->known_max);
+        json_key(json, "cases");
+        json_unsigned(json, at->cases);
+        json_member(json, "interests", at->interests);
+        write_metrics(json, &at->metrics);
+        json_end(json, '}');
     }
-    fputs("]}", out);
+    json_end(json, ']');
+    json_end(json, '}');
 }
 
-void evaluation_print_json(const struct evaluation *evaluation,
-                           const struct evaluation_result *results, uint32_t count, FILE *out)
+enum status evaluation_print_json(const struct evaluation *evaluation,
+                                  const struct evaluation_result *results, uint32_t count,
+                                  FILE *out, struct error *error)
 {
-    fprintf(out, "{\"protocol\":\"%s\",\"cases\":%u,\"results\":[",
-            evaluation_protocol_name(evaluation_options(evaluation)->protocol),
-            evaluation_cases(evaluation));
+    struct json_writer json = json_writer_growing();
+    json_begin(&json, '{');
+    json_key(&json, "protocol");
+    json_text(&json, bytes_of(evaluation_protocol_name(evaluation_options(evaluation)->protocol)));
+    json_key(&json, "cases");
+    json_unsigned(&json, evaluation_cases(evaluation));
+    json_key(&json, "results");
+    json_begin(&json, '[');
     for (uint32_t i = 0; i < count; i++) {
-        if (i) fputc(',', out);
-        print_result_json(&results[i], out);
+        write_result(&json, &results[i]);
     }
-    fputs("]}\n", out);
+    json_end(&json, ']');
+    json_end(&json, '}');
+    if (!json.failed) fprintf(out, "%.*s\n", (int)json.used, json.at);
+    const bool failed = json.failed;
+    free(json.at);
+    return failed ? error_set(error, STATUS_IO, "out of memory: results") : STATUS_OK;
 }

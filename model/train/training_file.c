@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "base/checksum.h"
+#include "base/hex.h"
+#include "base/number_text.h"
 #include "model/safetensors.h"
 
-#define FORMAT "braid-training-1"
+#define FORMAT "braid-training-2"
 
 enum { BLOCKS = 4, ENTRIES = 7, TEXT_MAX = 32, PATH_SIZE_MAX = 4096 };
 
@@ -54,7 +56,7 @@ static enum status write_to(FILE *out, uint64_t identity, const struct training_
     snprintf(text[3], TEXT_MAX, "%" PRIu32, progress->epochs);
     snprintf(text[4], TEXT_MAX, "%" PRIu64, progress->steps);
     snprintf(text[5], TEXT_MAX, "%" PRIu32, progress->best_epoch);
-    snprintf(text[6], TEXT_MAX, "%a", progress->best_ndcg);
+    snprintf(text[6], TEXT_MAX, "%.17g", progress->best_ndcg);
     for (int i = 0; i < ENTRIES; i++) {
         entries[i] = (struct safetensors_entry){keys[i], text[i]};
     }
@@ -102,13 +104,10 @@ static enum status damaged(const char *path, struct error *error)
                      "%s is damaged: remove it, and the training begins anew", path);
 }
 
-static bool parse_hex(const struct safetensors *file, const char *key, uint64_t *value)
+static bool find_hex(const struct safetensors *file, const char *key, uint64_t *value)
 {
     const char *text = safetensors_metadata(file, key);
-    char *end;
-    if (!text || !*text) return false;
-    *value = strtoull(text, &end, 16);
-    return !*end;
+    return text && parse_hex(bytes_of(text), value);
 }
 
 static bool parse_progress(const struct safetensors *file, struct training_progress *progress)
@@ -117,10 +116,8 @@ static bool parse_progress(const struct safetensors *file, struct training_progr
     double numbers[4];
     for (int i = 0; i < 4; i++) {
         const char *text = safetensors_metadata(file, keys[i]);
-        char *end;
-        if (!text || !*text) return false;
-        numbers[i] = strtod(text, &end);
-        if (*end || !(numbers[i] >= 0 && numbers[i] < 0x1p53)) return false;
+        if (!text || !parse_real(bytes_of(text), &numbers[i])) return false;
+        if (numbers[i] < 0 || numbers[i] >= 0x1p53) return false;
     }
     if (numbers[0] > UINT32_MAX || numbers[2] > numbers[0]) return false;
     *progress = (struct training_progress){(uint32_t)numbers[0], (uint32_t)numbers[2],
@@ -139,7 +136,7 @@ static enum status read_from(const struct safetensors *file, const char *path, u
     if (!format || strcmp(format, FORMAT) != 0) {
         return error_set(error, STATUS_REFUSED, "%s is no training in progress (%s)", path, FORMAT);
     }
-    if (!parse_hex(file, "identity", &written) || !parse_hex(file, "checksum", &checksum)) {
+    if (!find_hex(file, "identity", &written) || !find_hex(file, "checksum", &checksum)) {
         return damaged(path, error);
     }
     if (written != identity) {
