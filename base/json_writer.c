@@ -81,7 +81,7 @@ void json_key(struct json_writer *json, const char *key)
 }
 
 /* A text between quotes, and `behind` after them; measured only if it may not fit. */
-static void write_text(struct json_writer *json, struct bytes text, const char *behind)
+static void write_quoted(struct json_writer *json, struct bytes text, const char *behind)
 {
     const size_t frame = 2 + strlen(behind);
     size_t size = ESCAPE_MAX * text.size + frame;
@@ -97,12 +97,12 @@ static void write_text(struct json_writer *json, struct bytes text, const char *
 
 void json_text(struct json_writer *json, struct bytes text)
 {
-    write_text(json, text, "");
+    write_quoted(json, text, "");
 }
 
 void json_text_key(struct json_writer *json, struct bytes key)
 {
-    write_text(json, key, ":");
+    write_quoted(json, key, ":");
     json->comma = false;
 }
 

@@ -58,7 +58,7 @@ static bool needs_no_quotes(struct bytes text)
     return text.size > 0;
 }
 
-static void write_text(struct json_writer *line, struct bytes text)
+static void write_value_text(struct json_writer *line, struct bytes text)
 {
     if (text.size > TEXT_MAX) text.size = TEXT_MAX;
     if (!json_form && needs_no_quotes(text)) {
@@ -68,7 +68,7 @@ static void write_text(struct json_writer *line, struct bytes text)
     }
 }
 
-static void write_field(struct json_writer *line, const struct log_field *field)
+static void write_log_field(struct json_writer *line, const struct log_field *field)
 {
     if (json_form) {
         json_key(line, field->key);
@@ -76,13 +76,13 @@ static void write_field(struct json_writer *line, const struct log_field *field)
         print_raw(line, " %s=", field->key);
     }
     switch (field->kind) {
-    case LOG_TEXT: write_text(line, field->text); break;
+    case LOG_TEXT: write_value_text(line, field->text); break;
     case LOG_INT: json_signed(line, field->integer); break;
     default: json_real(line, field->real, 6); break;
     }
 }
 
-static void write_head(struct json_writer *line, enum log_level level, const char *message)
+static void write_log_head(struct json_writer *line, enum log_level level, const char *message)
 {
     char time[ISO8601_SIZE];
     iso8601_print(clock_wall_ms(), time);
@@ -106,16 +106,16 @@ void log_write(enum log_level level, const char *message, const struct log_field
     bool complete = true;
     if (level < least_level) return;
     struct json_writer line = json_writer_at(at, sizeof at - TAIL_MAX);
-    write_head(&line, level, message);
+    write_log_head(&line, level, message);
     for (; fields->kind != LOG_END; fields++) {
         const struct json_writer before = line;
-        write_field(&line, fields);
+        write_log_field(&line, fields);
         if (!line.failed) continue;
         line = before;
         complete = false;
     }
     line.room = sizeof at;
-    if (!complete) write_field(&line, &cut);
+    if (!complete) write_log_field(&line, &cut);
     if (json_form) json_end(&line, '}');
     at[line.used++] = '\n';
     /* One write; a line that cannot be written is lost. */

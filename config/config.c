@@ -1,28 +1,12 @@
 /* config.c - the life of a config, the keys whose names are the user's, and the checks. */
 #include "config/config.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/number_text.h"
+#include "config/config_text.h"
 #include "config/option.h"
-
-struct owned {
-    struct owned *next;
-    char text[];
-};
-
-const char *config_own(struct config *config, const char *text, size_t size)
-{
-    struct owned *owned = malloc(sizeof *owned + size + 1);
-    if (!owned) return NULL;
-    memcpy(owned->text, text, size);
-    owned->text[size] = '\0';
-    owned->next = config->owned;
-    config->owned = owned;
-    return owned->text;
-}
 
 /* The table's defaults are constants, so they need no copies and cannot fail. */
 void config_defaults(struct config *config)
@@ -40,10 +24,7 @@ void config_defaults(struct config *config)
 
 void config_close(struct config *config)
 {
-    for (struct owned *owned = config->owned, *next; owned; owned = next) {
-        next = owned->next;
-        free(owned);
-    }
+    config_free_texts(config);
     *config = (struct config){0};
 }
 

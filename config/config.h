@@ -127,7 +127,7 @@ struct config {
         bool quiet; /* no progress */
     } log;
 
-    void *owned; /* the strings; config.c only */
+    void *owned; /* the strings; config_text.c only */
 };
 
 /* Sets every option to its default. `config` must then be closed. */

@@ -6,6 +6,7 @@
 #include "base/edit_distance.h"
 #include "base/iso8601.h"
 #include "base/number_text.h"
+#include "config/config_text.h"
 
 struct unit {
     const char *name;

@@ -59,7 +59,4 @@ MUST_CHECK enum status option_set(struct config *config, const struct option *op
 const char *option_print(const struct config *config, const struct option *option,
                          char to[OPTION_TEXT_MAX]);
 
-/* A copy of `text` that the config owns. NULL: out of memory. */
-const char *config_own(struct config *config, const char *text, size_t size);
-
 #endif

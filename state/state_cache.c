@@ -125,7 +125,7 @@ static struct cached_user *slot_user(const struct state_cache *cache, uint32_t s
     return (struct cached_user *)(cache->slots + slot * cache->slot_size);
 }
 
-static uint32_t user_slot(const struct state_cache *cache, const struct cached_user *user)
+static uint32_t slot_of_user(const struct state_cache *cache, const struct cached_user *user)
 {
     return (uint32_t)((size_t)((const uint8_t *)user - cache->slots) / cache->slot_size);
 }
@@ -258,7 +258,7 @@ void cache_touch(struct state_cache *cache, struct cached_user *user)
 {
     if (user->dirty) return;
     user->dirty = true;
-    cache->uses[user_slot(cache, user)] = SLOT_DIRTY;
+    cache->uses[slot_of_user(cache, user)] = SLOT_DIRTY;
     cache->dirty[cache->dirty_count++] = user;
 }
 
@@ -266,7 +266,7 @@ void cache_clean(struct state_cache *cache)
 {
     for (uint32_t i = 0; i < cache->dirty_count; i++) {
         cache->dirty[i]->dirty = false;
-        cache->uses[user_slot(cache, cache->dirty[i])] = SLOT_HOT;
+        cache->uses[slot_of_user(cache, cache->dirty[i])] = SLOT_HOT;
     }
     cache->dirty_count = 0;
 }
@@ -274,7 +274,7 @@ void cache_clean(struct state_cache *cache)
 void cache_drop_dirty(struct state_cache *cache)
 {
     for (uint32_t i = 0; i < cache->dirty_count; i++) {
-        slot_release(cache, user_slot(cache, cache->dirty[i]));
+        slot_release(cache, slot_of_user(cache, cache->dirty[i]));
     }
     cache->dirty_count = 0;
 }

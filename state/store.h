@@ -8,7 +8,7 @@
  *
  *     store_open -> (store_get ... store_commit ... store_put_snapshots)* -> store_close
  *
- * store_rocksdb.c is the real one, store_memory.c the reference; both pass tests/store.
+ * store_rocksdb.c is the one there is; tests/store holds it to a reference, store_memory.c.
  * Thread: one thread at a time, except store_scan, which may run beside the owner's calls.
  */
 #ifndef STATE_STORE_H
@@ -128,6 +128,5 @@ struct store_ops {
 };
 
 extern const struct store_ops store_rocksdb;
-extern const struct store_ops store_memory; /* nothing survives close; `path` is only a label */
 
 #endif

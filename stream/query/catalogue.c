@@ -66,7 +66,7 @@ static enum status bad_quotes(const struct reading *reading, struct error *error
                      line_reader_position(reading->lines).line);
 }
 
-static enum status read_row(struct reading *reading, struct bytes line, struct error *error)
+static enum status read_title_row(struct reading *reading, struct bytes line, struct error *error)
 {
     struct table_row row = table_row_of(line, reading->separator, reading->scratch);
     struct bytes cell, item = {NULL, 0}, title = {NULL, 0};
@@ -103,8 +103,9 @@ static enum status find_column(const struct reading *reading, struct bytes line,
 }
 
 /* The first line says what separates cells and, if a column is given by name, where it is. */
-static enum status read_first(struct reading *reading, struct bytes line, const char *item_column,
-                              const char *title_column, struct error *error)
+static enum status read_title_header(struct reading *reading, struct bytes line,
+                                     const char *item_column, const char *title_column,
+                                     struct error *error)
 {
     bool item_named, title_named;
     reading->separator = memchr(line.at, '\t', line.size) ? '\t' : ',';
@@ -116,20 +117,20 @@ static enum status read_first(struct reading *reading, struct bytes line, const 
     }
     TRY(find_column(reading, line, item_column, &reading->item, &item_named, error));
     TRY(find_column(reading, line, title_column, &reading->title, &title_named, error));
-    return item_named || title_named ? STATUS_OK : read_row(reading, line, error);
+    return item_named || title_named ? STATUS_OK : read_title_row(reading, line, error);
 }
 
-static enum status read_lines(struct reading *reading, const char *item_column,
-                              const char *title_column, struct error *error)
+static enum status read_title_lines(struct reading *reading, const char *item_column,
+                                    const char *title_column, struct error *error)
 {
     struct line line;
     enum status status = line_reader_next(reading->lines, &line, error);
     if (status == STATUS_OK) {
-        status = read_first(reading, line.text, item_column, title_column, error);
+        status = read_title_header(reading, line.text, item_column, title_column, error);
     }
     while (status == STATUS_OK) {
         status = line_reader_next(reading->lines, &line, error);
-        if (status == STATUS_OK) status = read_row(reading, line.text, error);
+        if (status == STATUS_OK) status = read_title_row(reading, line.text, error);
     }
     return status == STATUS_END ? STATUS_OK : status;
 }
@@ -170,7 +171,7 @@ enum status catalogue_open(struct catalogue **cataloguep, const char *path, cons
         line_reader_open(&reading.lines, path, (struct line_options){CATALOGUE_LINE_SIZE_MAX, true},
                          (struct line_position){0}, error);
     if (status != STATUS_OK) goto done;
-    status = read_lines(&reading, item_column, title_column, error);
+    status = read_title_lines(&reading, item_column, title_column, error);
     if (status != STATUS_OK) goto done;
     sort_and_drop_repetitions(reading.catalogue);
     *cataloguep = reading.catalogue;

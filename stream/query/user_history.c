@@ -54,8 +54,8 @@ static enum status reserve_chunk(struct user_history *history, struct error *err
 }
 
 /* Puts a chunk into the place of its predecessor, or between the others. */
-static enum status add_chunk(struct user_history *history, const struct history *chunk,
-                             struct error *error)
+static enum status keep_chunk(struct user_history *history, const struct history *chunk,
+                              struct error *error)
 {
     uint32_t i = chunks_before(history, chunk->first);
     if (i == history->chunks_count || history->chunks[i].first != chunk->first) {
@@ -78,7 +78,7 @@ static enum status add_history_record(struct user_history *history, struct bytes
     TRY(history_key_decode(record->key, &owner, &number, error));
     if (!bytes_equal(owner, user) || !record->value.at) return STATUS_OK;
     TRY(history_decode(&chunk, record->value, error));
-    return add_chunk(history, &chunk, error);
+    return keep_chunk(history, &chunk, error);
 }
 
 /* Looks for the user in a partition's log. */

@@ -12,6 +12,7 @@
 
 #include "base/checksum.h"
 #include "tests/store/fixture.h"
+#include "tests/store/store_memory.h"
 
 enum { USERS = 40, CHUNKS = 3, STEPS = 3000, WRITES_MAX = 20, SEED = 5 };
 

@@ -13,13 +13,13 @@ braid_test(unit.history_file test_history_file.c LIBRARIES stream)
 braid_test(unit.changeset test_changeset.c LIBRARIES stream)
 braid_test(unit.transaction test_transaction.c LIBRARIES stream)
 braid_test(unit.memory_plan test_memory_plan.c job_fixture.c LIBRARIES stream)
-braid_test(unit.recovery test_recovery.c job_fixture.c LIBRARIES stream)
+braid_test(unit.recovery test_recovery.c job_fixture.c LIBRARIES stream store_memory)
 braid_test(unit.job test_job.c job_fixture.c LIBRARIES stream)
 
 braid_test(unit.verify_slice test_verify_slice.c LIBRARIES stream)
 
 braid_test(unit.init test_init.c LIBRARIES stream)
-braid_test(unit.history_sample test_history_sample.c LIBRARIES stream)
+braid_test(unit.history_sample test_history_sample.c LIBRARIES stream store_memory)
 braid_test(unit.log_dataset test_log_dataset.c LIBRARIES stream)
 
 braid_test(unit.catalogue test_catalogue.c LIBRARIES stream)

@@ -13,6 +13,7 @@
 
 #include "base/checksum.h"
 #include "stream/learn/history_sample.h"
+#include "tests/store/store_memory.h"
 
 enum { USERS = 300, HISTORY_MAX = 128, ACTIVE_FROM = 200, DAY_MS = 86400000, USER_ID_MAX = 16 };
 

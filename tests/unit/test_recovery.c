@@ -12,6 +12,7 @@
 #include "base/checksum.h"
 #include "stream/broker/file/commit_file.h"
 #include "stream/job/recovery.h"
+#include "tests/store/store_memory.h"
 #include "tests/unit/job_fixture.h"
 
 enum { PARTITIONS = 4 };

@@ -1,11 +1,11 @@
 /*
  * store_memory.c - the reference store: one sorted array, searched by halves.
  *
- * It is meant to be obviously right, not fast. Tests hold the real store to it, and the simulator
- * runs on it. Nothing survives close. One mutex makes scans legal beside the owner's calls; a scan
+ * It is meant to be obviously right, not fast. Tests hold the real store to it, or run on it
+ * where durability is not their subject. Nothing survives close. One mutex makes scans legal beside the owner's calls; a scan
  * copies what it will visit, so that its view is consistent and its visitor may call the store.
  */
-#include "state/store.h"
+#include "tests/store/store_memory.h"
 
 #include <pthread.h>
 #include <stdlib.h>
