@@ -4,7 +4,7 @@
  * LimaRec with its defaults (d = 64, 2 blocks, 4 heads, K = 4), 50,000 items, 100,000 users whose
  * states are all distinct memory. Polls of 10,000 events draw users and items from Zipf(1). All of
  * absorb counts: embeddings, norms, recurrences, states fetched from memory. The ceiling is
- * OpenBLAS on one thread, in the same run, polls and products taking turns.
+ * OpenBLAS at its best (blas.h) on one thread, in the same run, polls and products taking turns.
  *
  *     case=poll   sgemm_share: time of the products by sgemm over time of the polls
  *     case=one    gemv_ratio: time of one event alone over time of its products by sgemv
@@ -16,9 +16,9 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "bench/blas.h"
 #include "model/interest_ops.h"
 #include "model/param_draw.h"
-#include "model/kernel/kernel_blas.h"
 
 enum { USERS = 100000, ITEMS = 50000, CATEGORIES = 20, POLL = 10000, POLLS = 24, ONES = 20000 };
 enum { BLAS_ROWS_MAX = POLL, BLAS_WIDTH_MAX = 256 };
@@ -150,7 +150,7 @@ static int64_t blas_ns(const struct product *products, uint32_t count, uint32_t 
         float *w = weight;
         for (uint32_t i = 0; i < count; i++) {
             for (uint32_t n = 0; n < products[i].per_row; n++) {
-                kernel_blas_matmul(y, x, w, some, products[i].out, products[i].in);
+                blas_matmul(y, x, w, some, products[i].out, products[i].in);
                 w += products[i].out * products[i].in;
             }
         }
@@ -330,10 +330,11 @@ static void bench_close(struct bench *bench)
     item_table_close(bench->checkpoint.items);
 }
 
-int main(void)
+int main(int count, char **words)
 {
     static struct bench bench;
-    kernel_blas_single_thread();
+    (void)count;
+    blas_open(words);
     bench_open(&bench);
     bench_polls(&bench);
     bench_ones(&bench);

@@ -14,9 +14,9 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "bench/blas.h"
 #include "bench/job_runner.h"
 #include "model/checkpoint.h"
-#include "model/kernel/kernel_blas.h"
 #include "stream/interests/fold.h"
 
 enum {
@@ -146,8 +146,8 @@ static void *sgemm_turn(void *context)
     for (int row = 0; row < BATCHES * USERS * BEHAVIORS; row += ROWS) {
         for (size_t p = 0; p < sizeof products / sizeof *products; p++) {
             for (uint32_t i = 0; i < products[p].count; i++) {
-                kernel_blas_matmul(folder->y, folder->x, folder->weight, ROWS, products[p].out,
-                                   products[p].in);
+                blas_matmul(folder->y, folder->x, folder->weight, ROWS, products[p].out,
+                            products[p].in);
             }
         }
     }
@@ -168,7 +168,7 @@ static double turn_seconds(struct folder folders[THREADS], void *(*turn)(void *)
     return seconds < best ? seconds : best;
 }
 
-int main(void)
+int main(int count, char **words)
 {
     struct runner runner;
     struct error error;
@@ -176,7 +176,8 @@ int main(void)
     struct interest_model *model;
     static struct folder folders[THREADS];
     const struct log_options options = {1000, ITEMS, 0, 0, 1};
-    kernel_blas_single_thread();
+    (void)count;
+    blas_open(words);
     runner_open(&runner);
     runner_log(&runner, &options, 300000);
     runner_check(checkpoint_open(&checkpoint, runner.checkpoint, &error), &error);

@@ -3,7 +3,7 @@
  *
  * Every trainable model with the dimensions of its defaults (d = 64) learns from minibatches of 256
  * sequences of 50 events out of 5,000 items against 1,024 sampled negatives: forward, loss,
- * backward, both shards, Adam. The ceiling is OpenBLAS on two threads in the same run.
+ * backward, both shards, Adam. The ceiling is OpenBLAS at its best (blas.h) on two threads in the same run.
  *
  *     case=MODEL         examples_per_s: samples learned from in a second;
  *                        sgemm_share: multiply-adds of weights and scores, three for one, in a second
@@ -21,8 +21,8 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "bench/blas.h"
 #include "model/interest_ops.h"
-#include "model/kernel/kernel_blas.h"
 #include "model/train/trainer.h"
 
 enum { MINIBATCHES = 3, REPEATS = 3, NEGATIVES = 1024, SAMPLED_ITEMS = 5000, FULL_ITEMS = 3416 };
@@ -54,7 +54,7 @@ static void *multiply(void *argument)
     float *y = calloc((size_t)SGEMM_ROWS * SGEMM_OUT, sizeof *y);
     REQUIRE(x && w && y);
     for (int i = 0; i < SGEMM_CALLS; i++) {
-        kernel_blas_matmul(y, x, w, SGEMM_ROWS, SGEMM_OUT, SGEMM_WIDTH);
+        blas_matmul(y, x, w, SGEMM_ROWS, SGEMM_OUT, SGEMM_WIDTH);
     }
     free(x);
     free(w);
@@ -204,7 +204,7 @@ int main(int count, char **words)
         {"limarec-full", "limarec", 128, 200, FULL_ITEMS, 1, true},
         {"limarec-full-max", "limarec", 128, 200, FULL_ITEMS, 4, true},
     };
-    kernel_blas_single_thread();
+    blas_open(words);
     const double sgemm = sgemm_gflops();
     printf("case=sgemm gflops=%.1f threads=2\n", sgemm);
     for (uint32_t i = 0; interest_ops_at(i); i++) {

@@ -9,6 +9,7 @@
 #ifndef MODEL_KERNEL_KERNEL_H
 #define MODEL_KERNEL_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,7 +37,7 @@ static inline struct prefetch prefetch_of(const void *const *rows, uint32_t coun
         .rows = rows, .count = count, .begin = begin, .at = begin, .end = begin + size};
 }
 
-enum { PREFETCH_LINE = 64, PREFETCH_LINES = 3 }; /* bytes; lines for each row of a panel */
+enum { PREFETCH_LINE = 64 };
 
 /* Asks for the next `lines` cache lines. */
 static inline void prefetch_some(struct prefetch *prefetch, uint32_t lines)
@@ -76,6 +77,30 @@ void kernel_matmul_packed(real *restrict y, const real *restrict x, const real *
 void kernel_matmul_fetching(real *restrict y, const real *restrict x, const real *restrict panels,
                             const real *restrict bias, uint32_t rows, uint32_t out, uint32_t in,
                             struct prefetch *prefetch);
+
+/* Reals from one row to the next in memory; whether it is meant transposed. */
+struct factor {
+    const real *at;
+    uint32_t stride;
+    bool turned;
+};
+
+static inline struct factor factor_of(const real *at, uint32_t stride)
+{
+    return (struct factor){at, stride, false};
+}
+
+static inline struct factor factor_turned(const real *at, uint32_t stride)
+{
+    return (struct factor){at, stride, true};
+}
+
+/*
+ * c [m, n] = a [m, k] b [k, n], added to what c holds if `keep`; c has rows of `stride` reals. `b`
+ * is not turned. Every element is a chain of fused multiply-adds over k, as above.
+ */
+void kernel_product(real *restrict c, uint32_t stride, struct factor a, struct factor b, uint32_t m,
+                    uint32_t n, uint32_t k, bool keep);
 
 /* ---- elementwise (kernel_elementwise.c) ---- */
 

@@ -6,12 +6,16 @@
  * of their pairs. With 32 registers of AVX-512 that is 12 rows and 2 panels, with 16 of AVX2 it is
  * 6 rows and 1 panel; fewer rows take more panels, or the multiply-adds would wait for each other.
  * None of this changes what happens to one element.
+ *
+ * Weights lie packed, or as the rows of a plain matrix; factors lie row by row or turned. So one
+ * tile serves, and makes the three products of training.
  */
 #include "model/kernel/kernel.h"
 
+#include "base/status.h"
 #include "model/kernel/vector.h"
 
-/* Rows and panels of the tiles whose sums, with their factors, stay in registers. */
+/* Rows and panels of the tiles whose sums, with their factors, stay in registers; rows of one panel. */
 /* clang-format off */
 #ifdef __AVX512F__
 #define TILES(X)                                                                                   \
@@ -27,6 +31,7 @@
     X(10, 2) X(10, 1)                                                                              \
     X(11, 2) X(11, 1)                                                                              \
     X(12, 2) X(12, 1)
+#define RESTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 enum { TILE_ROWS = 12, TILE_PANELS = 8 };
 #else
 #define TILES(X)                                                                                   \
@@ -36,19 +41,29 @@ enum { TILE_ROWS = 12, TILE_PANELS = 8 };
     X(4, 1)                                                                                        \
     X(5, 1)                                                                                        \
     X(6, 1)
+#define RESTS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 enum { TILE_ROWS = 6, TILE_PANELS = 4 };
 #endif
 /* clang-format on */
 
-/* Everything a tile needs: its corner is y and x, `panels` and `bias` are of its first panel. */
+/* How many cache lines are asked for while a tile multiplies: what states need is spread evenly. */
+enum {
+    PREFETCH_INPUTS = 8, /* every so many inputs ... */
+    PREFETCH_SUMS = 4,   /* ... one for so many rows of a panel */
+};
+
+/* Everything a tile needs; y, x, w and bias are at its corner. */
 struct tile {
     real *y;
     const real *x;
-    const real *panels;
+    const real *w;
     const real *bias;
-    uint32_t out; /* row stride of y */
+    size_t y_stride;          /* reals from one row to the next */
+    size_t x_stride;          /* from one row to the next or, if x is turned, one input */
+    size_t w_panel, w_stride; /* from one panel to the next; from one input */
     uint32_t in;
-    uint32_t cols; /* from its first column to the last of y: the last panel may be partial */
+    uint32_t cols; /* from its first column to the last of y */
+    bool keep;     /* sums begin with what y holds, else with the bias, or zero if that is NULL */
 };
 
 size_t kernel_packed_size(uint32_t out, uint32_t in)
@@ -67,85 +82,130 @@ void kernel_pack(real *panels, const real *weight, uint32_t from, uint32_t rows,
     }
 }
 
-/* `rows` and `panels` are constants where this is called, so the sums stay in registers. */
-static inline __attribute__((always_inline)) void multiply_tile(const struct tile *tile,
-                                                                const int rows, const int panels)
+#define TILE_INLINE static inline __attribute__((always_inline))
+
+/* One panel's columns: all of them or, if it is not 0, `some`. */
+TILE_INLINE vec load_panel(const real *at, uint32_t some)
 {
-    const size_t panel_size = (size_t)tile->in * KERNEL_PANEL;
+    return some ? vec_load_some(at, some) : vec_load(at);
+}
+
+/*
+ * `rows`, `panels` and `turned` are constants where this is called, so the sums stay in registers.
+ * `some` is 0, or the columns of a single panel that is not full.
+ */
+TILE_INLINE void multiply_tile(const struct tile *tile, struct prefetch *prefetch, const int rows,
+                               const int panels, const bool turned, const uint32_t some)
+{
+    const size_t x_row = turned ? 1 : tile->x_stride, x_input = turned ? tile->x_stride : 1;
     vec sums[TILE_ROWS][TILE_PANELS];
 #pragma GCC unroll 8
     for (int p = 0; p < panels; p++) {
-        vec start = tile->bias ? vec_load(tile->bias + p * LANES) : vec_all(0);
+        vec start = tile->bias ? load_panel(tile->bias + p * LANES, some) : vec_all(0);
 #pragma GCC unroll 12
         for (int row = 0; row < rows; row++) {
-            sums[row][p] = start;
+            const real *y = tile->y + (size_t)row * tile->y_stride + p * LANES;
+            sums[row][p] = tile->keep ? load_panel(y, some) : start;
         }
     }
     for (uint32_t i = 0; i < tile->in; i++) {
-        vec weights[TILE_PANELS];
+        vec w[TILE_PANELS];
+        if (i % PREFETCH_INPUTS == 0) {
+            prefetch_some(prefetch, (uint32_t)(rows * panels + PREFETCH_SUMS - 1) / PREFETCH_SUMS);
+        }
 #pragma GCC unroll 8
         for (int p = 0; p < panels; p++) {
-            weights[p] = vec_load(tile->panels + (size_t)p * panel_size + (size_t)i * KERNEL_PANEL);
+            w[p] = load_panel(tile->w + (size_t)p * tile->w_panel + i * tile->w_stride, some);
         }
 #pragma GCC unroll 12
         for (int row = 0; row < rows; row++) {
-            vec x = vec_all(tile->x[(size_t)row * tile->in + i]);
+            vec x = vec_all(tile->x[(size_t)row * x_row + i * x_input]);
 #pragma GCC unroll 8
             for (int p = 0; p < panels; p++) {
-                sums[row][p] = vec_fma(x, weights[p], sums[row][p]);
+                sums[row][p] = vec_fma(x, w[p], sums[row][p]);
             }
         }
     }
 #pragma GCC unroll 8
     for (int p = 0; p < panels; p++) {
-        const uint32_t cols = tile->cols - (uint32_t)p * KERNEL_PANEL;
 #pragma GCC unroll 12
         for (int row = 0; row < rows; row++) {
-            real *y = tile->y + (size_t)row * tile->out + p * KERNEL_PANEL;
-            if (cols >= KERNEL_PANEL) {
-                vec_store(y, sums[row][p]);
+            real *y = tile->y + (size_t)row * tile->y_stride + p * LANES;
+            if (some) {
+                vec_store_some(y, sums[row][p], some);
             } else {
-                vec_store_some(y, sums[row][p], cols);
+                vec_store(y, sums[row][p]);
             }
         }
     }
 }
 
-#define DEFINE(rows, panels)                                                                       \
-    static void tile_##rows##x##panels(const struct tile *tile)                                    \
+typedef void tile_multiply(const struct tile *tile, struct prefetch *prefetch);
+
+#define DEFINE_AS(name, turned, rows, panels, some)                                                \
+    static void name(const struct tile *tile, struct prefetch *prefetch)                           \
     {                                                                                              \
-        multiply_tile(tile, rows, panels);                                                         \
+        multiply_tile(tile, prefetch, rows, panels, turned, some);                                 \
     }
+#define DEFINE(rows, panels)                                                                       \
+    DEFINE_AS(plain_##rows##x##panels, false, rows, panels, 0)                                     \
+    DEFINE_AS(turned_##rows##x##panels, true, rows, panels, 0)
 TILES(DEFINE)
 
-typedef void tile_multiply(const struct tile *tile);
+/* Of a single panel that is not full. */
+#define DEFINE_REST(rows)                                                                          \
+    DEFINE_AS(plain_rest_##rows, false, rows, 1, tile->cols)                                       \
+    DEFINE_AS(turned_rest_##rows, true, rows, 1, tile->cols)
+RESTS(DEFINE_REST)
 
-#define ENTRY(rows, panels) [rows][panels] = tile_##rows##x##panels,
-static tile_multiply *const tiles[TILE_ROWS + 1][TILE_PANELS + 1] = {TILES(ENTRY)};
+/* Indexed by whether x is turned, rows, panels; NULL: too many to stay in registers. */
+#define PLAIN(rows, panels)  [0][rows][panels] = plain_##rows##x##panels,
+#define TURNED(rows, panels) [1][rows][panels] = turned_##rows##x##panels,
+static tile_multiply *const tiles[2][TILE_ROWS + 1][TILE_PANELS + 1] = {TILES(PLAIN) TILES(TURNED)};
 
-/* All columns of `tiles_down` tiles of `rows` rows, one below the other; `corner` is the first. */
-static void multiply_rows(struct tile corner, uint32_t tiles_down, uint32_t rows,
+#define PLAIN_REST(rows)  [0][rows] = plain_rest_##rows,
+#define TURNED_REST(rows) [1][rows] = turned_rest_##rows,
+static tile_multiply *const rests[2][TILE_ROWS + 1] = {RESTS(PLAIN_REST) RESTS(TURNED_REST)};
+
+/* Some columns of `tiles_down` tiles of `rows` rows, one below the other. */
+static void multiply_down(struct tile tile, tile_multiply *multiply, bool turned,
+                          uint32_t tiles_down, uint32_t rows, struct prefetch *prefetch)
+{
+    for (uint32_t i = 0; i < tiles_down; i++) {
+        multiply(&tile, prefetch);
+        tile.y += rows * tile.y_stride;
+        tile.x += rows * (turned ? 1 : tile.x_stride);
+    }
+}
+
+/* All columns of such tiles; `corner` is the first. */
+static void multiply_rows(struct tile corner, bool turned, uint32_t tiles_down, uint32_t rows,
                           struct prefetch *prefetch)
 {
-    while (corner.cols > 0) {
-        const uint32_t left = (corner.cols + KERNEL_PANEL - 1) / KERNEL_PANEL;
-        uint32_t panels = left < TILE_PANELS ? left : TILE_PANELS;
-        while (!tiles[rows][panels]) {
+    while (corner.cols >= LANES) {
+        const uint32_t full = corner.cols / LANES;
+        uint32_t panels = full < TILE_PANELS ? full : TILE_PANELS;
+        while (!tiles[turned][rows][panels]) {
             panels--;
         }
-        struct tile tile = corner;
-        for (uint32_t i = 0; i < tiles_down; i++) {
-            tiles[rows][panels](&tile);
-            tile.y += (size_t)rows * tile.out;
-            tile.x += (size_t)rows * tile.in;
-            prefetch_some(prefetch, PREFETCH_LINES * rows * panels);
-        }
-        const uint32_t done = panels * KERNEL_PANEL;
-        corner.y += done;
-        corner.panels += (size_t)done * corner.in;
-        if (corner.bias) corner.bias += done;
-        corner.cols -= done < corner.cols ? done : corner.cols;
+        multiply_down(corner, tiles[turned][rows][panels], turned, tiles_down, rows, prefetch);
+        corner.y += panels * LANES;
+        corner.w += panels * corner.w_panel;
+        if (corner.bias) corner.bias += panels * LANES;
+        corner.cols -= panels * LANES;
     }
+    if (corner.cols > 0) {
+        multiply_down(corner, rests[turned][rows], turned, tiles_down, rows, prefetch);
+    }
+}
+
+static void multiply(struct tile corner, bool turned, uint32_t rows, struct prefetch *prefetch)
+{
+    const uint32_t full = rows / TILE_ROWS, rest = rows % TILE_ROWS;
+    if (full > 0) multiply_rows(corner, turned, full, TILE_ROWS, prefetch);
+    corner.y += (size_t)full * TILE_ROWS * corner.y_stride;
+    corner.x += (size_t)full * TILE_ROWS * (turned ? 1 : corner.x_stride);
+    if (rest > 0) multiply_rows(corner, turned, 1, rest, prefetch);
 }
 
 void kernel_matmul_packed(real *restrict y, const real *restrict x, const real *restrict panels,
@@ -159,10 +219,37 @@ void kernel_matmul_fetching(real *restrict y, const real *restrict x, const real
                             const real *restrict bias, uint32_t rows, uint32_t out, uint32_t in,
                             struct prefetch *prefetch)
 {
-    const uint32_t full = rows / TILE_ROWS, rest = rows % TILE_ROWS;
-    struct tile corner = {y, x, panels, bias, .out = out, .in = in, .cols = out};
-    if (full > 0) multiply_rows(corner, full, TILE_ROWS, prefetch);
-    corner.y += (size_t)full * TILE_ROWS * out;
-    corner.x += (size_t)full * TILE_ROWS * in;
-    if (rest > 0) multiply_rows(corner, 1, rest, prefetch);
+    const struct tile corner = {
+        .y = y,
+        .x = x,
+        .w = panels,
+        .bias = bias,
+        .y_stride = out,
+        .x_stride = in,
+        .w_panel = (size_t)in * KERNEL_PANEL,
+        .w_stride = KERNEL_PANEL,
+        .in = in,
+        .cols = out,
+    };
+    multiply(corner, false, rows, prefetch);
+}
+
+void kernel_product(real *restrict c, uint32_t stride, struct factor a, struct factor b, uint32_t m,
+                    uint32_t n, uint32_t k, bool keep)
+{
+    struct prefetch nothing = {0};
+    const struct tile corner = {
+        .y = c,
+        .x = a.at,
+        .w = b.at,
+        .y_stride = stride,
+        .x_stride = a.stride,
+        .w_panel = LANES,
+        .w_stride = b.stride,
+        .in = k,
+        .cols = n,
+        .keep = keep,
+    };
+    REQUIRE(!b.turned);
+    multiply(corner, a.turned, m, &nothing);
 }

@@ -4,7 +4,41 @@
 #include <string.h>
 
 #include "model/kernel/kernel.h"
-#include "model/kernel/kernel_blas.h"
+
+/* Weights as products want them, and the bias, or NULL, in whole panels. */
+struct packed_linear {
+    const struct linear *linear;
+    real *panels, *bias;
+    const struct packed_linear *before; /* of a tape */
+};
+
+static size_t panels_size(const struct linear *linear)
+{
+    return kernel_packed_size(linear->out, linear->in) * sizeof(real);
+}
+
+static size_t bias_size(const struct linear *linear)
+{
+    return kernel_packed_size(linear->out, 1) * sizeof(real);
+}
+
+/* Packs what the parameters are now. */
+static struct packed_linear pack(const struct linear *linear, struct arena *arena)
+{
+    struct packed_linear packed = {linear, arena_take(arena, panels_size(linear)), NULL, NULL};
+    uint32_t from = 0;
+    memset(packed.panels, 0, panels_size(linear));
+    for (uint32_t i = 0; i < LINEAR_PARTS_MAX && linear->parts[i]; i++) {
+        const uint32_t rows = (uint32_t)(linear->parts[i]->count / linear->in);
+        kernel_pack(packed.panels, linear->parts[i]->data, from, rows, linear->in);
+        from += rows;
+    }
+    if (!linear->bias) return packed;
+    packed.bias = arena_take(arena, bias_size(linear));
+    memset(packed.bias, 0, bias_size(linear));
+    memcpy(packed.bias, linear->bias->data, linear->out * sizeof(real));
+    return packed;
+}
 
 enum status linear_open(struct linear *linear, const struct param *const parts[LINEAR_PARTS_MAX],
                         const struct param *bias, struct error *error)
@@ -17,27 +51,43 @@ enum status linear_open(struct linear *linear, const struct param *const parts[L
         linear->out += (uint32_t)(parts[i]->count / linear->in);
     }
     REQUIRE(!bias || bias->count == linear->out);
-    size_t panels = kernel_packed_size(linear->out, linear->in) * sizeof(real);
-    size_t biases = kernel_packed_size(linear->out, 1) * sizeof(real);
-    TRY(arena_open(&linear->packed, panels + biases, error));
-    linear->panels = arena_take(&linear->packed, panels);
-    memset(linear->panels, 0, panels);
-    uint32_t from = 0;
-    for (uint32_t i = 0; i < LINEAR_PARTS_MAX && parts[i]; i++) {
-        uint32_t rows = (uint32_t)(parts[i]->count / linear->in);
-        kernel_pack(linear->panels, parts[i]->data, from, rows, linear->in);
-        from += rows;
-    }
-    if (!bias) return STATUS_OK;
-    linear->packed_bias = arena_take(&linear->packed, biases);
-    memset(linear->packed_bias, 0, biases);
-    kernel_pack(linear->packed_bias, bias->data, 0, linear->out, 1);
+    TRY(arena_open(&linear->arena, panels_size(linear) + bias_size(linear), error));
+    const struct packed_linear packed = pack(linear, &linear->arena);
+    linear->panels = packed.panels;
+    linear->packed_bias = packed.bias;
     return STATUS_OK;
 }
 
 void linear_close(struct linear *linear)
 {
-    arena_close(&linear->packed);
+    arena_close(&linear->arena);
+}
+
+void linear_ready(struct tape *tape, const struct linear *linear)
+{
+    if (!tape_records(tape)) return;
+    for (const struct packed_linear *at = tape->packed; at; at = at->before) {
+        if (at->linear == linear) return;
+    }
+    struct packed_linear *packed = arena_take(tape->arena, sizeof *packed);
+    *packed = pack(linear, tape->arena);
+    packed->before = tape->packed;
+    tape->packed = packed;
+}
+
+void linear_multiply(struct tape *tape, const struct linear *linear, real *y, const real *x,
+                     uint32_t rows)
+{
+    if (!tape_records(tape)) {
+        kernel_matmul_fetching(y, x, linear->panels, linear->packed_bias, rows, linear->out,
+                               linear->in, &tape->prefetch);
+        return;
+    }
+    const struct packed_linear *packed = tape->packed;
+    while (packed->linear != linear) {
+        packed = packed->before;
+    }
+    kernel_matmul_packed(y, x, packed->panels, packed->bias, rows, linear->out, linear->in);
 }
 
 /*
@@ -58,42 +108,12 @@ static uint32_t joined_outputs(const struct linear *linear, uint32_t *part)
     return (uint32_t)(count / linear->in);
 }
 
-/* With the parameters themselves, each part its columns of y. */
-static void multiply_parts(const struct linear *linear, real *y, const real *x, uint32_t rows)
-{
-    uint32_t from = 0;
-    if (linear->bias) {
-        for (uint32_t row = 0; row < rows; row++) {
-            memcpy(y + (size_t)row * linear->out, linear->bias->data, linear->out * sizeof(real));
-        }
-    }
-    for (uint32_t part = 0; part < LINEAR_PARTS_MAX && linear->parts[part];) {
-        const real *weight = linear->parts[part]->data;
-        const uint32_t out = joined_outputs(linear, &part);
-        kernel_blas_product(y + from, linear->out, blas_plain(x, linear->in),
-                            blas_transposed(weight, linear->in), rows, out, linear->in,
-                            linear->bias ? 1 : 0);
-        from += out;
-    }
-}
-
-void linear_multiply(struct tape *tape, const struct linear *linear, real *y, const real *x,
-                     uint32_t rows)
-{
-    if (tape_records(tape)) {
-        multiply_parts(linear, y, x, rows);
-    } else {
-        kernel_matmul_fetching(y, x, linear->panels, linear->packed_bias, rows, linear->out,
-                               linear->in, &tape->prefetch);
-    }
-}
-
 /* Inputs: x, the bias (or, without one, x again), the parts. */
 static void linear_backward(struct tape *tape, const struct node *node)
 {
     const struct linear *linear = node->saved;
     struct tensor *x = node->inputs[0], *y = node->output;
-    real keep = 1;
+    bool keep = true;
     real *dx = tape_gradient_over(tape, x, &keep);
     real *db = linear->bias ? tape_gradient(tape, node->inputs[1]) : NULL;
     if (db) kernel_sum_repeated(db, y->gradient, 1, y->rows, y->cols);
@@ -104,14 +124,13 @@ static void linear_backward(struct tape *tape, const struct node *node)
         const real *dy = y->gradient + from;
         real *dw = tape_gradient(tape, weight);
         if (dx) {
-            kernel_blas_product(dx, x->cols, blas_plain(dy, y->cols),
-                                blas_plain(weight->data, linear->in), x->rows, linear->in, out,
-                                keep);
-            keep = 1;
+            kernel_product(dx, x->cols, factor_of(dy, y->cols), factor_of(weight->data, linear->in),
+                           x->rows, linear->in, out, keep);
+            keep = true;
         }
         if (dw) {
-            kernel_blas_product(dw, linear->in, blas_transposed(dy, y->cols),
-                                blas_plain(x->data, x->cols), out, linear->in, x->rows, 1);
+            kernel_product(dw, linear->in, factor_turned(dy, y->cols), factor_of(x->data, x->cols),
+                           out, linear->in, x->rows, true);
         }
         from += out;
     }
@@ -121,6 +140,7 @@ struct tensor *op_linear(struct tape *tape, const struct linear *linear, struct 
 {
     REQUIRE(x->cols == linear->in);
     struct tensor *y = tape_tensor(tape, x->rows, linear->out);
+    linear_ready(tape, linear);
     linear_multiply(tape, linear, y->data, x->data, x->rows);
     if (!tape_records(tape)) return y;
     struct tensor *bias = linear->bias ? tape_param(tape, linear->bias) : x;
@@ -257,13 +277,13 @@ struct tensor *op_relu(struct tape *tape, struct tensor *x)
 /* Passes a gradient on to an input of the same size. */
 static void pass_on(struct tape *tape, struct tensor *x, const real *dy)
 {
-    real keep = 1;
+    bool keep = true;
     real *dx = tape_gradient_over(tape, x, &keep);
     if (!dx) return;
-    if (keep == 0) {
-        memcpy(dx, dy, tensor_count(x) * sizeof(real));
-    } else {
+    if (keep) {
         kernel_add(dx, dy, tensor_count(x));
+    } else {
+        memcpy(dx, dy, tensor_count(x) * sizeof(real));
     }
 }
 

@@ -46,8 +46,8 @@ struct linear {
     const struct param *bias; /* or NULL; of all outputs */
     uint32_t in;
     uint32_t out;
-    struct arena packed; /* what `panels` and `packed_bias` point into */
-    real *panels;
+    struct arena arena; /* what `panels` and `packed_bias` point into */
+    real *panels;       /* as it was opened, for serving */
     real *packed_bias;
 };
 
@@ -61,14 +61,19 @@ MUST_CHECK enum status linear_open(struct linear *linear,
 void linear_close(struct linear *linear);
 
 /*
- * y [rows, out] = x [rows, in] W^T + bias. A serving tape multiplies with the packed weights, row
- * by row alike; a recording one with the parameters themselves, which change from step to step, by
- * BLAS. Records nothing: a part of ops.
+ * Lets a recording tape multiply: packs the parameters as they are now, once for each pass. Does
+ * nothing on a serving tape. What it takes of the arena must stay until the pass ends.
+ */
+void linear_ready(struct tape *tape, const struct linear *linear);
+
+/*
+ * y [rows, out] = x [rows, in] W^T + bias, row by row alike. A recording tape was made ready.
+ * Records nothing: a part of ops.
  */
 void linear_multiply(struct tape *tape, const struct linear *linear, real *y, const real *x,
                      uint32_t rows);
 
-/* The same as an op: x [rows, in] -> [rows, out]. */
+/* The same as a tensor. */
 struct tensor *op_linear(struct tape *tape, const struct linear *linear, struct tensor *x);
 
 /* layer_norm over the columns of x. */

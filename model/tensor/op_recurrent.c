@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "model/kernel/kernel.h"
-#include "model/kernel/kernel_blas.h"
 #include "model/kernel/kernel_recurrent.h"
 
 void gru_declare(struct param_set *params, const char *name, uint32_t in, uint32_t n)
@@ -74,25 +73,24 @@ static void gru_backward(struct tape *tape, const struct node *node)
     size_t mark = arena_mark(tape->arena);
     real *d_gates = arena_take(tape->arena, (size_t)rows * 3 * n * sizeof(real));
     real *d_reset = arena_take(tape->arena, (size_t)rows * n * sizeof(real));
-    struct blas_factor open = blas_plain(d_gates, 3 * n);
-    struct blas_factor candidate = blas_plain(d_gates + 2 * (size_t)n, 3 * n);
+    const struct factor open = factor_of(d_gates, 3 * n);
+    const struct factor candidate = factor_of(d_gates + 2 * (size_t)n, 3 * n);
+    const struct factor open_turned = factor_turned(open.at, open.stride);
+    const struct factor candidate_turned = factor_turned(candidate.at, candidate.stride);
+    const struct factor gates_weight = factor_of(pass->gru->gates.data, n);
+    const struct factor candidate_weight = factor_of(pass->gru->candidate.data, n);
 
     kernel_gru_close_backward(d_gates, dy, pass->gates, h->data, rows, n);
-    kernel_blas_product(d_reset, n, candidate, blas_plain(pass->gru->candidate.data, n), rows, n, n,
-                        0);
+    kernel_product(d_reset, n, candidate, candidate_weight, rows, n, n, false);
     kernel_gru_open_backward(d_gates, dh, d_reset, dy, pass->gates, h->data, rows, n);
-    if (dh) {
-        kernel_blas_product(dh, n, open, blas_plain(pass->gru->gates.data, n), rows, n, 2 * n, 1);
-    }
+    if (dh) kernel_product(dh, n, open, gates_weight, rows, n, 2 * n, true);
     if (dx) {
-        kernel_blas_product(dx, in, open, blas_plain(node->inputs[2]->data, in), rows, in, 3 * n,
-                            1);
+        kernel_product(dx, in, open, factor_of(node->inputs[2]->data, in), rows, in, 3 * n, true);
     }
-    open.transposed = candidate.transposed = true;
-    if (dw) kernel_blas_product(dw, in, open, blas_plain(x->data, in), 3 * n, in, rows, 1);
+    if (dw) kernel_product(dw, in, open_turned, factor_of(x->data, in), 3 * n, in, rows, true);
     if (db) kernel_sum_repeated(db, d_gates, 1, rows, 3 * n);
-    if (du) kernel_blas_product(du, n, open, blas_plain(h->data, n), 2 * n, n, rows, 1);
-    if (dc) kernel_blas_product(dc, n, candidate, blas_plain(pass->reset, n), n, n, rows, 1);
+    if (du) kernel_product(du, n, open_turned, factor_of(h->data, n), 2 * n, n, rows, true);
+    if (dc) kernel_product(dc, n, candidate_turned, factor_of(pass->reset, n), n, n, rows, true);
     arena_release(tape->arena, mark);
 }
 
@@ -115,6 +113,9 @@ struct tensor *op_gru(struct tape *tape, const struct gru *gru, struct tensor *x
     const uint32_t rows = x->rows, n = gru->n;
     REQUIRE(x->cols == gru->in && h->cols == n && h->rows == rows);
     struct tensor *y = tape_tensor(tape, rows, n);
+    linear_ready(tape, &gru->input);
+    linear_ready(tape, &gru->gates_recurrent);
+    linear_ready(tape, &gru->candidate_recurrent);
     real *gates = arena_take(tape->arena, (size_t)rows * 3 * n * sizeof(real));
     real *reset = arena_take(tape->arena, (size_t)rows * n * sizeof(real));
     size_t mark = arena_mark(tape->arena);

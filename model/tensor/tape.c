@@ -65,19 +65,19 @@ void tape_record(struct tape *tape, struct node node)
     tape->count++;
 }
 
-real *tape_gradient_over(struct tape *tape, struct tensor *x, real *keep)
+real *tape_gradient_over(struct tape *tape, struct tensor *x, bool *keep)
 {
     if (!x->wants_gradient) return NULL;
-    *keep = x->gradient ? 1 : 0;
+    *keep = x->gradient != NULL;
     if (!x->gradient) x->gradient = arena_take(tape->arena, tensor_count(x) * sizeof(real));
     return x->gradient;
 }
 
 real *tape_gradient(struct tape *tape, struct tensor *x)
 {
-    real keep = 1;
+    bool keep = true;
     real *gradient = tape_gradient_over(tape, x, &keep);
-    if (gradient && keep == 0) memset(gradient, 0, tensor_count(x) * sizeof(real));
+    if (gradient && !keep) memset(gradient, 0, tensor_count(x) * sizeof(real));
     return gradient;
 }
 
@@ -87,5 +87,6 @@ void tape_backward(struct tape *tape)
         if (at->node.output->gradient) at->node.backward(tape, &at->node);
     }
     tape->newest = NULL;
+    tape->packed = NULL;
     tape->count = 0;
 }

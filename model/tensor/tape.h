@@ -77,17 +77,19 @@ struct node {
     const void *saved;                      /* what the op kept of its forward pass */
 };
 
-struct recorded; /* a node on the tape */
+struct recorded;      /* a node on the tape */
+struct packed_linear; /* weights that its products multiply with (op.h) */
 
 struct tape {
     struct arena *arena;
-    struct prefetch prefetch;    /* what products bring nearer while they compute */
-    bool records;                /* else nothing is kept of how a tensor was made */
-    struct recorded *newest;     /* NULL: nothing is recorded yet */
-    uint32_t count;              /* of nodes */
-    struct gradients *gradients; /* of parameters; NULL: they are constants */
-    struct random *random;       /* draws the masks of op_dropout */
-    float dropout;               /* share of elements that op_dropout zeroes; 0 = none */
+    struct prefetch prefetch;           /* what products bring nearer while they compute */
+    bool records;                       /* else nothing is kept of how a tensor was made */
+    struct recorded *newest;            /* NULL: nothing is recorded yet */
+    uint32_t count;                     /* of nodes */
+    const struct packed_linear *packed; /* the newest; NULL: no product is ready yet */
+    struct gradients *gradients;        /* of parameters; NULL: they are constants */
+    struct random *random;              /* draws the masks of op_dropout */
+    float dropout;                      /* share of elements that op_dropout zeroes; 0 = none */
 };
 
 /* A tape that records, its nodes taken from the arena. `gradients` may be NULL. */
@@ -121,10 +123,10 @@ void tape_record(struct tape *tape, struct node node);
 real *tape_gradient(struct tape *tape, struct tensor *x);
 
 /*
- * The same for who writes all of it at once and need not add: *keep is 1 if there is something to
- * add to, else 0, and then the reals are not zeros but anything.
+ * The same for who writes all of it at once and need not add: *keep says if there is something to
+ * add to; else the reals are not zeros but anything.
  */
-real *tape_gradient_over(struct tape *tape, struct tensor *x, real *keep);
+real *tape_gradient_over(struct tape *tape, struct tensor *x, bool *keep);
 
 /*
  * Runs the nodes from the last to the first. The caller has filled the gradients of the results; a

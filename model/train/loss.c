@@ -16,7 +16,6 @@
 
 #include "base/status.h"
 #include "model/kernel/kernel.h"
-#include "model/kernel/kernel_blas.h"
 #include "model/kernel/special.h"
 #include "model/kernel/vector.h"
 
@@ -364,11 +363,11 @@ static void add_products(const struct loss *loss, const struct block *block, uin
 {
     const uint32_t stride = (uint32_t)loss->stride, p_stride = block->columns;
     const real *rows = loss->prepared + from * loss->stride;
-    kernel_blas_product(block->dv, stride, blas_plain(block->score, p_stride),
-                        blas_plain(rows, stride), block->samples, stride, columns, 1);
-    kernel_blas_product(loss->d_prepared + from * loss->stride, stride,
-                        blas_transposed(block->score, p_stride), blas_plain(block->share, stride),
-                        columns, stride, block->samples, 1);
+    kernel_product(block->dv, stride, factor_of(block->score, p_stride), factor_of(rows, stride),
+                   block->samples, stride, columns, true);
+    kernel_product(loss->d_prepared + from * loss->stride, stride,
+                   factor_turned(block->score, p_stride), factor_of(block->share, stride), columns,
+                   stride, block->samples, true);
 }
 
 /* Both ways back from p = `score`, exponentials, of the candidates from .. from + columns - 1. */

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "model/kernel/kernel_blas.h"
 #include "model/train/negative_sampler.h"
 #include "model/train/optimizer.h"
 #include "model/train/prior.h"
@@ -222,7 +221,6 @@ enum status trainer_open(struct trainer **trainerp, struct checkpoint *checkpoin
     REQUIRE(options->sequences >= 1 && options->sequences <= TRAIN_SEQUENCES_MAX);
     struct trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer) return trainer_no_memory(error);
-    kernel_blas_single_thread(); /* there is a thread for each shard already */
     trainer->options = *options;
     trainer->checkpoint = checkpoint;
     const enum status status = open_parts(trainer, dataset, known, error);

@@ -119,6 +119,14 @@ static void try_kernel_matmul_fetching(struct call *x)
     kernel_matmul_fetching(x->y, x->b, x->scratch, x->c, x->rows, x->cols, x->width, &prefetch);
 }
 
+static void try_kernel_product(struct call *x)
+{
+    const struct factor plain = factor_of(x->a, x->width + 1),
+                        turned = factor_turned(x->a, x->rows);
+    kernel_product(x->y, x->cols, x->rows % 2 ? plain : turned, factor_of(x->b, x->cols + 3),
+                   x->rows, x->cols, x->width, x->rows % 3);
+}
+
 /* ---- recurrences ---- */
 
 static const uint32_t points[] = {0, 2, 3, 11};

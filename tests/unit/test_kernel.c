@@ -62,6 +62,35 @@ static void products_equal_plain_loops_and_rows_do_not_see_each_other(void **sta
     }
 }
 
+static void products_of_plain_and_turned_factors_equal_plain_loops(void **state)
+{
+    (void)state;
+    static real a[WIDTH_MAX * WIDTH_MAX], b[WIDTH_MAX * WIDTH_MAX], c[ROWS_MAX * WIDTH_MAX];
+    static real before[ROWS_MAX * WIDTH_MAX];
+    const uint32_t widths[] = {1, 8, 16, 31, 64, 70};
+    struct random random = random_seeded(5);
+    fill(a, WIDTH_MAX * WIDTH_MAX, &random);
+    fill(b, WIDTH_MAX * WIDTH_MAX, &random);
+    fill(before, ROWS_MAX * WIDTH_MAX, &random);
+    for (uint32_t shape = 0; shape < 6 * 6 * ROWS_MAX * 4; shape++) {
+        const uint32_t n = widths[shape % 6], k = widths[shape / 6 % 6];
+        const uint32_t m = 1 + shape / 36 % ROWS_MAX;
+        const bool turned = shape / 36 / ROWS_MAX % 2, keep = shape / 36 / ROWS_MAX / 2;
+        const struct factor left = {a, turned ? m : k, turned};
+        memcpy(c, before, sizeof(c));
+        kernel_product(c, WIDTH_MAX, left, factor_of(b, n), m, n, k, keep);
+        for (uint32_t at = 0; at < m * WIDTH_MAX; at++) {
+            const uint32_t row = at / WIDTH_MAX, column = at % WIDTH_MAX;
+            double want = keep || column >= n ? (double)before[at] : 0;
+            for (uint32_t i = 0; column < n && i < k; i++) {
+                const real factor = turned ? a[i * m + row] : a[row * k + i];
+                want += (double)factor * (double)b[i * n + column];
+            }
+            assert_float_equal(c[at], want, 2e-5);
+        }
+    }
+}
+
 static void weights_packed_in_parts_equal_one_weight(void **state)
 {
     (void)state;
@@ -137,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_equal_plain_loops_and_rows_do_not_see_each_other),
+        cmocka_unit_test(products_of_plain_and_turned_factors_equal_plain_loops),
         cmocka_unit_test(weights_packed_in_parts_equal_one_weight),
         cmocka_unit_test(exponential_is_accurate_over_its_range),
         cmocka_unit_test(an_element_is_the_same_in_a_vector_and_in_its_tail),

@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "model/interest_ops.h"
+#include "model/kernel/kernel_width.h"
 #include "model/train/trainer.h"
 
 enum { ITEMS = 40, CATEGORIES = 3, OOV = 2, KNOWN_MAX = 512 };
@@ -207,6 +208,22 @@ static void a_resumed_run_ends_with_the_same_bytes(void **state)
     unlink(path);
 }
 
+static void a_run_ends_with_the_same_bytes_at_either_width_of_vectors(void **state)
+{
+    (void)state;
+    const uint32_t widths[] = {256, 0}; /* 0, the widest, is the same without AVX-512 */
+    uint64_t ends[2];
+    for (int i = 0; i < 2; i++) {
+        struct scene scene;
+        struct error error;
+        assert_int_equal(kernel_width_choose(widths[i], &error), STATUS_OK);
+        scene_with_chance(&scene);
+        ends[i] = run_through(&scene, NULL, 0);
+        scene_close(&scene);
+    }
+    assert_true(ends[0] == ends[1]);
+}
+
 static void a_run_with_other_options_is_not_resumed(void **state)
 {
     (void)state;
@@ -346,6 +363,7 @@ int main(void)
         cmocka_unit_test(every_model_can_learn_one_minibatch_by_heart),
         cmocka_unit_test(what_was_learned_is_what_is_served),
         cmocka_unit_test(a_resumed_run_ends_with_the_same_bytes),
+        cmocka_unit_test(a_run_ends_with_the_same_bytes_at_either_width_of_vectors),
         cmocka_unit_test(a_run_with_other_options_is_not_resumed),
         cmocka_unit_test(training_stops_when_it_no_longer_helps_and_keeps_the_best),
         cmocka_unit_test(a_model_that_selects_is_validated_with_the_prior_of_its_log),
