@@ -25,6 +25,7 @@ enum {
     CONFIG_ACTIONS_MAX = 64, /* an action is 8 bits in a stored behavior; 0 is "no action field" */
     CONFIG_CLIENT_MAX = 256, /* librdkafka properties under kafka.client */
     CONFIG_VALUE_MAX = 4096, /* bytes of one scalar */
+    CONFIG_TEXT_MAX = 256,   /* bytes of a value that is not a text, printed */
 };
 
 enum config_broker { CONFIG_BROKER_FILE, CONFIG_BROKER_KAFKA };
@@ -165,6 +166,12 @@ MUST_CHECK enum status config_arguments(struct config *config, int count, char *
 
 /* Checks what involves several options (a broker needs its topic, a path...). */
 MUST_CHECK enum status config_check(const struct config *config, struct error *error);
+
+/*
+ * The value of an option as it could be written in a file: the config's own text, or printed into
+ * `to`. NULL: no option of the table has that key.
+ */
+const char *config_value(const struct config *config, const char *key, char to[CONFIG_TEXT_MAX]);
 
 /* Prints the options for --help, and as config/REFERENCE.md (Markdown). */
 void config_print_help(FILE *out);

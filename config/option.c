@@ -50,12 +50,12 @@ bool option_is_section(const char *key)
 }
 
 /* The words that a key may have been meant to be: keys, and the sections in front of their dots. */
-static const char *nearest_key(const char *key, char to[OPTION_TEXT_MAX])
+static const char *nearest_key(const char *key, char to[CONFIG_TEXT_MAX])
 {
     size_t least = strlen(key) / 2 + 1; /* farther is not alike */
     const char *nearest = NULL;
     for (unsigned i = 0; i < option_count; i++) {
-        char word[OPTION_TEXT_MAX];
+        char word[CONFIG_TEXT_MAX];
         snprintf(word, sizeof word, "%s", option_table[i].key);
         for (char *end = word + strlen(word); end; end = strrchr(word, '.')) {
             *end = '\0';
@@ -70,7 +70,7 @@ static const char *nearest_key(const char *key, char to[OPTION_TEXT_MAX])
 
 enum status option_unknown(const char *key, const char *origin, struct error *error)
 {
-    char word[OPTION_TEXT_MAX];
+    char word[CONFIG_TEXT_MAX];
     const char *nearest = nearest_key(key, word);
     return error_set(error, STATUS_INVALID, "%s: %s: unknown key; %s%s%s", origin, key,
                      nearest ? "did you mean " : "config/REFERENCE.md lists all keys",
@@ -86,7 +86,7 @@ static void print_scaled(int64_t value, const struct unit *units, char *to, size
     snprintf(to, size, "%lld%s", (long long)(value / best->factor), best->name);
 }
 
-const char *option_allowed(const struct option *option, char to[OPTION_TEXT_MAX])
+const char *option_allowed(const struct option *option, char to[CONFIG_TEXT_MAX])
 {
     char least[32], most[32];
     size_t used = 0;
@@ -95,11 +95,11 @@ const char *option_allowed(const struct option *option, char to[OPTION_TEXT_MAX]
     case OPTION_CHOICE:
         for (const char *const *choice = option->choices; *choice; choice++) {
             const char *before = choice == option->choices ? "" : choice[1] ? ", " : " or ";
-            used += (size_t)snprintf(to + used, OPTION_TEXT_MAX - used, "%s%s", before, *choice);
+            used += (size_t)snprintf(to + used, CONFIG_TEXT_MAX - used, "%s%s", before, *choice);
         }
         return to;
     case OPTION_COUNT:
-        snprintf(to, OPTION_TEXT_MAX, "a whole number from %lld to %lld", (long long)option->least,
+        snprintf(to, CONFIG_TEXT_MAX, "a whole number from %lld to %lld", (long long)option->least,
                  (long long)option->most);
         return to;
     case OPTION_SIZE:
@@ -108,14 +108,14 @@ const char *option_allowed(const struct option *option, char to[OPTION_TEXT_MAX]
         const struct unit *units = is_size ? size_units : duration_units;
         print_scaled(option->least, units, least, sizeof least);
         print_scaled(option->most, units, most, sizeof most);
-        snprintf(to, OPTION_TEXT_MAX, "%s from %s to %s", is_size ? "a size" : "a duration", least,
+        snprintf(to, CONFIG_TEXT_MAX, "%s from %s to %s", is_size ? "a size" : "a duration", least,
                  most);
         return to;
     }
     case OPTION_DATE: return "an ISO 8601 date or time";
     case OPTION_TEXT: break;
     }
-    snprintf(to, OPTION_TEXT_MAX, "text of up to %lld bytes", (long long)option->most);
+    snprintf(to, CONFIG_TEXT_MAX, "text of up to %lld bytes", (long long)option->most);
     return to;
 }
 
@@ -161,7 +161,7 @@ enum status option_set(struct config *config, const struct option *option, const
                        const char *origin, struct error *error)
 {
     void *field = (char *)config + option->offset;
-    char allowed[OPTION_TEXT_MAX];
+    char allowed[CONFIG_TEXT_MAX];
     int64_t number = 0;
     if (option->type == OPTION_TEXT && strlen(value) <= (size_t)option->most) {
         const char *text = config_own(config, value, strlen(value));
@@ -178,7 +178,7 @@ enum status option_set(struct config *config, const struct option *option, const
 }
 
 const char *option_print(const struct config *config, const struct option *option,
-                         char to[OPTION_TEXT_MAX])
+                         char to[CONFIG_TEXT_MAX])
 {
     const void *field = (const char *)config + option->offset;
     const char *text;
@@ -191,9 +191,9 @@ const char *option_print(const struct config *config, const struct option *optio
     switch (option->type) {
     case OPTION_BOOL: return number ? "true" : "false";
     case OPTION_CHOICE: return option->choices[number];
-    case OPTION_SIZE: print_scaled(number, size_units, to, OPTION_TEXT_MAX); return to;
-    case OPTION_DURATION: print_scaled(number, duration_units, to, OPTION_TEXT_MAX); return to;
+    case OPTION_SIZE: print_scaled(number, size_units, to, CONFIG_TEXT_MAX); return to;
+    case OPTION_DURATION: print_scaled(number, duration_units, to, CONFIG_TEXT_MAX); return to;
     case OPTION_DATE: return iso8601_print(number, to);
-    default: snprintf(to, OPTION_TEXT_MAX, "%lld", (long long)number); return to;
+    default: snprintf(to, CONFIG_TEXT_MAX, "%lld", (long long)number); return to;
     }
 }

@@ -46,10 +46,8 @@ bool option_is_section(const char *key);
 /* "config/x.yaml:12: source.pth: unknown key; did you mean source.path?" */
 enum status option_unknown(const char *key, const char *origin, struct error *error);
 
-enum { OPTION_TEXT_MAX = 256 };
-
 /* What is allowed, as a phrase: "a whole number from 1 to 64". */
-const char *option_allowed(const struct option *option, char to[OPTION_TEXT_MAX]);
+const char *option_allowed(const struct option *option, char to[CONFIG_TEXT_MAX]);
 
 /* Parses `value` into the config. STATUS_INVALID says what is allowed. */
 MUST_CHECK enum status option_set(struct config *config, const struct option *option,
@@ -57,6 +55,6 @@ MUST_CHECK enum status option_set(struct config *config, const struct option *op
 
 /* The value in effect, as it could be written in a file. */
 const char *option_print(const struct config *config, const struct option *option,
-                         char to[OPTION_TEXT_MAX]);
+                         char to[CONFIG_TEXT_MAX]);
 
 #endif

@@ -102,7 +102,7 @@ const struct option option_table[] = {
     COUNT("state.partitions", state.partitions, "4", 1, 1024,
           "Partitions that users are hashed to (file); fixed once the directory exists"),
     COUNT("state.history_max", state.history_max, "4096", 128, 1048576,
-          "Behaviors that are kept of a user; a multiple of 128"),
+          "Behaviors that are kept of a user; a multiple of 128. Fixed once events were committed"),
     COUNT("state.snapshot_every", state.snapshot_every, "16", 1, 65536,
           "A state that leaves memory is saved if this many behaviors came since its snapshot"),
     SIZE("state.snapshot_rate", state.snapshot_rate, "50MB", 64 * KB, 64 * GB,

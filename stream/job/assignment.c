@@ -29,6 +29,7 @@ struct assignment {
     const struct store_ops *stores;
     const struct store_options *options;
     const struct config *config;
+    const struct history_seal *seal; /* what all of the job's say */
     struct task_list live;
     struct task *by_partition[POLL_PARTITIONS_MAX]; /* the live ones */
 
@@ -85,6 +86,8 @@ static enum status restore(struct assignment *assignment, struct task *task, str
         return error_set(error, STATUS_INVALID, "%s: path too long", dir);
     }
     struct recovery recovery = {
+        .config = assignment->config,
+        .own = assignment->seal,
         .ops = assignment->ops,
         .broker = assignment->broker,
         .stores = assignment->stores,
@@ -137,7 +140,7 @@ static void *run_restores(void *context)
 enum status assignment_open(struct assignment **assignmentp, const struct broker_ops *ops,
                             struct broker *broker, const struct store_ops *stores,
                             const struct store_options *options, const struct config *config,
-                            struct error *error)
+                            const struct history_seal *seal, struct error *error)
 {
     *assignmentp = NULL;
     struct assignment *assignment = calloc(1, sizeof *assignment);
@@ -147,6 +150,7 @@ enum status assignment_open(struct assignment **assignmentp, const struct broker
     assignment->stores = stores;
     assignment->options = options;
     assignment->config = config;
+    assignment->seal = seal;
     pthread_mutex_init(&assignment->lock, NULL);
     pthread_cond_init(&assignment->changed, NULL);
     int failed = pthread_create(&assignment->thread, NULL, run_restores, assignment);

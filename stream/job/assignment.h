@@ -37,12 +37,13 @@ struct task {
 
 struct assignment;
 
-/* Keeps everything it is given. */
+/* Keeps everything it is given; `seal` is what the job would write. */
 MUST_CHECK enum status assignment_open(struct assignment **assignmentp,
                                        const struct broker_ops *ops, struct broker *broker,
                                        const struct store_ops *stores,
                                        const struct store_options *options,
-                                       const struct config *config, struct error *error);
+                                       const struct config *config, const struct history_seal *seal,
+                                       struct error *error);
 
 /* Cancels restores and closes the stores, flushing them. Legal on NULL. */
 void assignment_close(struct assignment *assignment);

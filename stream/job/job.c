@@ -12,6 +12,7 @@
 #include "model/checkpoint.h"
 #include "stream/job/memory_plan.h"
 #include "stream/job/processor.h"
+#include "stream/source/decoding.h"
 #include "base/progress.h"
 
 enum {
@@ -68,6 +69,20 @@ static enum status make_plan(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
+static void fill_seal(struct job *job)
+{
+    struct processor_shared *shared = &job->shared;
+    shared->seal = (struct history_seal){
+        .source_identity = shared->ops->source_identity(shared->broker),
+        .partitions = shared->ops->partitions(shared->broker),
+        .generation = job->checkpoint->generation,
+        .target = job->checkpoint->generation,
+        .watermark_ms = HISTORY_NO_TIME,
+        .checkpoint = job->checkpoint->fingerprint,
+    };
+    decoding_fingerprints(&job->config, shared->seal.decoding);
+}
+
 static enum status open_job(struct job *job, struct error *error)
 {
     TRY(job_open_model(job, error));
@@ -82,7 +97,9 @@ static enum status open_job(struct job *job, struct error *error)
     processor_shared_init(&job->shared);
     job->workers = calloc(job->config.job.workers, sizeof *job->workers);
     if (!job->workers) return error_set(error, STATUS_IO, "out of memory: workers");
-    return job->shared.ops->open(&job->shared.broker, &job->config, error);
+    TRY(job->shared.ops->open(&job->shared.broker, &job->config, error));
+    fill_seal(job);
+    return STATUS_OK;
 }
 
 static void close_job(struct job *job)

@@ -369,7 +369,7 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
     TRY(item_names_open(&processor->names, error));
     TRY(shared->ops->session_open(&processor->session, shared->broker, worker, error));
     TRY(assignment_open(&processor->assignment, shared->ops, shared->broker, shared->stores,
-                        &plan->store, config, error));
+                        &plan->store, config, &shared->seal, error));
     TRY(log_compaction_open(&processor->compaction, shared->ops, shared->broker, processor->session,
                             shared->stores, error));
     TRY(snapshot_writer_open(&processor->snapshots, config, shared->model, shared->stores,
@@ -407,9 +407,7 @@ enum status processor_open(struct processor **processorp, const struct processor
         .cache = processor->cache,
         .publisher = processor->publisher,
         .set = &processor->set,
-        .source_identity = shared->ops->source_identity(shared->broker),
-        .partitions = shared->ops->partitions(shared->broker),
-        .generation = interest_model_generation(shared->model),
+        .seal = &shared->seal,
     };
     *processorp = processor;
     return STATUS_OK;

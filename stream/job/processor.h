@@ -30,6 +30,7 @@ struct processor_shared {
     const struct broker_ops *ops;
     struct broker *broker;
     const struct store_ops *stores;
+    struct history_seal seal; /* what every seal of this job says; number and offset are its own */
 
     /* Of what is committed: */
     struct metric *events[EVENT_VERDICTS];

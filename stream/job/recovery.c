@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/job/seal_check.h"
 
 enum {
     BATCH_RECORDS = 512, /* applied as one batch of the store */
@@ -174,6 +175,10 @@ enum status recovery_run(struct recovery *recovery, struct error *error)
     recovery->records = 0;
     TRY(open_store(recovery, error));
     enum status status = open_log(recovery, &reader, &committed, error);
+    if (status == STATUS_OK) {
+        status = seal_check(recovery->config, recovery->partition, &committed.seal, recovery->own,
+                            error);
+    }
     if (status == STATUS_OK) status = catch_up(recovery, reader, &committed, error);
     recovery->ops->history_close(reader);
     TRY(status);

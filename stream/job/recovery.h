@@ -16,6 +16,8 @@
 #include "stream/broker/broker.h"
 
 struct recovery {
+    const struct config *config;
+    const struct history_seal *own; /* what the job's seals say: it must be able to go on */
     const struct broker_ops *ops;
     struct broker *broker;
     const struct store_ops *stores;

@@ -84,20 +84,14 @@ static uint32_t seal_partitions(struct transaction *transaction)
     for (uint32_t t = 0; t < count; t++) {
         const struct task *task = tasks[t];
         if (task->next_offset <= task->seal.next_offset) continue;
-        transaction->parts[sealed++] = (struct commit_partition){
+        transaction->parts[sealed] = (struct commit_partition){
             .partition = task->partition,
-            .seal =
-                {
-                    .number = task->seal.number + 1,
-                    .source_identity = transaction->source_identity,
-                    .partitions = transaction->partitions,
-                    .next_offset = task->next_offset,
-                    .generation = transaction->generation,
-                    .target = transaction->generation,
-                    .watermark_ms = HISTORY_NO_TIME,
-                },
+            .seal = *transaction->seal,
             .position.next = -1,
         };
+        struct history_seal *seal = &transaction->parts[sealed++].seal;
+        seal->number = task->seal.number + 1;
+        seal->next_offset = task->next_offset;
     }
     return sealed;
 }

@@ -43,9 +43,7 @@ struct transaction {
     struct state_cache *cache;
     struct publisher *publisher;
     struct changeset *set;
-    uint64_t source_identity;
-    uint32_t partitions;
-    uint64_t generation;
+    const struct history_seal *seal; /* what all seals of the job say */
     struct commit_partition parts[POLL_PARTITIONS_MAX];
 };
 

@@ -17,8 +17,9 @@
 /* A user's history as far as its state needs it, from the history log. */
 struct user_history {
     uint32_t partition;
-    struct history newest;  /* with the header that counts */
-    struct history *chunks; /* every chunk found, in the order of ordinals; owned */
+    struct history_seal seal; /* the partition's last */
+    struct history newest;    /* with the header that counts */
+    struct history *chunks;   /* every chunk found, in the order of ordinals; owned */
     uint32_t chunks_count;
     uint32_t chunks_room;
 };

@@ -11,6 +11,7 @@
 #include "stream/interests/fold.h"
 #include "stream/query/inspect.h"
 #include "stream/query/item_log.h"
+#include "stream/source/decoding.h"
 
 enum { SHOWN_VALUES = 6 }; /* of each interest vector */
 
@@ -51,8 +52,11 @@ static void print_behavior(const struct inspection *inspection, uint64_t ordinal
 {
     char time[ISO8601_SIZE];
     uint8_t action = history_action(behavior);
-    const char *name = "";
-    if (action > 0 && action <= inspection->config->actions_count) {
+    char number[24] = "";
+    const char *name = number;
+    if (action > 0) snprintf(number, sizeof number, "action %u", action);
+    if (action > 0 && action <= inspection->config->actions_count &&
+        decoding_same_actions(inspection->config, inspection->history.seal.decoding)) {
         name = inspection->config->actions[action - 1].name;
     }
     const struct item_table *known = interest_model_items(inspection->model);

@@ -88,6 +88,7 @@ static enum status search_history(struct search *search, uint32_t partition, str
     double partitions = ops->partitions(search->input);
     TRY(ops->begin(search->input, LOG_HISTORY, partition, error));
     search->found->partition = partition;
+    TRY(ops->seal(search->input, partition, &search->found->seal, error));
     for (;;) {
         struct record record;
         enum status status = ops->history(search->input, &record, error);

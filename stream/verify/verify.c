@@ -6,6 +6,7 @@
 
 #include "base/progress.h"
 #include "stream/log_input/log_input.h"
+#include "stream/source/decoding.h"
 #include "stream/verify/verify_replay.h"
 #include "stream/verify/verify_slice.h"
 
@@ -257,11 +258,40 @@ static enum status open_replays(struct verify *verify, struct error *error)
     return STATUS_OK;
 }
 
+/* Of what a seal says was the generation, another checkpoint would make every record a violation. */
+static enum status check_checkpoint(const struct verify *verify, const struct history_seal *seal,
+                                    struct error *error)
+{
+    struct replay *replay = replay_of(verify, seal->generation);
+    if (!replay || !seal->checkpoint || replay_fingerprint(replay) == seal->checkpoint) {
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_REFUSED,
+                     "model.checkpoint: generation %" PRIu64 " is not the one that published "
+                     "(fingerprint %016" PRIx64 ", that one's is %016" PRIx64
+                     "): give the file that the job ran with",
+                     seal->generation, replay_fingerprint(replay), seal->checkpoint);
+}
+
+/* What was committed must have been made with these settings and these checkpoints. */
+static enum status check_seals(const struct verify *verify, struct error *error)
+{
+    for (uint32_t p = 0; p < verify->ops->partitions(verify->input); p++) {
+        struct history_seal seal;
+        TRY(verify->ops->seal(verify->input, p, &seal, error));
+        if (seal.number == 0) continue;
+        TRY(decoding_check(verify->options->config, seal.decoding, error));
+        TRY(check_checkpoint(verify, &seal, error));
+    }
+    return STATUS_OK;
+}
+
 static enum status verify_all(struct verify *verify, struct error *error)
 {
     struct verify_report *report = verify->report;
     TRY(open_replays(verify, error));
     TRY(verify->ops->open(&verify->input, verify->options->config, error));
+    TRY(check_seals(verify, error));
     TRY(verify_slice_open(&verify->slice, verify->options->memory, error));
     uint32_t parts = verify->ops->parts(verify->input, LOG_SOURCE);
     for (verify->part = 0; verify->part < parts; verify->part++) {

@@ -75,7 +75,8 @@ const char *verify_kind_name(enum verify_kind kind);
 
 /*
  * Verifies, printing violations to `out` as they are found. STATUS_OK: it was done, and `report`
- * says what was found. STATUS_REFUSED: another input than the one that was processed.
+ * says what was found. STATUS_REFUSED: another input than the one that was processed, other
+ * settings of it, or another checkpoint of the generation that published.
  */
 MUST_CHECK enum status verify_run(const struct verify_options *options, FILE *out,
                                   struct verify_report *report, struct error *error);

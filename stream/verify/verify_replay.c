@@ -74,6 +74,11 @@ uint64_t replay_generation(const struct replay *replay)
     return replay->checkpoint->generation;
 }
 
+uint64_t replay_fingerprint(const struct replay *replay)
+{
+    return replay->checkpoint->fingerprint;
+}
+
 /*
  * Stands before the event of ordinal `from`, which lies at or behind `first`, with nothing folded.
  */

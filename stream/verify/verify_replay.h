@@ -25,6 +25,7 @@ MUST_CHECK enum status replay_open(struct replay **replayp, const char *checkpoi
 void replay_close(struct replay *replay);
 
 uint64_t replay_generation(const struct replay *replay);
+uint64_t replay_fingerprint(const struct replay *replay); /* of its checkpoint */
 
 /* Turns to a user, whose events must stay. */
 void replay_begin(struct replay *replay, const struct verify_user *user);

@@ -223,12 +223,17 @@ class Topics(KafkaCase):
         self.assert_found(self.planted("interests", [*self.records, invented]), "damaged: 1.",
                           "it names source offset 1000000000, and only those before")
 
-    def test_other_weights_under_the_same_generation(self):
+    def test_another_checkpoint_of_the_same_generation_is_refused(self):
         other = common["directory"] / "other.safetensors"
         subprocess.run([BRAID, "init", f"--source.path={common['directory']}/init.jsonl",
                         f"--model.checkpoint={other}", "--seed=2", "--d=16", "--ffn=16",
                         "--heads=2", "--interests=2", "--oov=8"], check=True, capture_output=True)
-        self.assert_found({"model.checkpoint": other}, f"value: {len(self.records)}.")
+        said = verify(self.done, 3, **{"model.checkpoint": other})
+        self.assertIn("generation 1 is not the one that published", said)
+
+    def test_other_settings_of_the_source_are_refused(self):
+        said = verify(self.done, 3, **{"source.time": "s"})
+        self.assertIn("source.time (now 's')", said)
 
     def test_dead_letters_doubled_missing_and_strange(self):
         told = json.loads(self.letters[2].value)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "stream/broker/file/commit_file.h"
 
 static char dir[64];
@@ -39,10 +40,13 @@ static struct commit_file written_commit(uint32_t partitions)
     assert_int_equal(commit_file_init(&commit, partitions, NULL), STATUS_OK);
     commit.input = (struct input_identity){.hash = UINT64_C(0xfedcba9876543210), .size = 65536};
     commit.position = (struct line_position){.line = 12, .byte = INT64_MAX};
+    commit.decoding[0] = 1;
+    commit.decoding[HISTORY_DECODING_MAX - 1] = UINT32_MAX;
     for (uint32_t p = 0; p < partitions; p++) {
         struct commit_entry *entry = &commit.entries[p];
         entry->seal = UINT64_MAX - p;
         entry->generation = 3;
+        entry->checkpoint = UINT64_C(0xabcdef) << p;
         entry->log = p + 1;
         entry->base = 99;
         for (int kind = 0; kind < RECORD_KINDS; kind++) {
@@ -64,6 +68,7 @@ static void reads_what_was_written(void **state)
         assert_int_equal(read.partitions, commit.partitions);
         assert_memory_equal(&read.input, &commit.input, sizeof read.input);
         assert_memory_equal(&read.position, &commit.position, sizeof read.position);
+        assert_memory_equal(read.decoding, commit.decoding, sizeof read.decoding);
         assert_memory_equal(read.entries, commit.entries, counts[i] * sizeof *read.entries);
         commit_file_close(&read);
         commit_file_close(&commit);
@@ -115,11 +120,37 @@ static void any_changed_or_missing_byte_is_refused(void **state)
 static void a_newer_format_is_refused(void **state)
 {
     (void)state;
-    store("braid-commit 2\nwhatever\n", 24);
+    store("braid-commit 3\nwhatever\n", 24);
     struct commit_file read;
     struct error error;
     assert_int_equal(commit_file_read(&read, dir, &error), STATUS_REFUSED);
-    assert_non_null(strstr(error.text, "format 2"));
+    assert_non_null(strstr(error.text, "format 3"));
+}
+
+/* Of a program that knew of no fingerprints. */
+static void format_1_is_read_and_knows_no_fingerprints(void **state)
+{
+    (void)state;
+    char text[512];
+    int size = snprintf(text, sizeof text,
+                        "braid-commit 1\ninput fedcba9876543210 65536\npartitions 1\n"
+                        "position 12 3456\npartition 0 seal 3 generation 2 log 4 base 5 "
+                        "interests 6 history 7 dead-letters 8 items 9\n");
+    size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016llx\n",
+                     (unsigned long long)checksum_of(text, (size_t)size));
+    store(text, (size_t)size);
+    struct commit_file read;
+    assert_int_equal(commit_file_read(&read, dir, NULL), STATUS_OK);
+    const struct commit_entry expected = {
+        .seal = 3, .generation = 2, .log = 4, .base = 5, .length = {6, 7, 8, 9}};
+    assert_memory_equal(read.entries, &expected, sizeof expected);
+    assert_int_equal(read.input.hash, UINT64_C(0xfedcba9876543210));
+    assert_int_equal(read.position.line, 12);
+    assert_int_equal(read.position.byte, 3456);
+    for (int i = 0; i < HISTORY_DECODING_MAX; i++) {
+        assert_int_equal(read.decoding[i], 0);
+    }
+    commit_file_close(&read);
 }
 
 int main(void)
@@ -129,6 +160,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_missing_file_is_not_found, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(any_changed_or_missing_byte_is_refused, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(format_1_is_read_and_knows_no_fingerprints, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(a_newer_format_is_refused, make_directory,
                                         remove_directory),

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "model/checkpoint.h"
+#include "model/tensor/params.h"
 #include "stream/broker/file/commit_file.h"
 #include "tests/unit/job_fixture.h"
 
@@ -216,6 +218,80 @@ static void what_does_not_belong_together_is_refused(void **state)
     fixture_close(&fixture);
 }
 
+/* The job is refused, and says so with `word`. */
+static void refused(struct fixture *fixture, const char *word)
+{
+    struct job_summary summary;
+    struct error error = {.text = ""};
+    assert_int_equal(job_run(&fixture->config, &summary, &error), STATUS_REFUSED);
+    if (!strstr(error.text, word)) fail_msg("'%s' is not in: %s", word, error.text);
+}
+
+static void a_job_does_not_go_on_under_settings_that_read_events_otherwise(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture, SEED);
+    struct config *config = &fixture.config;
+    config->source.field_action = "action";
+    config->actions[0].name = "view";
+    config->actions[1].name = "buy";
+    config->actions_count = 2;
+    fixture_line(&fixture, "{\"user\":\"u\",\"item\":\"i1\",\"time\":1700000000000,"
+                           "\"action\":\"view\"}");
+    assert_int_equal(fixture_run(&fixture).accepted, 1);
+    fixture_line(&fixture, "{\"user\":\"u\",\"item\":\"i2\",\"time\":1700000001000,"
+                           "\"action\":\"buy\"}");
+
+    const struct config before = *config;
+    config->actions[0] = before.actions[1];
+    config->actions[1] = before.actions[0];
+    refused(&fixture, "actions");
+    *config = before;
+    config->source.field_user = "actor";
+    refused(&fixture, "source.fields.user (now 'actor')");
+    *config = before;
+    config->source.time = CONFIG_TIME_S;
+    refused(&fixture, "source.time (now 's')");
+    *config = before;
+    config->actions[0].weight = 7; /* of training only */
+    assert_int_equal(fixture_run(&fixture).accepted, 1);
+    fixture_close(&fixture);
+}
+
+static void write_generation(const struct fixture *fixture, uint64_t generation, uint64_t seed)
+{
+    struct checkpoint *checkpoint;
+    struct error error = {.text = ""};
+    assert_int_equal(checkpoint_open(&checkpoint, fixture->checkpoint, &error), STATUS_OK);
+    checkpoint->generation = generation;
+    struct param *param = param_set_at(checkpoint->params, 0);
+    param->data[param->count - 1] = (real)seed; /* the last item of the table */
+    if (checkpoint_write(checkpoint, fixture->checkpoint, &error)) fail_msg("%s", error.text);
+    checkpoint_close(checkpoint);
+}
+
+static void a_generation_never_falls_and_its_number_stands_for_one_checkpoint(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture, SEED);
+    write_generation(&fixture, 2, 1);
+    fixture_log(&fixture, 200, 20);
+    fixture_run(&fixture);
+    fixture_log(&fixture, 200, 20);
+    write_generation(&fixture, 1, 1);
+    refused(&fixture, "generation 1, and generation 2 has published");
+    write_generation(&fixture, 2, 5);
+    refused(&fixture, "is not the generation 2");
+    write_generation(&fixture, 2, 1);
+    assert_int_equal(fixture_run(&fixture).events, 200);
+    fixture_log(&fixture, 200, 20);
+    write_generation(&fixture, 3, 5);
+    assert_int_equal(fixture_run(&fixture).events, 200);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +302,8 @@ int main(void)
         cmocka_unit_test(bad_events_become_dead_letters_and_the_job_goes_on),
         cmocka_unit_test(a_pausing_input_holds_up_neither_commits_nor_the_end),
         cmocka_unit_test(what_does_not_belong_together_is_refused),
+        cmocka_unit_test(a_job_does_not_go_on_under_settings_that_read_events_otherwise),
+        cmocka_unit_test(a_generation_never_falls_and_its_number_stands_for_one_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,16 @@ static void run_recovery(struct recovery *recovery)
     if (recovery_run(recovery, &error) != STATUS_OK) fail_msg("%s", error.text);
 }
 
+/* What the job that has run would write again. */
+static struct history_seal seal_of(const struct fixture *fixture)
+{
+    struct commit_file commit;
+    assert_int_equal(commit_file_read(&commit, fixture->state, NULL), STATUS_OK);
+    const struct history_seal seal = commit_file_seal(&commit, 0);
+    commit_file_close(&commit);
+    return seal;
+}
+
 /*
  * Restores partition `partition` from the log into a store in memory, and compares it with the
  * job's.
@@ -58,7 +68,10 @@ static void compare_stores(const struct fixture *fixture, struct broker *broker,
     char path[160];
     atomic_bool cancel = false;
     snprintf(path, sizeof path, "%s/store-%04u", fixture->state, partition);
-    struct recovery from_log = {.ops = &broker_file,
+    const struct history_seal own = seal_of(fixture);
+    struct recovery from_log = {.config = &fixture->config,
+                                .own = &own,
+                                .ops = &broker_file,
                                 .broker = broker,
                                 .stores = &store_memory,
                                 .options = &options,
@@ -110,7 +123,10 @@ static void a_canceled_restore_keeps_its_store_and_says_so(void **state)
     fixture_run(&fixture);
     assert_int_equal(broker_file.open(&broker, &fixture.config, NULL), STATUS_OK);
     snprintf(path, sizeof path, "%s/store-0000", fixture.state);
-    struct recovery recovery = {.ops = &broker_file,
+    const struct history_seal own = seal_of(&fixture);
+    struct recovery recovery = {.config = &fixture.config,
+                                .own = &own,
+                                .ops = &broker_file,
                                 .broker = broker,
                                 .stores = &store_memory,
                                 .options = &options,

@@ -450,6 +450,42 @@ static void refuses_another_source(void **state)
     free(bytes);
 }
 
+static void refused(const char *checkpoint, const char *word)
+{
+    struct verify_report report;
+    struct error error = {.text = ""};
+    struct verify_options options = {.config = &config,
+                                     .checkpoints = &checkpoint,
+                                     .checkpoints_count = 1,
+                                     .memory = config.job.memory};
+    assert_int_equal(verify_run(&options, stdout, &report, &error), STATUS_REFUSED);
+    if (!strstr(error.text, word)) fail_msg("'%s' is not in: %s", word, error.text);
+}
+
+static void other_settings_than_the_jobs_are_told_and_not_taken_for_violations(void **state)
+{
+    (void)state;
+    const struct config before = config;
+    config.source.time = CONFIG_TIME_MS;
+    refused(config.model.checkpoint, "source.time (now 'ms')");
+    config = before;
+    config.state.history_max = 256;
+    refused(config.model.checkpoint, "state.history_max (now '256')");
+    config = before;
+}
+
+static void another_checkpoint_of_the_generation_is_told_and_not_taken_for_violations(void **state)
+{
+    (void)state;
+    char option[1100];
+    snprintf(option, sizeof option, "--model.checkpoint=%s",
+             scene_path(&scene, "other.safetensors"));
+    const char *init[] = {"init",      "--config", "braid.yaml", "--d=16",
+                          "--heads=2", "--seed=9", option,       NULL};
+    assert_int_equal(scene_program(&scene, init, NULL), 0);
+    refused(scene_path(&scene, "other.safetensors"), "generation 1 is not the one that published");
+}
+
 static int make_run(void **state)
 {
     (void)state;
@@ -505,6 +541,8 @@ int main(void)
         cmocka_unit_test(finds_lost_event),
         cmocka_unit_test(finds_event_that_never_was),
         cmocka_unit_test(refuses_another_source),
+        cmocka_unit_test(other_settings_than_the_jobs_are_told_and_not_taken_for_violations),
+        cmocka_unit_test(another_checkpoint_of_the_generation_is_told_and_not_taken_for_violations),
     };
     return cmocka_run_group_tests(tests, make_run, remove_run);
 }

@@ -316,6 +316,7 @@ static void enter_partitions(struct session *session, struct commit_partition *p
         struct commit_entry *entry = &state->commit.entries[p];
         entry->seal = parts[i].seal.number;
         entry->generation = parts[i].seal.generation;
+        entry->checkpoint = parts[i].seal.checkpoint;
         entry->log = state->partitions[p].log;
         entry->base = state->partitions[p].base;
         for (int kind = 0; kind < RECORD_KINDS; kind++) {
@@ -329,6 +330,9 @@ static void enter_partitions(struct session *session, struct commit_partition *p
         };
     }
     state->commit.position = session->position;
+    if (count > 0) {
+        memcpy(state->commit.decoding, parts[0].seal.decoding, sizeof state->commit.decoding);
+    }
 }
 
 /* Everybody arrives; the last one commits for all. */

@@ -18,9 +18,9 @@
 #include "stream/broker/file/append_file.h"
 
 enum {
-    COMMIT_VERSION = 1,
+    COMMIT_VERSION = 2,
     HEAD_MAX = 512,  /* bytes of the lines that are not a partition's */
-    ENTRY_MAX = 320, /* bytes of one partition's line */
+    ENTRY_MAX = 360, /* bytes of one partition's line */
     CHECKSUM_LINE = sizeof "checksum 0123456789abcdef",
 };
 
@@ -53,7 +53,7 @@ uint64_t commit_file_source(const struct commit_file *commit)
 struct history_seal commit_file_seal(const struct commit_file *commit, uint32_t partition)
 {
     const struct commit_entry *entry = &commit->entries[partition];
-    return (struct history_seal){
+    struct history_seal seal = {
         .number = entry->seal,
         .source_identity = commit_file_source(commit),
         .partitions = commit->partitions,
@@ -61,7 +61,10 @@ struct history_seal commit_file_seal(const struct commit_file *commit, uint32_t 
         .generation = entry->generation,
         .target = entry->generation,
         .watermark_ms = HISTORY_NO_TIME,
+        .checkpoint = entry->checkpoint,
     };
+    memcpy(seal.decoding, commit->decoding, sizeof seal.decoding);
+    return seal;
 }
 
 static enum status join_path(char *path, const char *dir, const char *name, struct error *error)
@@ -101,19 +104,23 @@ static size_t print_lines(const struct commit_file *commit, char *text, size_t r
     size_t used =
         (size_t)snprintf(text, room,
                          "braid-commit %d\ninput %016" PRIx64 " %" PRIu32 "\npartitions %" PRIu32
-                         "\nposition %" PRId64 " %" PRId64 "\n",
+                         "\nposition %" PRId64 " %" PRId64 "\ndecoding",
                          COMMIT_VERSION, commit->input.hash, commit->input.size, commit->partitions,
                          commit->position.line, commit->position.byte);
+    for (int i = 0; i < HISTORY_DECODING_MAX; i++) {
+        used += (size_t)snprintf(text + used, room - used, " %08" PRIx32, commit->decoding[i]);
+    }
+    used += (size_t)snprintf(text + used, room - used, "\n");
     for (uint32_t p = 0; p < commit->partitions; p++) {
         const struct commit_entry *entry = &commit->entries[p];
-        used +=
-            (size_t)snprintf(text + used, room - used,
-                             "partition %" PRIu32 " seal %" PRIu64 " generation %" PRIu64
-                             " log %" PRIu64 " base %" PRIu64 " interests %" PRIu64
-                             " history %" PRIu64 " dead-letters %" PRIu64 " items %" PRIu64 "\n",
-                             p, entry->seal, entry->generation, entry->log, entry->base,
-                             entry->length[RECORD_INTERESTS], entry->length[RECORD_HISTORY],
-                             entry->length[RECORD_DEAD_LETTER], entry->length[RECORD_ITEM]);
+        used += (size_t)snprintf(
+            text + used, room - used,
+            "partition %" PRIu32 " seal %" PRIu64 " generation %" PRIu64 " checkpoint %016" PRIx64
+            " log %" PRIu64 " base %" PRIu64 " interests %" PRIu64 " history %" PRIu64
+            " dead-letters %" PRIu64 " items %" PRIu64 "\n",
+            p, entry->seal, entry->generation, entry->checkpoint, entry->log, entry->base,
+            entry->length[RECORD_INTERESTS], entry->length[RECORD_HISTORY],
+            entry->length[RECORD_DEAD_LETTER], entry->length[RECORD_ITEM]);
     }
     REQUIRE(used < room);
     return used;
@@ -174,20 +181,42 @@ enum status commit_file_write(const struct commit_file *commit, const char *stat
     return STATUS_OK;
 }
 
+/* A partition's line, which in format 1 has no checkpoint. */
 static bool parse_entry(const char **textp, struct commit_file *commit, uint32_t partition)
 {
     struct commit_entry *entry = &commit->entries[partition];
     uint32_t number;
-    int size = 0;
-    int fields = sscanf(*textp,
-                        "partition %" SCNu32 " seal %" SCNu64 " generation %" SCNu64 " log %" SCNu64
-                        " base %" SCNu64 " interests %" SCNu64 " history %" SCNu64
-                        " dead-letters %" SCNu64 " items %" SCNu64 "\n%n",
-                        &number, &entry->seal, &entry->generation, &entry->log, &entry->base,
-                        &entry->length[RECORD_INTERESTS], &entry->length[RECORD_HISTORY],
-                        &entry->length[RECORD_DEAD_LETTER], &entry->length[RECORD_ITEM], &size);
-    *textp += size;
-    return fields == 9 && size > 0 && number == partition;
+    int size = 0, checkpoint = 0, rest = 0;
+    int fields = sscanf(*textp, "partition %" SCNu32 " seal %" SCNu64 " generation %" SCNu64 " %n",
+                        &number, &entry->seal, &entry->generation, &size);
+    if (fields != 3 || size == 0 || number != partition) return false;
+    if (sscanf(*textp + size, "checkpoint %" SCNx64 " %n", &entry->checkpoint, &checkpoint) < 1) {
+        checkpoint = 0;
+    }
+    fields = sscanf(*textp + size + checkpoint,
+                    "log %" SCNu64 " base %" SCNu64 " interests %" SCNu64 " history %" SCNu64
+                    " dead-letters %" SCNu64 " items %" SCNu64 "\n%n",
+                    &entry->log, &entry->base, &entry->length[RECORD_INTERESTS],
+                    &entry->length[RECORD_HISTORY], &entry->length[RECORD_DEAD_LETTER],
+                    &entry->length[RECORD_ITEM], &rest);
+    *textp += size + checkpoint + rest;
+    return fields == 6 && rest > 0;
+}
+
+/* The fingerprints, which format 1 does not have. */
+static void parse_decoding(const char **textp, struct commit_file *commit)
+{
+    static const char name[] = "decoding";
+    if (strncmp(*textp, name, sizeof name - 1) != 0) return;
+    *textp += sizeof name - 1;
+    for (int i = 0; **textp == ' '; i++) {
+        char *end;
+        unsigned long print = strtoul(*textp, &end, 16);
+        if (i < HISTORY_DECODING_MAX) commit->decoding[i] = (uint32_t)print;
+        if (end == *textp) return;
+        *textp = end;
+    }
+    if (**textp == '\n') ++*textp;
 }
 
 /* Parses `text`, whose checksum has been verified. */
@@ -208,6 +237,7 @@ static enum status parse_lines(struct commit_file *commit, const char *text, con
     commit->input = head.input;
     commit->position = head.position;
     text += size;
+    parse_decoding(&text, commit);
     for (uint32_t p = 0; p < commit->partitions; p++) {
         if (parse_entry(&text, commit, p)) continue;
         commit_file_close(commit);
@@ -224,9 +254,10 @@ static enum status check_text(char *text, size_t size, const char *path, struct 
     if (sscanf(text, "braid-commit %d\n", &version) != 1) {
         return error_set(error, STATUS_CORRUPT, "%s: not a commit file; %s", path, remedy);
     }
-    if (version != COMMIT_VERSION) {
+    if (version > COMMIT_VERSION) {
         return error_set(error, STATUS_REFUSED,
-                         "%s: format %d, this program knows %d: use the program that wrote it",
+                         "%s: format %d is newer than this build reads (%d): use the version of "
+                         "Braid that wrote it, or a later one",
                          path, version, COMMIT_VERSION);
     }
     char last[CHECKSUM_LINE + 1];

@@ -5,13 +5,16 @@
  * of its files is. Whatever lies beyond those lengths was never committed. A commit replaces the
  * file atomically, and that rename is the moment of truth.
  *
- *     braid-commit 1
+ *     braid-commit 2
  *     input 9b1c5d0e6f7a8b90 65536
  *     partitions 4
  *     position 10000 812345
- *     partition 0 seal 3 generation 1 log 1 base 0 interests 92100 history 40122 dead-letters 0
- *         items 1200                                          (one line for each partition)
+ *     decoding 1b2e88f0 00000000 ...                          (fingerprints: source/decoding.h)
+ *     partition 0 seal 3 generation 1 checkpoint 5d0e6f7a8b909b1c log 1 base 0 interests 92100
+ *         history 40122 dead-letters 0 items 1200             (one line for each partition)
  *     checksum 0123456789abcdef
+ *
+ * Format 1, which has neither fingerprints nor checkpoints, is still read.
  */
 #ifndef STREAM_BROKER_FILE_COMMIT_FILE_H
 #define STREAM_BROKER_FILE_COMMIT_FILE_H
@@ -26,15 +29,17 @@ enum { COMMIT_PATH_MAX = 4096 };
 
 struct commit_entry {
     uint64_t seal;                 /* number of the last committed seal, 0 before the first */
-    uint64_t generation;           /* that published it */
+    uint64_t generation;           /* that published it, */
+    uint64_t checkpoint;           /* and its fingerprint, 0: not known */
     uint64_t log;                  /* number of the history log file */
     uint64_t base;                 /* bytes the log had when it was last rewritten */
     uint64_t length[RECORD_KINDS]; /* committed bytes of each file, by record kind */
 };
 
 struct commit_file {
-    struct input_identity input;   /* size 0: nothing to compare with (standard input) */
-    struct line_position position; /* of the first line not yet processed */
+    struct input_identity input;             /* size 0: nothing to compare with (standard input) */
+    struct line_position position;           /* of the first line not yet processed */
+    uint32_t decoding[HISTORY_DECODING_MAX]; /* as in history_seal; 0: not known */
     uint32_t partitions;
     struct commit_entry *entries; /* [partitions], owned */
 };

@@ -1,0 +1,53 @@
+/* seal_check.c - the settings first, then the generation. */
+#include "stream/job/seal_check.h"
+
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "stream/source/decoding.h"
+
+static enum status check_generation(const struct config *config, uint32_t partition,
+                                    const struct history_seal *committed,
+                                    const struct history_seal *own, struct error *error)
+{
+    if (own->generation < committed->generation) {
+        return error_set(error, STATUS_REFUSED,
+                         "model.checkpoint: %s is generation %" PRIu64 ", and generation %" PRIu64
+                         " has published partition %" PRIu32 " already: generations never fall; "
+                         "give that checkpoint or a later one, or begin anew",
+                         config->model.checkpoint, own->generation, committed->generation,
+                         partition);
+    }
+    if (own->generation == committed->generation && committed->checkpoint &&
+        own->checkpoint != committed->checkpoint) {
+        return error_set(error, STATUS_REFUSED,
+                         "model.checkpoint: %s is not the generation %" PRIu64 " that has "
+                         "published partition %" PRIu32 " (fingerprint %016" PRIx64
+                         ", that one's is %016" PRIx64 "): put that file back, or train a next "
+                         "generation from it",
+                         config->model.checkpoint, own->generation, partition, own->checkpoint,
+                         committed->checkpoint);
+    }
+    return STATUS_OK;
+}
+
+/* Everything else that differs was refused. */
+static void warn_of_added_actions(uint32_t partition, const struct history_seal *committed,
+                                  const struct history_seal *own)
+{
+    uint32_t before = committed->decoding[DECODING_ACTIONS];
+    if (before == 0 || before == own->decoding[DECODING_ACTIONS]) return;
+    log_warn("actions were added: events with them that were dropped before stay dropped, and "
+             "braid verify will miss them",
+             log_int("partition", partition));
+}
+
+enum status seal_check(const struct config *config, uint32_t partition,
+                       const struct history_seal *committed, const struct history_seal *own,
+                       struct error *error)
+{
+    if (committed->number == 0) return STATUS_OK;
+    TRY(decoding_check(config, committed->decoding, error));
+    warn_of_added_actions(partition, committed, own);
+    return check_generation(config, partition, committed, own, error);
+}
