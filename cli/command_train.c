@@ -221,7 +221,7 @@ static uint64_t producing_fingerprint(const struct job *job)
 
 static enum status open_checkpoint(struct job *job, struct error *error)
 {
-    TRY(checkpoint_open(&job->checkpoint, job->config->model.checkpoint, error));
+    TRY(checkpoint_open_to_train(&job->checkpoint, job->config->model.checkpoint, error));
     struct checkpoint *checkpoint = job->checkpoint;
     const struct interest_ops *ops = interest_ops_find(checkpoint->model);
     struct model_dims dims = checkpoint->dims;
@@ -348,7 +348,7 @@ static enum status run_epochs(struct job *job, struct error *error)
         const double seconds = (double)(clock_monotonic_ns() - started_ns) * 1e-9;
         if (status == STATUS_OK) status = after_epoch(job, &epoch, seconds, error);
     }
-    trainer_finish(job->trainer);
+    if (status == STATUS_OK) status = trainer_finish(job->trainer, error);
     return status;
 }
 

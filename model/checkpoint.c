@@ -16,13 +16,15 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/number_text.h"
 #include "model/interest_ops.h"
 #include "model/param_draw.h"
 #include "model/safetensors.h"
 #include "model/tensor/params.h"
 
-#define FORMAT_PREFIX "braid-checkpoint-"
-#define FORMAT        FORMAT_PREFIX "1"
+#define FORMAT_PREFIX  "braid-checkpoint-"
+#define FORMAT         FORMAT_PREFIX "1"
+#define FORMAT_TRAINED FORMAT_PREFIX "2" /* the same, and checkpoint_training.h */
 
 enum { DIGITS = 16 }; /* of a checksum or a fingerprint */
 
@@ -36,18 +38,6 @@ static const enum safetensors_dtype param_dtype =
 #define CATEGORY_NAMES   "dictionary.category_names"
 #define CATEGORY_OFFSETS "dictionary.category_offsets"
 enum { DICTIONARY_TENSORS = 5 };
-
-/* Decimal digits and nothing else. */
-static bool parse_unsigned(const char *text, uint64_t most, uint64_t *value)
-{
-    *value = 0;
-    for (const char *at = text; *at; at++) {
-        const uint64_t digit = (uint64_t)(*at - '0');
-        if (digit > 9 || *value > (most - digit) / 10) return false;
-        *value = *value * 10 + digit;
-    }
-    return *text != 0;
-}
 
 static struct bytes string_bytes(const struct item_strings *strings)
 {
@@ -140,10 +130,12 @@ static uint32_t list_tensors(const struct checkpoint *checkpoint,
     tensors[count++] = vector_of(ITEM_IDS, SAFETENSORS_U8, ids.at, string_bytes(&ids).size);
     tensors[count++] =
         vector_of(CATEGORY_NAMES, SAFETENSORS_U8, names.at, string_bytes(&names).size);
-    return count;
+    return count + training_list_tensors(&checkpoint->training, param_set_size(checkpoint->params),
+                                         ids.count, tensors + count);
 }
 
 enum { ENTRIES_MAX = 8 + MODEL_DIMS };
+_Static_assert((int)DIM_TEXT_MAX >= (int)TRAINING_TEXT_MAX, "values of both fit");
 
 /* __metadata__, the checksum still zeros; the values are written to `texts`. */
 static uint32_t list_metadata(const struct checkpoint *checkpoint,
@@ -162,7 +154,8 @@ static uint32_t list_metadata(const struct checkpoint *checkpoint,
     for (; count < sizeof keys / sizeof keys[0]; count++) {
         entries[count] = (struct safetensors_entry){keys[count], texts[count]};
     }
-    entries[count++] = (struct safetensors_entry){"format", FORMAT};
+    const bool trained = training_any(&checkpoint->training);
+    entries[count++] = (struct safetensors_entry){"format", trained ? FORMAT_TRAINED : FORMAT};
     entries[count++] = (struct safetensors_entry){"model", checkpoint->model};
     for (uint32_t i = 0; i < MODEL_DIMS; i++) {
         if (model_dim_bits(&checkpoint->dims, i) == 0) continue;
@@ -176,10 +169,14 @@ static uint32_t list_metadata(const struct checkpoint *checkpoint,
 static enum status write_tensors(const struct checkpoint *checkpoint, FILE *out,
                                  struct error *error)
 {
-    struct safetensors_tensor tensors[PARAM_COUNT_MAX + DICTIONARY_TENSORS];
-    struct safetensors_entry entries[ENTRIES_MAX];
-    char texts[ENTRIES_MAX][DIM_TEXT_MAX];
-    const uint32_t entries_count = list_metadata(checkpoint, entries, texts);
+    struct safetensors_tensor tensors[PARAM_COUNT_MAX + DICTIONARY_TENSORS + TRAINING_TENSORS_MAX];
+    struct safetensors_entry entries[ENTRIES_MAX + TRAINING_ENTRIES_MAX];
+    char texts[ENTRIES_MAX][DIM_TEXT_MAX], more[TRAINING_ENTRIES_MAX][TRAINING_TEXT_MAX];
+    uint32_t entries_count = list_metadata(checkpoint, entries, texts);
+    if (training_any(&checkpoint->training)) {
+        entries_count +=
+            training_list_entries(&checkpoint->training, entries + entries_count, more);
+    }
     const uint32_t tensors_count = list_tensors(checkpoint, tensors);
     return safetensors_write(out, entries, entries_count, tensors, tensors_count, error);
 }
@@ -228,9 +225,22 @@ static enum status sync_directory_of(const char *path, struct error *error)
     return error_set(error, STATUS_IO, "syncing the directory of %s: %s", path, strerror(why));
 }
 
+/* What may be sealed, and what may be opened: numbers that a model can have been trained to. */
+static enum status check_numbers(const struct checkpoint *checkpoint, struct error *error)
+{
+    const struct param *bad;
+    if (!param_set_within(checkpoint->params, CHECKPOINT_WEIGHT_MAX, &bad)) {
+        return error_set(error, STATUS_INVALID,
+                         "parameter %s has a weight that is not finite, or beyond +-%g", bad->name,
+                         (double)CHECKPOINT_WEIGHT_MAX);
+    }
+    return training_check(&checkpoint->training, param_set_size(checkpoint->params), error);
+}
+
 enum status checkpoint_write(struct checkpoint *checkpoint, const char *path, struct error *error)
 {
     char *temporary;
+    if (check_numbers(checkpoint, error) != STATUS_OK) return error_prefix(error, "%s: ", path);
     if (asprintf(&temporary, "%s.tmp", path) < 0) {
         return error_set(error, STATUS_IO, "%s: out of memory", path);
     }
@@ -257,9 +267,9 @@ static enum status check_seal(const struct safetensors *file, const char *path, 
         return error_set(error, STATUS_REFUSED,
                          "%s: not a Braid checkpoint: __metadata__ has no format " FORMAT, path);
     }
-    if (strcmp(format, FORMAT) != 0) {
+    if (strcmp(format, FORMAT) != 0 && strcmp(format, FORMAT_TRAINED) != 0) {
         return error_set(error, STATUS_REFUSED,
-                         "%s: format %s, and this program reads " FORMAT
+                         "%s: format %.32s, and this program reads " FORMAT " and " FORMAT_TRAINED
                          ": use the Braid that wrote it, or a newer one",
                          path, format);
     }
@@ -276,7 +286,7 @@ static enum status read_number(const struct safetensors *file, const char *path,
                                uint64_t most, uint64_t *value, struct error *error)
 {
     const char *text = safetensors_metadata(file, key);
-    if (text && parse_unsigned(text, most, value)) return STATUS_OK;
+    if (text && parse_unsigned(bytes_of(text), most, value)) return STATUS_OK;
     CORRUPT(path, error, "__metadata__ has no %s that is a number", key);
     return STATUS_CORRUPT;
 }
@@ -356,7 +366,11 @@ static enum status read_dictionary(struct checkpoint *checkpoint, const struct s
         struct error why;
         status = item_table_open(&checkpoint->items, items, ids.count, categories, names.count,
                                  (uint32_t)oov, &why);
-        if (status != STATUS_OK) status = CORRUPT(path, error, "item dictionary: %s", why.text);
+        if (status == STATUS_INVALID) {
+            status = CORRUPT(path, error, "item dictionary: %s", why.text);
+        } else if (status != STATUS_OK) {
+            status = error_set(error, status, "%s: item dictionary: %s", path, why.text);
+        }
     }
     free(categories);
     free(items);
@@ -377,10 +391,12 @@ static enum status read_params(struct checkpoint *checkpoint, const struct safet
                                const char *path, struct error *error)
 {
     struct error why;
-    if (interest_params_open(&checkpoint->params, checkpoint->model, &checkpoint->dims,
-                             item_table_rows(checkpoint->items),
-                             item_table_categories(checkpoint->items), &why) != STATUS_OK) {
-        return error_set(error, STATUS_REFUSED, "%s: %s", path, why.text);
+    const enum status status = interest_params_open(
+        &checkpoint->params, checkpoint->model, &checkpoint->dims,
+        item_table_rows(checkpoint->items), item_table_categories(checkpoint->items), &why);
+    if (status != STATUS_OK) {
+        return error_set(error, status == STATUS_INVALID ? STATUS_REFUSED : status, "%s: %s", path,
+                         why.text);
     }
     for (uint32_t i = 0; i < param_set_count(checkpoint->params); i++) {
         const struct param *param = param_set_at(checkpoint->params, i);
@@ -396,16 +412,25 @@ static enum status read_params(struct checkpoint *checkpoint, const struct safet
     }
     for (uint32_t i = 0; i < safetensors_count(file); i++) {
         const char *name = safetensors_at(file, i)->name;
-        if (strncmp(name, "dictionary.", strlen("dictionary.")) != 0 &&
+        if (strncmp(name, "dictionary.", strlen("dictionary.")) != 0 && !training_owns(name) &&
             !param_set_find(checkpoint->params, name)) {
             return CORRUPT(path, error, "a %s has no parameter %s", checkpoint->model, name);
         }
     }
-    const struct param *bad;
-    if (!param_set_finite(checkpoint->params, &bad)) {
-        return CORRUPT(path, error, "parameter %s has a weight that is not finite", bad->name);
-    }
-    return STATUS_OK;
+    if (check_numbers(checkpoint, &why) == STATUS_OK) return STATUS_OK;
+    return CORRUPT(path, error, "%s", why.text);
+}
+
+/* What the newer format has beside them. */
+static enum status read_training(struct checkpoint *checkpoint, const struct safetensors *file,
+                                 const char *path, bool keep_moments, struct error *error)
+{
+    struct error why;
+    if (strcmp(safetensors_metadata(file, "format"), FORMAT_TRAINED) != 0) return STATUS_OK;
+    const enum status status =
+        training_read(&checkpoint->training, file, param_set_size(checkpoint->params),
+                      item_table_items(checkpoint->items), keep_moments, &why);
+    return status == STATUS_OK ? status : error_set(error, status, "%s: %s", path, why.text);
 }
 
 /* The fingerprint is computed, and must be the one that the file names. */
@@ -422,7 +447,7 @@ static enum status check_fingerprint(struct checkpoint *checkpoint, const struct
 }
 
 static enum status read_checkpoint(struct checkpoint *checkpoint, const char *path,
-                                   struct error *error)
+                                   bool keep_moments, struct error *error)
 {
     struct safetensors *file;
     TRY(safetensors_open(&file, path, error));
@@ -430,23 +455,38 @@ static enum status read_checkpoint(struct checkpoint *checkpoint, const char *pa
     if (status == STATUS_OK) status = read_identity(checkpoint, file, path, error);
     if (status == STATUS_OK) status = read_dictionary(checkpoint, file, path, error);
     if (status == STATUS_OK) status = read_params(checkpoint, file, path, error);
+    if (status == STATUS_OK) {
+        status = read_training(checkpoint, file, path, keep_moments, error);
+    }
     if (status == STATUS_OK) status = check_fingerprint(checkpoint, file, path, error);
     safetensors_close(file);
     return status;
 }
 
-enum status checkpoint_open(struct checkpoint **checkpointp, const char *path, struct error *error)
+static enum status open_checkpoint(struct checkpoint **checkpointp, const char *path,
+                                   bool keep_moments, struct error *error)
 {
     *checkpointp = NULL;
     struct checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
     if (!checkpoint) return error_set(error, STATUS_IO, "%s: out of memory", path);
-    enum status status = read_checkpoint(checkpoint, path, error);
+    enum status status = read_checkpoint(checkpoint, path, keep_moments, error);
     if (status != STATUS_OK) {
         checkpoint_close(checkpoint);
         return status;
     }
     *checkpointp = checkpoint;
     return STATUS_OK;
+}
+
+enum status checkpoint_open(struct checkpoint **checkpointp, const char *path, struct error *error)
+{
+    return open_checkpoint(checkpointp, path, false, error);
+}
+
+enum status checkpoint_open_to_train(struct checkpoint **checkpointp, const char *path,
+                                     struct error *error)
+{
+    return open_checkpoint(checkpointp, path, true, error);
 }
 
 enum status checkpoint_init(struct checkpoint **checkpointp, const char *model,
@@ -482,6 +522,12 @@ enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,
     struct param_set *params;
     TRY(interest_params_open(&params, model, dims, item_table_rows(items),
                              item_table_categories(items), error));
+    const enum status status =
+        training_move_moments(&checkpoint->training, checkpoint->params, params, error);
+    if (status != STATUS_OK) {
+        param_set_close(params);
+        return status;
+    }
     param_set_draw(params, seed);
     param_set_copy(params, checkpoint->params);
     param_set_close(checkpoint->params);
@@ -501,40 +547,8 @@ bool checkpoint_alike(const struct checkpoint *a, const struct checkpoint *b)
 void checkpoint_close(struct checkpoint *checkpoint)
 {
     if (!checkpoint) return;
+    training_clear(&checkpoint->training);
     param_set_close(checkpoint->params);
     item_table_close(checkpoint->items);
     free(checkpoint);
-}
-
-void checkpoint_print(const struct checkpoint *checkpoint, FILE *out)
-{
-    size_t weights = 0;
-    const uint32_t params = param_set_count(checkpoint->params);
-    fprintf(out, "model        %s\n", checkpoint->model);
-    fprintf(out, "generation   %" PRIu64 " (states: %" PRIu64 ")\n", checkpoint->generation,
-            checkpoint->state_generation);
-    fprintf(out, "fingerprint  %016" PRIx64 "\n", checkpoint->fingerprint);
-    fprintf(out, "seed         %" PRIu64 "\n", checkpoint->seed);
-    fprintf(out, "dimensions  ");
-    for (uint32_t i = 0; i < MODEL_DIMS; i++) {
-        char text[DIM_TEXT_MAX];
-        if (model_dim_bits(&checkpoint->dims, i) == 0) continue;
-        model_dim_print(&checkpoint->dims, i, text);
-        fprintf(out, " %s=%s", model_dim_key(i), text);
-    }
-    fprintf(out, "\ndictionary   %u items, %u rows for unknown ones, %u categories\n",
-            item_table_items(checkpoint->items), item_table_oov(checkpoint->items),
-            item_table_categories(checkpoint->items));
-    for (uint32_t i = 0; i < params; i++) {
-        weights += param_set_at(checkpoint->params, i)->count;
-    }
-    fprintf(out, "parameters   %u, %zu weights\n", params, weights);
-    for (uint32_t i = 0; i < params; i++) {
-        const struct param *param = param_set_at(checkpoint->params, i);
-        fprintf(out, "  %-30s [", param->name);
-        for (uint32_t k = 0; k < param->spec.rank; k++) {
-            fprintf(out, k ? ", %u" : "%u", param->spec.shape[k]);
-        }
-        fprintf(out, "]\n");
-    }
 }

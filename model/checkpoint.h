@@ -1,9 +1,11 @@
 /*
- * checkpoint.h - one generation of a model in a file: parameters, dimensions, item dictionary.
+ * checkpoint.h - one generation of a model in a file: parameters, dimensions, item dictionary, and
+ * how it was trained.
  *
  * The file is safetensors (https://github.com/huggingface/safetensors): 8 bytes little-endian
  * header length, JSON header, raw little-endian tensors; the safetensors Python package reads it.
- * The __metadata__ holds `format` = braid-checkpoint-1, model, dimensions, generation, fingerprint
+ * The __metadata__ holds `format` = braid-checkpoint-1 (-2 with what checkpoint_training.h has, as
+ * `training.*`), model, dimensions, generation, fingerprint
  * and a checksum over every other byte of the file; the dictionary is stored as tensors of its own
  * (`dictionary.*`: ids as one byte blob with offsets, category rows). Written to a temporary file,
  * synced, renamed.
@@ -16,10 +18,11 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "model/checkpoint_training.h"
 #include "model/item_table.h"
 #include "model/model_dims.h"
 
-struct param_set; /* model/params.h */
+enum { CHECKPOINT_WEIGHT_MAX = 1000000 }; /* what is greater is no weight but damage */
 
 struct checkpoint {
     char model[32]; /* registry name */
@@ -30,18 +33,27 @@ struct checkpoint {
     uint64_t seed;             /* that the parameters were drawn or trained with */
     struct param_set *params;
     struct item_table *items;
+    struct checkpoint_training training;
 };
 
 /*
  * Reads a checkpoint. Refused with what is wrong and the path: not safetensors, not a Braid
  * checkpoint, newer format, truncated, failed checksum or fingerprint, a parameter missing, extra
- * or of another shape, a non-finite weight. On failure *checkpointp is NULL.
+ * or of another shape, a weight or moment that is not finite or absurd. The moments of training are
+ * checked and not kept. On failure *checkpointp is NULL.
  */
 MUST_CHECK enum status checkpoint_open(struct checkpoint **checkpointp, const char *path,
                                        struct error *error);
 void checkpoint_close(struct checkpoint *checkpoint);
 
-/* Writes atomically (temporary file, fsync, rename, fsync of the directory). Sets `fingerprint`. */
+/* The same with the moments: three times the memory. */
+MUST_CHECK enum status checkpoint_open_to_train(struct checkpoint **checkpointp, const char *path,
+                                                struct error *error);
+
+/*
+ * Writes atomically (temporary file, fsync, rename, fsync of the directory). Sets `fingerprint` and
+ * changes nothing else. STATUS_INVALID: a weight or moment that checkpoint_open would refuse.
+ */
 MUST_CHECK enum status checkpoint_write(struct checkpoint *checkpoint, const char *path,
                                         struct error *error);
 
@@ -55,7 +67,7 @@ MUST_CHECK enum status checkpoint_init(struct checkpoint **checkpointp, const ch
 
 /*
  * Makes it a checkpoint of `model` with `dims` over the same dictionary: parameters of the same
- * name and shape keep their values, the others are drawn from `seed`. STATUS_INVALID: no such
+ * name and shape keep their values and moments, the others are drawn from `seed`. STATUS_INVALID: no such
  * model, or dimensions that it cannot have; then nothing has changed.
  */
 MUST_CHECK enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,

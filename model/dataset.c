@@ -232,6 +232,20 @@ uint32_t dataset_longest(const struct dataset *dataset)
     return dataset->longest;
 }
 
+uint64_t dataset_fingerprint(const struct dataset *dataset)
+{
+    const size_t count = dataset->count;
+    const struct bytes parts[] = {
+        {&dataset->rows, sizeof dataset->rows},
+        {dataset->behaviors, count * sizeof *dataset->behaviors},
+        {dataset->time_ms, count * sizeof *dataset->time_ms},
+        {dataset->action, count * sizeof *dataset->action},
+        {dataset->offsets, (dataset->users + (size_t)1) * sizeof *dataset->offsets},
+        {dataset->hashes, dataset->users * sizeof *dataset->hashes},
+    };
+    return checksum_of_parts(parts, sizeof parts / sizeof parts[0]);
+}
+
 uint64_t dataset_user_hash(const struct dataset *dataset, uint32_t user)
 {
     return dataset->hashes[user];

@@ -64,6 +64,9 @@ uint32_t dataset_users(const struct dataset *dataset);
 uint32_t dataset_behaviors(const struct dataset *dataset);
 uint32_t dataset_longest(const struct dataset *dataset); /* behaviors of the longest sequence */
 
+/* Over every sequence of a sealed dataset, and its order: another log has another. */
+uint64_t dataset_fingerprint(const struct dataset *dataset);
+
 /* Users are numbered in the order in which the log first names them. */
 uint64_t dataset_user_hash(const struct dataset *dataset, uint32_t user);
 struct dataset_sequence dataset_sequence(const struct dataset *dataset, uint32_t user);

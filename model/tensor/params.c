@@ -5,7 +5,6 @@
  */
 #include "model/tensor/params.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,9 +75,10 @@ enum status param_set_allocate(struct param_set *set, struct error *error)
     return STATUS_OK;
 }
 
-static bool same_spec_shape(const struct param_spec *a, const struct param_spec *b)
+bool param_same_shape(const struct param *a, const struct param *b)
 {
-    return a->rank == b->rank && memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
+    return a->spec.rank == b->spec.rank &&
+           memcmp(a->spec.shape, b->spec.shape, a->spec.rank * sizeof a->spec.shape[0]) == 0;
 }
 
 void param_set_copy(struct param_set *set, const struct param_set *from)
@@ -86,7 +86,7 @@ void param_set_copy(struct param_set *set, const struct param_set *from)
     for (uint32_t i = 0; i < set->count; i++) {
         struct param *param = &set->at[i];
         const struct param *source = param_set_find(from, param->name);
-        if (!source || !same_spec_shape(&param->spec, &source->spec)) continue;
+        if (!source || !param_same_shape(param, source)) continue;
         memcpy(param->data, source->data, param->count * sizeof(real));
     }
 }
@@ -132,11 +132,12 @@ size_t param_set_size(const struct param_set *set)
     return set->size;
 }
 
-bool param_set_finite(const struct param_set *set, const struct param **badp)
+bool param_set_within(const struct param_set *set, double most, const struct param **badp)
 {
     for (uint32_t i = 0; i < set->count; i++) {
         for (size_t j = 0; j < set->at[i].count; j++) {
-            if (isfinite(set->at[i].data[j])) continue;
+            const double value = (double)set->at[i].data[j];
+            if (value >= -most && value <= most) continue;
             *badp = &set->at[i];
             return false;
         }

@@ -83,6 +83,8 @@ void param_declare(struct param_set *set, struct param_spec spec, const char *na
 /* Takes the block of all declared parameters and zeroes it. Nothing can be declared afterwards. */
 MUST_CHECK enum status param_set_allocate(struct param_set *set, struct error *error);
 
+bool param_same_shape(const struct param *a, const struct param *b);
+
 /* Takes over the values of those parameters that `from` has by the same name and shape. */
 void param_set_copy(struct param_set *set, const struct param_set *from);
 
@@ -99,8 +101,9 @@ const struct param *param_set_get(const struct param_set *set, const char *name_
 real *param_set_block(const struct param_set *set);
 size_t param_set_size(const struct param_set *set);
 
-/* True if every value is finite; otherwise *badp is the first parameter with one that is not. */
-bool param_set_finite(const struct param_set *set, const struct param **badp);
+/* True if every value lies in +-most; otherwise *badp is the first parameter with one that does not
+ * or is no number. */
+bool param_set_within(const struct param_set *set, double most, const struct param **badp);
 
 enum param_part { PARAMS_ALL, PARAMS_STATE_PRODUCING };
 

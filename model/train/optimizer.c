@@ -81,8 +81,9 @@ double optimizer_step(struct optimizer *optimizer, struct gradients *gradients)
     const double norm = gradients_norm(gradients), clip = optimizer->options.clip;
     const uint64_t step = ++optimizer->step;
     const struct param_set *params = optimizer->params;
+    const double rate = optimizer_rate(&optimizer->options, step - optimizer->options.begun);
     const struct adam adam = {
-        (real)(optimizer_rate(&optimizer->options, step) / (1 - pow(MEAN_KEEP, (double)step))),
+        (real)(rate / (1 - pow(MEAN_KEEP, (double)step))),
         (real)(1 / (1 - pow(SQUARE_KEEP, (double)step))),
         clip > 0 && norm > clip ? (real)(clip / norm) : 1,
     };

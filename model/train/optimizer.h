@@ -20,8 +20,9 @@
 struct optimizer_options {
     double rate;
     double clip;           /* greatest norm of a gradient; 0 = any */
-    uint64_t warmup_steps; /* the rate rises linearly over these; 0 = none */
-    uint64_t steps;        /* until the rate has fallen; 0 = it never falls */
+    uint64_t begun;        /* steps taken before the rate's course begins */
+    uint64_t warmup_steps; /* of that course, over which the rate rises linearly; 0 = none */
+    uint64_t steps;        /* of it until the rate has fallen; 0 = it never falls */
     double final_share;    /* of the rate, at `steps` and beyond */
 };
 
@@ -39,7 +40,7 @@ MUST_CHECK enum status optimizer_open(struct optimizer *optimizer, const struct 
                                       const struct optimizer_options *options, struct error *error);
 void optimizer_close(struct optimizer *optimizer);
 
-/* The rate of step number `step`, from 1. */
+/* The rate of step number `step` of its course, from 1. */
 double optimizer_rate(const struct optimizer_options *options, uint64_t step);
 
 /* One step against `gradients`, of the same parameters. Returns their norm before clipping. */

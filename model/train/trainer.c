@@ -36,7 +36,8 @@ struct trainer {
     uint32_t candidates_count;
     uint32_t chunk; /* behaviors of one */
     struct shard_task task;
-    real *best; /* [param_set_size]; NULL without validation */
+    uint64_t epochs_before; /* that the parameters had been trained for when the run began */
+    real *best; /* parameters, means, squares, [param_set_size] each; NULL without validation */
     struct training_progress progress;
     uint64_t identity; /* of options, parameters and data */
 };
@@ -122,15 +123,27 @@ static uint64_t steps_of_epoch(const struct trainer *trainer)
 
 static enum status open_optimizer(struct trainer *trainer, struct error *error)
 {
+    static const struct training_moments none;
     const struct train_options *options = &trainer->options;
+    const struct param_set *params = trainer->checkpoint->params;
+    const struct training_moments *moments = &trainer->checkpoint->training.moments;
+    const size_t size = param_set_size(params) * sizeof(real);
+    if (!options->warm || !moments->mean) moments = &none;
     const struct optimizer_options adam = {
         .rate = options->rate,
         .clip = options->clip,
+        .begun = moments->step,
         .warmup_steps = options->warmup_steps,
         .steps = options->final_share < 1 ? options->epochs * steps_of_epoch(trainer) : 0,
         .final_share = options->final_share,
     };
-    return optimizer_open(&trainer->optimizer, trainer->checkpoint->params, &adam, error);
+    TRY(optimizer_open(&trainer->optimizer, params, &adam, error));
+    trainer->optimizer.step = moments->step;
+    trainer->epochs_before = moments->epochs;
+    if (!moments->mean) return STATUS_OK;
+    memcpy(trainer->optimizer.mean, moments->mean, size);
+    memcpy(trainer->optimizer.square, moments->square, size);
+    return STATUS_OK;
 }
 
 /* Behaviors of a chunk: one sequence at least, and no more than CHUNK_SIZE has room for. */
@@ -173,16 +186,32 @@ static uint64_t identity_of_run(const struct trainer *trainer, const struct data
         options->patience,    options->validation_users,
         options->final_share,
     };
+    const size_t size = param_set_size(trainer->checkpoint->params) * sizeof(real);
     const uint64_t link[] = {
         checksum_of(numbers, sizeof numbers),
         checksum_of(options->action_weight, sizeof options->action_weight),
         options->seed,
         trainer->checkpoint->fingerprint,
         param_set_fingerprint(trainer->checkpoint->params, PARAMS_ALL),
-        checksum_of(minibatches_targets(trainer->source), dataset_rows(dataset) * sizeof(uint32_t)),
-        minibatches_samples(trainer->source),
+        dataset_fingerprint(dataset),
+        checksum_of(trainer->known, dataset_users(dataset) * sizeof *trainer->known),
+        trainer->optimizer.step,
+        checksum_of(trainer->optimizer.mean, size),
+        checksum_of(trainer->optimizer.square, size),
     };
     return checksum_of(link, sizeof link);
+}
+
+/* What there is now is the best so far. */
+static void keep_best(struct trainer *trainer)
+{
+    const struct param_set *params = trainer->checkpoint->params;
+    const size_t size = param_set_size(params);
+    trainer->progress.best_epoch = trainer->progress.epochs;
+    trainer->progress.best_steps = trainer->optimizer.step;
+    memcpy(trainer->best, param_set_block(params), size * sizeof(real));
+    memcpy(trainer->best + size, trainer->optimizer.mean, size * sizeof(real));
+    memcpy(trainer->best + 2 * size, trainer->optimizer.square, size * sizeof(real));
 }
 
 static enum status open_parts(struct trainer *trainer, const struct dataset *dataset,
@@ -207,9 +236,9 @@ static enum status open_parts(struct trainer *trainer, const struct dataset *dat
     trainer->task.dropout = (float)options->dropout;
     trainer->identity = identity_of_run(trainer, dataset);
     if (validation_users(trainer->validation) == 0) return STATUS_OK;
-    trainer->best = malloc(size);
+    trainer->best = malloc(3 * size);
     if (!trainer->best) return trainer_no_memory(error);
-    memcpy(trainer->best, param_set_block(checkpoint->params), size);
+    keep_best(trainer);
     return STATUS_OK;
 }
 
@@ -264,7 +293,7 @@ bool trainer_more(const struct trainer *trainer)
     const struct training_progress *progress = &trainer->progress;
     const uint32_t patience = trainer->options.patience;
     if (progress->epochs >= trainer->options.epochs) return false;
-    return patience == 0 || !trainer->best || progress->epochs - progress->best_epoch < patience;
+    return patience == 0 || !trainer->best || progress->epochs - progress->better_epoch < patience;
 }
 
 /* ---- one minibatch ---- */
@@ -368,16 +397,19 @@ static enum status judge_epoch(struct trainer *trainer, struct train_epoch *epoc
                                struct error *error)
 {
     struct training_progress *progress = &trainer->progress;
-    const struct param_set *params = trainer->checkpoint->params;
     epoch->best = true;
     if (!trainer->best) return STATUS_OK;
     TRY(prior_measure(trainer->checkpoint, trainer->dataset, trainer->known, error));
     TRY(validation_run(trainer->validation, trainer->checkpoint, &epoch->validation, error));
-    epoch->best = progress->epochs == 1 || epoch->validation.ndcg > progress->best_ndcg;
+    const bool first = progress->epochs == 1;
+    /* Of equal ones the later has learned more. */
+    epoch->best = first || epoch->validation.ndcg >= progress->best_ndcg;
     if (!epoch->best) return STATUS_OK;
+    if (first || epoch->validation.ndcg > progress->best_ndcg) {
+        progress->better_epoch = progress->epochs;
+    }
     progress->best_ndcg = epoch->validation.ndcg;
-    progress->best_epoch = progress->epochs;
-    memcpy(trainer->best, param_set_block(params), param_set_size(params) * sizeof(real));
+    keep_best(trainer);
     return STATUS_OK;
 }
 
@@ -388,7 +420,7 @@ enum status trainer_epoch(struct trainer *trainer, const struct train_observer *
     const uint32_t sequences = trainer->options.sequences;
     double sum = 0;
     *epoch = (struct train_epoch){.number = trainer->progress.epochs + 1};
-    minibatches_shuffle(trainer->source, epoch->number);
+    minibatches_shuffle(trainer->source, trainer->epochs_before + epoch->number);
     for (uint32_t from = 0, to; from < pieces; from = to) {
         double loss;
         to = pieces - from < sequences ? pieces : from + sequences;
@@ -407,11 +439,21 @@ enum status trainer_epoch(struct trainer *trainer, const struct train_observer *
     return judge_epoch(trainer, epoch, error);
 }
 
-void trainer_finish(struct trainer *trainer)
+enum status trainer_finish(struct trainer *trainer, struct error *error)
 {
-    const struct param_set *params = trainer->checkpoint->params;
-    if (!trainer->best) return;
-    memcpy(param_set_block(params), trainer->best, param_set_size(params) * sizeof(real));
+    struct checkpoint *checkpoint = trainer->checkpoint;
+    const struct training_progress *progress = &trainer->progress;
+    const size_t size = param_set_size(checkpoint->params), bytes = size * sizeof(real);
+    const real *best = trainer->best;
+    if (best) memcpy(param_set_block(checkpoint->params), best, bytes);
+    training_forget_moments(&checkpoint->training);
+    TRY(training_make_moments(&checkpoint->training, size, error));
+    struct training_moments *moments = &checkpoint->training.moments;
+    memcpy(moments->mean, best ? best + size : trainer->optimizer.mean, bytes);
+    memcpy(moments->square, best ? best + 2 * size : trainer->optimizer.square, bytes);
+    moments->step = best ? progress->best_steps : trainer->optimizer.step;
+    moments->epochs = trainer->epochs_before + (best ? progress->best_epoch : progress->epochs);
+    return STATUS_OK;
 }
 
 /* ---- to a file and back ---- */
@@ -419,12 +461,12 @@ void trainer_finish(struct trainer *trainer)
 static struct training_blocks blocks_of(const struct trainer *trainer)
 {
     const struct param_set *params = trainer->checkpoint->params;
+    const size_t size = param_set_size(params);
+    real *best = trainer->best;
     return (struct training_blocks){
-        .size = param_set_size(params),
-        .parameters = param_set_block(params),
-        .mean = trainer->optimizer.mean,
-        .square = trainer->optimizer.square,
-        .best = trainer->best,
+        .size = size,
+        .at = {param_set_block(params), trainer->optimizer.mean, trainer->optimizer.square, best,
+               best ? best + size : NULL, best ? best + 2 * size : NULL},
     };
 }
 

@@ -3,18 +3,20 @@
  *
  * Each minibatch is cut into two shards that run on two threads; their gradients are added in the
  * order of shards and make one step of Adam. After each epoch some users' held-back behaviors are
- * ranked; the parameters that ranked them best are what remains.
+ * ranked; the parameters that ranked them best, the later of equals, are what remains.
  *
  *     trainer_open -> [trainer_resume] -> (trainer_epoch -> [trainer_save]) ... -> trainer_finish
  *
  * Everything that is drawn follows from the seed and from where the run stands, so a run that is
- * saved and resumed ends with the same bytes as one that was not interrupted.
+ * saved and resumed ends with the same bytes as one that was not interrupted; and so does one that
+ * was finished into a checkpoint, as long as no rate or validation follows from the number of epochs.
  *
  * Threads: one owner.
  */
 #ifndef MODEL_TRAIN_TRAINER_H
 #define MODEL_TRAIN_TRAINER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -43,6 +45,7 @@ struct train_options {
     double final_share;
     uint32_t validation_users; /* 0: none, and the last epoch remains */
     uint32_t patience;         /* epochs without a better NDCG that end the run; 0: never */
+    bool warm;                 /* go on with the moments that the checkpoint has, if it has any */
     uint64_t seed;
 };
 
@@ -91,8 +94,11 @@ bool trainer_more(const struct trainer *trainer);
 MUST_CHECK enum status trainer_epoch(struct trainer *trainer, const struct train_observer *observer,
                                      struct train_epoch *epoch, struct error *error);
 
-/* The best epoch's parameters, or without validation the last one's, become the checkpoint's. */
-void trainer_finish(struct trainer *trainer);
+/*
+ * The best epoch's parameters and moments, or without validation the last one's, become the
+ * checkpoint's. STATUS_IO: no memory for moments; the checkpoint has the parameters and none.
+ */
+MUST_CHECK enum status trainer_finish(struct trainer *trainer, struct error *error);
 
 /* Where the run stands, in a file (replaced atomically): to be gone on with by trainer_resume. */
 MUST_CHECK enum status trainer_save(const struct trainer *trainer, const char *path,

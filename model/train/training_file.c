@@ -1,4 +1,4 @@
-/* training_file.c - four blocks and a few counters, to a file and back. */
+/* training_file.c - blocks and a few counters, to a file and back. */
 #include "model/train/training_file.h"
 
 #include <errno.h>
@@ -15,27 +15,18 @@
 
 #define FORMAT "braid-training-2"
 
-enum { BLOCKS = 4, ENTRIES = 7, TEXT_MAX = 32, PATH_SIZE_MAX = 4096 };
+enum { ENTRIES = 9, TEXT_MAX = 32, PATH_SIZE_MAX = 4096 };
 
-static const char *const block_names[BLOCKS] = {"parameters", "mean", "square", "best"};
+static const char *const block_names[TRAINING_BLOCKS] = {"parameters", "mean",      "square",
+                                                         "best",       "best_mean", "best_square"};
 static const enum safetensors_dtype dtype =
     sizeof(real) == sizeof(float) ? SAFETENSORS_F32 : SAFETENSORS_F64;
 
-static void blocks_list(const struct training_blocks *blocks, real *list[BLOCKS])
-{
-    list[0] = blocks->parameters;
-    list[1] = blocks->mean;
-    list[2] = blocks->square;
-    list[3] = blocks->best;
-}
-
 static uint64_t checksum_of_blocks(const struct training_blocks *blocks)
 {
-    uint64_t link[BLOCKS] = {0};
-    real *list[BLOCKS];
-    blocks_list(blocks, list);
-    for (int i = 0; i < BLOCKS; i++) {
-        if (list[i]) link[i] = checksum_of(list[i], blocks->size * sizeof(real));
+    uint64_t link[TRAINING_BLOCKS] = {0};
+    for (int i = 0; i < TRAINING_BLOCKS; i++) {
+        if (blocks->at[i]) link[i] = checksum_of(blocks->at[i], blocks->size * sizeof(real));
     }
     return checksum_of(link, sizeof link);
 }
@@ -44,11 +35,11 @@ static enum status write_to(FILE *out, uint64_t identity, const struct training_
                             const struct training_blocks *blocks, struct error *error)
 {
     char text[ENTRIES][TEXT_MAX];
-    const char *const keys[ENTRIES] = {"format", "identity",   "checksum", "epochs",
-                                       "steps",  "best_epoch", "best_ndcg"};
+    const char *const keys[ENTRIES] = {"format",    "identity",   "checksum",
+                                       "epochs",    "steps",      "best_epoch",
+                                       "best_ndcg", "best_steps", "better_epoch"};
     struct safetensors_entry entries[ENTRIES];
-    struct safetensors_tensor tensors[BLOCKS];
-    real *list[BLOCKS];
+    struct safetensors_tensor tensors[TRAINING_BLOCKS];
     uint32_t count = 0;
     snprintf(text[0], TEXT_MAX, "%s", FORMAT);
     snprintf(text[1], TEXT_MAX, "%016" PRIx64, identity);
@@ -57,17 +48,18 @@ static enum status write_to(FILE *out, uint64_t identity, const struct training_
     snprintf(text[4], TEXT_MAX, "%" PRIu64, progress->steps);
     snprintf(text[5], TEXT_MAX, "%" PRIu32, progress->best_epoch);
     snprintf(text[6], TEXT_MAX, "%.17g", progress->best_ndcg);
+    snprintf(text[7], TEXT_MAX, "%" PRIu64, progress->best_steps);
+    snprintf(text[8], TEXT_MAX, "%" PRIu32, progress->better_epoch);
     for (int i = 0; i < ENTRIES; i++) {
         entries[i] = (struct safetensors_entry){keys[i], text[i]};
     }
-    blocks_list(blocks, list);
-    for (int i = 0; i < BLOCKS; i++) {
-        if (!list[i]) continue;
+    for (int i = 0; i < TRAINING_BLOCKS; i++) {
+        if (!blocks->at[i]) continue;
         tensors[count++] = (struct safetensors_tensor){.name = block_names[i],
                                                        .dtype = dtype,
                                                        .rank = 1,
                                                        .shape = {blocks->size},
-                                                       .data = list[i],
+                                                       .data = blocks->at[i],
                                                        .size = blocks->size * sizeof(real)};
     }
     TRY(safetensors_write(out, entries, ENTRIES, tensors, count, error));
@@ -112,16 +104,24 @@ static bool find_hex(const struct safetensors *file, const char *key, uint64_t *
 
 static bool parse_progress(const struct safetensors *file, struct training_progress *progress)
 {
-    static const char *const keys[] = {"epochs", "steps", "best_epoch", "best_ndcg"};
-    double numbers[4];
-    for (int i = 0; i < 4; i++) {
+    enum { NUMBERS = 6 };
+    static const char *const keys[NUMBERS] = {"epochs",    "steps",      "best_epoch",
+                                              "best_ndcg", "best_steps", "better_epoch"};
+    double numbers[NUMBERS];
+    for (int i = 0; i < NUMBERS; i++) {
         const char *text = safetensors_metadata(file, keys[i]);
         if (!text || !parse_real(bytes_of(text), &numbers[i])) return false;
         if (numbers[i] < 0 || numbers[i] >= 0x1p53) return false;
     }
-    if (numbers[0] > UINT32_MAX || numbers[2] > numbers[0]) return false;
-    *progress = (struct training_progress){(uint32_t)numbers[0], (uint32_t)numbers[2],
-                                           (uint64_t)numbers[1], numbers[3]};
+    if (numbers[0] > UINT32_MAX || numbers[2] > numbers[0] || numbers[5] > numbers[0]) return false;
+    *progress = (struct training_progress){
+        .epochs = (uint32_t)numbers[0],
+        .steps = (uint64_t)numbers[1],
+        .best_epoch = (uint32_t)numbers[2],
+        .best_ndcg = numbers[3],
+        .best_steps = (uint64_t)numbers[4],
+        .better_epoch = (uint32_t)numbers[5],
+    };
     return true;
 }
 
@@ -131,7 +131,6 @@ static enum status read_from(const struct safetensors *file, const char *path, u
 {
     const char *format = safetensors_metadata(file, "format");
     struct training_blocks stored = {.size = blocks->size};
-    real *list[BLOCKS], *found[BLOCKS] = {0};
     uint64_t written, checksum;
     if (!format || strcmp(format, FORMAT) != 0) {
         return error_set(error, STATUS_REFUSED, "%s is no training in progress (%s)", path, FORMAT);
@@ -146,22 +145,19 @@ static enum status read_from(const struct safetensors *file, const char *path, u
             "remove it to begin anew",
             path);
     }
-    blocks_list(blocks, list);
-    for (int i = 0; i < BLOCKS; i++) {
+    for (int i = 0; i < TRAINING_BLOCKS; i++) {
         const struct safetensors_tensor *tensor = safetensors_find(file, block_names[i]);
-        if (!list[i]) continue;
+        if (!blocks->at[i]) continue;
         if (!tensor || tensor->dtype != dtype || tensor->size != blocks->size * sizeof(real)) {
             return damaged(path, error);
         }
-        found[i] = (real *)(uintptr_t)tensor->data;
+        stored.at[i] = (real *)(uintptr_t)tensor->data;
     }
-    stored.parameters = found[0], stored.mean = found[1];
-    stored.square = found[2], stored.best = found[3];
     if (checksum_of_blocks(&stored) != checksum || !parse_progress(file, progress)) {
         return damaged(path, error);
     }
-    for (int i = 0; i < BLOCKS; i++) {
-        if (list[i]) memcpy(list[i], found[i], blocks->size * sizeof(real));
+    for (int i = 0; i < TRAINING_BLOCKS; i++) {
+        if (blocks->at[i]) memcpy(blocks->at[i], stored.at[i], blocks->size * sizeof(real));
     }
     return STATUS_OK;
 }

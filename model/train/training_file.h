@@ -1,8 +1,8 @@
 /*
  * training_file.h - where a training run stands, as a safetensors file.
  *
- * Parameters, both moments of Adam and the best parameters so far, each as one block; in
- * __metadata__ the counters. What is drawn later follows from the seed and these, so there is no
+ * Parameters and both moments of Adam, as they are and as they were when they were best, each as one
+ * block; in __metadata__ the counters. What is drawn later follows from the seed and these, so there is no
  * generator to store.
  */
 #ifndef MODEL_TRAIN_TRAINING_FILE_H
@@ -17,14 +17,21 @@
 struct training_progress {
     uint32_t epochs; /* done */
     uint32_t best_epoch;
+    uint32_t better_epoch; /* the last one whose NDCG was greater than any before */
     uint64_t steps;
+    uint64_t best_steps;
     double best_ndcg;
 };
 
-/* Blocks of `size` reals; `best` may be NULL. */
+enum { TRAINING_BLOCKS = 6 };
+
+/*
+ * Blocks of `size` reals: parameters, means, squares, and the same three when they were best, all of
+ * which may be NULL.
+ */
 struct training_blocks {
     size_t size;
-    real *parameters, *mean, *square, *best;
+    real *at[TRAINING_BLOCKS];
 };
 
 /* Writes to a temporary file, syncs, renames. */

@@ -13,6 +13,8 @@ braid_test(unit.selection test_selection.c ../parity/fixture.c LIBRARIES model m
 braid_test(unit.item_table test_item_table.c LIBRARIES model)
 braid_test(unit.safetensors test_safetensors.c LIBRARIES model)
 braid_test(unit.checkpoint test_checkpoint.c LIBRARIES model)
+braid_test(unit.checkpoint_training test_checkpoint_training.c LIBRARIES model)
+braid_test(unit.model_dir test_model_dir.c LIBRARIES model)
 
 # Datasets, exact ranking, baselines and evaluation protocols.
 braid_test(unit.dataset test_dataset.c LIBRARIES model)

@@ -376,7 +376,8 @@ static void metadata_that_make_no_sense_are_refused(void **state)
         const char *why;
     } cases[] = {
         {"format", "1", STATUS_REFUSED, "not a Braid checkpoint"},
-        {"format", "braid-checkpoint-2", STATUS_REFUSED, "newer"},
+        {"format", "braid-checkpoint-3", STATUS_REFUSED, "newer"},
+        {"format", "braid-checkpoint-2", STATUS_CORRUPT, "no parent"},
         {"model", "nonesuch", STATUS_REFUSED, "nonesuch"},
         {"model", "a-name-that-is-longer-than-any-that-a-model-may-have", STATUS_CORRUPT, "model"},
         {"generation", "", STATUS_CORRUPT, "generation"},
@@ -446,8 +447,8 @@ static void a_parameter_of_another_shape_is_named(void **state)
 static void a_weight_that_is_not_finite_is_refused(void **state)
 {
     (void)state;
-    const float bad[] = {NAN, INFINITY, -INFINITY};
-    for (unsigned i = 0; i < 3; i++) {
+    const float bad[] = {NAN, INFINITY, -INFINITY, 1e38F};
+    for (unsigned i = 0; i < 4; i++) {
         struct forgery forgery;
         float values[8] = {0};
         values[7] = bad[i];

@@ -176,7 +176,7 @@ static uint64_t run_through(struct scene *scene, const char *path, uint32_t save
         if (trainer_epochs(trainer) != saved_at) continue;
         assert_int_equal(trainer_save(trainer, path, &error), STATUS_OK);
     }
-    trainer_finish(trainer);
+    assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
     trainer_close(trainer);
     return param_set_fingerprint(scene->checkpoint->params, PARAMS_ALL);
 }
@@ -201,7 +201,7 @@ static void a_resumed_run_ends_with_the_same_bytes(void **state)
     while (trainer_more(trainer)) {
         run_epoch(trainer);
     }
-    trainer_finish(trainer);
+    assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
     trainer_close(trainer);
     assert_true(param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL) == whole);
     scene_close(&scene);
@@ -222,6 +222,143 @@ static void a_run_ends_with_the_same_bytes_at_either_width_of_vectors(void **sta
         scene_close(&scene);
     }
     assert_true(ends[0] == ends[1]);
+}
+
+/* Trains `epochs` more, and puts what there is then into a file and back. */
+static void train_into_a_file(struct scene *scene, const char *path, uint32_t epochs)
+{
+    struct error error;
+    struct checkpoint *read;
+    scene->options.epochs = epochs;
+    struct trainer *trainer = open_trainer(scene);
+    while (trainer_more(trainer)) {
+        run_epoch(trainer);
+    }
+    assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
+    trainer_close(trainer);
+    assert_int_equal(checkpoint_write(scene->checkpoint, path, &error), STATUS_OK);
+    if (checkpoint_open_to_train(&read, path, &error) != STATUS_OK) fail_msg("%s", error.text);
+    checkpoint_close(scene->checkpoint);
+    scene->checkpoint = read;
+}
+
+static char *bytes_of_file(const char *path, size_t *sizep)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    char *bytes = malloc(1 << 20);
+    assert_non_null(bytes);
+    *sizep = fread(bytes, 1, 1 << 20, file);
+    assert_true(*sizep > 0 && *sizep < 1 << 20);
+    fclose(file);
+    return bytes;
+}
+
+static void training_through_checkpoints_ends_with_the_same_bytes(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/braid-trainer-XXXXXX";
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    for (uint32_t i = 0; interest_ops_at(i); i++) {
+        struct scene scene;
+        size_t size, whole_size;
+        if (!interest_ops_at(i)->steps) continue;
+        scene_open(&scene, interest_ops_at(i)->name, 40, 12);
+        scene.options.sequences = 16;
+        scene.options.dropout = 0.2;
+        scene.options.warm = true;
+        train_into_a_file(&scene, path, 4);
+        char *whole = bytes_of_file(path, &whole_size);
+        scene_close(&scene);
+
+        scene_open(&scene, interest_ops_at(i)->name, 40, 12);
+        scene.options.sequences = 16;
+        scene.options.dropout = 0.2;
+        scene.options.warm = true;
+        train_into_a_file(&scene, path, 2);
+        train_into_a_file(&scene, path, 2);
+        char *halves = bytes_of_file(path, &size);
+        assert_int_equal(size, whole_size);
+        if (memcmp(whole, halves, size) != 0) fail_msg("%s differs", interest_ops_at(i)->name);
+        scene_close(&scene);
+        free(halves);
+        free(whole);
+    }
+    unlink(path);
+}
+
+static void without_warmth_the_moments_begin_anew(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct error error;
+    scene_open(&scene, "limarec", 40, 12);
+    scene.options.epochs = 1;
+    for (int run = 0; run < 2; run++) {
+        struct trainer *trainer = open_trainer(&scene);
+        const struct train_epoch epoch = run_epoch(trainer);
+        assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
+        assert_int_equal(scene.checkpoint->training.moments.step, epoch.steps);
+        assert_int_equal(scene.checkpoint->training.moments.epochs, 1);
+        trainer_close(trainer);
+    }
+    scene_close(&scene);
+}
+
+static void saving_changes_nothing(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/braid-trainer-XXXXXX";
+    const int file = mkstemp(path);
+    struct scene scene;
+    struct error error;
+    uint64_t result[2];
+    assert_true(file >= 0);
+    close(file);
+    for (int saves = 0; saves < 2; saves++) {
+        scene_with_chance(&scene);
+        struct trainer *trainer = open_trainer(&scene);
+        while (trainer_more(trainer)) {
+            run_epoch(trainer);
+            if (!saves) continue;
+            assert_int_equal(trainer_save(trainer, path, &error), STATUS_OK);
+            assert_int_equal(checkpoint_write(scene.checkpoint, path, &error), STATUS_OK);
+        }
+        assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
+        trainer_close(trainer);
+        result[saves] = param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL);
+        scene_close(&scene);
+    }
+    assert_true(result[0] == result[1]);
+    unlink(path);
+}
+
+/* The same items as often, and so the same counts; only who came first differs. */
+static void a_run_on_another_log_is_not_resumed(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/braid-trainer-XXXXXX";
+    struct scene scene;
+    struct error error;
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    scene_with_chance(&scene);
+    run_through(&scene, path, 1);
+    scene_close(&scene);
+
+    scene_with_chance(&scene);
+    struct behavior *at = (struct behavior *)(uintptr_t)dataset_sequence(scene.dataset, 0).at;
+    const struct behavior third = at[3];
+    at[3] = at[4];
+    at[4] = third;
+    struct trainer *trainer = open_trainer(&scene);
+    assert_int_equal(trainer_resume(trainer, path, &error), STATUS_REFUSED);
+    trainer_close(trainer);
+    scene_close(&scene);
+    unlink(path);
 }
 
 static void a_run_with_other_options_is_not_resumed(void **state)
@@ -253,6 +390,7 @@ static void training_stops_when_it_no_longer_helps_and_keeps_the_best(void **sta
     (void)state;
     struct scene scene;
     struct train_epoch epoch;
+    struct error error;
     double best = 0;
     scene_open(&scene, "limarec", 60, 12);
     scene.options.epochs = 200;
@@ -263,14 +401,14 @@ static void training_stops_when_it_no_longer_helps_and_keeps_the_best(void **sta
     uint64_t kept = 0;
     do {
         epoch = run_epoch(trainer);
-        assert_true(epoch.best == (epoch.number == 1 || epoch.validation.ndcg > best));
+        assert_true(epoch.best == (epoch.number == 1 || epoch.validation.ndcg >= best));
         if (epoch.best) {
             best = epoch.validation.ndcg;
             kept = param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL);
         }
     } while (trainer_more(trainer));
     assert_true(epoch.number < 200 && !epoch.best);
-    trainer_finish(trainer);
+    assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
     assert_true(param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL) == kept);
     trainer_close(trainer);
     scene_close(&scene);
@@ -364,6 +502,10 @@ int main(void)
         cmocka_unit_test(what_was_learned_is_what_is_served),
         cmocka_unit_test(a_resumed_run_ends_with_the_same_bytes),
         cmocka_unit_test(a_run_ends_with_the_same_bytes_at_either_width_of_vectors),
+        cmocka_unit_test(training_through_checkpoints_ends_with_the_same_bytes),
+        cmocka_unit_test(without_warmth_the_moments_begin_anew),
+        cmocka_unit_test(saving_changes_nothing),
+        cmocka_unit_test(a_run_on_another_log_is_not_resumed),
         cmocka_unit_test(a_run_with_other_options_is_not_resumed),
         cmocka_unit_test(training_stops_when_it_no_longer_helps_and_keeps_the_best),
         cmocka_unit_test(a_model_that_selects_is_validated_with_the_prior_of_its_log),
