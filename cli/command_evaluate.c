@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/generation.h"
 #include "model/checkpoint.h"
 #include "model/eval/baselines.h"
 #include "model/eval/evaluation.h"
@@ -40,7 +41,7 @@ static const char help[] =
     "cut: state.history_max is the job's.\n\n"
     "  braid evaluate --source.path=clicks.jsonl --checkpoint generation-1.safetensors\n"
     "  braid evaluate --config braid.yaml --protocol prequential\n"
-    "      the checkpoint of the configuration, model.checkpoint\n"
+    "      the checkpoint of the configuration, model.checkpoint, or the newest of model.dir\n"
     "  braid evaluate --config braid.yaml --checkpoint s1.safetensors --checkpoint s2.safetensors\n"
     "  braid evaluate --config braid.yaml --json > result.json\n\n"
     "Exit codes: 0 done; 1 the operating system failed; 2 usage or configuration; 3 a damaged\n"
@@ -92,9 +93,11 @@ static enum status parse_evaluate(struct job *job, struct arguments *arguments,
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     if (job->checkpoints_count > 0) return STATUS_OK;
+    TRY(generation_choose(config, error));
     if (!*job->config->model.checkpoint) {
         return error_set(error, STATUS_INVALID,
-                         "no checkpoint: give --checkpoint FILE or set model.checkpoint");
+                         "no checkpoint: give --checkpoint FILE or set model.checkpoint or "
+                         "model.dir");
     }
     job->paths[job->checkpoints_count++] = job->config->model.checkpoint;
     return STATUS_OK;

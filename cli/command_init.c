@@ -11,7 +11,8 @@ static const char help[] =
     "usage: braid init [--config FILE] [--KEY=VALUE ...] [OPTION=VALUE ...]\n\n"
     "Makes generation 1: reads the source log once, gives its most frequent items rows in the\n"
     "item dictionary, draws the parameters from a seed, and writes model.checkpoint, which must\n"
-    "not exist yet. The same log and options make the same file.\n\n"
+    "not exist yet, or if none is set the first generation of model.dir. The same log and\n"
+    "options make the same file.\n\n"
     "  braid init --config braid.yaml\n"
     "  braid init --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors\n"
     "  braid init --config braid.yaml --d=32 --interests=8 --seed=7\n"
@@ -98,22 +99,23 @@ static enum status run_init(struct arguments *arguments, struct config *config, 
     TRY(arguments_option(arguments, "--items-from", &items_from, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
-    if (!*config->model.checkpoint) {
+    const char *path = *config->model.checkpoint ? config->model.checkpoint : NULL;
+    const char *where = path ? path : config->model.dir;
+    options.dir = config->model.dir;
+    if (!*where) {
         return error_set(error, STATUS_INVALID,
-                         "model.checkpoint must be set: the file to write, such as "
-                         "--model.checkpoint=generation-1.safetensors");
+                         "model.checkpoint or model.dir must be set: the file to write, such as "
+                         "--model.checkpoint=generation-1.safetensors, or where it goes");
     }
     if (items_from) {
-        TRY(init_on_items(&options, items_from, config->model.checkpoint, error));
-        printf("%s: a %s on the items of %s\n", config->model.checkpoint, options.model,
-               items_from);
+        TRY(init_on_items(&options, items_from, path, error));
+        printf("%s: a %s on the items of %s\n", where, options.model, items_from);
         return STATUS_OK;
     }
     progress_start(&progress, "init", "events", config->log.quiet);
-    enum status status =
-        init_checkpoint(config, &options, config->model.checkpoint, &progress, &summary, error);
+    enum status status = init_checkpoint(config, &options, path, &progress, &summary, error);
     progress_end(&progress);
-    if (status == STATUS_OK) print_made(&summary, config->model.checkpoint);
+    if (status == STATUS_OK) print_made(&summary, where);
     return status;
 }
 

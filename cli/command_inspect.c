@@ -4,6 +4,7 @@
 
 #include "model/checkpoint.h"
 #include "cli/command.h"
+#include "cli/generation.h"
 #include "stream/query/inspect.h"
 
 static const char help[] =
@@ -44,6 +45,7 @@ static enum status show_user(struct arguments *arguments, struct config *config,
     TRY(arguments_count32(arguments, "--last", 0, LAST_MAX, &last, error));
     TRY(arguments_config(arguments, config, error));
     TRY(take_word(arguments, "user", &user, error));
+    TRY(generation_choose(config, error));
     TRY(config_check(config, error));
     return inspect_user(config, user, catalogue, last, stdout, error);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/generation.h"
 #include "stream/query/recommend.h"
 
 static const char help[] =
@@ -44,8 +45,9 @@ static enum status run_recommend(struct arguments *arguments, struct config *con
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     if (!options.user) return error_set(error, STATUS_INVALID, "--user USER must be given");
+    TRY(generation_choose(config, error));
     if (!*config->model.checkpoint) {
-        return error_set(error, STATUS_INVALID, "model.checkpoint must be set");
+        return error_set(error, STATUS_INVALID, "model.checkpoint or model.dir must be set");
     }
     options.from_log = options.from_log || !*config->state.dir;
     return recommend(config, &options, stdout, error);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/generation.h"
 #include "stream/job/job.h"
 #include "base/progress.h"
 
@@ -68,6 +69,7 @@ static enum status run_job(struct arguments *arguments, struct config *config, s
     take_signals();
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
+    TRY(generation_choose(config, error));
     TRY(config_check(config, error));
     TRY(job_run(config, &summary, error));
     print_summary(&summary);

@@ -12,9 +12,11 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/dim_options.h"
+#include "cli/generation.h"
 #include "model/checkpoint.h"
 #include "model/eval/evaluation.h"
 #include "model/interest_ops.h"
+#include "model/model_dir.h"
 #include "model/param_draw.h"
 #include "model/tensor/params.h"
 #include "model/train/curve.h"
@@ -23,11 +25,12 @@
 #include "stream/learn/log_dataset.h"
 
 static const char help[] =
-    "usage: braid train --out FILE [--config FILE] [--KEY=VALUE ...] [OPTION=VALUE ...]\n\n"
+    "usage: braid train [--out FILE] [--config FILE] [--KEY=VALUE ...] [OPTION=VALUE ...]\n\n"
     "Fits the model of model.checkpoint to the source log and writes the next generation to "
     "--out,\n"
-    "which must not exist yet. Training goes on from the checkpoint's parameters. After each "
-    "epoch\n"
+    "which must not exist yet. With model.dir and no --out the generation is written there under\n"
+    "the next number, and begins with the newest one there if no model.checkpoint is set.\n"
+    "Training goes on from the checkpoint's parameters and Adam's moments. After each epoch\n"
     "the newest events of some users, held back from training, are to be found among all items\n"
     "(HR@10, NDCG@10); the parameters of the best epoch are what is written. The same log,\n"
     "checkpoint and options make the same file on the same processor.\n\n"
@@ -75,7 +78,8 @@ struct job {
     struct checkpoint *checkpoint;
     struct dataset *dataset;
     uint64_t state_before; /* fingerprint of what states depend on, as the checkpoint came */
-    uint32_t *known;       /* [users] */
+    uint64_t fingerprint_before;
+    uint32_t *known; /* [users] */
     struct trainer *trainer;
 };
 
@@ -172,16 +176,20 @@ static enum status check_folder(const char *path, struct error *error)
 
 static enum status check_train(const struct job *job, struct error *error)
 {
-    if (!job->out) return error_set(error, STATUS_INVALID, "--out FILE is needed: what to write");
+    if (!job->out && !*job->config->model.dir) {
+        return error_set(error, STATUS_INVALID,
+                         "--out FILE is needed, or model.dir: what to write, or where");
+    }
     if (!*job->config->model.checkpoint) {
         return error_set(error, STATUS_INVALID,
-                         "model.checkpoint must be set: the generation to go on from; braid init "
-                         "makes the first");
+                         "model.checkpoint or model.dir must be set: the generation to go on from; "
+                         "braid init makes the first");
     }
     if (job->plot && !job->curve) {
         return error_set(error, STATUS_INVALID,
                          "--plot needs --curve FILE, which it is drawn from");
     }
+    if (!job->out) return STATUS_OK;
     if (access(job->out, F_OK) == 0) {
         return error_set(error, STATUS_REFUSED,
                          "%s exists, and a job may be serving it: remove it, or name another file",
@@ -208,6 +216,7 @@ static enum status parse_train(struct job *job, struct arguments *arguments, str
     TRY(take_protocol(arguments, job, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
+    TRY(generation_choose(config, error));
     set_action_weights(job);
     return check_train(job, error);
 }
@@ -226,9 +235,14 @@ static enum status open_checkpoint(struct job *job, struct error *error)
     const struct interest_ops *ops = interest_ops_find(checkpoint->model);
     struct model_dims dims = checkpoint->dims;
     job->state_before = producing_fingerprint(job);
+    job->fingerprint_before = checkpoint->fingerprint;
     TRY(dim_options_apply(&job->dims, checkpoint->model, &dims, error));
     TRY(checkpoint_change(checkpoint, checkpoint->model, &dims, job->options.seed, error));
-    if (job->fresh) param_set_draw(checkpoint->params, job->options.seed);
+    if (job->fresh) {
+        param_set_draw(checkpoint->params, job->options.seed);
+        training_forget_moments(&checkpoint->training);
+    }
+    job->options.warm = true;
     if (job->options.cuts == CUTS_BY_MODEL) {
         job->options.cuts = ops->keeps_history ? WINDOW_CUTS : 0;
     }
@@ -352,16 +366,52 @@ static enum status run_epochs(struct job *job, struct error *error)
     return status;
 }
 
+/* What was learned from: until when, and each item how often. A log has no offsets to keep. */
+static enum status record_learned(struct job *job, struct error *error)
+{
+    struct checkpoint_training *training = &job->checkpoint->training;
+    const uint32_t first = dataset_first_item(job->dataset);
+    uint32_t *counts = calloc(dataset_rows(job->dataset), sizeof *counts);
+    if (!counts) return error_set(error, STATUS_IO, "out of memory: counts of items");
+    free(training->cut.offsets);
+    free(training->item_counts);
+    training->cut = (struct training_cut){0};
+    training->item_counts = counts;
+    for (uint32_t user = 0; user < dataset_users(job->dataset); user++) {
+        const struct dataset_sequence sequence = dataset_sequence(job->dataset, user);
+        for (uint32_t i = 0; i < job->known[user]; i++) {
+            const int64_t time_ms = sequence.time_ms[i];
+            if (sequence.at[i].item >= first) counts[sequence.at[i].item - first]++;
+            if (time_ms > training->cut.event_time_ms) training->cut.event_time_ms = time_ms;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* To --out, or into model.dir, from which the one before, which may be served, is not removed. */
+static enum status write_out(struct job *job, struct error *error)
+{
+    struct checkpoint *checkpoint = job->checkpoint;
+    const struct config *config = job->config;
+    if (job->out) return checkpoint_write(checkpoint, job->out, error);
+    TRY(model_dir_write(config->model.dir, checkpoint, error));
+    return model_dir_prune(config->model.dir, config->model.keep, &checkpoint->training.parent, 1,
+                           error);
+}
+
 static enum status write_generation(struct job *job, struct error *error)
 {
     struct checkpoint *checkpoint = job->checkpoint;
     TRY(prior_measure(checkpoint, job->dataset, job->known, error));
-    checkpoint->generation++;
+    if (job->options.epochs) TRY(record_learned(job, error));
+    checkpoint->training.parent = checkpoint->generation++;
+    checkpoint->training.parent_fingerprint = job->fingerprint_before;
+    checkpoint->training.verdict = (struct training_verdict){0};
     checkpoint->state_generation += producing_fingerprint(job) != job->state_before;
     if (job->fresh || job->options.epochs) checkpoint->seed = job->options.seed;
-    TRY(checkpoint_write(checkpoint, job->out, error));
-    printf("%s: generation %" PRIu64 " of %s\n", job->out, checkpoint->generation,
-           checkpoint->model);
+    TRY(write_out(job, error));
+    printf("%s: generation %" PRIu64 " of %s\n", job->out ? job->out : job->config->model.dir,
+           checkpoint->generation, checkpoint->model);
     return STATUS_OK;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/generation.h"
 #include "base/progress.h"
 #include "stream/verify/verify.h"
 
@@ -19,7 +20,8 @@ static const char help[] =
     "committed when verify began is what is verified.\n\n"
     "  braid verify --config braid.yaml\n"
     "  braid verify --config braid.yaml --checkpoint old/generation-1.safetensors\n"
-    "      records of an earlier generation are checked with its own checkpoint\n"
+    "      records of an earlier generation are checked with its own checkpoint; all those of\n"
+    "      model.dir are taken anyway\n"
     "  braid verify --config braid.yaml --allow-unverifiable\n"
     "      records whose generation has no checkpoint here, or whose events a topic no longer\n"
     "      has, are counted, and not a failure\n"
@@ -84,8 +86,11 @@ static enum status run_verify(struct arguments *arguments, struct config *config
     }
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
+    TRY(generation_choose(config, error));
     TRY(config_check(config, error));
     checkpoints[options.checkpoints_count++] = config->model.checkpoint;
+    TRY(generation_list(config, checkpoints, VERIFY_CHECKPOINTS_MAX, &options.checkpoints_count,
+                        error));
     options.memory = config->job.memory;
     TRY(verify_run(&options, stdout, &report, error));
     const bool passed = verify_passed(&report, options.allow_unverifiable);

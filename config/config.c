@@ -169,7 +169,9 @@ static enum status check_kafka(const struct config *config, struct error *error)
 enum status config_check(const struct config *config, struct error *error)
 {
     TRY(check_source(config, error));
-    TRY(require_set(config->model.checkpoint, "model.checkpoint", "", error));
+    if (!*config->model.checkpoint && !*config->model.dir) {
+        return error_set(error, STATUS_INVALID, "model.checkpoint or model.dir must be set");
+    }
     TRY(require_set(config->state.dir, "state.dir", "", error));
     if (config->state.history_max % 128) {
         return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");

@@ -76,6 +76,8 @@ struct config {
 
     struct {
         const char *checkpoint; /* model.checkpoint: the file of the generation to serve */
+        const char *dir;        /* model.dir: else the newest generation of this directory */
+        uint32_t keep;          /* model.keep: generations that model.dir keeps */
         enum config_vector_bits vector_bits; /* model.vector_bits: widest | 256 | 512 */
     } model;
 

@@ -93,6 +93,11 @@ const struct option option_table[] = {
 
     TEXT("model.checkpoint", model.checkpoint, "",
          "The safetensors file of the model generation to serve"),
+    TEXT("model.dir", model.dir, "",
+         "Directory of generations: train adds to it, and where no model.checkpoint is set the "
+         "newest one in it is used"),
+    COUNT("model.keep", model.keep, "5", 1, 1000,
+          "Newest generations that are kept in model.dir; older files are removed"),
     CHOICE("model.vector_bits", model.vector_bits, vector_bits, "widest",
            "Width of the vector instructions that models are computed with: the widest of the "
            "processor, 256 (AVX2) or 512 (AVX-512); results are the same to the bit"),

@@ -95,8 +95,7 @@ enum status model_dir_path(const char *dir, uint64_t number, char path[MODEL_DIR
     return error_set(error, STATUS_INVALID, "%s: too long a path", dir);
 }
 
-/* Whether the file opens and is the generation that its name says; else why not is logged. */
-static bool is_whole(const char *path, uint64_t number)
+bool model_dir_is_whole(const char *path, uint64_t number)
 {
     struct checkpoint *checkpoint;
     struct error why;
@@ -120,7 +119,7 @@ enum status model_dir_newest(const char *dir, char path[MODEL_DIR_PATH_MAX], str
     for (uint32_t i = list.count; i-- > 0 && status == STATUS_NOT_FOUND;) {
         if (model_dir_path(dir, list.numbers[i], path, error) != STATUS_OK) {
             status = STATUS_INVALID;
-        } else if (is_whole(path, list.numbers[i])) {
+        } else if (model_dir_is_whole(path, list.numbers[i])) {
             status = STATUS_OK;
         }
     }
@@ -228,7 +227,7 @@ static enum status prune_list(int fd, const char *dir, const struct model_dir_li
     uint32_t kept = 0;
     for (uint32_t i = list->count; i-- > 0;) {
         char path[MODEL_DIR_PATH_MAX];
-        if (is_active(list->numbers[i], active, active_count) || kept++ < keep) continue;
+        if (kept++ < keep || is_active(list->numbers[i], active, active_count)) continue;
         TRY(model_dir_path(dir, list->numbers[i], path, error));
         if (unlink(path) != 0 && errno != ENOENT) return dir_failed("removing", path, error);
     }

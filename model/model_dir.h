@@ -17,6 +17,7 @@
 #ifndef MODEL_MODEL_DIR_H
 #define MODEL_MODEL_DIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -42,6 +43,9 @@ void model_dir_list_close(struct model_dir_list *list);
 MUST_CHECK enum status model_dir_path(const char *dir, uint64_t number,
                                       char path[MODEL_DIR_PATH_MAX], struct error *error);
 
+/* Whether the file opens and is the generation `number`; else it is logged why not. */
+bool model_dir_is_whole(const char *path, uint64_t number);
+
 /*
  * The path of the newest generation that opens, which is opened to find out. STATUS_NOT_FOUND, with
  * the remedy: there is none.
@@ -58,8 +62,7 @@ MUST_CHECK enum status model_dir_write(const char *dir, struct checkpoint *check
                                        struct error *error);
 
 /*
- * Removes the oldest files until `keep` >= 1 are left; never one of the `active` [count] numbers,
- * which do not count.
+ * Removes all files but the `keep` >= 1 newest and those of the `active` [count] numbers.
  */
 MUST_CHECK enum status model_dir_prune(const char *dir, uint32_t keep, const uint64_t *active,
                                        uint32_t active_count, struct error *error);

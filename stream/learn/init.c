@@ -15,6 +15,7 @@
 #include "base/checksum.h"
 #include "model/interest_ops.h"
 #include "model/item_table.h"
+#include "model/model_dir.h"
 #include "model/tensor/params.h"
 
 /* A distinct item or category. */
@@ -226,6 +227,14 @@ static enum status make_table(const struct reading *reading, const struct init_o
     return status;
 }
 
+/* Where it was asked for. */
+static enum status write_first(struct checkpoint *checkpoint, const struct init_options *options,
+                               const char *path, struct error *error)
+{
+    return path ? checkpoint_write(checkpoint, path, error)
+                : model_dir_write(options->dir, checkpoint, error);
+}
+
 static enum status make_checkpoint(const struct reading *reading,
                                    const struct init_options *options, const char *path,
                                    struct error *error)
@@ -244,7 +253,7 @@ static enum status make_checkpoint(const struct reading *reading,
     if (!dims.use_gap) dims.gap_buckets = 0; /* what a model does not have is 0 */
     if (!dims.cosine) dims.temperature = 0;
     TRY(checkpoint_init(&checkpoint, options->model, &dims, table, options->seed, error));
-    const enum status status = checkpoint_write(checkpoint, path, error);
+    const enum status status = write_first(checkpoint, options, path, error);
     checkpoint_close(checkpoint);
     return status;
 }
@@ -278,12 +287,27 @@ enum status init_options_model(struct init_options *options, const char *model, 
                      names);
 }
 
+/* A first generation has no other before it. */
+static enum status check_dir(const char *dir, struct error *error)
+{
+    struct model_dir_list list;
+    TRY(model_dir_list_open(&list, dir, error));
+    const uint32_t count = list.count;
+    model_dir_list_close(&list);
+    if (count == 0) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "%s has %u generations: braid train makes the next; for another beginning "
+                     "name another directory",
+                     dir, count);
+}
+
 /* What can be refused before a long log has been read. */
 static enum status check_options(const struct init_options *options, const char *path,
                                  struct error *error)
 {
     struct param_set *params;
-    if (access(path, F_OK) == 0) {
+    if (!path) TRY(check_dir(options->dir, error));
+    if (path && access(path, F_OK) == 0) {
         return error_set(error, STATUS_REFUSED,
                          "%s exists, and a job may be serving it: remove it, or name another file",
                          path);
@@ -321,7 +345,7 @@ static enum status make_on_items(struct checkpoint *checkpoint, const struct ini
     TRY(checkpoint_change(checkpoint, options->model, dims, options->seed, error));
     checkpoint->generation = checkpoint->state_generation = 1;
     checkpoint->seed = options->seed;
-    return checkpoint_write(checkpoint, path, error);
+    return write_first(checkpoint, options, path, error);
 }
 
 enum status init_on_items(const struct init_options *options, const char *items_from,

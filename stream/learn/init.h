@@ -27,6 +27,7 @@ struct init_options {
     uint32_t items_max; /* the most frequent items that get a row */
     uint64_t count_min; /* events that an item needs for a row */
     uint64_t seed;
+    const char *dir; /* of generations (model_dir.h), where a checkpoint without a path goes */
 };
 
 /* limarec with the dimensions of models.md, 64 OOV rows, every item, seed 1. */
@@ -49,7 +50,7 @@ struct init_summary {
 
 /*
  * Reads config's source (a file, or - for standard input) and writes the checkpoint to `path`,
- * which must not exist. Bad events are counted and passed over. Without any category in the log
+ * which must not exist, or if it is NULL as the first generation of options->dir. Bad events are counted and passed over. Without any category in the log
  * dims.use_category is taken as false. `progress` may be NULL. `summary` is filled in any case.
  *
  * STATUS_INVALID: no source file, no good event in it, or dimensions that the model cannot have;

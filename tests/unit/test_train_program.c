@@ -148,6 +148,58 @@ static void how_interests_are_chosen_changes_without_training(void **state)
     assert_null(strstr(scene.output, "select="));
 }
 
+/* A job over generations of a directory: it and verify take the newest, verify the others too. */
+static void expect_job(const char *command, const char *name, const char *models, const char *text)
+{
+    const struct scene_run how = {.setting = models};
+    const int code = scene_run(&scene, command, name, &how);
+    if (code != 0 || !strstr(scene.output, text)) {
+        fail_msg("exit code %d, expected 0 and '%s', said:\n%s", code, text, scene.output);
+    }
+}
+
+static void a_directory_of_generations_is_trained_and_served(void **state)
+{
+    (void)state;
+    char models[SCENE_PATH_MAX + 32], none[] = "--model.checkpoint=";
+    file_option(models, "--model.dir", "models");
+    const char *init[] = {"init",   "--config", scene_path(&scene, "braid.yaml"), models, none,
+                          "--d=16", NULL};
+    assert_int_equal(scene_program(&scene, init, NULL), 0);
+    assert_int_equal(scene_program(&scene, init, NULL), 3);
+    assert_non_null(strstr(scene.output, "braid train makes the next"));
+    train(0, "generation 2 of limarec", (const char *[]){models, none, NULL});
+    train(0, "generation 3 of limarec", (const char *[]){models, none, NULL});
+    expect_inspected("models/generation-0000000003.safetensors", "parent       2 ");
+    expect_inspected("models/generation-0000000003.safetensors", " steps, ");
+    const char *user[] = {"recommend", "--config", scene_path(&scene, "braid.yaml"),
+                          models,      none,       "--user=u40",
+                          "--log",     NULL};
+    assert_int_equal(scene_program(&scene, user, NULL), 0);
+    assert_non_null(strstr(scene.output, "limarec generation 3"));
+    train(0, "generation 4 of limarec", (const char *[]){models, none, "--model.keep=1", NULL});
+    const char *gone[] = {"inspect", "checkpoint",
+                          scene_path(&scene, "models/generation-0000000002.safetensors"), NULL};
+    assert_int_equal(scene_program(&scene, gone, NULL), 1);
+    expect_inspected("models/generation-0000000003.safetensors", "generation   3");
+}
+
+static void a_job_serves_the_newest_generation_and_verify_knows_all(void **state)
+{
+    (void)state;
+    char older[SCENE_PATH_MAX + 32];
+    file_option(older, "--model.checkpoint", "models/generation-0000000003.safetensors");
+    expect_job("run", "directory", older, "events=1500 ");
+    /* The scene's configuration names a checkpoint; an empty one leaves the choice to model.dir. */
+    setenv("BRAID_MODEL_DIR", scene_path(&scene, "models"), 1);
+    setenv("BRAID_MODEL_CHECKPOINT", "", 1);
+    expect_job("verify", "directory", "--model.keep=5", "verdict=ok");
+    expect_job("run", "newest", "--model.keep=5", "events=1500 ");
+    expect_job("verify", "newest", "--model.keep=5", "verdict=ok");
+    unsetenv("BRAID_MODEL_DIR");
+    unsetenv("BRAID_MODEL_CHECKPOINT");
+}
+
 static void what_cannot_be_done_is_said_before_the_log_is_read(void **state)
 {
     (void)state;
@@ -186,6 +238,8 @@ int main(void)
         cmocka_unit_test(a_training_that_was_saved_goes_on),
         cmocka_unit_test(the_course_is_kept_and_drawn),
         cmocka_unit_test(how_interests_are_chosen_changes_without_training),
+        cmocka_unit_test(a_directory_of_generations_is_trained_and_served),
+        cmocka_unit_test(a_job_serves_the_newest_generation_and_verify_knows_all),
         cmocka_unit_test(what_cannot_be_done_is_said_before_the_log_is_read),
     };
     return cmocka_run_group_tests(tests, open_scene, close_scene);

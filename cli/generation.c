@@ -1,0 +1,45 @@
+/* generation.c - paths out of model.dir. */
+#include "cli/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/model_dir.h"
+
+enum status generation_choose(struct config *config, struct error *error)
+{
+    static char path[MODEL_DIR_PATH_MAX];
+    if (*config->model.checkpoint || !*config->model.dir) return STATUS_OK;
+    const enum status status = model_dir_newest(config->model.dir, path, error);
+    if (status == STATUS_NOT_FOUND)
+        return STATUS_INVALID; /* an empty directory is a wrong setting */
+    TRY(status);
+    config->model.checkpoint = path;
+    return STATUS_OK;
+}
+
+static enum status append_paths(const char *dir, const struct model_dir_list *list,
+                                const char **paths, uint32_t most, uint32_t *countp,
+                                struct error *error)
+{
+    for (uint32_t i = list->count; i-- > 0 && *countp < most;) {
+        char path[MODEL_DIR_PATH_MAX];
+        TRY(model_dir_path(dir, list->numbers[i], path, error));
+        if (!model_dir_is_whole(path, list->numbers[i])) continue;
+        char *copy = strdup(path); /* for the rest of the process */
+        if (!copy) return error_set(error, STATUS_IO, "out of memory: paths of %s", dir);
+        paths[(*countp)++] = copy;
+    }
+    return STATUS_OK;
+}
+
+enum status generation_list(const struct config *config, const char **paths, uint32_t most,
+                            uint32_t *countp, struct error *error)
+{
+    struct model_dir_list list;
+    if (!*config->model.dir) return STATUS_OK;
+    TRY(model_dir_list_open(&list, config->model.dir, error));
+    const enum status status = append_paths(config->model.dir, &list, paths, most, countp, error);
+    model_dir_list_close(&list);
+    return status;
+}

@@ -1,0 +1,26 @@
+/*
+ * generation.h - which generations of a model the configuration means.
+ *
+ * A file, model.checkpoint, or if none is named the newest of the directory model.dir.
+ *
+ * Threads: one; what is chosen is kept for the rest of the process.
+ */
+#ifndef CLI_GENERATION_H
+#define CLI_GENERATION_H
+
+#include "config/config.h"
+
+/*
+ * Sets model.checkpoint to the newest generation of model.dir, if there is a directory and no file
+ * is named. STATUS_INVALID: the directory has none.
+ */
+MUST_CHECK enum status generation_choose(struct config *config, struct error *error);
+
+/*
+ * Appends the paths of all generations of model.dir to `paths` [*countp], the newest first, until
+ * there are `most`. Those that do not open are passed over.
+ */
+MUST_CHECK enum status generation_list(const struct config *config, const char **paths,
+                                       uint32_t most, uint32_t *countp, struct error *error);
+
+#endif
