@@ -33,7 +33,7 @@ static const char help[] =
     "Training goes on from the checkpoint's parameters and Adam's moments. After each epoch\n"
     "the newest events of some users, held back from training, are to be found among all items\n"
     "(HR@10, NDCG@10); the parameters of the best epoch are what is written. The same log,\n"
-    "checkpoint and options make the same file on the same processor.\n\n"
+    "checkpoint and options make the same file on the same processor, --shards among them.\n\n"
     "  braid train --config braid.yaml --out generation-2.safetensors\n"
     "  braid train --config braid.yaml --out s7.safetensors --fresh --seed=7\n"
     "      from parameters drawn anew, not from those of the checkpoint\n"
@@ -50,6 +50,7 @@ static const char help[] =
     "  --dropout=X           0.2; --clip=X greatest norm of a gradient (0: any)\n"
     "  --sequences=N         32 in a minibatch; --steps=N events of each (200), --cuts=N of them\n"
     "                        samples (0: every one; window models: 8)\n"
+    "  --shards=N            of a minibatch, a thread each: as many as cores, 16 at most\n"
     "  --readout=NAME        max, hard or label-aware (with --power=X)\n"
     "  --full-softmax-items=N  50000; larger catalogues are sampled, --negatives=N (1024)\n"
     "  --validation-users=N  500; 0: none, and the last epoch is written\n"
@@ -103,6 +104,7 @@ static const struct option {
     {"--clip", offsetof(struct train_options, clip), OPTION_REAL, 0, 1e9},
     {"--sequences", offsetof(struct train_options, sequences), OPTION_COUNT, 1,
      TRAIN_SEQUENCES_MAX},
+    {"--shards", offsetof(struct train_options, shards), OPTION_COUNT, 1, TRAIN_SHARDS_MAX},
     {"--steps", offsetof(struct train_options, steps_max), OPTION_COUNT, 1, MINIBATCH_STEPS_MAX},
     {"--cuts", offsetof(struct train_options, cuts), OPTION_COUNT, 0, MINIBATCH_STEPS_MAX},
     {"--power", offsetof(struct train_options, power), OPTION_REAL, 1, 16},

@@ -1,10 +1,11 @@
-/* trainer.c - minibatches over two shards, Adam, and what an epoch is worth. */
+/* trainer.c - minibatches over shards, Adam, and what an epoch is worth. */
 #include "model/train/trainer.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,6 @@
 #include "model/train/training_file.h"
 
 enum {
-    SHARDS = 2,            /* of a minibatch, each on a thread */
     CHUNK_BEHAVIORS = 768, /* that a shard works on at a time, unless one sequence is longer */
     CHUNK_SIZE = 1 << 30,  /* bytes of tape that these may need; of large models there are fewer */
 };
@@ -31,8 +31,8 @@ struct trainer {
     struct validation *validation;
     struct negative_sampler *sampler; /* NULL: full softmax */
     struct optimizer optimizer;
-    struct shard shards[SHARDS];
-    uint32_t *candidates; /* [candidates_count] of a minibatch */
+    struct shard shards[TRAIN_SHARDS_MAX]; /* [options.shards] */
+    uint32_t *candidates;                  /* [candidates_count] of a minibatch */
     uint32_t candidates_count;
     uint32_t chunk; /* behaviors of one */
     struct shard_task task;
@@ -42,10 +42,19 @@ struct trainer {
     uint64_t identity; /* of options, parameters and data */
 };
 
+/* The cores that this process may use. */
+static uint32_t cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
+}
+
 struct train_options train_options_defaults(void)
 {
+    const uint32_t shards = cores();
     struct train_options options = {
         .epochs = 20,
+        .shards = shards < TRAIN_SHARDS_MAX ? shards : TRAIN_SHARDS_MAX,
         .sequences = 32,
         .steps_max = 200,
         .readout = READOUT_MAX,
@@ -165,7 +174,7 @@ static enum status open_shards(struct trainer *trainer, struct error *error)
         .candidates = trainer->candidates_count,
         .touched = trainer->candidates_count + 2 * options->sequences * steps,
     };
-    for (int i = 0; i < SHARDS; i++) {
+    for (uint32_t i = 0; i < options->shards; i++) {
         TRY(shard_open(&trainer->shards[i], trainer->model, &limits, error));
         trainer->chunk = chunk_of(&trainer->shards[i], steps);
         TRY(shard_allow(&trainer->shards[i], trainer->chunk, error));
@@ -177,13 +186,11 @@ static uint64_t identity_of_run(const struct trainer *trainer, const struct data
 {
     const struct train_options *options = &trainer->options;
     const double numbers[] = {
-        options->epochs,      options->sequences,
-        options->steps_max,   options->cuts,
-        options->readout,     options->power,
-        options->negatives,   options->full_softmax_items,
-        options->dropout,     options->rate,
-        options->clip,        options->warmup_steps,
-        options->patience,    options->validation_users,
+        options->epochs,       options->sequences, options->shards,
+        options->steps_max,    options->cuts,      options->readout,
+        options->power,        options->negatives, options->full_softmax_items,
+        options->dropout,      options->rate,      options->clip,
+        options->warmup_steps, options->patience,  options->validation_users,
         options->final_share,
     };
     const size_t size = param_set_size(trainer->checkpoint->params) * sizeof(real);
@@ -248,6 +255,7 @@ enum status trainer_open(struct trainer **trainerp, struct checkpoint *checkpoin
 {
     *trainerp = NULL;
     REQUIRE(options->sequences >= 1 && options->sequences <= TRAIN_SEQUENCES_MAX);
+    REQUIRE(options->shards >= 1 && options->shards <= TRAIN_SHARDS_MAX);
     struct trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer) return trainer_no_memory(error);
     trainer->options = *options;
@@ -264,7 +272,7 @@ enum status trainer_open(struct trainer **trainerp, struct checkpoint *checkpoin
 void trainer_close(struct trainer *trainer)
 {
     if (!trainer) return;
-    for (int i = 0; i < SHARDS; i++) {
+    for (uint32_t i = 0; i < trainer->options.shards; i++) {
         shard_close(&trainer->shards[i]);
     }
     optimizer_close(&trainer->optimizer);
@@ -308,64 +316,66 @@ static struct random random_at(const struct trainer *trainer, uint64_t purpose)
 /* One shard's share of a minibatch: the pieces from .. to - 1 of the epoch's order. */
 struct work {
     struct trainer *trainer;
-    struct shard *shard;
-    uint32_t from, to;
+    uint32_t shard, from, to;
     double scale; /* of the weights: the losses of all shards add up to a mean */
+    pthread_t thread;
 };
 
 static void *work_run(void *argument)
 {
     const struct work *work = argument;
     const struct minibatches *source = work->trainer->source;
+    struct shard *shard = &work->trainer->shards[work->shard];
     struct minibatch chunk;
+    shard_begin(shard, &work->trainer->task, random_at(work->trainer, 1 + work->shard));
     for (uint32_t from = work->from, to; from < work->to; from = to) {
         uint32_t behaviors = minibatches_length(source, from);
         for (to = from + 1; to < work->to; to++) {
             behaviors += minibatches_length(source, to);
             if (behaviors > work->trainer->chunk) break;
         }
-        minibatch_fill(&chunk, source, from, to, work->scale, shard_arena(work->shard));
-        shard_pass(work->shard, &chunk);
+        minibatch_fill(&chunk, source, from, to, work->scale, shard_arena(shard));
+        shard_pass(shard, &chunk);
     }
-    shard_end(work->shard);
+    shard_end(shard);
     return NULL;
 }
 
-/* Where the pieces from .. to - 1 divide into halves of behaviors. */
-static uint32_t middle_of(const struct minibatches *source, uint32_t from, uint32_t to)
+/* Cuts the pieces from .. to - 1 into shards of equal behaviors, as nearly as whole pieces allow. */
+static void cut_work(struct trainer *trainer, struct work *work, uint32_t from, uint32_t to)
 {
-    uint64_t all = 0, half = 0;
+    const struct minibatches *source = trainer->source;
+    const uint32_t shards = trainer->options.shards;
+    const double scale = 1 / minibatches_weight(source, from, to);
+    uint64_t all = 0, taken = 0;
     for (uint32_t at = from; at < to; at++) {
         all += minibatches_length(source, at);
     }
-    uint32_t middle = from;
-    while (middle < to && 2 * half < all) {
-        half += minibatches_length(source, middle++);
+    for (uint32_t i = 0; i < shards; i++) {
+        work[i] = (struct work){trainer, i, from, .scale = scale};
+        while (from < to && shards * taken < (i + 1) * all) {
+            taken += minibatches_length(source, from++);
+        }
+        work[i].to = from;
     }
-    return middle;
 }
 
-/* Runs both shards; the second on a thread of its own. */
-static enum status run_shards(struct trainer *trainer, uint32_t from, uint32_t to,
-                              struct error *error)
+/* Runs all shards, the first here, the others on threads of their own, or here if there are none. */
+static void run_shards(struct trainer *trainer, uint32_t from, uint32_t to)
 {
-    const uint32_t middle = middle_of(trainer->source, from, to);
-    const double scale = 1 / minibatches_weight(trainer->source, from, to);
-    struct work work[SHARDS] = {
-        {trainer, &trainer->shards[0], from, middle, scale},
-        {trainer, &trainer->shards[1], middle, to, scale},
-    };
-    pthread_t thread;
-    for (uint64_t i = 0; i < SHARDS; i++) {
-        shard_begin(work[i].shard, &trainer->task, random_at(trainer, 1 + i));
+    struct work work[TRAIN_SHARDS_MAX];
+    bool started[TRAIN_SHARDS_MAX] = {false};
+    const uint32_t shards = trainer->options.shards;
+    cut_work(trainer, work, from, to);
+    for (uint32_t i = 1; i < shards; i++) {
+        started[i] = pthread_create(&work[i].thread, NULL, work_run, &work[i]) == 0;
     }
-    const int failed = pthread_create(&thread, NULL, work_run, &work[1]);
-    if (failed) {
-        return error_set(error, STATUS_IO, "no second thread to train on: %s", strerror(failed));
+    for (uint32_t i = 0; i < shards; i++) {
+        if (!started[i]) work_run(&work[i]);
     }
-    work_run(&work[0]);
-    pthread_join(thread, NULL);
-    return STATUS_OK;
+    for (uint32_t i = 1; i < shards; i++) {
+        if (started[i]) pthread_join(work[i].thread, NULL);
+    }
 }
 
 /* One step on the pieces from .. to - 1; *lossp is the mean over their samples. */
@@ -378,11 +388,12 @@ static enum status run_minibatch(struct trainer *trainer, uint32_t from, uint32_
                               trainer->candidates_count);
     }
     trainer->task.penalty = (double)trainer->checkpoint->dims.penalty_weight / (to - from);
-    TRY(run_shards(trainer, from, to, error));
-    for (int i = 1; i < SHARDS; i++) {
+    run_shards(trainer, from, to);
+    *lossp = trainer->shards[0].loss;
+    for (uint32_t i = 1; i < trainer->options.shards; i++) {
         gradients_add(&trainer->shards[0].gradients, &trainer->shards[i].gradients);
+        *lossp += trainer->shards[i].loss;
     }
-    *lossp = trainer->shards[0].loss + trainer->shards[1].loss;
     const double norm = optimizer_step(&trainer->optimizer, &trainer->shards[0].gradients);
     if (isfinite(*lossp) && isfinite(norm)) return STATUS_OK;
     return error_set(error, STATUS_INVALID,

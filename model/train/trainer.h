@@ -1,7 +1,7 @@
 /*
  * trainer.h - fits the parameters of a checkpoint to a dataset, epoch by epoch.
  *
- * Each minibatch is cut into two shards that run on two threads; their gradients are added in the
+ * Each minibatch is cut into shards that run on a thread each; their gradients are added in the
  * order of shards and make one step of Adam. After each epoch some users' held-back behaviors are
  * ranked; the parameters that ranked them best, the later of equals, are what remains.
  *
@@ -26,11 +26,12 @@
 #include "model/train/readout.h"
 #include "model/train/validation.h"
 
-enum { TRAIN_SEQUENCES_MAX = 1 << 14 };
+enum { TRAIN_SEQUENCES_MAX = 1 << 14, TRAIN_SHARDS_MAX = 16 };
 
 struct train_options {
     uint32_t epochs;
     uint32_t sequences; /* of a minibatch; <= TRAIN_SEQUENCES_MAX */
+    uint32_t shards;    /* that it is cut into; <= TRAIN_SHARDS_MAX; another number, other bytes */
     uint32_t steps_max; /* behaviors of a sequence; a longer history is several */
     uint32_t cuts;      /* steps of a sequence that are samples; 0: every one */
     real action_weight[MINIBATCH_ACTIONS];
@@ -67,7 +68,7 @@ struct train_observer {
 
 struct trainer;
 
-/* What `braid train` does unless told otherwise. */
+/* What `braid train` does unless told otherwise: a shard for each core that it may use. */
 struct train_options train_options_defaults(void);
 
 /*

@@ -208,6 +208,31 @@ static void a_resumed_run_ends_with_the_same_bytes(void **state)
     unlink(path);
 }
 
+/* Nothing is drawn, so the number of shards changes the order of sums and no more. */
+static void a_minibatch_is_learned_alike_in_any_number_of_shards(void **state)
+{
+    (void)state;
+    const uint32_t shards[] = {2, 1, 5, TRAIN_SHARDS_MAX, 5};
+    double loss[5];
+    uint64_t ends[5];
+    for (int i = 0; i < 5; i++) {
+        struct scene scene;
+        scene_open(&scene, "limarec", 60, 12);
+        scene.options.shards = shards[i];
+        scene.options.sequences = 16;
+        scene.options.dropout = 0;
+        struct trainer *trainer = open_trainer(&scene);
+        run_epoch(trainer);
+        loss[i] = run_epoch(trainer).loss;
+        ends[i] = param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL);
+        assert_float_equal(loss[i], loss[0], 1e-4);
+        trainer_close(trainer);
+        scene_close(&scene);
+    }
+    assert_true(ends[0] != ends[2]);
+    assert_true(ends[2] == ends[4]);
+}
+
 static void a_run_ends_with_the_same_bytes_at_either_width_of_vectors(void **state)
 {
     (void)state;
@@ -501,6 +526,7 @@ int main(void)
         cmocka_unit_test(every_model_can_learn_one_minibatch_by_heart),
         cmocka_unit_test(what_was_learned_is_what_is_served),
         cmocka_unit_test(a_resumed_run_ends_with_the_same_bytes),
+        cmocka_unit_test(a_minibatch_is_learned_alike_in_any_number_of_shards),
         cmocka_unit_test(a_run_ends_with_the_same_bytes_at_either_width_of_vectors),
         cmocka_unit_test(training_through_checkpoints_ends_with_the_same_bytes),
         cmocka_unit_test(without_warmth_the_moments_begin_anew),
