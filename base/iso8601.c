@@ -76,18 +76,40 @@ static int64_t read_clock(struct byte_reader *reader)
     return hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + ms;
 }
 
-/* Z, +hh, +hhmm, +hh:mm or nothing: what local time is ahead of UTC. */
-static int64_t read_offset(struct byte_reader *reader)
+static bool skip_word(struct byte_reader *reader, const char *word)
 {
-    if (reader->left == 0 || skip_symbol(reader, 'Z') || skip_symbol(reader, 'z')) return 0;
+    const size_t size = strlen(word);
+    if (reader->failed || reader->left < size || memcmp(reader->at, word, size) != 0) return false;
+    read_raw(reader, size);
+    return true;
+}
+
+/* +hh, +hhmm, +hh:mm, and behind it the zone's name: [Europe/Berlin]. */
+static int64_t read_shift(struct byte_reader *reader)
+{
     bool behind = skip_symbol(reader, '-');
     if (!behind && !skip_symbol(reader, '+')) reader->failed = true;
     int64_t hours = read_digits(reader, 2);
     int64_t minutes = 0;
-    if (skip_symbol(reader, ':') || reader->left) minutes = read_digits(reader, 2);
+    bool more = reader->left && *reader->at != '[';
+    if (skip_symbol(reader, ':') || more) minutes = read_digits(reader, 2);
     if (hours > 23 || minutes > 59) reader->failed = true;
+    if (skip_symbol(reader, '[')) {
+        const uint8_t *end = memchr(reader->at, ']', reader->left);
+        if (!end) reader->failed = true;
+        read_raw(reader, end ? (size_t)(end - reader->at) + 1 : 0);
+    }
     int64_t ms = hours * MS_PER_HOUR + minutes * MS_PER_MINUTE;
     return behind ? -ms : ms;
+}
+
+/* Z, UTC, GMT, a shift or nothing: what local time is ahead of UTC. */
+static int64_t read_offset(struct byte_reader *reader)
+{
+    skip_symbol(reader, ' ');
+    if (reader->left == 0 || skip_symbol(reader, 'Z') || skip_symbol(reader, 'z')) return 0;
+    if (skip_word(reader, "UTC") || skip_word(reader, "GMT")) return 0;
+    return read_shift(reader);
 }
 
 bool iso8601_parse(struct bytes text, int64_t *msp)

@@ -11,10 +11,15 @@
 
 enum { ISO8601_SIZE = 32 };
 
+/* The first and the last millisecond that can be printed: of the years 0 and 9999. */
+#define ISO8601_MIN_MS INT64_C(-62167219200000)
+#define ISO8601_MAX_MS INT64_C(253402300799999)
+
 /*
  * Reads a date, or a date and time (T or a space between them; seconds, a fraction of them and the
- * offset may be missing): 2024-05-01, 2024-05-01T12:00Z, 2024-05-01 12:00:00.123456+02:00. Without
- * an offset it is UTC; of a fraction whole milliseconds count. False if `text` is nothing of that.
+ * offset may be missing): 2024-05-01, 2024-05-01T12:00Z, 2024-05-01 12:00:00.123456+02:00. The
+ * offset may stand behind a space, be UTC or GMT, and have a zone's name in brackets behind it.
+ * Without one it is UTC; of a fraction whole milliseconds count. False if `text` is nothing of that.
  */
 bool iso8601_parse(struct bytes text, int64_t *msp);
 

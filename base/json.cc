@@ -2,16 +2,21 @@
  * json.cc - the only includer of simdjson.h.
  *
  * The decoder is simdjson's on-demand reader: it finds the structure of the text in one vectorized
- * pass and converts only what it is asked for. The document is its DOM. Both report errors by
+ * pass and converts only what it is asked for. What a number or a name is, this file decides itself,
+ * so that no verdict depends on the library's version. The document is its DOM. Both report errors by
  * value; this file is compiled without exceptions.
  */
 #include "base/json.h"
 
 #include <simdjson.h>
 
+#include <charconv>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <type_traits>
+
+#include "base/utf8.h"
 
 using namespace simdjson;
 
@@ -19,7 +24,8 @@ static_assert(JSON_PADDING >= SIMDJSON_PADDING, "simdjson reads that far beyond 
 
 struct json_decoder {
     ondemand::parser parser;
-    ondemand::parser nested; /* of an array or object among the members */
+    ondemand::parser nested; /* of an object among the members that a name leads into */
+    std::unique_ptr<char[]> mended;
 };
 
 struct json_document {
@@ -32,8 +38,8 @@ namespace
 /* A value, or why there is none; simdjson reports the latter at the first use. */
 using json_result = simdjson_result<ondemand::value>;
 
-/* Values nested deeper than this are refused; nothing that comes as an event is. */
-constexpr int depth_max = 64;
+/* A name leads through at most so many objects. */
+constexpr unsigned depth_max = 16;
 
 #define TRY_JSON(call)                                                                             \
     do {                                                                                           \
@@ -44,174 +50,205 @@ constexpr int depth_max = 64;
 /*
  * What reads a member is inlined into read_object: the reader's place in the text stays in
  * registers only as long as no function is given a reference to it, which is worth a third of the
- * time. Arrays and objects, whose depth takes a function that calls itself, are checked by a second
- * reader.
+ * time. Objects that names lead into, whose depth takes a function that calls itself, are read by a
+ * second reader. What nobody asked for is stepped over unread, whatever it is.
  */
 
-/* An integer too long for simdjson, which is no reason to call the text malformed. */
-bool is_big_integer(std::string_view digits)
+/* What is asked for, where it goes, and the text that what is read stands in. */
+struct request {
+    const bytes *names;
+    unsigned count;
+    json_value *values;
+    char *to;             /* where the next string goes */
+    const char *original; /* the caller's text */
+    const char *read;     /* the text that is read: the original, or its mended copy */
+};
+
+/* JSON's grammar of numbers. Sets `real` if there is a fraction or an exponent. */
+simdjson_inline bool is_number(std::string_view token, bool &real)
 {
-    if (!digits.empty() && digits[0] == '-') digits.remove_prefix(1);
-    if (digits.size() < 2 || digits[0] == '0') return false;
-    return digits.find_first_not_of("0123456789") == std::string_view::npos;
+    const char *at = token.data(), *end = at + token.size();
+    auto digits = [&] {
+        const char *begin = at;
+        while (at < end && *at >= '0' && *at <= '9')
+            at++;
+        return at - begin;
+    };
+    real = false;
+    at += at < end && *at == '-';
+    const char *first = at;
+    const auto whole = digits();
+    if (whole == 0 || (whole > 1 && *first == '0')) return false;
+    if (at < end && *at == '.') {
+        real = true;
+        at++;
+        if (digits() == 0) return false;
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        real = true;
+        at++;
+        at += at < end && (*at == '+' || *at == '-');
+        if (digits() == 0) return false;
+    }
+    return at == end;
 }
 
-simdjson_inline error_code read_number(json_result &value, json_value *out)
+/* Neither string, array nor object: its text says what it is. */
+simdjson_inline void read_scalar(std::string_view token, const request &asked, json_value *out)
+{
+    bool real;
+    token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
+    out->text = {asked.original + (token.data() - asked.read), token.size()};
+    if (is_number(token, real)) {
+        const auto result =
+            std::from_chars(token.data(), token.data() + token.size(), out->integer);
+        out->type = real ? JSON_REAL : result.ec == std::errc() ? JSON_INTEGER : JSON_BIG_INTEGER;
+    } else if (token == "true" || token == "false") {
+        out->type = JSON_BOOL;
+        out->integer = token == "true";
+    } else {
+        out->type = token == "null" ? JSON_NULL : JSON_BAD_SCALAR;
+    }
+}
+
+/* `token` begins with the string; of a mended text it must be what the original says. */
+simdjson_inline void read_string(json_result &value, std::string_view token, request &asked,
+                                 json_value *out)
+{
+    std::string_view text;
+    out->type = JSON_BAD_STRING;
+    if (asked.read != asked.original) {
+        const size_t size = token.rfind('"') + 1;
+        const char *original = asked.original + (token.data() - asked.read);
+        if (std::memcmp(original, token.data(), size) != 0) return;
+    }
+    if (value.get_string().get(text) != SUCCESS) return;
+    std::memcpy(asked.to, text.data(), text.size());
+    out->type = JSON_STRING;
+    out->text = {asked.to, text.size()};
+    asked.to += text.size();
+}
+
+/* One member that is asked for. */
+simdjson_inline error_code read_value(json_result &value, request &asked, json_value *out)
 {
     std::string_view token;
     TRY_JSON(value.raw_json_token().get(token));
-    token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
-    out->text = {token.data(), token.size()};
-    ondemand::number number;
-    error_code code = value.get_number().get(number);
-    if (code != SUCCESS) {
-        if (!is_big_integer(token)) return code;
-        out->type = JSON_BIG_INTEGER; /* the object's iterator steps over what was not read */
-        return SUCCESS;
-    }
-    switch (number.get_number_type()) {
-    case ondemand::number_type::signed_integer:
-        out->type = JSON_INTEGER;
-        out->integer = number.get_int64();
-        out->real = static_cast<double>(out->integer);
-        break;
-    case ondemand::number_type::unsigned_integer: out->type = JSON_BIG_INTEGER; break;
-    default:
-        out->type = JSON_REAL;
-        out->real = number.get_double();
-        break;
+    switch (token[0]) {
+    case '"': read_string(value, token, asked, out); break;
+    case '[': out->type = JSON_ARRAY; break;
+    case '{': out->type = JSON_OBJECT; break;
+    case ',':
+    case ':':
+    case ']':
+    case '}': return TAPE_ERROR;
+    default: read_scalar(token, asked, out);
     }
     return SUCCESS;
 }
 
-simdjson_inline error_code read_null(json_result &value)
-{
-    bool null;
-    TRY_JSON(value.is_null().get(null));
-    return null ? SUCCESS : N_ATOM_ERROR;
-}
-
-/* Checks a value that nobody looks into, so that "malformed" does not depend on what is asked. */
-error_code skim(json_result &value, int depth)
-{
-    ondemand::json_type type;
-    TRY_JSON(value.type().get(type));
-    switch (type) {
-    case ondemand::json_type::array: {
-        ondemand::array array;
-        if (depth == 0) return DEPTH_ERROR;
-        TRY_JSON(value.get_array().get(array));
-        for (auto element : array) {
-            json_result child = element;
-            TRY_JSON(skim(child, depth - 1));
-        }
-        return SUCCESS;
-    }
-    case ondemand::json_type::object: {
-        ondemand::object object;
-        if (depth == 0) return DEPTH_ERROR;
-        TRY_JSON(value.get_object().get(object));
-        for (auto member : object) {
-            json_result child = member.value();
-            TRY_JSON(skim(child, depth - 1));
-        }
-        return SUCCESS;
-    }
-    case ondemand::json_type::number: {
-        json_value ignored;
-        return read_number(value, &ignored);
-    }
-    case ondemand::json_type::string: {
-        std::string_view ignored;
-        return value.get_string().get(ignored);
-    }
-    case ondemand::json_type::boolean: {
-        bool ignored;
-        return value.get_bool().get(ignored);
-    }
-    default: return read_null(value);
-    }
-}
-
-/* Checks an array or object, which lies in a text with padding. */
-error_code skim_nested(json_decoder *decoder, std::string_view text)
-{
-    ondemand::document document;
-    json_result value;
-    const char *rest;
-    TRY_JSON(decoder->nested.iterate(text.data(), text.size(), text.size() + JSON_PADDING)
-                 .get(document));
-    value = document.get_value();
-    TRY_JSON(skim(value, depth_max));
-    return document.current_location().get(rest) == OUT_OF_BOUNDS ? SUCCESS : TRAILING_CONTENT;
-}
-
-/* One member; `to` moves behind the string that it may have been. */
-simdjson_inline error_code read_value(json_decoder *decoder, json_result &value, json_value *out,
-                                      char **to)
-{
-    ondemand::json_type type;
-    std::string_view text;
-    TRY_JSON(value.type().get(type));
-    switch (type) {
-    case ondemand::json_type::string:
-        TRY_JSON(value.get_string().get(text));
-        std::memcpy(*to, text.data(), text.size());
-        out->type = JSON_STRING;
-        out->text = {*to, text.size()};
-        *to += text.size();
-        return SUCCESS;
-    case ondemand::json_type::number: return read_number(value, out);
-    case ondemand::json_type::boolean: {
-        bool truth;
-        TRY_JSON(value.get_bool().get(truth));
-        out->type = JSON_BOOL;
-        out->integer = truth;
-        return SUCCESS;
-    }
-    case ondemand::json_type::array: {
-        ondemand::array array;
-        TRY_JSON(value.get_array().get(array));
-        TRY_JSON(array.raw_json().get(text));
-        out->type = JSON_ARRAY;
-        return skim_nested(decoder, text);
-    }
-    case ondemand::json_type::object: {
-        ondemand::object object;
-        TRY_JSON(value.get_object().get(object));
-        TRY_JSON(object.raw_json().get(text));
-        out->type = JSON_OBJECT;
-        return skim_nested(decoder, text);
-    }
-    default: out->type = JSON_NULL; return read_null(value);
-    }
-}
-
-unsigned find_name(const bytes *names, unsigned count, std::string_view key)
+simdjson_inline unsigned find_name(const request &asked, std::string_view key)
 {
     unsigned i = 0;
-    while (i < count &&
-           (names[i].size != key.size() || std::memcmp(names[i].at, key.data(), key.size()) != 0)) {
+    while (i < asked.count && (asked.names[i].size != key.size() ||
+                               std::memcmp(asked.names[i].at, key.data(), key.size()) != 0)) {
         i++;
     }
     return i;
 }
 
-error_code read_object(json_decoder *decoder, bytes text, const bytes *names, unsigned count,
-                       char *to, json_value *values)
+/* True if `name` is "key." and more. */
+simdjson_inline bool leads_into(const bytes &name, std::string_view key)
 {
-    const char *at = static_cast<const char *>(text.at);
-    ondemand::document document;
-    ondemand::object object;
-    json_value ignored;
-    TRY_JSON(decoder->parser.iterate(at, text.size, text.size + JSON_PADDING).get(document));
-    TRY_JSON(document.get_object().get(object));
+    const char *at = static_cast<const char *>(name.at);
+    return name.size > key.size() && at[key.size()] == '.' &&
+           std::memcmp(at, key.data(), key.size()) == 0;
+}
+
+simdjson_inline bool any_leads_into(const request &asked, std::string_view key)
+{
+    for (unsigned i = 0; i < asked.count; i++) {
+        if (leads_into(asked.names[i], key)) return true;
+    }
+    return false;
+}
+
+/* What the names ask of the object at `key`: their parts behind it. */
+request behind_key(const request &asked, std::string_view key, bytes (&names)[JSON_NAMES_MAX])
+{
+    request inner = asked;
+    for (unsigned i = 0; i < asked.count; i++) {
+        const bytes &name = asked.names[i];
+        names[i] = {nullptr, 0};
+        if (!leads_into(name, key)) continue;
+        names[i] = {static_cast<const char *>(name.at) + key.size() + 1,
+                    name.size - key.size() - 1};
+    }
+    inner.names = names;
+    return inner;
+}
+
+/* An object of the second reader. */
+error_code read_inner(ondemand::object &object, request &asked, unsigned depth)
+{
     for (auto member : object) {
         std::string_view key;
-        TRY_JSON(member.unescaped_key().get(key));
+        if (member.unescaped_key().get(key) != SUCCESS) continue;
         json_result value = member.value();
-        unsigned which = find_name(names, count, key);
-        TRY_JSON(read_value(decoder, value, which < count ? &values[which] : &ignored, &to));
+        const unsigned which = key.empty() ? asked.count : find_name(asked, key);
+        if (which < asked.count) {
+            TRY_JSON(read_value(value, asked, &asked.values[which]));
+        } else if (depth < depth_max && any_leads_into(asked, key)) {
+            bytes names[JSON_NAMES_MAX];
+            ondemand::object inside;
+            request inner = behind_key(asked, key, names);
+            if (value.get_object().get(inside) != SUCCESS) continue;
+            TRY_JSON(read_inner(inside, inner, depth + 1));
+            asked.to = inner.to;
+        }
+    }
+    return SUCCESS;
+}
+
+/* The object at `key`, which lies in a text with padding. */
+error_code read_nested(json_decoder *decoder, std::string_view key, std::string_view text,
+                       request &asked)
+{
+    bytes names[JSON_NAMES_MAX];
+    ondemand::document document;
+    ondemand::object object;
+    request inner = behind_key(asked, key, names);
+    TRY_JSON(decoder->nested.iterate(text.data(), text.size(), text.size() + JSON_PADDING)
+                 .get(document));
+    TRY_JSON(document.get_object().get(object));
+    TRY_JSON(read_inner(object, inner, 1));
+    asked.to = inner.to;
+    return SUCCESS;
+}
+
+error_code read_object(json_decoder *decoder, size_t size, request &asked)
+{
+    ondemand::document document;
+    ondemand::object object;
+    TRY_JSON(decoder->parser.iterate(asked.read, size, size + JSON_PADDING).get(document));
+    TRY_JSON(document.get_object().get(object));
+    for (auto member : object) {
+        std::string_view key, text;
+        const bool named = member.unescaped_key().get(key) == SUCCESS;
+        json_result value = member.value();
+        const unsigned which = named ? find_name(asked, key) : asked.count;
+        if (which < asked.count) {
+            TRY_JSON(read_value(value, asked, &asked.values[which]));
+            continue;
+        }
+        TRY_JSON(value.raw_json_token().get(text));
+        if (std::strchr(",:]}", text[0])) return TAPE_ERROR; /* no value: nothing to step over */
+        if (text[0] == '{' && named && any_leads_into(asked, key)) {
+            ondemand::object inside;
+            TRY_JSON(value.get_object().get(inside));
+            TRY_JSON(inside.raw_json().get(text));
+            TRY_JSON(read_nested(decoder, key, text, asked));
+        }
     }
     /* "Out of bounds" is how the reader says that nothing follows the object. */
     const char *rest;
@@ -219,12 +256,30 @@ error_code read_object(json_decoder *decoder, bytes text, const bytes *names, un
 }
 
 /* simdjson before 3.2 refuses one and later versions step over it; here it is never JSON. */
-bool begins_with_byte_order_mark(bytes text)
+constexpr char byte_order_mark[] = "it begins with a byte order mark";
+
+/* Bytes of the UTF-8 character at `at`, 0 if there is none. */
+size_t character_size(const char *at, size_t left)
 {
-    return text.size >= 3 && std::memcmp(text.at, "\xEF\xBB\xBF", 3) == 0;
+    const unsigned char first = static_cast<unsigned char>(*at);
+    const size_t size = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    return size <= left && validate_utf8(at, size) ? size : 0;
 }
 
-constexpr char byte_order_mark[] = "it begins with a byte order mark";
+/*
+ * A copy of a text that the reader refuses as a whole for a byte that may stand where nobody looks:
+ * '?' for each that is no UTF-8, and a space for each control character.
+ */
+void mend(const char *from, size_t size, char *to)
+{
+    std::memcpy(to, from, size);
+    for (size_t i = 0, step; i < size; i += step) {
+        const size_t character = character_size(from + i, size - i);
+        step = character ? character : 1;
+        if (!character) to[i] = '?';
+        if (static_cast<unsigned char>(from[i]) < 0x20) to[i] = ' ';
+    }
+}
 
 /* An element or iterator of the DOM is a place on its tape: two words that C may hold. */
 template <typename Place> void pack(uint64_t (&words)[2], const Place &place)
@@ -280,7 +335,8 @@ extern "C" {
 enum status json_decoder_open(struct json_decoder **decoderp, size_t size_max, struct error *error)
 {
     json_decoder *decoder = new (std::nothrow) json_decoder;
-    if (decoder && (decoder->parser.allocate(size_max) != SUCCESS ||
+    if (decoder) decoder->mended.reset(new (std::nothrow) char[size_max + JSON_PADDING]());
+    if (decoder && (!decoder->mended || decoder->parser.allocate(size_max) != SUCCESS ||
                     decoder->nested.allocate(size_max) != SUCCESS)) {
         delete decoder;
         decoder = nullptr;
@@ -294,23 +350,36 @@ void json_decoder_close(struct json_decoder *decoder)
     delete decoder;
 }
 
-enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
-                              const struct bytes *names, unsigned count, void *scratch,
-                              struct json_value *values, const char **whyp)
+static void forget(struct json_value *values, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         values[i].type = JSON_ABSENT;
         values[i].text = {nullptr, 0};
     }
-    if (begins_with_byte_order_mark(text)) {
+}
+
+enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
+                              const struct bytes *names, unsigned count, void *scratch,
+                              struct json_value *values, const char **whyp)
+{
+    const char *at = static_cast<const char *>(text.at);
+    if (utf8_has_mark(text)) {
         *whyp = byte_order_mark;
         return JSON_MALFORMED;
     }
-    error_code code =
-        read_object(decoder, text, names, count, static_cast<char *>(scratch), values);
+    request asked = {names, count, values, static_cast<char *>(scratch), at, at};
+    forget(values, count);
+    error_code code = read_object(decoder, text.size, asked);
+    if (code == UTF8_ERROR || code == UNESCAPED_CHARS) {
+        char *mended = decoder->mended.get();
+        mend(at, text.size, mended);
+        asked = {names, count, values, static_cast<char *>(scratch), at, mended};
+        forget(values, count);
+        code = read_object(decoder, text.size, asked);
+    }
     if (code == SUCCESS) return JSON_OK;
     *whyp = code == INCORRECT_TYPE ? "not a JSON object" : error_message(code);
-    return code == UTF8_ERROR ? JSON_BAD_UTF8 : JSON_MALFORMED;
+    return JSON_MALFORMED;
 }
 
 bool json_utf8_valid(struct bytes text)
@@ -333,7 +402,7 @@ enum status json_document_parse(struct json_document *document, struct bytes tex
                                 struct json_value *rootp, struct error *error)
 {
     dom::element root;
-    if (begins_with_byte_order_mark(text)) {
+    if (utf8_has_mark(text)) {
         return error_set(error, STATUS_CORRUPT, "%s", byte_order_mark);
     }
     error_code code =

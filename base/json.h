@@ -22,7 +22,10 @@
 extern "C" {
 #endif
 
-enum { JSON_PADDING = 64 };
+enum {
+    JSON_PADDING = 64,
+    JSON_NAMES_MAX = 8, /* that json_decode is asked for */
+};
 
 enum json_type {
     JSON_ABSENT, /* no member of that name */
@@ -34,22 +37,22 @@ enum json_type {
     JSON_STRING,
     JSON_ARRAY,
     JSON_OBJECT,
+    JSON_BAD_STRING, /* json_decode: a byte that is no UTF-8, a control character, a bad escape */
+    JSON_BAD_SCALAR, /* json_decode: NaN, 01, undefined */
 };
 
 /* What is not said of a value's type below has no meaning for it. */
 struct json_value {
     enum json_type type;
-    struct bytes text;  /* strings: unescaped; numbers read by json_decode: as they are written */
+    struct bytes text;  /* strings: unescaped; scalars read by json_decode: as they are written */
     int64_t integer;    /* JSON_INTEGER; JSON_BOOL: 0 or 1 */
-    double real;        /* every number that json_decode or a cursor gives, but a big integer */
+    double real;        /* JSON_INTEGER and JSON_REAL of a document */
     uint64_t handle[2]; /* JSON_ARRAY, JSON_OBJECT of a document: for json_walk */
 };
 
-/* What json_decode found a text to be. */
 enum json_verdict {
     JSON_OK,
     JSON_MALFORMED, /* not one JSON object */
-    JSON_BAD_UTF8,
 };
 
 struct json_decoder;
@@ -61,9 +64,10 @@ void json_decoder_close(struct json_decoder *decoder);
 
 /*
  * Reads the members `names[0..count)` of the object that `text` (at most size_max bytes) is into
- * `values`. The whole text is checked, also members nobody named. Of members with the same name the
- * last one counts. Strings are written to `scratch` (text.size bytes are enough), numbers point
- * into `text`. If the verdict is not JSON_OK, *whyp is a constant text that says why. Allocates
+ * `values`. "a.b" is the member of that name, or b of the object a. Of members with the same name
+ * the last one counts. The object's structure is checked; members nobody named are stepped over,
+ * whatever they are. Strings are written to `scratch` (text.size bytes are enough), scalars point
+ * into `text`. If the verdict is JSON_MALFORMED, *whyp is a constant text that says why. Allocates
  * nothing.
  */
 enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,

@@ -15,7 +15,8 @@ static const char help[] =
     "  - each record is what its user's events make it, and names the right source position;\n"
     "  - no record was published twice, and each user's records come in order;\n"
     "  - each user's newest record names its last event: nothing was lost;\n"
-    "  - every event was accepted, dropped by its action, or is in the dead letters once.\n\n"
+    "  - every event was accepted, dropped by its action, blank, or is in the dead letters "
+    "once.\n\n"
     "The job's configuration says where everything is. The job may go on meanwhile: what it had\n"
     "committed when verify began is what is verified.\n\n"
     "  braid verify --config braid.yaml\n"
@@ -41,10 +42,10 @@ static void print_verdict(const struct verify_report *report, bool passed)
         violations += report->violations[kind];
     }
     printf("%s records of %s users, against %s events (%" PRIu64 " accepted, %" PRIu64
-           " dropped, %" PRIu64 " dead letters)\n",
+           " dropped, %" PRIu64 " blank, %" PRIu64 " dead letters)\n",
            progress_number(report->records, records), progress_number(report->users, users),
            progress_number(report->events, events), report->accepted, report->dropped,
-           report->dead_letters);
+           report->blank, report->dead_letters);
     if (passed) {
         puts("verdict: ok. Every record is what its events make it; nothing is lost or repeated.");
     } else {
@@ -62,10 +63,11 @@ static void print_verdict(const struct verify_report *report, bool passed)
                report->unverifiable);
     }
     printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64
-           " dropped=%" PRIu64 " dead_letters=%" PRIu64 " unverifiable=%" PRIu64
+           " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " unverifiable=%" PRIu64
            " violations=%" PRIu64 " verdict=%s\n",
            report->records, report->users, report->events, report->accepted, report->dropped,
-           report->dead_letters, report->unverifiable, violations, passed ? "ok" : "failed");
+           report->dead_letters, report->blank, report->unverifiable, violations,
+           passed ? "ok" : "failed");
 }
 
 static enum status run_verify(struct arguments *arguments, struct config *config,

@@ -31,6 +31,7 @@ enum {
 enum config_broker { CONFIG_BROKER_FILE, CONFIG_BROKER_KAFKA };
 enum config_format { CONFIG_JSON, CONFIG_CSV, CONFIG_TSV };
 enum config_time { CONFIG_TIME_S, CONFIG_TIME_MS, CONFIG_TIME_US, CONFIG_TIME_ISO8601 };
+enum config_quotes { CONFIG_QUOTES_AUTO, CONFIG_QUOTES_ON, CONFIG_QUOTES_OFF };
 enum config_unfinished { CONFIG_UNFINISHED_WAIT, CONFIG_UNFINISHED_TAKE };
 enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
 enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
@@ -54,7 +55,10 @@ struct config {
         const char *path;          /* source.path: a file, or - for standard input (file) */
         const char *topic;         /* source.topic (kafka) */
         enum config_format format;
-        bool header;            /* csv/tsv: the first line names the columns */
+        bool header;               /* csv/tsv: the first line names the columns */
+        char separator;            /* csv/tsv: between cells; 0: that of the format */
+        enum config_quotes quotes; /* csv/tsv: cells may stand in double quotes */
+        const char *null_values;   /* texts, separated by commas, that stand for a missing field */
         const char *field_user; /* source.fields.user: JSON key, column name, or 1-based column */
         const char *field_item;
         const char *field_time;

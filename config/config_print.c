@@ -102,7 +102,7 @@ void config_print(const struct config *config, FILE *out)
         const struct option *option = &option_table[i];
         fprintf(out, "%s: ", option->key);
         const char *text = option_print(config, option, value);
-        if (option->type == OPTION_TEXT) {
+        if (option->type == OPTION_TEXT || option->type == OPTION_BYTE) {
             print_quoted(text, out);
         } else {
             fputs(text, out);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/edit_distance.h"
+#include "base/hex.h"
 #include "base/iso8601.h"
 #include "base/number_text.h"
 #include "config/config_text.h"
@@ -113,6 +114,7 @@ const char *option_allowed(const struct option *option, char to[CONFIG_TEXT_MAX]
         return to;
     }
     case OPTION_DATE: return "an ISO 8601 date or time";
+    case OPTION_BYTE: return "one character that is no quote or line break, \\t, or \\x01 to \\x7f";
     case OPTION_TEXT: break;
     }
     snprintf(to, CONFIG_TEXT_MAX, "text of up to %lld bytes", (long long)option->most);
@@ -140,6 +142,22 @@ static bool parse_choice(const char *text, const char *const *choices, int64_t *
     return false;
 }
 
+/* One byte of ASCII, itself or escaped, that can stand between cells. */
+static bool parse_byte(const char *text, int64_t *valuep)
+{
+    *valuep = (unsigned char)text[0];
+    if (strcmp(text, "\\t") == 0) {
+        *valuep = '\t';
+    } else if (text[0] == '\\' && text[1] == 'x' && strlen(text) == 4) {
+        uint64_t code;
+        if (!parse_hex(bytes_of(text + 2), &code) || code == 0) return false;
+        *valuep = (int64_t)code;
+    } else if (text[0] && text[1]) {
+        return false;
+    }
+    return *valuep < 0x80 && *valuep != '"' && *valuep != '\n' && *valuep != '\r';
+}
+
 static bool option_parse_number(const struct option *option, const char *text, int64_t *valuep)
 {
     static const char *const truths[] = {"false", "true", NULL};
@@ -149,6 +167,7 @@ static bool option_parse_number(const struct option *option, const char *text, i
     case OPTION_BOOL: return parse_choice(text, truths, valuep);
     case OPTION_CHOICE: return parse_choice(text, option->choices, valuep);
     case OPTION_DATE: return iso8601_parse(bytes_of(text), valuep);
+    case OPTION_BYTE: return parse_byte(text, valuep);
     case OPTION_COUNT: parsed = parse_scaled(text, no_units, valuep); break;
     case OPTION_SIZE: parsed = parse_scaled(text, size_units, valuep); break;
     case OPTION_DURATION: parsed = parse_scaled(text, duration_units, valuep); break;
@@ -194,6 +213,10 @@ const char *option_print(const struct config *config, const struct option *optio
     case OPTION_SIZE: print_scaled(number, size_units, to, CONFIG_TEXT_MAX); return to;
     case OPTION_DURATION: print_scaled(number, duration_units, to, CONFIG_TEXT_MAX); return to;
     case OPTION_DATE: return iso8601_print(number, to);
+    case OPTION_BYTE:
+        snprintf(to, CONFIG_TEXT_MAX,
+                 number && (number <= ' ' || number == 0x7F) ? "\\x%02x" : "%c", (int)number);
+        return to;
     default: snprintf(to, CONFIG_TEXT_MAX, "%lld", (long long)number); return to;
     }
 }

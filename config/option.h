@@ -17,6 +17,7 @@ enum option_type {
     OPTION_DURATION, /* milliseconds: 500, 500ms, 10s, 5min, 1h, 7d */
     OPTION_DATE,     /* ISO 8601, stored as milliseconds since 1970 */
     OPTION_TEXT,
+    OPTION_BYTE, /* one character, or \t, or \x01; stored as 0 if empty */
 };
 
 struct option {

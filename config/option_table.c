@@ -38,6 +38,10 @@ enum {
     {                                                                                              \
         key, OPTION_DATE, FIELD(field), value, 0, 0, NULL, help                                    \
     }
+#define BYTE(key, field, value, help)                                                              \
+    {                                                                                              \
+        key, OPTION_BYTE, FIELD(field), value, 0, 0, NULL, help                                    \
+    }
 #define TEXT(key, field, value, help)                                                              \
     {                                                                                              \
         key, OPTION_TEXT, FIELD(field), value, 0, CONFIG_VALUE_MAX - 1, NULL, help                 \
@@ -46,6 +50,7 @@ enum {
 static const char *const brokers[] = {"file", "kafka", NULL};
 static const char *const formats[] = {"json", "csv", "tsv", NULL};
 static const char *const times[] = {"s", "ms", "us", "iso8601", NULL};
+static const char *const quotes[] = {"auto", "on", "off", NULL};
 static const char *const unfinished[] = {"wait", "take", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
@@ -64,9 +69,18 @@ const struct option option_table[] = {
            "Form of an event: a JSON object, or a row of a table"),
     BOOL("source.header", source.header, "true",
          "The first line of a csv or tsv file names its columns"),
+    BYTE("source.separator", source.separator, "",
+         "What separates the cells of a row: one character, \\t, or \\x01 and the like; empty: a "
+         "comma "
+         "(csv) or a tab (tsv)"),
+    CHOICE("source.quotes", source.quotes, quotes, "auto",
+           "Cells may stand in double quotes, with separators and line breaks inside (RFC 4180); "
+           "auto: in csv, not in tsv"),
+    TEXT("source.null_values", source.null_values, "\\N,NULL,null,NaN,nan,None,undefined",
+         "Texts that stand for a missing field, separated by commas; none of them is an id"),
     TEXT("source.fields.user", source.field_user, "user",
-         "Where the user's id is: a JSON member, a column's name, or without header its number "
-         "from 1"),
+         "Where the user's id is: a JSON member (a.b: member b of object a), a column's name, or "
+         "without header its number from 1"),
     TEXT("source.fields.item", source.field_item, "item", "Where the item's id is"),
     TEXT("source.fields.time", source.field_time, "time", "Where the time of the event is"),
     TEXT("source.fields.action", source.field_action, "",

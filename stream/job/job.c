@@ -253,7 +253,8 @@ static void summarize_job(const struct processor_shared *shared, struct job_summ
     summary->events = counted_events(shared);
     summary->accepted = (uint64_t)metric_value(shared->events[EVENT_ACCEPTED]);
     summary->dropped = (uint64_t)metric_value(shared->events[EVENT_DROPPED]);
-    summary->dead_letters = summary->events - summary->accepted - summary->dropped;
+    summary->blank = (uint64_t)metric_value(shared->events[EVENT_BLANK]);
+    summary->dead_letters = summary->events - summary->accepted - summary->dropped - summary->blank;
     summary->records = (uint64_t)metric_value(shared->records);
     summary->commits = (uint64_t)metric_value(shared->commits);
 }
@@ -264,6 +265,7 @@ static void subtract(struct job_summary *summary, const struct job_summary *befo
     summary->events -= before->events;
     summary->accepted -= before->accepted;
     summary->dropped -= before->dropped;
+    summary->blank -= before->blank;
     summary->dead_letters -= before->dead_letters;
     summary->records -= before->records;
     summary->commits -= before->commits;

@@ -17,9 +17,10 @@
 
 /* What a job did, all workers together; only what was committed counts. */
 struct job_summary {
-    uint64_t events;       /* accepted, dropped and bad ones */
+    uint64_t events;       /* accepted, dropped, blank and bad ones */
     uint64_t accepted;     /* absorbed into histories */
     uint64_t dropped;      /* action not listed */
+    uint64_t blank;        /* blank lines, tombstones */
     uint64_t dead_letters; /* bad events */
     uint64_t records;      /* interest records published */
     uint64_t commits;      /* transactions, each worker's counted */

@@ -47,6 +47,7 @@ static void count_event(struct event_log *log, const struct event *event)
     counts->events++;
     counts->accepted += event->verdict == EVENT_ACCEPTED;
     counts->dropped += event->verdict == EVENT_DROPPED;
+    counts->blank += event->verdict == EVENT_BLANK;
     if (!event_is_bad(event->verdict) || counts->bad++) return;
     snprintf(counts->bad_why, sizeof counts->bad_why, "line %" PRId64 ": %s: %s",
              line_reader_position(log->lines).line, event_verdict_name(event->verdict), event->why);

@@ -21,6 +21,7 @@ struct event_log_counts {
     uint64_t events; /* all of them: */
     uint64_t accepted;
     uint64_t dropped; /* their action is not listed */
+    uint64_t blank;   /* blank lines */
     uint64_t bad;
     char bad_why[128]; /* of the first bad event: its line, and what is wrong with it */
 };

@@ -187,7 +187,7 @@ static enum status open_output(struct log_input *input, struct error *error)
     if (input->end == 0) return STATUS_OK;
     TRY(commit_file_path(input->config, input->kind, partition, 0, input->path, error));
     return line_reader_open(&input->reader, input->path,
-                            (struct line_options){input->line_max, false},
+                            (struct line_options){.size_max = input->line_max},
                             (struct line_position){0}, error);
 }
 

@@ -2,6 +2,7 @@
 #include "stream/query/catalogue.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,9 +31,9 @@ struct reading {
     struct catalogue *catalogue;
     struct line_reader *lines;
     const char *path;
-    char separator;
-    uint32_t item; /* columns, from 0 */
-    uint32_t title;
+    struct table_parser *parser;
+    int item; /* columns, from 0 */
+    int title;
     char *scratch; /* of one line */
 };
 
@@ -60,43 +61,39 @@ static enum status add_title(struct catalogue *catalogue, struct bytes item, str
     return STATUS_OK;
 }
 
-static enum status bad_quotes(const struct reading *reading, struct error *error)
+static enum status add_title_row(struct reading *reading, struct bytes line, struct error *error)
 {
-    return error_set(error, STATUS_INVALID, "%s:%" PRId64 ": quotes do not match", reading->path,
-                     line_reader_position(reading->lines).line);
+    enum { ITEM, TITLE, WANTED };
+    const int wanted[WANTED] = {reading->item, reading->title};
+    struct bytes cells[WANTED] = {0};
+    int columns;
+    const char *why =
+        table_parse(reading->parser, line, reading->scratch, wanted, WANTED, cells, &columns);
+    if (why) {
+        return error_set(error, STATUS_INVALID, "%s:%" PRId64 ": column %d: %s", reading->path,
+                         line_reader_position(reading->lines).line, columns, why);
+    }
+    if (cells[ITEM].size == 0 || cells[TITLE].size == 0) return STATUS_OK;
+    return add_title(reading->catalogue, cells[ITEM], cells[TITLE], error);
 }
 
-static enum status read_title_row(struct reading *reading, struct bytes line, struct error *error)
+/* The column of that name in the first line, -1 if there is none. */
+static int column_named(const struct reading *reading, struct bytes line, const char *name)
 {
-    struct table_row row = table_row_of(line, reading->separator, reading->scratch);
-    struct bytes cell, item = {NULL, 0}, title = {NULL, 0};
-    for (uint32_t column = 0; table_row_more(&row); column++) {
-        if (!table_row_next(&row, &cell)) return bad_quotes(reading, error);
-        if (column == reading->item) item = cell;
-        if (column == reading->title) title = cell;
-    }
-    if (item.size == 0 || title.size == 0) return STATUS_OK;
-    return add_title(reading->catalogue, item, title, error);
-}
-
-/* The column of that name in the first line, UINT32_MAX if there is none. */
-static uint32_t column_named(const struct reading *reading, struct bytes line, const char *name)
-{
-    struct table_row row = table_row_of(line, reading->separator, reading->scratch);
-    struct bytes cell;
-    for (uint32_t column = 0; table_row_more(&row) && table_row_next(&row, &cell); column++) {
-        if (bytes_equal(cell, bytes_of(name))) return column;
-    }
-    return UINT32_MAX;
+    const struct bytes names[] = {bytes_of(name)};
+    int column, columns;
+    const char *why =
+        table_find(reading->parser, line, reading->scratch, names, 1, &column, &columns);
+    return why ? -1 : column;
 }
 
 static enum status find_column(const struct reading *reading, struct bytes line, const char *name,
-                               uint32_t *columnp, bool *namedp, struct error *error)
+                               int *columnp, bool *namedp, struct error *error)
 {
     uint64_t number = 0;
-    *namedp = !parse_unsigned(bytes_of(name), UINT32_MAX, &number) || number == 0;
-    *columnp = *namedp ? column_named(reading, line, name) : (uint32_t)(number - 1);
-    if (*columnp != UINT32_MAX) return STATUS_OK;
+    *namedp = !parse_unsigned(bytes_of(name), INT_MAX, &number) || number == 0;
+    *columnp = *namedp ? column_named(reading, line, name) : (int)(number - 1);
+    if (*columnp >= 0) return STATUS_OK;
     return error_set(error, STATUS_INVALID, "%s: no column is named '%s'; the first line is: %.*s",
                      reading->path, name, (int)(line.size < 200 ? line.size : 200),
                      (const char *)line.at);
@@ -108,16 +105,18 @@ static enum status read_title_header(struct reading *reading, struct bytes line,
                                      struct error *error)
 {
     bool item_named, title_named;
-    reading->separator = memchr(line.at, '\t', line.size) ? '\t' : ',';
+    const bool tabs = memchr(line.at, '\t', line.size);
+    const struct table_form form = {.separator = tabs ? '\t' : ',', .quotes = !tabs};
+    TRY(table_parser_open(&reading->parser, form, CATALOGUE_LINE_SIZE_MAX, error));
     if (!item_column && !title_column) {
-        const bool named = column_named(reading, line, "item") != UINT32_MAX &&
-                           column_named(reading, line, "title") != UINT32_MAX;
+        const bool named =
+            column_named(reading, line, "item") >= 0 && column_named(reading, line, "title") >= 0;
         item_column = named ? "item" : "1";
         title_column = named ? "title" : "2";
     }
     TRY(find_column(reading, line, item_column, &reading->item, &item_named, error));
     TRY(find_column(reading, line, title_column, &reading->title, &title_named, error));
-    return item_named || title_named ? STATUS_OK : read_title_row(reading, line, error);
+    return item_named || title_named ? STATUS_OK : add_title_row(reading, line, error);
 }
 
 static enum status read_title_lines(struct reading *reading, const char *item_column,
@@ -130,7 +129,7 @@ static enum status read_title_lines(struct reading *reading, const char *item_co
     }
     while (status == STATUS_OK) {
         status = line_reader_next(reading->lines, &line, error);
-        if (status == STATUS_OK) status = read_title_row(reading, line.text, error);
+        if (status == STATUS_OK) status = add_title_row(reading, line.text, error);
     }
     return status == STATUS_END ? STATUS_OK : status;
 }
@@ -167,9 +166,10 @@ enum status catalogue_open(struct catalogue **cataloguep, const char *path, cons
         status = error_set(error, STATUS_IO, "out of memory: a catalogue");
         goto done;
     }
-    status =
-        line_reader_open(&reading.lines, path, (struct line_options){CATALOGUE_LINE_SIZE_MAX, true},
-                         (struct line_position){0}, error);
+    status = line_reader_open(
+        &reading.lines, path,
+        (struct line_options){.size_max = CATALOGUE_LINE_SIZE_MAX, .take_unfinished = true},
+        (struct line_position){0}, error);
     if (status != STATUS_OK) goto done;
     status = read_title_lines(&reading, item_column, title_column, error);
     if (status != STATUS_OK) goto done;
@@ -177,6 +177,7 @@ enum status catalogue_open(struct catalogue **cataloguep, const char *path, cons
     *cataloguep = reading.catalogue;
     reading.catalogue = NULL;
 done:
+    table_parser_close(reading.parser);
     line_reader_close(reading.lines);
     free(reading.scratch);
     catalogue_close(reading.catalogue);

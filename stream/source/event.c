@@ -5,10 +5,15 @@
 #include <stdio.h>
 
 static const char *const verdict_names[] = {
-    [EVENT_ACCEPTED] = "accepted",   [EVENT_DROPPED] = "dropped",
-    [EVENT_MALFORMED] = "malformed", [EVENT_MISSING_FIELD] = "missing_field",
-    [EVENT_BAD_FIELD] = "bad_field", [EVENT_OVERSIZE] = "oversize",
-    [EVENT_BAD_TIME] = "bad_time",   [EVENT_BAD_UTF8] = "bad_utf8",
+    [EVENT_ACCEPTED] = "accepted",
+    [EVENT_DROPPED] = "dropped",
+    [EVENT_BLANK] = "blank",
+    [EVENT_MALFORMED] = "malformed",
+    [EVENT_MISSING_FIELD] = "missing_field",
+    [EVENT_BAD_FIELD] = "bad_field",
+    [EVENT_OVERSIZE] = "oversize",
+    [EVENT_BAD_TIME] = "bad_time",
+    [EVENT_BAD_UTF8] = "bad_utf8",
 };
 
 const char *event_verdict_name(enum event_verdict verdict)

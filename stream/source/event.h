@@ -19,16 +19,17 @@
 enum event_verdict {
     EVENT_ACCEPTED,
     EVENT_DROPPED,       /* its action is not listed: counted, not a dead letter */
+    EVENT_BLANK,         /* nothing or white space, as a tombstone: counted, not a dead letter */
     EVENT_MALFORMED,     /* not JSON / not a row of the table */
     EVENT_MISSING_FIELD, /* a field that the configuration names is absent or empty */
     EVENT_BAD_FIELD,     /* a field of the wrong type */
     EVENT_OVERSIZE,      /* the event, or an id in it, is longer than configured */
     EVENT_BAD_TIME,      /* not a time, or outside the valid range */
-    EVENT_BAD_UTF8,
+    EVENT_BAD_UTF8,      /* an id or a time that is no text */
     EVENT_VERDICTS
 };
 
-/* "accepted", "dropped", "malformed", "missing_field", ... */
+/* "accepted", "dropped", "blank", "malformed", "missing_field", ... */
 const char *event_verdict_name(enum event_verdict verdict);
 
 static inline bool event_is_bad(enum event_verdict verdict)
@@ -47,7 +48,7 @@ struct event {
     struct bytes item;
     struct bytes category; /* empty if none */
     struct bytes payload;  /* bad events: the raw event, cut at source.event_size_max */
-    char why[96];          /* bad events: what exactly is wrong, with the field's name */
+    char why[128];         /* bad events: what exactly is wrong, with the field and its value */
 };
 
 /* Bytes that must be readable behind a raw event, of any content. */

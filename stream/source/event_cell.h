@@ -12,10 +12,11 @@
 enum event_field { FIELD_USER, FIELD_ITEM, FIELD_TIME, FIELD_ACTION, FIELD_CATEGORY, EVENT_FIELDS };
 
 enum event_cell_kind {
-    CELL_ABSENT, /* no such member, null, or the field is not configured */
-    CELL_TEXT,   /* a text, or an integer as its digits */
-    CELL_REAL,   /* a number with a fraction or an exponent, as it is written */
-    CELL_OTHER,  /* a truth value, an array, an object */
+    CELL_ABSENT,  /* no such member, null, or the field is not configured */
+    CELL_TEXT,    /* a text, or an integer as its digits */
+    CELL_REAL,    /* a number with a fraction or an exponent, as it is written */
+    CELL_OTHER,   /* a truth value, an array, an object, nothing that JSON knows */
+    CELL_NO_TEXT, /* a text that is no Unicode */
 };
 
 struct event_cell {

@@ -1,32 +1,80 @@
 /* event_decoder.c - judges what the formats found: the only place where bytes become an event. */
 #include "stream/source/event_decoder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checksum.h"
+#include "base/escape.h"
 #include "base/iso8601.h"
+#include "base/utf8.h"
 #include "state/history.h"
+#include "stream/source/decimal.h"
+#include "stream/source/event_foreign.h"
 #include "stream/source/event_json.h"
 #include "stream/source/event_table.h"
 #include "stream/source/event_time.h"
 
+enum {
+    NULLS_MAX = 16,      /* values of source.null_values */
+    NULL_SIZE_MAX = 31,  /* bytes of one */
+    LABEL_SIZE_MAX = 28, /* bytes of a field's name in a message, with its end */
+    SHOWN_SIZE_MAX = 33, /* bytes of a field's value in a message, with its end */
+};
+
 struct event_decoder {
     const struct config *config;
-    const char *names[EVENT_FIELDS]; /* as configured; "" = the events have no such field */
+    const char *names[EVENT_FIELDS];           /* as configured; "" = no such field */
+    char labels[EVENT_FIELDS][LABEL_SIZE_MAX]; /* their names in messages */
+    struct bytes nulls[NULLS_MAX];
+    unsigned nulls_count;
+    uint32_t nulls_sizes; /* bit n: one of them has n bytes */
     struct event_json json;
     struct event_table table; /* csv, tsv */
 };
 
+static enum status list_nulls(struct event_decoder *decoder, struct error *error)
+{
+    const char *at = decoder->config->source.null_values;
+    for (size_t size; *at; at += size + (at[size] == ',')) {
+        size = strcspn(at, ",");
+        if (size > NULL_SIZE_MAX || decoder->nulls_count == NULLS_MAX) {
+            return error_set(error, STATUS_INVALID,
+                             "source.null_values: at most %d values of up to %d bytes each",
+                             NULLS_MAX, NULL_SIZE_MAX);
+        }
+        decoder->nulls[decoder->nulls_count++] = (struct bytes){at, size};
+        decoder->nulls_sizes |= UINT32_C(1) << size;
+    }
+    return STATUS_OK;
+}
+
+static bool is_null(const struct event_decoder *decoder, struct bytes text)
+{
+    if (text.size > NULL_SIZE_MAX || !(decoder->nulls_sizes >> text.size & 1)) return false;
+    for (unsigned i = 0; i < decoder->nulls_count; i++) {
+        if (bytes_equal(decoder->nulls[i], text)) return true;
+    }
+    return false;
+}
+
 static enum status open_format(struct event_decoder *decoder, struct error *error)
 {
     const struct config *config = decoder->config;
+    const bool numbered = config->source.format != CONFIG_JSON && !config->source.header;
+    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+        snprintf(decoder->labels[i], LABEL_SIZE_MAX, "%s%s", numbered ? "column " : "",
+                 decoder->names[i]);
+    }
+    TRY(list_nulls(decoder, error));
     if (config->source.format == CONFIG_JSON) {
         return event_json_open(&decoder->json, decoder->names, config->source.event_size_max,
                                error);
     }
-    decoder->table.separator = config->source.format == CONFIG_CSV ? ',' : '\t';
-    decoder->table.names = decoder->names;
-    return config->source.header ? STATUS_OK : event_table_numbers(&decoder->table, error);
+    TRY(event_table_open(&decoder->table, table_form_of(config), decoder->names,
+                         config->source.event_size_max, error));
+    return numbered ? event_table_numbers(&decoder->table, error) : STATUS_OK;
 }
 
 enum status event_decoder_open(struct event_decoder **decoderp, const struct config *config,
@@ -54,127 +102,233 @@ void event_decoder_close(struct event_decoder *decoder)
 {
     if (!decoder) return;
     event_json_close(&decoder->json);
+    event_table_close(&decoder->table);
     free(decoder);
 }
 
 enum status event_decoder_header(struct event_decoder *decoder, struct bytes line,
                                  struct error *error)
 {
-    return event_table_header(&decoder->table, line, error);
+    enum status status = event_table_header(&decoder->table, line, error);
+    if (status != STATUS_OK) error_prefix(error, "%s: ", decoder->config->source.path);
+    return status;
 }
 
-/* An id must be a text of 1 .. id_size_max bytes. */
-static enum event_verdict judge_id(const struct event_decoder *decoder, enum event_field field,
-                                   const struct event_cell *cell, struct event *event)
+/* What a cell says, for a message. */
+static const char *show(const struct event_cell *cell, char to[SHOWN_SIZE_MAX])
 {
-    const char *name = decoder->names[field];
+    return escape_message(cell->text, to, SHOWN_SIZE_MAX);
+}
+
+/* A field that must be there, and is text. */
+static enum event_verdict judge_presence(const struct event_decoder *decoder,
+                                         enum event_field field, const struct event_cell *cell,
+                                         struct event *event)
+{
+    const char *label = decoder->labels[field];
     if (cell->kind == CELL_ABSENT) {
-        return event_refuse(event, EVENT_MISSING_FIELD, "%.64s is missing", name);
+        return event_refuse(event, EVENT_MISSING_FIELD, "%s is missing", label);
     }
-    if (cell->kind != CELL_TEXT) {
-        return event_refuse(event, EVENT_BAD_FIELD, "%.64s is neither text nor an integer", name);
+    if (cell->kind == CELL_NO_TEXT) {
+        return event_refuse(event, EVENT_BAD_UTF8, "%s is no UTF-8 text", label);
     }
-    if (cell->text.size == 0) {
-        return event_refuse(event, EVENT_MISSING_FIELD, "%.64s is empty", name);
+    if (cell->kind == CELL_TEXT && cell->text.size == 0) {
+        return event_refuse(event, EVENT_MISSING_FIELD, "%s is empty", label);
     }
-    if (cell->text.size > decoder->config->source.id_size_max) {
-        return event_refuse(event, EVENT_OVERSIZE, "%.64s has %zu bytes", name, cell->text.size);
+    if (cell->kind == CELL_TEXT && is_null(decoder, cell->text)) {
+        char shown[SHOWN_SIZE_MAX];
+        return event_refuse(event, EVENT_MISSING_FIELD, "%s is %s, one of source.null_values",
+                            label, show(cell, shown));
     }
+    return EVENT_ACCEPTED;
+}
+
+/*
+ * An id is a text of 1 .. id_size_max bytes, or a whole number. One that is written with a point or
+ * an exponent is its digits, which go to `to` (DECIMAL_INTEGER_MAX bytes).
+ */
+static enum event_verdict judge_id(const struct event_decoder *decoder, enum event_field field,
+                                   const struct event_cell *cell, char *to, struct event *event,
+                                   struct bytes *idp)
+{
+    const char *label = decoder->labels[field];
+    struct decimal number;
+    char shown[SHOWN_SIZE_MAX];
+    enum event_verdict verdict = judge_presence(decoder, field, cell, event);
+    if (verdict != EVENT_ACCEPTED) return verdict;
+    struct bytes id = cell->text;
+    if (cell->kind == CELL_REAL) {
+        const bool read = decimal_parse(cell->text, &number);
+        id = (struct bytes){to, read ? decimal_integer(&number, to) : 0};
+    }
+    if (cell->kind == CELL_OTHER || id.size == 0) {
+        return event_refuse(event, EVENT_BAD_FIELD, "%s is neither text nor a whole number%s%s",
+                            label, cell->text.size ? ": " : "", show(cell, shown));
+    }
+    if (id.size > decoder->config->source.id_size_max) {
+        return event_refuse(event, EVENT_OVERSIZE, "%s has %zu bytes, more than source.id_size_max",
+                            label, id.size);
+    }
+    *idp = id;
     return EVENT_ACCEPTED;
 }
 
 /* Without a list of actions all events count alike, as action 0. */
 static enum event_verdict judge_action(const struct event_decoder *decoder,
-                                       const struct event_cell *cell, struct event *event)
+                                       const struct event_cell *cell, char *to, struct event *event)
 {
     const struct config *config = decoder->config;
+    struct bytes name;
     event->action = 0;
     if (config->actions_count == 0) return EVENT_ACCEPTED;
-    enum event_verdict verdict = judge_id(decoder, FIELD_ACTION, cell, event);
+    enum event_verdict verdict = judge_id(decoder, FIELD_ACTION, cell, to, event, &name);
     if (verdict != EVENT_ACCEPTED) return verdict;
     for (uint32_t i = 0; i < config->actions_count; i++) {
-        if (!bytes_equal(bytes_of(config->actions[i].name), cell->text)) continue;
+        if (!bytes_equal(bytes_of(config->actions[i].name), name)) continue;
         event->action = (uint8_t)(i + 1);
         return EVENT_ACCEPTED;
     }
     return EVENT_DROPPED;
 }
 
+/* Within what the configuration allows, and a stored behavior can hold. */
+static enum event_verdict judge_range(const struct event_decoder *decoder,
+                                      const struct event_cell *cell, int64_t broker_ms,
+                                      struct event *event)
+{
+    static const char *const units[] = {"s", "ms", "us", "iso8601"};
+    const struct config *config = decoder->config;
+    const bool file = broker_ms < 0;
+    const int64_t ms = event->time_ms;
+    const char *why = NULL;
+    int64_t least = config->source.time_min_ms, most = config->source.time_max_ms;
+    if (!file && __builtin_sub_overflow(broker_ms, config->source.time_behind_ms, &least))
+        least = 0;
+    if (!file && __builtin_add_overflow(broker_ms, config->source.time_ahead_ms, &most)) {
+        most = INT64_MAX;
+    }
+    if (ms < least) {
+        why = file ? "before source.time_min" : "before source.time_behind";
+    } else if (ms > most) {
+        why = file ? "after source.time_max" : "after source.time_ahead";
+    } else if (ms < 0 || ms > HISTORY_TIME_MAX_MS) {
+        why = "which a history cannot hold";
+    }
+    if (!why) return EVENT_ACCEPTED;
+    char shown[SHOWN_SIZE_MAX], date[ISO8601_SIZE] = "no date";
+    if (ms >= ISO8601_MIN_MS && ms <= ISO8601_MAX_MS) iso8601_print(ms, date);
+    return event_refuse(event, EVENT_BAD_TIME, "%s: %s as %s is %.10s, %s: is source.time right?",
+                        decoder->labels[FIELD_TIME], show(cell, shown), units[config->source.time],
+                        date, why);
+}
+
 static enum event_verdict judge_time(const struct event_decoder *decoder,
                                      const struct event_cell *cell, int64_t broker_ms,
                                      struct event *event)
 {
-    const struct config *config = decoder->config;
-    const char *name = decoder->names[FIELD_TIME];
-    if (cell->kind == CELL_ABSENT || (cell->kind == CELL_TEXT && cell->text.size == 0)) {
-        return event_refuse(event, EVENT_MISSING_FIELD, "%.64s is missing", name);
-    }
+    static const char *const expected[] = {"no number of seconds", "no number of milliseconds",
+                                           "no number of microseconds", "no ISO 8601 time"};
+    const enum config_time unit = decoder->config->source.time;
+    const char *label = decoder->labels[FIELD_TIME];
+    char shown[SHOWN_SIZE_MAX];
+    enum event_verdict verdict = judge_presence(decoder, FIELD_TIME, cell, event);
+    if (verdict != EVENT_ACCEPTED) return verdict;
     if (cell->kind == CELL_OTHER) {
-        return event_refuse(event, EVENT_BAD_FIELD, "%.64s is neither text nor a number", name);
+        return event_refuse(event, EVENT_BAD_FIELD, "%s is neither text nor a number%s%s", label,
+                            cell->text.size ? ": " : "", show(cell, shown));
     }
-    if (!event_time_parse(cell->text, config->source.time, &event->time_ms)) {
-        return event_refuse(event, EVENT_BAD_TIME, "%.32s is no time: %.*s", name,
-                            (int)(cell->text.size < 32 ? cell->text.size : 32),
-                            (const char *)cell->text.at);
+    if (!event_time_parse(cell->text, unit, &event->time_ms)) {
+        return event_refuse(event, EVENT_BAD_TIME, "%s is %s: %s: is source.time right?", label,
+                            expected[unit], show(cell, shown));
     }
-    bool file = broker_ms < 0;
-    int64_t least = file ? config->source.time_min_ms : broker_ms - config->source.time_behind_ms;
-    int64_t most = file ? config->source.time_max_ms : broker_ms + config->source.time_ahead_ms;
-    if (least < 0) least = 0; /* what a stored behavior can hold */
-    if (most > HISTORY_TIME_MAX_MS) most = HISTORY_TIME_MAX_MS;
-    if (event->time_ms < least || event->time_ms > most) {
-        char from[ISO8601_SIZE], to[ISO8601_SIZE];
-        return event_refuse(event, EVENT_BAD_TIME, "%.16s is not within %.20s .. %.20s", name,
-                            iso8601_print(least, from), iso8601_print(most, to));
-    }
-    return EVENT_ACCEPTED;
+    return judge_range(decoder, cell, broker_ms, event);
 }
 
-static enum event_verdict judge_category(const struct event_decoder *decoder,
-                                         const struct event_cell *cell, struct event *event)
+/* A category that cannot be used is none: the event is worth more than it. */
+static void judge_category(const struct event_decoder *decoder, const struct event_cell *cell,
+                           char *to, struct event *event)
 {
-    bool none = cell->kind == CELL_ABSENT || (cell->kind == CELL_TEXT && cell->text.size == 0);
-    if (none) return EVENT_ACCEPTED;
-    enum event_verdict verdict = judge_id(decoder, FIELD_CATEGORY, cell, event);
-    if (verdict == EVENT_ACCEPTED) event->category = cell->text;
-    return verdict;
+    struct bytes category;
+    if (cell->kind == CELL_ABSENT) return;
+    if (judge_id(decoder, FIELD_CATEGORY, cell, to, event, &category) == EVENT_ACCEPTED) {
+        event->category = category;
+    }
+    event->why[0] = '\0';
 }
 
 /*
  * The user is set first: of a bad event it is worth knowing. The action goes before what remains,
- * since an unlisted one is somebody else's event and may well have no item.
+ * since an unlisted one is somebody else's event and may well have no item. `numbers` has room for
+ * the digits of three ids.
  */
 static enum event_verdict judge(const struct event_decoder *decoder,
                                 const struct event_cell cells[EVENT_FIELDS], int64_t broker_ms,
-                                struct event *event)
+                                char *numbers, struct event *event)
 {
-    enum event_verdict user = judge_id(decoder, FIELD_USER, &cells[FIELD_USER], event);
-    if (user == EVENT_ACCEPTED) event->user = cells[FIELD_USER].text;
-    enum event_verdict verdict = judge_action(decoder, &cells[FIELD_ACTION], event);
+    char *item_number = numbers + DECIMAL_INTEGER_MAX;
+    char *other_number = item_number + DECIMAL_INTEGER_MAX; /* the action's, then the category's */
+    const enum event_verdict user =
+        judge_id(decoder, FIELD_USER, &cells[FIELD_USER], numbers, event, &event->user);
+    enum event_verdict verdict = judge_action(decoder, &cells[FIELD_ACTION], other_number, event);
     if (verdict != EVENT_ACCEPTED) return verdict;
     if (user != EVENT_ACCEPTED) return user;
-    verdict = judge_id(decoder, FIELD_ITEM, &cells[FIELD_ITEM], event);
+    verdict = judge_id(decoder, FIELD_ITEM, &cells[FIELD_ITEM], item_number, event, &event->item);
     if (verdict != EVENT_ACCEPTED) return verdict;
-    event->item = cells[FIELD_ITEM].text;
     event->item_hash = identity_of(event->item.at, event->item.size);
     verdict = judge_time(decoder, &cells[FIELD_TIME], broker_ms, event);
     if (verdict != EVENT_ACCEPTED) return verdict;
-    return judge_category(decoder, &cells[FIELD_CATEGORY], event);
+    judge_category(decoder, &cells[FIELD_CATEGORY], other_number, event);
+    return EVENT_ACCEPTED;
+}
+
+static bool is_blank(struct bytes raw)
+{
+    const char *at = raw.at;
+    size_t i = 0;
+    while (i < raw.size && (at[i] == ' ' || (at[i] >= '\t' && at[i] <= '\r'))) {
+        i++;
+    }
+    return i == raw.size;
+}
+
+/* The fields of `raw`, or a verdict that says what it is instead of an event. */
+static enum event_verdict find_cells(struct event_decoder *decoder, struct bytes raw, void *scratch,
+                                     struct event_cell cells[EVENT_FIELDS], struct event *event)
+{
+    const uint32_t size_max = decoder->config->source.event_size_max;
+    const bool json = decoder->config->source.format == CONFIG_JSON;
+    enum event_verdict verdict;
+    if (raw.size > size_max) {
+        verdict = event_refuse(event, EVENT_OVERSIZE,
+                               "longer than %u bytes (source.event_size_max)", size_max);
+    } else if (json) {
+        verdict = event_json_cells(&decoder->json, raw, scratch, cells, event);
+    } else {
+        verdict = event_table_cells(&decoder->table, raw, scratch, cells, event);
+    }
+    const char *foreign = event_is_bad(verdict) ? event_foreign(raw) : NULL;
+    if (!foreign) return verdict;
+    return event_refuse(event, verdict, "it is %s, not %s", foreign, json ? "JSON" : "a row");
 }
 
 static enum event_verdict decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms,
-                                 void *scratch, struct event *event)
+                                 char *scratch, struct event *event)
 {
     struct event_cell cells[EVENT_FIELDS] = {0};
-    uint32_t size_max = decoder->config->source.event_size_max;
-    if (raw.size > size_max) {
-        return event_refuse(event, EVENT_OVERSIZE, "longer than %u bytes", size_max);
+    char *numbers = scratch + raw.size;
+    raw = utf8_without_mark(raw);
+    if (is_blank(raw)) return EVENT_BLANK;
+    enum event_verdict verdict = find_cells(decoder, raw, scratch, cells, event);
+    if (verdict != EVENT_ACCEPTED) return verdict;
+    verdict = judge(decoder, cells, broker_ms, numbers, event);
+    if (event_is_bad(verdict) && decoder->json.json && cells[FIELD_USER].kind == CELL_ABSENT &&
+        event_json_is_envelope(&decoder->json, raw, scratch)) {
+        return event_refuse(event, verdict,
+                            "it is wrapped by Kafka Connect: its fields are in payload, as "
+                            "source.fields.user=payload.%s",
+                            decoder->labels[FIELD_USER]);
     }
-    bool json = decoder->config->source.format == CONFIG_JSON;
-    enum event_verdict verdict =
-        json ? event_json_cells(&decoder->json, raw, scratch, cells, event)
-             : event_table_cells(&decoder->table, raw, scratch, cells, event);
-    return verdict == EVENT_ACCEPTED ? judge(decoder, cells, broker_ms, event) : verdict;
+    return verdict;
 }
 
 void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms, void *scratch,

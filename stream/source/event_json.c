@@ -21,20 +21,32 @@ enum event_verdict event_json_cells(struct event_json *format, struct bytes raw,
                                     struct event_cell cells[EVENT_FIELDS], struct event *event)
 {
     static const enum event_cell_kind kinds[] = {
-        [JSON_ABSENT] = CELL_ABSENT, [JSON_NULL] = CELL_ABSENT,      [JSON_BOOL] = CELL_OTHER,
-        [JSON_INTEGER] = CELL_TEXT,  [JSON_BIG_INTEGER] = CELL_TEXT, [JSON_REAL] = CELL_REAL,
-        [JSON_STRING] = CELL_TEXT,   [JSON_ARRAY] = CELL_OTHER,      [JSON_OBJECT] = CELL_OTHER,
+        [JSON_ABSENT] = CELL_ABSENT,    [JSON_NULL] = CELL_ABSENT,
+        [JSON_BOOL] = CELL_OTHER,       [JSON_INTEGER] = CELL_TEXT,
+        [JSON_BIG_INTEGER] = CELL_TEXT, [JSON_REAL] = CELL_REAL,
+        [JSON_STRING] = CELL_TEXT,      [JSON_ARRAY] = CELL_OTHER,
+        [JSON_OBJECT] = CELL_OTHER,     [JSON_BAD_STRING] = CELL_NO_TEXT,
+        [JSON_BAD_SCALAR] = CELL_OTHER,
     };
     struct json_value values[EVENT_FIELDS];
     const char *why;
-    enum json_verdict verdict = json_decode(format->json, raw, format->members,
-                                            format->members_count, scratch, values, &why);
-    if (verdict != JSON_OK) {
-        return event_refuse(event, verdict == JSON_BAD_UTF8 ? EVENT_BAD_UTF8 : EVENT_MALFORMED,
-                            "%s", why);
+    if (json_decode(format->json, raw, format->members, format->members_count, scratch, values,
+                    &why) != JSON_OK) {
+        return event_refuse(event, EVENT_MALFORMED, "%s", why);
     }
     for (unsigned i = 0; i < format->members_count; i++) {
-        cells[format->fields[i]] = (struct event_cell){kinds[values[i].type], values[i].text};
+        struct bytes text = values[i].text;
+        if (values[i].type == JSON_INTEGER && values[i].integer == 0) text = bytes_of("0"); /* -0 */
+        cells[format->fields[i]] = (struct event_cell){kinds[values[i].type], text};
     }
     return EVENT_ACCEPTED;
+}
+
+bool event_json_is_envelope(struct event_json *format, struct bytes raw, void *scratch)
+{
+    const struct bytes names[] = {bytes_of("schema"), bytes_of("payload")};
+    struct json_value values[2];
+    const char *why;
+    return json_decode(format->json, raw, names, 2, scratch, values, &why) == JSON_OK &&
+           values[0].type == JSON_OBJECT && values[1].type == JSON_OBJECT;
 }

@@ -29,4 +29,10 @@ void event_json_close(struct event_json *format);
 enum event_verdict event_json_cells(struct event_json *format, struct bytes raw, void *scratch,
                                     struct event_cell cells[EVENT_FIELDS], struct event *event);
 
+/*
+ * True if the event is what Kafka Connect's JSON converter writes with schemas: an object with
+ * members "schema" and "payload", of which the payload is the event.
+ */
+bool event_json_is_envelope(struct event_json *format, struct bytes raw, void *scratch);
+
 #endif

@@ -4,37 +4,52 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/escape.h"
 #include "base/json.h"
 #include "base/number_text.h"
-#include "stream/source/table_row.h"
+#include "stream/source/event_foreign.h"
 
-static void set_cell(const struct event_table *table, int column, struct bytes text,
-                     struct event_cell cells[EVENT_FIELDS])
+enum status event_table_open(struct event_table *table, struct table_form form,
+                             const char *const names[EVENT_FIELDS], size_t size_max,
+                             struct error *error)
 {
-    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        if (table->columns[i] == column) cells[i] = (struct event_cell){CELL_TEXT, text};
-    }
+    table->names = names;
+    return table_parser_open(&table->parser, form, size_max, error);
+}
+
+void event_table_close(struct event_table *table)
+{
+    table_parser_close(table->parser);
+}
+
+/* A row without the line end that a message may have. */
+static struct bytes without_line_end(struct bytes raw)
+{
+    const char *at = raw.at;
+    if (raw.size > 0 && at[raw.size - 1] == '\n') raw.size--;
+    if (raw.size > 0 && at[raw.size - 1] == '\r') raw.size--;
+    return raw;
 }
 
 enum event_verdict event_table_cells(const struct event_table *table, struct bytes raw,
                                      void *scratch, struct event_cell cells[EVENT_FIELDS],
                                      struct event *event)
 {
-    if (!json_utf8_valid(raw)) return event_refuse(event, EVENT_BAD_UTF8, "the row is not UTF-8");
-    struct table_row row = table_row_of(raw, table->separator, scratch);
-    int column = 0;
-    while (table_row_more(&row)) {
-        struct bytes text;
-        if (!table_row_next(&row, &text)) {
-            return event_refuse(event, EVENT_MALFORMED, "column %d: quotes do not match",
-                                column + 1);
-        }
-        set_cell(table, column++, text, cells);
-    }
-    if (column < table->columns_least || column > table->columns_most) {
-        return event_refuse(event, EVENT_MALFORMED, "%d columns where %s%d are expected", column,
+    struct bytes texts[EVENT_FIELDS] = {0};
+    int columns;
+    const char *why = table_parse(table->parser, without_line_end(raw), scratch, table->columns,
+                                  EVENT_FIELDS, texts, &columns);
+    if (why) return event_refuse(event, EVENT_MALFORMED, "column %d: %s", columns, why);
+    if (columns < table->columns_least || columns > table->columns_most) {
+        return event_refuse(event, EVENT_MALFORMED, "%d columns where %s%d are expected", columns,
                             table->columns_most == INT_MAX ? "at least " : "",
                             table->columns_least);
+    }
+    const bool valid = json_utf8_valid(raw);
+    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+        if (table->columns[i] < 0) continue;
+        const bool text = valid || json_utf8_valid(texts[i]);
+        cells[i] = (struct event_cell){text ? CELL_TEXT : CELL_NO_TEXT, texts[i]};
     }
     return EVENT_ACCEPTED;
 }
@@ -59,38 +74,38 @@ enum status event_table_numbers(struct event_table *table, struct error *error)
     return STATUS_OK;
 }
 
-/* Which field's column has this name; the first of equally named columns counts. */
-static void match_column(struct event_table *table, int column, struct bytes name)
+/* Says which configured column the header lacks, and what the header is. */
+static enum status check_columns(const struct event_table *table, struct bytes line,
+                                 struct error *error)
 {
+    char shown[200];
+    const char *foreign = event_foreign(line);
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        bool wanted = *table->names[i] && table->columns[i] < 0;
-        if (wanted && bytes_equal(bytes_of(table->names[i]), name)) table->columns[i] = column;
+        if (!*table->names[i] || table->columns[i] >= 0) continue;
+        if (foreign) return error_set(error, STATUS_INVALID, "it is %s, not a table", foreign);
+        return error_set(error, STATUS_INVALID,
+                         "the header has no column '%s' (source.fields); it is: %s",
+                         table->names[i], escape_message(line, shown, sizeof shown));
     }
+    return STATUS_OK;
 }
 
 enum status event_table_header(struct event_table *table, struct bytes line, struct error *error)
 {
+    struct bytes names[EVENT_FIELDS];
+    int columns;
     char *scratch = malloc(line.size + 1);
     if (!scratch) return error_set(error, STATUS_IO, "out of memory: a header");
-    struct table_row row = table_row_of(line, table->separator, scratch);
-    int columns = 0;
-    bool matched = true;
     for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        table->columns[i] = -1;
+        names[i] = bytes_of(table->names[i]);
     }
-    while (table_row_more(&row) && matched) {
-        struct bytes name;
-        matched = table_row_next(&row, &name);
-        if (matched) match_column(table, columns++, name);
+    const char *why =
+        table_find(table->parser, line, scratch, names, EVENT_FIELDS, table->columns, &columns);
+    free(scratch);
+    if (why) return error_set(error, STATUS_INVALID, "the header's column %d: %s", columns, why);
+    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+        if (!*table->names[i]) table->columns[i] = -1; /* a column without a name is none of ours */
     }
     table->columns_least = table->columns_most = columns;
-    free(scratch);
-    if (!matched) return error_set(error, STATUS_INVALID, "the header's quotes do not match");
-    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
-        if (!*table->names[i] || table->columns[i] >= 0) continue;
-        return error_set(
-            error, STATUS_INVALID, "the header has no column '%s' (source.fields); it is: %.*s",
-            table->names[i], (int)(line.size < 200 ? line.size : 200), (const char *)line.at);
-    }
-    return STATUS_OK;
+    return check_columns(table, line, error);
 }

@@ -6,15 +6,22 @@
 
 #include "stream/source/event.h"
 #include "stream/source/event_cell.h"
+#include "stream/source/table_row.h"
 
-/* Where the fields are. */
+/* Where the fields are. A zeroed one may be closed. */
 struct event_table {
-    char separator;
+    struct table_parser *parser;
     const char *const *names; /* [EVENT_FIELDS] as configured; "" = the events have no such field */
     int columns[EVENT_FIELDS]; /* from 0; -1 = not configured */
     int columns_least;         /* that a row must have */
     int columns_most;
 };
+
+/* Of rows of up to `size_max` bytes. Keeps `names`. */
+MUST_CHECK enum status event_table_open(struct event_table *table, struct table_form form,
+                                        const char *const names[EVENT_FIELDS], size_t size_max,
+                                        struct error *error);
+void event_table_close(struct event_table *table);
 
 /* Without header: the names are numbers of columns, from 1. STATUS_INVALID: one is not. */
 MUST_CHECK enum status event_table_numbers(struct event_table *table, struct error *error);

@@ -24,6 +24,7 @@ struct line_reader {
     struct input *input;
     char *path; /* owned */
     struct line_options options;
+    struct row_scanner *scanner; /* NULL: a line ends at the next line break */
     struct line_position position;
     uint8_t *buffer;
     size_t size;  /* of the buffer, without the padding */
@@ -37,10 +38,12 @@ struct line_reader {
 
 struct line_options line_options_of(const struct config *config)
 {
-    return (struct line_options){
+    struct line_options options = {
         .size_max = config->source.event_size_max + 1,
         .take_unfinished = config->source.unfinished_line == CONFIG_UNFINISHED_TAKE,
     };
+    if (config->source.format != CONFIG_JSON) options.rows = table_form_of(config);
+    return options;
 }
 
 /* Goes to `start`, and sees whether the line before it has an end. */
@@ -70,6 +73,9 @@ static enum status open_lines(struct line_reader *reader, const char *path,
     if (!reader->path || !reader->buffer) {
         return error_set(error, STATUS_IO, "out of memory: reading %s", path);
     }
+    if (reader->options.rows.quotes) {
+        TRY(row_scanner_open(&reader->scanner, reader->options.rows.separator, error));
+    }
     TRY(input_open(&reader->input, path, error));
     return go_to(reader, start, error);
 }
@@ -95,6 +101,7 @@ enum status line_reader_open(struct line_reader **readerp, const char *path,
 void line_reader_close(struct line_reader *reader)
 {
     if (!reader) return;
+    row_scanner_close(reader->scanner);
     input_close(reader->input);
     free(reader->buffer);
     free(reader->path);
@@ -119,12 +126,41 @@ static enum status fill_buffer(struct line_reader *reader, struct error *error)
 struct found {
     size_t size;    /* bytes of it in the buffer */
     size_t dropped; /* bytes of it that are not: of a line that is too long, its end */
-    bool ended;     /* the last byte is its \n */
+    size_t scanned; /* bytes of it that the scanner has seen */
+    bool quoted;    /* the last line break lies in a quoted cell */
+    bool ended;     /* the last byte is its line break */
 };
+
+/* Bytes of a line that are kept, so that it shows whether it is too long. */
+static size_t kept_size(const struct line_reader *reader)
+{
+    return reader->options.size_max + (size_t)FRAME_SIZE;
+}
+
+/* Shows the scanner the row up to found->size. Rows without quotes, which are most, need none. */
+static enum status scan(struct line_reader *reader, struct found *found, bool line_break,
+                        struct error *error)
+{
+    const struct bytes row = {reader->buffer + reader->begin, found->size};
+    const char *at = row.at;
+    bool ended = false;
+    const bool needed = found->scanned > 0 || found->size > kept_size(reader) ||
+                        memchr(at, '"', found->size) != NULL;
+    found->ended = line_break;
+    if (!needed) return STATUS_OK;
+    if (found->scanned == 0 && utf8_has_mark(row)) found->scanned = UTF8_MARK_SIZE;
+    const struct bytes piece = {at + found->scanned, found->size - found->scanned};
+    TRY(row_scanner_feed(reader->scanner, piece, &ended, error));
+    found->scanned = found->size;
+    if (line_break) found->quoted = !ended;
+    found->ended = ended || (line_break && found->size + found->dropped > QUOTED_SIZE_MAX);
+    if (found->ended && !ended) row_scanner_reset(reader->scanner);
+    return STATUS_OK;
+}
 
 static enum status find_line(struct line_reader *reader, struct found *found, struct error *error)
 {
-    const size_t keep = reader->options.size_max + (size_t)FRAME_SIZE;
+    const size_t keep = kept_size(reader);
     *found = (struct found){0};
     for (;;) {
         const uint8_t *begin = reader->buffer + reader->begin;
@@ -132,10 +168,13 @@ static enum status find_line(struct line_reader *reader, struct found *found, st
         const uint8_t *end = memchr(begin + found->size, '\n', held - found->size);
         found->size = end ? (size_t)(end - begin) + 1 : held;
         found->ended = end != NULL;
-        if (found->ended || reader->read) return STATUS_OK;
+        if (reader->scanner) TRY(scan(reader, found, end != NULL, error));
+        if (found->ended) return STATUS_OK;
+        if (end) continue;
+        if (reader->read) return STATUS_OK;
         if (found->size > keep) {
             found->dropped += found->size - keep;
-            found->size = keep;
+            found->size = found->scanned = keep;
             reader->end = reader->begin + keep;
         }
         TRY(fill_buffer(reader, error));
@@ -150,6 +189,8 @@ static enum status end_input(struct line_reader *reader, const struct found *fou
     reader->rest.size = (int64_t)(found->size + found->dropped);
     if (member) {
         reader->rest.why = "the gzip member is not complete";
+    } else if (found->quoted) {
+        reader->rest.why = "a quoted cell is still open";
     } else if (reader->rest.size > 0) {
         reader->rest.why = "it has no line end";
     }

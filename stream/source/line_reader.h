@@ -5,6 +5,9 @@
  * limit is delivered cut and marked. The reader knows how many lines and bytes it has delivered,
  * and can be opened at a position (a plain file seeks; a gzip stream is decompressed up to there).
  *
+ * Of a table with quotes a line is a row: a line break in a quoted cell is part of it. A quote that
+ * is not closed within QUOTED_SIZE_MAX bytes is none, so that it does not swallow the input.
+ *
  * Only finished lines are delivered: what has no line end yet may still be written. It stays behind
  * the position, for the next reader, unless the options say that the input is complete.
  */
@@ -18,12 +21,16 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "stream/source/input.h"
+#include "stream/source/table_row.h"
 
 struct line_reader;
 
+enum { QUOTED_SIZE_MAX = 16 << 20 };
+
 struct line_options {
-    uint32_t size_max;    /* bytes of a line, without its end; a longer one is cut */
-    bool take_unfinished; /* a last line without line end counts: nothing is written any more */
+    uint32_t size_max;      /* bytes of a line, without its end; a longer one is cut */
+    bool take_unfinished;   /* a last line without line end counts: nothing is written any more */
+    struct table_form rows; /* with quotes: a line break inside them does not end a line */
 };
 
 struct line {

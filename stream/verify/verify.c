@@ -219,6 +219,7 @@ static void check_slice(struct verify *verify, double weight)
     }
     check_bad_events(verify);
     report->dropped += slice->dropped;
+    report->blank += slice->blank;
     report->dead_letters += slice->bad;
     report->records += slice->records;
     report->slices++;
@@ -298,10 +299,10 @@ static enum status verify_all(struct verify *verify, struct error *error)
         TRY(verify_share(verify, 0, 0, error));
     }
     report->events = verify->ops->events(verify->input);
-    uint64_t found = report->accepted + report->dropped + report->dead_letters;
+    uint64_t found = report->accepted + report->dropped + report->blank + report->dead_letters;
     if (found != report->events) {
         violation(verify, VERIFY_EVENTS,
-                  "accepted + dropped + dead letters = %" PRIu64 ", but %" PRIu64
+                  "accepted + dropped + blank + dead letters = %" PRIu64 ", but %" PRIu64
                   " events were processed",
                   found, report->events);
     }

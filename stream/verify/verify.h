@@ -9,7 +9,7 @@
  *     (ii)  no two records share user, n and generation
  *     (iii) n rises per user, and its generation never falls
  *     (iv)  the newest record of each user of the source names its last accepted event
- *     (v)   accepted + dropped + dead letters = all events, each bad one in the dead letters once
+ *     (v)   accepted + dropped + blank + dead letters = all events, each bad one in the dead letters once
  *
  * A source may have forgotten events (retention), and an output records that newer ones replaced
  * (compaction): then this holds for what is left. Records that fold forgotten events are counted as
@@ -62,6 +62,7 @@ struct verify_report {
     uint64_t events; /* of the source, up to the last seal */
     uint64_t accepted;
     uint64_t dropped;
+    uint64_t blank;
     uint64_t dead_letters;
     uint64_t users;
     uint64_t records;

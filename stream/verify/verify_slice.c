@@ -113,7 +113,8 @@ static bool add_event(struct verify_slice *slice, const struct event *event)
     if (event->verdict == EVENT_ACCEPTED) return add_accepted(slice, event);
     if (!belongs(slice, number_hash(event->offset))) return true;
     if (event_is_bad(event->verdict)) return add_bad(slice, event);
-    slice->dropped++;
+    slice->dropped += event->verdict == EVENT_DROPPED;
+    slice->blank += event->verdict == EVENT_BLANK;
     return true;
 }
 

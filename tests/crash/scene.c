@@ -92,8 +92,8 @@ static uint64_t draw(uint64_t *seed, uint64_t below)
     return splitmix64(*seed) % below;
 }
 
-/* Every way in which an event can be bad; %u is its number. */
-static const char *const bad_events[] = {
+/* Every way in which an event can be unusable; %u is its number. */
+static const char *const unusable_events[] = {
     "this is no JSON %u\n",
     "{\"user\":\"u%u\",\"item\":\"i1\"\n",
     "{\"user\":\"u%u\",\"time\":1500000000,\"action\":\"view\"}\n",
@@ -103,16 +103,20 @@ static const char *const bad_events[] = {
     "{\"user\":\"u%u\",\"item\":\"\xff\xfe\",\"time\":1500000000,\"action\":\"view\"}\n",
     "\n",
 };
-enum { BAD_EVENTS = sizeof bad_events / sizeof *bad_events };
+enum { UNUSABLE_EVENTS = sizeof unusable_events / sizeof *unusable_events };
 
-static void write_bad(FILE *log, struct scene *scene)
+static void write_unusable(FILE *log, struct scene *scene)
 {
-    uint32_t kind = scene->bad++ % (BAD_EVENTS + 1);
-    if (kind < BAD_EVENTS) {
-        fprintf(log, bad_events[kind], scene->bad); /* NOLINT: the formats are above */
+    uint32_t number = scene->bad + scene->blank;
+    uint32_t kind = number++ % (UNUSABLE_EVENTS + 1);
+    bool blank = kind < UNUSABLE_EVENTS && *unusable_events[kind] == '\n';
+    scene->blank += blank;
+    scene->bad += !blank;
+    if (kind < UNUSABLE_EVENTS) {
+        fprintf(log, unusable_events[kind], number); /* NOLINT: the formats are above */
         return;
     }
-    fprintf(log, "{\"user\":\"%0600u\",\"item\":\"i1\"}\n", scene->bad); /* longer than allowed */
+    fprintf(log, "{\"user\":\"%0600u\",\"item\":\"i1\"}\n", number); /* longer than allowed */
 }
 
 static void write_log(struct scene *scene, uint32_t events, uint64_t seed)
@@ -123,7 +127,7 @@ static void write_log(struct scene *scene, uint32_t events, uint64_t seed)
     for (scene->events = 0; scene->events < events; scene->events++) {
         time_s += draw(&seed, 200);
         if (draw(&seed, 40) == 0) {
-            write_bad(log, scene);
+            write_unusable(log, scene);
             continue;
         }
         /* A few users have most of the events, and pass history_max. */

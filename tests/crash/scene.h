@@ -23,6 +23,7 @@ struct scene {
     char dir[SCENE_PATH_MAX];
     char output[SCENE_OUTPUT_MAX]; /* of the last run: standard output and error, cut */
     uint32_t bad;                  /* events of the log that cannot be used */
+    uint32_t blank;                /* lines of it that are none */
     uint32_t dropped;              /* events of actions that are not listed */
     uint32_t events;
 };

@@ -217,14 +217,15 @@ class OneBroker(KafkaCase):
         world.create(f"{world.name}-dead-letters", world.partitions,
                      **{"max.message.bytes": "4096"})
         feed = self.feed(world)
-        poison = [b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"user":"x"}',
+        blank = [None, b"", b" \n"]
+        poison = [b"{", b"\xff\xfe", b"[]", b"null", b'{"user":"x"}',
                   b'{"user":[],"item":"i1","time":1700000000000,"action":"view"}',
                   b'{"user":"x","item":"i1","time":9000000000000,"action":"view"}',
                   b'{"user":"x","item":"' + b"y" * 20000 + b'"', b"z" * 200000]
         job = self.job(world)
         for round_number in range(3):
             feed.send(100)
-            feed.wait([feed.send_raw(value, f"poisoner-{i}") for i, value in enumerate(poison)])
+            feed.wait([feed.send_raw(value, f"poisoner-{i}") for i, value in enumerate(blank + poison)])
         drain(world, feed, job)
         job.stop()
         counts = self.prove(world)

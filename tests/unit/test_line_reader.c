@@ -366,6 +366,94 @@ static void what_lies_behind_the_last_gzip_member_is_ignored(void **state)
     }
 }
 
+static void a_line_break_in_a_quoted_cell_does_not_end_a_row(void **state)
+{
+    (void)state;
+    static const char text[] = "\xEF\xBB\xBF\"us\ner\",item\r\n"
+                               "u1,\"nice\nu2,i2\r\n\r\n\"\n"
+                               "\n"
+                               "24\" screen,i3\n"
+                               "u4,\"i\"4\"\n"
+                               "u5,i5\n";
+    options.rows = (struct table_form){',', true};
+    write_plain(text, sizeof text - 1);
+    open_at((struct line_position){0});
+    assert_line("\"us\ner\",item");
+    struct line_position first = line_reader_position(reader);
+    assert_line("u1,\"nice\nu2,i2\r\n\r\n\"");
+    assert_line("");
+    assert_line("24\" screen,i3");
+    assert_line("u4,\"i\"4\"");
+    assert_line("u5,i5");
+    assert_end();
+    assert_position(6, sizeof text - 1);
+    open_at(first);
+    assert_line("u1,\"nice\nu2,i2\r\n\r\n\"");
+}
+
+static void a_row_whose_quote_is_open_waits_for_the_next_reader(void **state)
+{
+    (void)state;
+    options.rows = (struct table_form){',', true};
+    write_plain("u1,i1\nu2,\"nice\nu3,i3\n", 22);
+    open_at((struct line_position){0});
+    assert_line("u1,i1");
+    assert_end();
+    assert_position(1, 6);
+    assert_string_equal(line_reader_rest(reader).why, "a quoted cell is still open");
+    write_plain("u1,i1\nu2,\"nice\nu3,i3\n\"\n", 24);
+    open_at(line_reader_position(reader));
+    assert_line("u2,\"nice\nu3,i3\n\"");
+    assert_end();
+}
+
+/* Rows of all lengths, some far longer than the limit, with line breaks and separators inside. */
+static void long_quoted_rows_are_cut_and_not_split(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 90, 91, 95, 99, 100, 5000, 1 << 20, 3 << 20};
+    options.rows = (struct table_form){',', true};
+    FILE *file = fopen(path, "wb");
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        fputs("u,\"", file);
+        for (size_t j = 0; j < sizes[i]; j++) {
+            fputs(j % 2 ? "\n" : ",\"\"", file);
+        }
+        fputs("\",\"i\"\nnext\n", file);
+    }
+    fclose(file);
+    open_at((struct line_position){0});
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(line_reader_next(reader, &line, &error), STATUS_OK);
+        assert_memory_equal(line.text.at, "u,\"", 3);
+        assert_int_equal(line.cut, sizes[i] >= 90);
+        assert_line("next");
+    }
+    assert_end();
+}
+
+/* Beyond any event's size, a quote that is not closed is taken for a character. */
+static void a_stray_quote_does_not_swallow_the_input(void **state)
+{
+    (void)state;
+    options.rows = (struct table_form){',', true};
+    FILE *file = fopen(path, "wb");
+    fputs("u,\"stray\n", file);
+    for (int i = 0; i < QUOTED_SIZE_MAX / 16; i++) {
+        fputs("0123456789,abcd\n", file);
+    }
+    fputs("u,i\nv,\"j\"\n", file);
+    fclose(file);
+    open_at((struct line_position){0});
+    assert_int_equal(line_reader_next(reader, &line, &error), STATUS_OK);
+    assert_true(line.cut);
+    assert_true(line_reader_position(reader).byte >= QUOTED_SIZE_MAX);
+    assert_true(line_reader_position(reader).byte < QUOTED_SIZE_MAX + 40);
+    assert_line("u,i");
+    assert_line("v,\"j\"");
+    assert_end();
+}
+
 static void damaged_inputs_are_errors(void **state)
 {
     (void)state;
@@ -435,6 +523,10 @@ int main(void)
         TEST(the_end_of_a_taken_line_is_no_line),
         TEST(a_gzip_member_that_is_being_written_is_not_finished),
         TEST(what_lies_behind_the_last_gzip_member_is_ignored),
+        TEST(a_line_break_in_a_quoted_cell_does_not_end_a_row),
+        TEST(a_row_whose_quote_is_open_waits_for_the_next_reader),
+        TEST(long_quoted_rows_are_cut_and_not_split),
+        TEST(a_stray_quote_does_not_swallow_the_input),
         TEST(damaged_inputs_are_errors),
         TEST(inputs_are_told_apart_by_their_first_bytes),
     };

@@ -123,7 +123,8 @@ static void bad_events_are_counted_kept_and_passed_over(void **state)
 {
     (void)state;
     char counts[64];
-    snprintf(counts, sizeof counts, "dropped=%u dead_letters=%u ", scene.dropped, scene.bad);
+    snprintf(counts, sizeof counts, "dropped=%u dead_letters=%u blank=%u ", scene.dropped,
+             scene.bad, scene.blank);
     assert_true(scene.bad > 18);
     assert_job("run", "job", NULL, 0, counts);
     assert_job("verify", "job", NULL, 0, "verdict=ok");

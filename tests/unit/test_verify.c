@@ -175,8 +175,9 @@ static void clean_run_passes(void **state)
     assert_true(verify_passed(&report, false));
     assert_int_equal(report.events, EVENTS);
     assert_int_equal(report.dropped, scene.dropped);
+    assert_int_equal(report.blank, scene.blank);
     assert_int_equal(report.dead_letters, scene.bad);
-    assert_int_equal(report.accepted, EVENTS - scene.bad - scene.dropped);
+    assert_int_equal(report.accepted, EVENTS - scene.bad - scene.dropped - scene.blank);
     assert_true(report.records > EVENTS / 10);
     assert_int_equal(report.slices, 1); /* the source is decoded once for all partitions */
 }

@@ -11,6 +11,7 @@
 
 #include "base/checksum.h"
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/log.h"
 #include "stream/broker/kafka/client.h"
 #include "stream/source/event_decoder.h"
@@ -51,12 +52,13 @@ static enum status sample_user(struct sample *sample, struct bytes user, uint32_
     struct seen *seen = &sample->seen[slot];
     if (!seen->user) *seen = (struct seen){hash, partition};
     if (seen->partition == partition) return STATUS_OK;
+    char shown[200];
     return error_set(
         error, STATUS_REFUSED,
-        "kafka: user '%.*s' has events in partitions %u and %u of '%s': the source is "
+        "kafka: user '%s' has events in partitions %u and %u of '%s': the source is "
         "not keyed by user; produce it, or copy it to a new topic, with the user id as "
         "the record key",
-        (int)(user.size < 200 ? user.size : 200), (const char *)user.at, seen->partition, partition,
+        escape_message(user, shown, sizeof shown), seen->partition, partition,
         sample->broker->config->source.topic);
 }
 
@@ -70,7 +72,7 @@ static enum status sample_event(struct sample *sample, const rd_kafka_message_t 
     event_decode(sample->decoder, (struct bytes){sample->room, message->len},
                  rd_kafka_message_timestamp(message, NULL), sample->room + size_max + EVENT_PADDING,
                  &event);
-    if (event_is_bad(event.verdict)) return STATUS_OK;
+    if (event_is_bad(event.verdict) || event.user.size == 0) return STATUS_OK;
     return sample_user(sample, event.user, (uint32_t)message->partition, error);
 }
 
