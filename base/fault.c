@@ -14,6 +14,11 @@
 
 const char *const fault_names[] = {
     "transaction_begun",
+    "outputs_sent",
+    "seals_sent",
+    "changeset_closed",
+    "absorbed_ahead",
+    "offsets_sent",
     "outputs_appended",
     "log_appended",
     "dead_letters_appended",
@@ -22,13 +27,11 @@ const char *const fault_names[] = {
     "commit_file_renamed",
     "committed",
     "store_committed",
+    "commit_finished",
     "snapshots_written",
     "store_flushed",
     "log_rewritten",
     "log_switched",
-    "outputs_sent",
-    "seals_sent",
-    "offsets_sent",
     NULL,
 };
 

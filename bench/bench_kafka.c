@@ -4,8 +4,11 @@
  *     case=kafka          100,000 users by Zipf's law, exactly once, a commit every second
  *     case=kafka-1m       the same with a million users, all of whom the job has met before
  *     case=restart-kafka  that job killed with SIGKILL: from its start to its first new commit
+ *     case=freshness      events at half of case=kafka's rate: from an event's arrival at the broker
+ *                         to the commit of its record
  *     case=takeover       a partition's store rebuilt from the history log alone
  *
+ * busy is the processor time of job and broker over that of all cores while there is a backlog;
  * consume_ratio is the job's rate over that of a bare librdkafka consumer of the same topic, and
  * file_ratio its events per CPU-second over those of the file job on the same events, both measured
  * in the same run. What was committed is read from the group's offsets, as another member would.
@@ -35,6 +38,9 @@ enum {
     BATCH = 1000,
     TAKEOVER_USERS = 250000,
     TAKEOVER_BEHAVIORS = 30,
+    WARM_UP_S = 10,   /* not measured */
+    FRESHNESS_S = 30, /* measured */
+    FRESHNESS_LOOK_MS = 5,
 };
 
 static const char *brokers;     /* host:port, ... */
@@ -48,7 +54,10 @@ static _Noreturn void fail(const char *what, const char *why)
 
 /* --- plain clients ---------------------------------------------------------------------------- */
 
-static rd_kafka_t *client_of(rd_kafka_type_t type, const char *const (*settings)[2])
+typedef void delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque);
+
+static rd_kafka_t *client_of(rd_kafka_type_t type, const char *const (*settings)[2],
+                             delivery *on_delivery)
 {
     char why[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -58,25 +67,26 @@ static rd_kafka_t *client_of(rd_kafka_type_t type, const char *const (*settings)
             fail("librdkafka", why);
         }
     }
+    if (on_delivery) rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_t *client = rd_kafka_new(type, conf, why, sizeof why);
     if (!client) fail("librdkafka", why);
     return client;
 }
 
-static rd_kafka_t *producer_open(void)
+static rd_kafka_t *producer_open(delivery *on_delivery)
 {
     static const char *const settings[][2] = {{"partitioner", "murmur2_random"},
                                               {"linger.ms", "20"},
                                               {"enable.idempotence", "true"},
                                               {"queue.buffering.max.messages", "500000"},
                                               {NULL, NULL}};
-    return client_of(RD_KAFKA_PRODUCER, settings);
+    return client_of(RD_KAFKA_PRODUCER, settings, on_delivery);
 }
 
 static void topic_create(const char *name, int partitions)
 {
     char why[512];
-    rd_kafka_t *client = producer_open();
+    rd_kafka_t *client = producer_open(NULL);
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, 1, why, sizeof why);
     if (!topic) fail(name, why);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
@@ -112,7 +122,7 @@ static void produce_end(rd_kafka_t *producer)
 /* One event of each of `users` users. */
 static void produce_each(const char *topic, uint32_t users)
 {
-    rd_kafka_t *producer = producer_open();
+    rd_kafka_t *producer = producer_open(NULL);
     for (uint32_t u = 0; u < users; u++) {
         char line[LOG_LINE_SIZE_MAX];
         int size = snprintf(line, sizeof line,
@@ -130,7 +140,7 @@ static void produce_log(const struct runner *runner, const char *topic)
     char line[LOG_LINE_SIZE_MAX];
     FILE *log = fopen(runner->log, "r");
     if (!log) fail(runner->log, "cannot be read");
-    rd_kafka_t *producer = producer_open();
+    rd_kafka_t *producer = producer_open(NULL);
     while (fgets(line, sizeof line, log)) {
         produce(producer, topic, line, strlen(line) - 1);
     }
@@ -143,7 +153,7 @@ static double consume_rate(const char *topic, uint64_t events)
 {
     static const char *const settings[][2] = {
         {"group.id", "bare"}, {"enable.auto.commit", "false"}, {NULL, NULL}};
-    rd_kafka_t *consumer = client_of(RD_KAFKA_CONSUMER, settings);
+    rd_kafka_t *consumer = client_of(RD_KAFKA_CONSUMER, settings, NULL);
     rd_kafka_poll_set_consumer(consumer);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
     for (int p = 0; p < PARTITIONS; p++) {
@@ -216,21 +226,32 @@ static double broker_cpu(void)
     return seconds;
 }
 
-/* Events that the group has committed, all partitions together. */
-static uint64_t committed(rd_kafka_t *watcher, const char *topic)
+/* Up to which offset the group has committed each partition; 0: not at all, or no answer. */
+static void committed_offsets(rd_kafka_t *watcher, const char *topic, int64_t offsets[PARTITIONS])
 {
-    uint64_t events = 0;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
     for (int p = 0; p < PARTITIONS; p++) {
         rd_kafka_topic_partition_list_add(list, topic, p);
+        offsets[p] = 0;
     }
     if (!rd_kafka_committed(watcher, list, 5000)) {
         for (int i = 0; i < list->cnt; i++) {
-            if (list->elems[i].offset > 0) events += (uint64_t)list->elems[i].offset;
+            if (list->elems[i].offset > 0)
+                offsets[list->elems[i].partition] = list->elems[i].offset;
         }
     }
     rd_kafka_topic_partition_list_destroy(list);
-    return events;
+}
+
+/* Events that the group has committed, all partitions together. */
+static uint64_t committed(rd_kafka_t *watcher, const char *topic)
+{
+    int64_t offsets[PARTITIONS], events = 0;
+    committed_offsets(watcher, topic, offsets);
+    for (int p = 0; p < PARTITIONS; p++) {
+        events += offsets[p];
+    }
+    return (uint64_t)events;
 }
 
 struct moment {
@@ -263,7 +284,7 @@ static rd_kafka_t *watcher_open(const struct runner *runner)
     const char *const settings[][2] = {{"group.id", runner->config.kafka.group},
                                        {"isolation.level", "read_uncommitted"},
                                        {NULL, NULL}};
-    return client_of(RD_KAFKA_CONSUMER, settings);
+    return client_of(RD_KAFKA_CONSUMER, settings, NULL);
 }
 
 static void end_job(pid_t job)
@@ -294,17 +315,22 @@ static void use_kafka(struct runner *runner, const char *topic, char names[4][64
     config->kafka.replication = 1;
 }
 
-static void print_case(const char *name, const struct runner *runner, const struct moment *from,
-                       const struct moment *to, double consumed, double file_cpu_s_per_million)
+/* Returns the events per second. */
+static double print_case(const char *name, const struct runner *runner, const struct moment *from,
+                         const struct moment *to, double consumed, double file_cpu_s_per_million)
 {
     double events = (double)(to->events - from->events);
-    double rate = events / ((double)(to->ns - from->ns) / 1e9);
-    double cpu = (to->job_cpu_s - from->job_cpu_s) / events * 1e6;
+    double seconds = (double)(to->ns - from->ns) / 1e9, rate = events / seconds;
+    double job_s = to->job_cpu_s - from->job_cpu_s,
+           broker_s = to->broker_cpu_s - from->broker_cpu_s;
+    double cpu = job_s / events * 1e6;
+    double cores = (double)sysconf(_SC_NPROCESSORS_ONLN);
     printf("case=%s events_per_s=%.0f cpu_s_per_million=%.2f broker_cpu_s_per_million=%.2f "
-           "file_ratio=%.3f consume_ratio=%.3f rss_mb=%.0f budget_mb=%" PRIu64 "\n",
-           name, rate, cpu, (to->broker_cpu_s - from->broker_cpu_s) / events * 1e6,
+           "busy=%.3f file_ratio=%.3f consume_ratio=%.3f rss_mb=%.0f budget_mb=%" PRIu64 "\n",
+           name, rate, cpu, broker_s / events * 1e6, (job_s + broker_s) / (seconds * cores),
            file_cpu_s_per_million / cpu, rate / consumed, to->job_rss_mb,
            runner->config.job.memory >> 20);
+    return rate;
 }
 
 /* Kills the job, gives it something to do, and starts it again. */
@@ -321,8 +347,8 @@ static void bench_restart(struct runner *runner, const char *topic, pid_t job, u
     printf("case=restart-kafka seconds=%.2f\n", (double)(first.ns - begun_ns) / 1e9);
 }
 
-/* `known` users have one event each before the measured ones. */
-static void bench_job(const char *name, uint32_t users, uint32_t known, uint64_t events)
+/* `known` users have one event each before the measured ones. Returns the events per second. */
+static double bench_job(const char *name, uint32_t users, uint32_t known, uint64_t events)
 {
     struct runner runner;
     char names[4][64];
@@ -345,13 +371,116 @@ static void bench_job(const char *name, uint32_t users, uint32_t known, uint64_t
     struct moment from = wait_beyond(watcher, name, known, job);
     struct moment to = wait_beyond(watcher, name, known + events - 1, job);
     rd_kafka_destroy(watcher);
-    print_case(name, &runner, &from, &to, consumed,
-               file.cpu_s / ((double)file.summary.events / 1e6));
+    double rate = print_case(name, &runner, &from, &to, consumed,
+                             file.cpu_s / ((double)file.summary.events / 1e6));
     if (known) {
         bench_restart(&runner, name, job, known + events);
     } else {
         end_job(job);
     }
+    runner_close(&runner);
+    return rate;
+}
+
+/* When the events of each partition arrived at the broker, and which of them are committed. */
+static struct {
+    int64_t *arrived_ns[PARTITIONS]; /* [capacity] by offset, 0: not yet */
+    int64_t capacity, committed[PARTITIONS];
+    double *late_ms; /* of the measured events */
+    uint64_t count;
+} freshness;
+
+static void note_arrival(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+    (void)client;
+    (void)opaque;
+    if (message->err || message->offset >= freshness.capacity) fail("producing", "not delivered");
+    freshness.arrived_ns[message->partition][message->offset] = clock_monotonic_ns();
+}
+
+/* Events that were committed since the last look. */
+static void note_commits(rd_kafka_t *watcher, const char *topic, bool measured)
+{
+    int64_t offsets[PARTITIONS];
+    committed_offsets(watcher, topic, offsets);
+    int64_t now_ns = clock_monotonic_ns();
+    for (int p = 0; p < PARTITIONS; p++) {
+        for (; freshness.committed[p] < offsets[p]; freshness.committed[p]++) {
+            /* An event may be committed before the producer has heard of its arrival. */
+            int64_t arrived_ns = freshness.arrived_ns[p][freshness.committed[p]];
+            double late_ms = arrived_ns ? (double)(now_ns - arrived_ns) / 1e6 : 0;
+            if (measured) freshness.late_ms[freshness.count++] = late_ms;
+        }
+    }
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Feeds the runner's log at `rate` events per second while commits are watched. */
+static void feed_at_rate(const struct runner *runner, const char *topic, double rate)
+{
+    char line[LOG_LINE_SIZE_MAX];
+    FILE *log = fopen(runner->log, "r");
+    if (!log) fail(runner->log, "cannot be read");
+    rd_kafka_t *producer = producer_open(note_arrival);
+    rd_kafka_t *watcher = watcher_open(runner);
+    int64_t begun_ns = clock_monotonic_ns(), looked_ns = 0;
+    double seconds = 0;
+    for (uint64_t sent = 0; seconds < WARM_UP_S + FRESHNESS_S;) {
+        int64_t now_ns = clock_monotonic_ns();
+        seconds = (double)(now_ns - begun_ns) / 1e9;
+        for (; (double)sent < seconds * rate && fgets(line, sizeof line, log); sent++) {
+            produce(producer, topic, line, strlen(line) - 1);
+        }
+        rd_kafka_poll(producer, 0);
+        if (now_ns - looked_ns > FRESHNESS_LOOK_MS * 1000000L) {
+            note_commits(watcher, topic, seconds > WARM_UP_S);
+            looked_ns = now_ns;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 1000000L}, NULL);
+    }
+    fclose(log);
+    rd_kafka_destroy(watcher);
+    produce_end(producer);
+}
+
+/* At half of what the job can do at most. */
+static void bench_freshness(double saturated)
+{
+    static const char topic[] = "freshness";
+    const double rate = saturated / 2;
+    const uint64_t events = (uint64_t)(rate * (WARM_UP_S + FRESHNESS_S + 1));
+    const struct log_options options = {100000, ITEMS, 1, 1, 1};
+    struct runner runner;
+    char names[4][64], state[sizeof runner.state + 8];
+    runner_open(&runner);
+    runner_log(&runner, &options, events);
+    topic_create(topic, PARTITIONS);
+    use_kafka(&runner, topic, names);
+    snprintf(state, sizeof state, "%s-kafka", runner.state);
+    runner.config.state.dir = state;
+    freshness.capacity = (int64_t)events;
+    freshness.late_ms = calloc(events, sizeof *freshness.late_ms);
+    for (int p = 0; p < PARTITIONS; p++) {
+        freshness.arrived_ns[p] = calloc(events, sizeof *freshness.arrived_ns[p]);
+        if (!freshness.arrived_ns[p] || !freshness.late_ms) fail(topic, "out of memory");
+    }
+    pid_t job = runner_start(&runner);
+    feed_at_rate(&runner, topic, rate);
+    end_job(job);
+    if (freshness.count == 0) fail(topic, "nothing was committed");
+    qsort(freshness.late_ms, freshness.count, sizeof *freshness.late_ms, by_value);
+    printf("case=freshness events_per_s=%.0f p50_ms=%.0f p99_ms=%.0f commit_interval_ms=%u\n", rate,
+           freshness.late_ms[freshness.count / 2], freshness.late_ms[freshness.count * 99 / 100],
+           (unsigned)runner.config.job.commit_interval_ms);
+    for (int p = 0; p < PARTITIONS; p++) {
+        free(freshness.arrived_ns[p]);
+    }
+    free(freshness.late_ms);
     runner_close(&runner);
 }
 
@@ -396,6 +525,7 @@ static void send_history(struct broker *broker, struct session *session)
                  .target = 1,
                  .watermark_ms = HISTORY_NO_TIME},
     };
+    runner_check(broker_kafka.seal(session, &part, 1, &error), &error);
     runner_check(broker_kafka.commit(session, &part, 1, &error), &error);
 }
 
@@ -444,7 +574,7 @@ static void bench_takeover(void)
     runner_close(&runner);
 }
 
-/* bench_kafka [kafka|kafka-1m|takeover [EVENTS]] */
+/* bench_kafka [kafka|kafka-1m|freshness|takeover [EVENTS]] */
 int main(int count, char **arguments)
 {
     const char *only = count > 1 ? arguments[1] : "";
@@ -452,7 +582,10 @@ int main(int count, char **arguments)
     brokers = getenv("TEST_KAFKA");
     broker_pids = getenv("TEST_KAFKA_PIDS");
     if (!brokers || !broker_pids) fail("no Kafka", "use ./run bench kafka, or cluster.py run");
-    if (!*only || strcmp(only, "kafka") == 0) bench_job("kafka", 100000, 0, events);
+    const bool freshness_too = !*only || strcmp(only, "freshness") == 0;
+    double rate = 0;
+    if (freshness_too || strcmp(only, "kafka") == 0) rate = bench_job("kafka", 100000, 0, events);
+    if (freshness_too) bench_freshness(rate);
     if (!*only || strcmp(only, "kafka-1m") == 0) bench_job("kafka-1m", 1000000, 1000000, events);
     if (!*only || strcmp(only, "takeover") == 0) bench_takeover();
     return 0;

@@ -20,16 +20,16 @@ enum {
 
 enum slot_use {
     SLOT_FREE,
-    SLOT_COLD, /* the next to go */
-    SLOT_HOT,  /* used since the hand came by */
-    SLOT_DIRTY,
+    SLOT_COLD,   /* the next to go */
+    SLOT_HOT,    /* used since the hand came by */
+    SLOT_PINNED, /* dirty or committing: stays */
 };
 
 struct state_cache {
-    uint64_t *table; /* hash bits << 32 | slot + 1; 0 is empty */
-    uint8_t *uses;   /* [capacity] enum slot_use */
-    uint32_t *free;  /* stack of free slots */
-    struct cached_user **dirty;
+    uint64_t *table;                          /* hash bits << 32 | slot + 1; 0 is empty */
+    uint8_t *uses;                            /* [capacity] enum slot_use */
+    uint32_t *free;                           /* stack of free slots */
+    struct cached_user **dirty, **committing; /* [capacity] each; a user may be in both */
     uint8_t *slots;
     size_t slot_size;
     size_t id_at; /* in a slot: a cached_user, the id, the state */
@@ -37,7 +37,7 @@ struct state_cache {
     uint32_t table_mask;
     uint32_t capacity;
     uint32_t free_count;
-    uint32_t dirty_count;
+    uint32_t dirty_count, committing_count, pinned_count;
     uint32_t clock_hand;
     uint32_t behind_hand;
     uint32_t user_size_max;
@@ -47,7 +47,7 @@ struct state_cache {
 
 /* Where the parts of the one block lie. */
 struct layout {
-    size_t table, uses, free, dirty, slots, end;
+    size_t table, uses, free, dirty, committing, slots, end;
     size_t id_at, state_at, slot_size;
     uint32_t table_entries;
 };
@@ -70,7 +70,8 @@ static struct layout layout_of(uint32_t users, size_t state_size, uint32_t user_
     layout.uses = layout.table + lines(layout.table_entries * sizeof(uint64_t));
     layout.free = layout.uses + lines(users);
     layout.dirty = layout.free + lines(users * sizeof(uint32_t));
-    layout.slots = layout.dirty + lines(users * sizeof(struct cached_user *));
+    layout.committing = layout.dirty + lines(users * sizeof(struct cached_user *));
+    layout.slots = layout.committing + lines(users * sizeof(struct cached_user *));
     layout.end = layout.slots + users * layout.slot_size;
     return layout;
 }
@@ -98,6 +99,7 @@ enum status cache_open(struct state_cache **cachep, uint32_t users, size_t state
         .uses = block + layout.uses,
         .free = (uint32_t *)(block + layout.free),
         .dirty = (struct cached_user **)(block + layout.dirty),
+        .committing = (struct cached_user **)(block + layout.committing),
         .slots = block + layout.slots,
         .slot_size = layout.slot_size,
         .id_at = layout.id_at,
@@ -234,7 +236,7 @@ struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, 
                                  uint64_t hash)
 {
     REQUIRE(user.size <= cache->user_size_max);
-    if (cache->dirty_count == cache->capacity) return NULL;
+    if (cache->pinned_count == cache->capacity) return NULL;
     if (cache->free_count == 0) evict_one(cache);
     uint32_t slot = cache->free[--cache->free_count];
     cache->uses[slot] = SLOT_COLD;
@@ -258,34 +260,58 @@ void cache_touch(struct state_cache *cache, struct cached_user *user)
 {
     if (user->dirty) return;
     user->dirty = true;
-    cache->uses[slot_of_user(cache, user)] = SLOT_DIRTY;
     cache->dirty[cache->dirty_count++] = user;
+    if (user->committing) return;
+    cache->uses[slot_of_user(cache, user)] = SLOT_PINNED;
+    cache->pinned_count++;
+}
+
+void cache_close_dirty(struct state_cache *cache)
+{
+    REQUIRE(cache->committing_count == 0);
+    struct cached_user **empty = cache->committing;
+    cache->committing = cache->dirty;
+    cache->committing_count = cache->dirty_count;
+    cache->dirty = empty;
+    cache->dirty_count = 0;
+    for (uint32_t i = 0; i < cache->committing_count; i++) {
+        cache->committing[i]->committing = true;
+        cache->committing[i]->dirty = false;
+    }
 }
 
 void cache_clean(struct state_cache *cache)
 {
-    for (uint32_t i = 0; i < cache->dirty_count; i++) {
-        cache->dirty[i]->dirty = false;
-        cache->uses[slot_of_user(cache, cache->dirty[i])] = SLOT_HOT;
+    for (uint32_t i = 0; i < cache->committing_count; i++) {
+        struct cached_user *user = cache->committing[i];
+        user->committing = false;
+        if (user->dirty) continue;
+        cache->uses[slot_of_user(cache, user)] = SLOT_HOT;
+        cache->pinned_count--;
     }
-    cache->dirty_count = 0;
+    cache->committing_count = 0;
 }
 
 void cache_drop_dirty(struct state_cache *cache)
 {
+    for (uint32_t i = 0; i < cache->committing_count; i++) {
+        const struct cached_user *user = cache->committing[i];
+        if (!user->dirty) slot_release(cache, slot_of_user(cache, user));
+    }
     for (uint32_t i = 0; i < cache->dirty_count; i++) {
         slot_release(cache, slot_of_user(cache, cache->dirty[i]));
     }
-    cache->dirty_count = 0;
+    cache->committing_count = cache->dirty_count = cache->pinned_count = 0;
 }
 
 void cache_drop_partition(struct state_cache *cache, uint32_t partition)
 {
+    REQUIRE(cache->committing_count == 0);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < cache->dirty_count; i++) {
         if (cache->dirty[i]->partition != partition) cache->dirty[kept++] = cache->dirty[i];
     }
-    cache->dirty_count = kept;
+    cache->dirty_count = cache->pinned_count = kept;
     for (uint32_t slot = 0; slot < cache->capacity; slot++) {
         if (cache->uses[slot] == SLOT_FREE) continue;
         if (slot_user(cache, slot)->partition == partition) slot_release(cache, slot);
@@ -304,7 +330,7 @@ struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind
     for (uint32_t i = 0; i < cache->capacity; i++) {
         uint32_t slot = cache->behind_hand;
         cache->behind_hand = slot + 1 == cache->capacity ? 0 : slot + 1;
-        if (cache->uses[slot] == SLOT_FREE || cache->uses[slot] == SLOT_DIRTY) continue;
+        if (cache->uses[slot] == SLOT_FREE || cache->uses[slot] == SLOT_PINNED) continue;
         struct cached_user *user = slot_user(cache, slot);
         if (behind_snapshot(user) >= behind) return user;
     }

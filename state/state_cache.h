@@ -2,12 +2,13 @@
  * state_cache.h - the hot users of one worker: history record and folded state, in memory.
  *
  * A fixed number of equal slots is taken at open, so the cache's memory is known and never grows.
- * A user touched by the open transaction is dirty: it cannot be evicted and nothing of it may be
- * written to a store until the transaction is committed. The dirty users are the open changeset.
+ * A user touched by the open changeset is dirty. When that is closed its users are committing until
+ * the stores have what it says, and may become dirty again meanwhile. Such users stay: they cannot
+ * be evicted, so nothing of them is looked for in a store that does not have it yet.
  *
- *     find or insert -> touch -> (commit: cache_clean | abort: cache_drop_dirty)
+ *     find or insert -> touch -> cache_close_dirty -> (stored: cache_clean | failed: cache_drop_dirty)
  *
- * Eviction is second-chance (a clock hand over the slots). A user that is not dirty may be evicted
+ * Eviction is second-chance (a clock hand over the slots). A user that is neither may be evicted
  * by any insert, so touch it before the next one. Threads: one owner.
  */
 #ifndef STATE_STATE_CACHE_H
@@ -25,8 +26,9 @@ struct cached_user {
     struct bytes user; /* id; lives in the slot */
     uint64_t hash;     /* of the id, chosen by the owner of the cache */
     uint32_t partition;
-    bool dirty;
-    void *state; /* state_size bytes, 64-byte aligned: the fold of [state_from, state_events) */
+    bool dirty;      /* changed by the open changeset, */
+    bool committing; /* by the closed one, whose commit is under way */
+    void *state;     /* state_size bytes, 64-byte aligned: the fold of [state_from, state_events) */
     uint64_t state_from;
     uint64_t state_events;    /* 0: `state` holds nothing yet */
     uint64_t state_absorbed;  /* behaviors of it that the model knows (all, if it has OOV rows) */
@@ -60,7 +62,7 @@ struct cached_user *cache_find(struct state_cache *cache, uint32_t partition, st
 
 /*
  * A slot for a user that is not in the cache, evicting a clean one if need be. Its history is
- * empty, its stamps are zero, the state's bytes are as they were. NULL if every slot is dirty:
+ * empty, its stamps are zero, the state's bytes are as they were. NULL if all slots must stay:
  * close the transaction.
  */
 struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, struct bytes user,
@@ -69,20 +71,23 @@ struct cached_user *cache_insert(struct state_cache *cache, uint32_t partition, 
 /* Makes the user dirty. */
 void cache_touch(struct state_cache *cache, struct cached_user *user);
 
-/* The transaction is committed: every user is clean. */
+/* The open changeset is closed: its dirty users are committing. No others may be. */
+void cache_close_dirty(struct state_cache *cache);
+
+/* The closed changeset is committed and stored: its users may go, unless they are dirty again. */
 void cache_clean(struct state_cache *cache);
 
-/* The transaction was aborted: forgets every dirty user. */
+/* Neither changeset will be committed: forgets every dirty and every committing user. */
 void cache_drop_dirty(struct state_cache *cache);
 
-/* Forgets all users of a partition that was given up. */
+/* Forgets all users of a partition that was given up. No commit may be under way. */
 void cache_drop_partition(struct state_cache *cache, uint32_t partition);
 
 /*
- * The next clean user, in slot order around the cache, whose state has absorbed at least `behind`
- * behaviors since its snapshot, or since state_from if that is later; NULL after one whole round
- * without one (which has read every slot: ask again after the next commit, not at once). For the
- * background snapshot budget.
+ * The next user that is neither dirty nor committing, in slot order around the cache, whose state
+ * has absorbed at least `behind` behaviors since its snapshot, or since state_from if that is
+ * later; NULL after one whole round without one (which has read every slot: ask again after the
+ * next commit, not at once). For the background snapshot budget.
  */
 struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind);
 

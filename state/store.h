@@ -9,7 +9,8 @@
  *     store_open -> (store_get ... store_commit ... store_put_snapshots)* -> store_close
  *
  * store_rocksdb.c is the one there is; tests/store holds it to a reference, store_memory.c.
- * Thread: one thread at a time, except store_scan, which may run beside the owner's calls.
+ * Thread: one thread at a time, except that scan and commit may each run on another one beside the
+ * owner's other calls. A get then sees all of a commit or nothing.
  */
 #ifndef STATE_STORE_H
 #define STATE_STORE_H

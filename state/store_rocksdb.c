@@ -47,7 +47,8 @@ struct store {
     rocksdb_column_family_handle_t *families[FAMILIES];
     rocksdb_writeoptions_t *write_options;
     rocksdb_readoptions_t *read_options;
-    rocksdb_writebatch_t *batch;
+    rocksdb_writebatch_t *batch; /* of commits, and */
+    rocksdb_writebatch_t *snapshot_batch;
     struct store_identity identity;
     struct store_position position;
     uint64_t snapshot_bytes; /* written since the garbage was last looked at */
@@ -185,24 +186,25 @@ static enum status mark_check(struct store *store, struct bytes mark, struct err
     return STATUS_OK;
 }
 
-static void batch_put(struct store *store, enum store_space space, const struct store_key *key,
-                      struct bytes value)
+static void batch_put(const struct store *store, rocksdb_writebatch_t *batch,
+                      enum store_space space, const struct store_key *key, struct bytes value)
 {
     uint8_t raw[KEY_MAX];
     size_t size = key_encode(space, key, raw);
     rocksdb_column_family_handle_t *family = family_of(store, space);
     if (value.at) {
-        rocksdb_writebatch_put_cf(store->batch, family, (char *)raw, size, value.at, value.size);
+        rocksdb_writebatch_put_cf(batch, family, (char *)raw, size, value.at, value.size);
     } else {
-        rocksdb_writebatch_delete_cf(store->batch, family, (char *)raw, size);
+        rocksdb_writebatch_delete_cf(batch, family, (char *)raw, size);
     }
 }
 
-static enum status batch_write(struct store *store, struct error *error)
+static enum status batch_write(struct store *store, rocksdb_writebatch_t *batch,
+                               struct error *error)
 {
     char *text = NULL;
-    rocksdb_write(store->db, store->write_options, store->batch, &text);
-    rocksdb_writebatch_clear(store->batch);
+    rocksdb_write(store->db, store->write_options, batch, &text);
+    rocksdb_writebatch_clear(batch);
     return text ? rocksdb_failed(store->path, "writing", text, error) : STATUS_OK;
 }
 
@@ -216,13 +218,13 @@ static enum status rocksdb_store_commit(struct store *store, const struct store_
         struct store_key key = writes[i].key;
         const uint64_t last = key.chunk + writes[i].chunks_after;
         for (; key.chunk <= last; key.chunk++) {
-            batch_put(store, writes[i].space, &key, writes[i].value);
+            batch_put(store, store->batch, writes[i].space, &key, writes[i].value);
         }
     }
     mark_encode(&store->identity, position, mark);
     rocksdb_writebatch_put_cf(store->batch, store->families[0], mark_key, sizeof mark_key,
                               (char *)mark, sizeof mark);
-    TRY(batch_write(store, error));
+    TRY(batch_write(store, store->batch, error));
     store->position = *position;
     return STATUS_OK;
 }
@@ -354,6 +356,7 @@ static void rocksdb_store_close(struct store *store)
     }
     if (store->db) rocksdb_close(store->db);
     rocksdb_writebatch_destroy(store->batch);
+    rocksdb_writebatch_destroy(store->snapshot_batch);
     rocksdb_readoptions_destroy(store->read_options);
     rocksdb_writeoptions_destroy(store->write_options);
     shared_cache_release();
@@ -374,6 +377,7 @@ static enum status rocksdb_store_open(struct store **storep, const char *path,
     store->write_options = rocksdb_writeoptions_create();
     rocksdb_writeoptions_disable_WAL(store->write_options, 1);
     store->batch = rocksdb_writebatch_create();
+    store->snapshot_batch = rocksdb_writebatch_create();
 
     enum status status = database_open(store, options, error);
     if (status == STATUS_OK) status = mark_open(store, error);
@@ -450,10 +454,10 @@ static enum status rocksdb_store_put_snapshots(struct store *store, const struct
                                                struct error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        batch_put(store, STORE_SNAPSHOTS, &keys[i], values[i]);
+        batch_put(store, store->snapshot_batch, STORE_SNAPSHOTS, &keys[i], values[i]);
         store->snapshot_bytes += values[i].size;
     }
-    TRY(batch_write(store, error));
+    TRY(batch_write(store, store->snapshot_batch, error));
     if (store->snapshot_bytes < BLOB_FILE_SIZE / 8) return STATUS_OK;
     store->snapshot_bytes = 0;
     return snapshots_collect(store, error);

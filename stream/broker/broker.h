@@ -4,18 +4,18 @@
  * Each back end fills a struct broker_ops; broker_ops_of gives the one that a configuration means.
  * A broker is the job's; a session is one worker's. Each worker runs this loop on its session:
  *
- *     poll -> POLL_EVENTS: begin if no transaction is open, then process and send
- *             POLL_COMMIT: send what is left to send, then commit, or abort
+ *     poll -> POLL_EVENTS: process
+ *             POLL_COMMIT: begin, send, seal; then commit on another thread, while this one polls on
  *             POLL_ASSIGN: restore the partitions (history_open ... history_close), then resume
  *             POLL_REVOKE, POLL_LOST: give the partitions up
  *             POLL_END:    the input is finished (files) or the job stops; nothing is open
  *
  * Kafka: a session is a consumer and a transactional producer, and commits alone. Files: one reader
  * feeds all sessions, and a commit is a barrier over them: outputs, log and dead letters are
- * appended and synced, then the commit file is replaced, which commits
- * for all of them at once.
+ * appended and synced, then the commit file is replaced, which commits for all of them at once.
  *
- * Threads: a session belongs to its worker; stop may be called from anywhere (it is
+ * Threads: a session belongs to its worker, but for commit, which another thread may call while the
+ * worker calls nothing but poll, resume and want_commit; stop may be called from anywhere (it is
  * async-signal-safe); a history_reader belongs to whoever opened it.
  */
 #ifndef STREAM_BROKER_BROKER_H
@@ -39,10 +39,12 @@ struct history_rewrite;
 enum poll_kind {
     POLL_EVENTS, /* decoded events of this session's partitions (possibly none: timed out) */
     POLL_COMMIT, /* close the transaction now (interval, limit, barrier, revocation, end); answer
-                  * with commit or abort, after a begin if none is open */
+                  * with commit or abort, after a begin if none is open. One whose interval is over
+                  * is not asked for before the commit under way has returned */
     POLL_ASSIGN, /* partitions to restore and then to resume */
-    POLL_REVOKE, /* partitions to give up; a POLL_COMMIT has closed the transaction before */
-    POLL_LOST,   /* partitions already another's: abort, drop */
+    POLL_REVOKE, /* partitions to give up when the commit under way has ended; a POLL_COMMIT has
+                  * closed the transaction before */
+    POLL_LOST,   /* partitions already another's: end the commit under way, abort, drop */
     POLL_END,
 };
 
@@ -138,17 +140,26 @@ struct broker_ops {
     void (*want_commit)(struct session *session);
 
     /*
-     * begin is called before the first send of a transaction. send copies what it is given.
-     * commit writes each partition's seal as the last record of its history, commits everything
-     * with the partitions' next offsets, and returns after it is certain: STATUS_OK = committed.
-     * STATUS_ABORTABLE = call abort; the broker then rewinds to the committed offsets.
-     * STATUS_FENCED, STATUS_IO: leave (Kafka: an indefinite result has been resolved before it
-     * returns).
+     * A transaction: begin, send ..., seal, commit. send copies what it is given. seal writes each
+     * partition's seal as the last record of its history, and takes the partitions' next offsets
+     * and the session's membership as they are then; nothing can be sent any more, and what is
+     * polled from now on belongs to the next transaction. commit may run on another thread. It
+     * commits all that, fills in the positions, and returns when it is certain:
+     * STATUS_OK = committed. STATUS_ABORTABLE = call abort. STATUS_BUSY = the broker has not said
+     * what became of it (Kafka: it was interrupted): call settle, which finds out, on the worker
+     * (NULL where that cannot be).
+     * STATUS_FENCED, STATUS_IO: leave.
      */
     enum status (*begin)(struct session *session, struct error *error);
     enum status (*send)(struct session *session, const struct record *record, struct error *error);
+    enum status (*seal)(struct session *session, struct commit_partition *partitions,
+                        uint32_t count, struct error *error);
     enum status (*commit)(struct session *session, struct commit_partition *partitions,
                           uint32_t count, struct error *error);
+    enum status (*settle)(struct session *session, struct commit_partition *partitions,
+                          uint32_t count, struct error *error);
+
+    /* Ends the transaction, if one is begun, and goes back to the committed offsets. */
     enum status (*abort)(struct session *session, struct error *error);
 
     /*

@@ -2,6 +2,7 @@
 #include "stream/job/changeset.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "stream/broker/broker.h"
 
@@ -169,5 +170,6 @@ void changeset_clear(struct changeset *set)
 {
     arena_release(&set->arena, 0);
     set->count = 0;
-    set->behaviors = 0;
+    set->behaviors = set->events = 0;
+    memset(set->verdicts, 0, sizeof set->verdicts);
 }

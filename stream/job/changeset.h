@@ -1,5 +1,5 @@
 /*
- * changeset.h - what the open transaction changed: the dirty users, and the chunks they filled.
+ * changeset.h - what a transaction changes: the dirty users, and the chunks they filled.
  *
  * It is written twice, in the same form: to the history log inside the transaction, and to the
  * store after it is committed. If it is not committed the changeset is dropped and nothing ever saw
@@ -18,8 +18,9 @@
 #include "base/status.h"
 #include "state/state_cache.h"
 #include "state/store.h"
+#include "stream/source/event.h"
 
-/* A full chunk that was closed by the open transaction; in order of ordinals. */
+/* A full chunk that was closed by the changeset; in order of ordinals. */
 struct closed_chunk {
     struct closed_chunk *before;
     struct closed_chunk *after;
@@ -48,7 +49,9 @@ struct changeset {
     struct change *changes; /* [users_max] */
     uint32_t users_max;
     uint32_t count;
-    uint64_t behaviors; /* appended in this transaction */
+    uint64_t behaviors; /* appended */
+    uint64_t events;    /* that it is of, and how many of each verdict: */
+    uint64_t verdicts[EVENT_VERDICTS];
 };
 
 /* For transactions of at most so many users, and behaviors. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/checkpoint.h"
+#include "stream/job/job_shared.h"
 #include "stream/job/memory_plan.h"
 #include "stream/job/processor.h"
 #include "stream/source/decoding.h"
@@ -33,7 +34,7 @@ struct job {
     struct checkpoint *checkpoint;
     struct interest_model *model;
     struct memory_plan plan;
-    struct processor_shared shared;
+    struct job_shared shared;
     struct worker *workers;
 
     pthread_mutex_t lock;
@@ -48,6 +49,16 @@ void job_stop(void)
 }
 
 /* ---- opening ---- */
+
+void job_shared_init(struct job_shared *shared)
+{
+    for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
+        shared->events[verdict] = metrics_get("braid_events_total", "verdict",
+                                              event_verdict_name((enum event_verdict)verdict));
+    }
+    shared->records = metrics_get("braid_records_total", NULL, NULL);
+    shared->commits = metrics_get("braid_commits_total", NULL, NULL);
+}
 
 static enum status job_open_model(struct job *job, struct error *error)
 {
@@ -71,7 +82,7 @@ static enum status make_plan(struct job *job, struct error *error)
 
 static void fill_seal(struct job *job)
 {
-    struct processor_shared *shared = &job->shared;
+    struct job_shared *shared = &job->shared;
     shared->seal = (struct history_seal){
         .source_identity = shared->ops->source_identity(shared->broker),
         .partitions = shared->ops->partitions(shared->broker),
@@ -87,14 +98,14 @@ static enum status open_job(struct job *job, struct error *error)
 {
     TRY(job_open_model(job, error));
     TRY(make_plan(job, error));
-    job->shared = (struct processor_shared){
+    job->shared = (struct job_shared){
         .config = &job->config,
         .model = job->model,
         .plan = &job->plan,
         .ops = broker_ops_of(&job->config),
         .stores = &store_rocksdb,
     };
-    processor_shared_init(&job->shared);
+    job_shared_init(&job->shared);
     job->workers = calloc(job->config.job.workers, sizeof *job->workers);
     if (!job->workers) return error_set(error, STATUS_IO, "out of memory: workers");
     TRY(job->shared.ops->open(&job->shared.broker, &job->config, error));
@@ -153,7 +164,7 @@ static void *work(void *context)
     return NULL;
 }
 
-static uint64_t counted_events(const struct processor_shared *shared)
+static uint64_t counted_events(const struct job_shared *shared)
 {
     uint64_t events = 0;
     for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
@@ -165,7 +176,7 @@ static uint64_t counted_events(const struct processor_shared *shared)
 /* Waits for the workers; shows progress and passes a request to stop on to the broker. */
 static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
 {
-    const struct processor_shared *shared = &job->shared;
+    const struct job_shared *shared = &job->shared;
     struct progress progress;
     progress_start(&progress, "run", "events", job->config.log.quiet);
     pthread_mutex_lock(&job->lock);
@@ -248,7 +259,7 @@ static enum status run_workers(struct job *job, bool *stoppedp, struct error *er
     return job->failure.status;
 }
 
-static void summarize_job(const struct processor_shared *shared, struct job_summary *summary)
+static void summarize_job(const struct job_shared *shared, struct job_summary *summary)
 {
     summary->events = counted_events(shared);
     summary->accepted = (uint64_t)metric_value(shared->events[EVENT_ACCEPTED]);

@@ -16,8 +16,10 @@ enum {
     BLOCK_CACHE_SHARE = 8,
     SLOTS_MIN = 1024, /* hot users of a worker: below this nothing works well */
     POLL_SHARE = 16,  /* a poll's users may take this part of the slots, */
-    QUEUE_SHARE = 2,  /* all polls on their way together this part */
+    QUEUE_SHARE = 4,  /* all polls on their way together this part */
+    CHANGESETS = 2,   /* the one that gathers, and the one whose commit is under way */
     POLL_EVENTS_MIN = 16,
+    CHUNKS_SHARE = 32, /* of a worker's part may go to chunks that a changeset closes */
 };
 
 static const uint64_t memtable_max = 512 << 20;
@@ -60,13 +62,20 @@ static void limit_polls(struct memory_plan *plan, const struct config *config)
     plan->queue_polls_max = least(config->job.queue_polls_max, queue);
 }
 
-/* A worker asks for a commit early enough for everything that is already on its way to it. */
-static void limit_transactions(struct memory_plan *plan, const struct config *config)
+/*
+ * The users of both changesets stay in the slots. A worker asks for a commit early enough for
+ * everything that is already on its way to it.
+ */
+static void limit_transactions(struct memory_plan *plan, const struct config *config,
+                               uint64_t budget)
 {
+    const uint64_t some = 1 << 20, of_some = changeset_size(0, some) - changeset_size(0, 0);
     uint32_t coming = (plan->queue_polls_max + MEMORY_POLLS_IN_FLIGHT) * plan->poll_events_max;
-    plan->users_wanted = least(config->job.commit_users_max, plan->cache_users - coming);
+    plan->users_wanted =
+        least(config->job.commit_users_max, plan->cache_users / CHANGESETS - coming);
     plan->users_max = plan->users_wanted + coming;
-    plan->behaviors_wanted = config->job.commit_events_max;
+    plan->behaviors_wanted =
+        least(config->job.commit_events_max, budget / CHUNKS_SHARE * some / of_some + 1);
     plan->behaviors_max = plan->behaviors_wanted + coming;
 }
 
@@ -75,7 +84,7 @@ static uint64_t size_of_users(const struct memory_plan *plan, const struct confi
 {
     return cache_size(plan->cache_users, interest_model_state_size(model),
                       config->source.id_size_max) +
-           changeset_size(plan->users_max, plan->behaviors_max);
+           CHANGESETS * changeset_size(plan->users_max, plan->behaviors_max);
 }
 
 /* As many slots as fit into `budget`, or as few as may be. */
@@ -87,7 +96,7 @@ static void fill_cache(struct memory_plan *plan, const struct config *config,
     if (plan->cache_users < SLOTS_MIN) plan->cache_users = SLOTS_MIN;
     for (;;) {
         limit_polls(plan, config);
-        limit_transactions(plan, config);
+        limit_transactions(plan, config, budget);
         if (plan->cache_users <= SLOTS_MIN || size_of_users(plan, config, model) <= budget) break;
         plan->cache_users -= plan->cache_users / 64 + 1;
         if (plan->cache_users < SLOTS_MIN) plan->cache_users = SLOTS_MIN;

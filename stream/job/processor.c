@@ -19,7 +19,7 @@
 #include "stream/job/assignment.h"
 #include "stream/job/item_names.h"
 #include "stream/job/log_compaction.h"
-#include "stream/job/publisher.h"
+#include "stream/job/outbox.h"
 #include "stream/job/snapshot_writer.h"
 #include "stream/job/transaction.h"
 #include "stream/job/user_loader.h"
@@ -32,20 +32,18 @@ enum {
 };
 
 struct processor {
-    const struct processor_shared *shared;
+    const struct job_shared *shared;
     const struct config *config;
     const struct broker_ops *ops;
     struct session *session;
     struct assignment *assignment;
     struct state_cache *cache;
-    struct changeset set;
-    struct publisher *publisher;
     struct user_loader *loader;
     struct snapshot_writer *snapshots;
     struct item_names *names;
     struct log_compaction *compaction;
     struct absorber *absorber;
-    struct transaction transaction;
+    struct transaction *transaction;
 
     /* of the poll under way: */
     uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
@@ -55,18 +53,34 @@ struct processor {
     uint32_t accepted;
     struct change **changed; /* [poll_events_max] each user of the poll once */
     uint32_t changed_count;
+    bool needs_stored;       /* a fold needs what the commit under way brings to the stores */
     struct change **missing; /* [poll_events_max] those of them that were not in memory */
     uint32_t missing_count;
 
-    uint64_t verdicts[EVENT_VERDICTS]; /* of the open transaction */
-    uint8_t *record;                   /* a dead letter or an item record */
+    uint8_t *record; /* a dead letter or an item record */
 };
+
+/* Takes notice of a commit that is finished, or waits for the one under way. */
+enum patience { LOOK, WAIT };
+static enum status finish_commit(struct processor *processor, enum patience patience,
+                                 struct error *error);
 
 /* ---- a poll ---- */
 
 static uint64_t user_hash(struct bytes user)
 {
     return identity_of(user.at, user.size);
+}
+
+/* A record that goes beside the interests and histories of the open changeset. */
+static enum status send_beside(struct processor *processor, const struct record *record,
+                               struct error *error)
+{
+    bool full;
+    TRY(transaction_send(processor->transaction, record, &full, error));
+    if (!full) return STATUS_OK;
+    TRY(finish_commit(processor, WAIT, error));
+    return transaction_send(processor->transaction, record, &full, error);
 }
 
 static enum status send_item(struct processor *processor, const struct event *event,
@@ -79,7 +93,7 @@ static enum status send_item(struct processor *processor, const struct event *ev
         .key = {&key, sizeof key},
         .value = {processor->record, item_record_encode(event, processor->record)},
     };
-    return processor->ops->send(processor->session, &record, error);
+    return send_beside(processor, &record, error);
 }
 
 static enum status send_dead_letter(struct processor *processor, const struct event *event,
@@ -96,7 +110,7 @@ static enum status send_dead_letter(struct processor *processor, const struct ev
                       processor->ops->dead_letter_payload_max(processor->shared->broker),
                       processor->record)},
     };
-    return processor->ops->send(processor->session, &record, error);
+    return send_beside(processor, &record, error);
 }
 
 /* Finds the user of an accepted event or inserts it, and makes it part of the changeset. */
@@ -108,8 +122,8 @@ static void admit(struct processor *processor, struct task *task, const struct e
     if (missing) user = cache_insert(processor->cache, event->partition, event->user, hash);
     REQUIRE(user != NULL); /* the memory plan keeps transactions smaller than the cache */
 
-    struct change *change =
-        changeset_touch(&processor->set, processor->cache, user, &task->changes);
+    struct change *change = changeset_touch(transaction_changes(processor->transaction),
+                                            processor->cache, user, &task->changes);
     if (user->mark != processor->polls) {
         user->mark = processor->polls;
         processor->changed[processor->changed_count++] = change;
@@ -130,6 +144,7 @@ static void prefetch_user(struct processor *processor, const struct event *event
 /* Pass 1: which users are in this poll. What cannot be used goes to the dead letters. */
 static enum status group(struct processor *processor, const struct poll *poll, struct error *error)
 {
+    struct changeset *set = transaction_changes(processor->transaction);
     processor->polls++;
     processor->accepted = processor->changed_count = processor->missing_count = 0;
     for (uint32_t i = 0; i < poll->events_count; i++) {
@@ -140,7 +155,8 @@ static enum status group(struct processor *processor, const struct poll *poll, s
         struct task *task = assignment_task(processor->assignment, event->partition);
         REQUIRE(task != NULL); /* sessions deliver events of live partitions only */
         task->next_offset = event->offset + 1;
-        processor->verdicts[event->verdict]++;
+        set->events++;
+        set->verdicts[event->verdict]++;
         if (event_is_bad(event->verdict)) {
             TRY(send_dead_letter(processor, event, error));
         } else if (event->verdict == EVENT_ACCEPTED) {
@@ -156,17 +172,21 @@ static enum status group(struct processor *processor, const struct poll *poll, s
 /* Pass 3: histories grow, in source order. A full chunk is kept before the next one opens. */
 static void append_behaviors(struct processor *processor)
 {
+    struct changeset *set = transaction_changes(processor->transaction);
     uint32_t history_max = processor->config->state.history_max;
+    processor->needs_stored = false;
     for (uint32_t i = 0; i < processor->accepted; i++) {
         struct cached_user *user = processor->users[i];
-        if (history_full(&user->history)) {
-            changeset_keep_chunk(&processor->set, changeset_of(&processor->set, user));
-        }
-        /* Should `from` jump, the state no longer begins where it should and is folded anew. */
-        (void)history_append(&user->history, processor->behaviors[i], processor->offsets[i],
-                             history_max);
+        if (history_full(&user->history)) changeset_keep_chunk(set, changeset_of(set, user));
+        /*
+         * Should `from` jump, the state no longer begins where it should and is folded anew, from
+         * chunks which the store does not have before the commit under way is stored.
+         */
+        bool jumped = history_append(&user->history, processor->behaviors[i], processor->offsets[i],
+                                     history_max);
+        if (jumped && user->committing) processor->needs_stored = true;
     }
-    processor->set.behaviors += processor->accepted;
+    set->behaviors += processor->accepted;
 }
 
 static enum status process_events(struct processor *processor, const struct poll *poll,
@@ -174,14 +194,15 @@ static enum status process_events(struct processor *processor, const struct poll
 {
     if (poll->events_count == 0) return STATUS_OK;
     const struct memory_plan *plan = processor->shared->plan;
-    TRY(transaction_begin(&processor->transaction, error));
     TRY(group(processor, poll, error));
     TRY(snapshot_writer_flush(processor->snapshots, error));
     TRY(user_loader_load(processor->loader, processor->missing, processor->missing_count, error));
     append_behaviors(processor);
+    if (processor->needs_stored) TRY(finish_commit(processor, WAIT, error));
     TRY(absorber_run(processor->absorber, processor->changed, processor->changed_count, error));
-    if (processor->set.count >= plan->users_wanted ||
-        processor->set.behaviors >= plan->behaviors_wanted) {
+    if (transaction_is_committing(processor->transaction)) FAULT_POINT("absorbed_ahead");
+    const struct changeset *set = transaction_changes(processor->transaction);
+    if (set->count >= plan->users_wanted || set->behaviors >= plan->behaviors_wanted) {
         processor->ops->want_commit(processor->session);
     }
     return STATUS_OK;
@@ -189,14 +210,13 @@ static enum status process_events(struct processor *processor, const struct poll
 
 /* ---- a commit ---- */
 
-static void count_committed(struct processor *processor, uint64_t records)
+static void count_committed(const struct processor *processor, const struct changeset *set)
 {
-    const struct processor_shared *shared = processor->shared;
+    const struct job_shared *shared = processor->shared;
     for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
-        metric_add(shared->events[verdict], (int64_t)processor->verdicts[verdict]);
+        metric_add(shared->events[verdict], (int64_t)set->verdicts[verdict]);
     }
-    memset(processor->verdicts, 0, sizeof processor->verdicts);
-    metric_add(shared->records, (int64_t)records);
+    metric_add(shared->records, (int64_t)set->count);
     metric_add(shared->commits, 1);
 }
 
@@ -230,23 +250,33 @@ static enum status abort_transaction(struct processor *processor, struct error *
 {
     log_warn("transaction aborted, its events will be read again", log_text("why", error->text));
     item_names_forget(processor->names);
-    memset(processor->verdicts, 0, sizeof processor->verdicts);
-    return transaction_abort(&processor->transaction, error);
+    snapshot_writer_forget_copies(processor->snapshots);
+    return transaction_abort(processor->transaction, error);
 }
 
-static enum status commit(struct processor *processor, struct error *error)
+static enum status finish_commit(struct processor *processor, enum patience patience,
+                                 struct error *error)
 {
-    uint64_t records = processor->set.count;
-    enum status status = transaction_commit(&processor->transaction, error);
-    if (status == STATUS_ABORTABLE) return abort_transaction(processor, error);
-    TRY(status);
-    count_committed(processor, records);
+    const struct changeset *finished;
+    TRY(transaction_finish(processor->transaction, patience == WAIT, &finished, error));
+    if (!finished) return STATUS_OK;
+    count_committed(processor, finished);
     int64_t now_ns = clock_monotonic_ns();
+    TRY(snapshot_writer_write_copies(processor->snapshots, error));
     TRY(snapshot_writer_background(processor->snapshots, processor->cache, now_ns, error));
     TRY(flush_stores(processor, now_ns, error));
     uint32_t count;
     struct task *const *tasks = assignment_live(processor->assignment, &count);
     return log_compaction_step(processor->compaction, tasks, count, error);
+}
+
+/* Closes the open changeset; its commit goes on while the next one gathers. */
+static enum status commit(struct processor *processor, struct error *error)
+{
+    TRY(finish_commit(processor, WAIT, error));
+    snapshot_writer_copy(processor->snapshots, transaction_changes(processor->transaction),
+                         clock_monotonic_ns());
+    return transaction_commit(processor->transaction, error);
 }
 
 /* ---- partitions ---- */
@@ -262,26 +292,31 @@ static enum status resume_restored(struct processor *processor, struct error *er
     }
 }
 
-static void give_up_partitions(struct processor *processor, const struct poll *poll)
+/*
+ * The commit under way comes first, whatever becomes of it. What the open changeset holds of lost
+ * partitions, which are another's by now, must not be committed; of revoked ones it holds nothing.
+ */
+static enum status give_up_partitions(struct processor *processor, const struct poll *poll,
+                                      struct error *error)
 {
+    enum status status = finish_commit(processor, WAIT, error);
+    if (status == STATUS_OK && transaction_changes(processor->transaction)->events > 0) {
+        status = error_set(error, STATUS_ABORTABLE, "partitions were lost");
+    }
+    if (status == STATUS_ABORTABLE) status = abort_transaction(processor, error);
+    TRY(status);
     for (uint32_t i = 0; i < poll->partitions_count; i++) {
         cache_drop_partition(processor->cache, poll->partitions[i]);
     }
     assignment_drop(processor->assignment, poll->partitions, poll->partitions_count);
+    return STATUS_OK;
 }
 
-/*
- * What is open holds changes of partitions that are another's by now: none of it may be committed.
- */
-static enum status lose_partitions(struct processor *processor, const struct poll *poll,
-                                   struct error *error)
+/* Nothing is open any more; what is being committed is. */
+static enum status end(struct processor *processor, struct error *error)
 {
-    if (processor->transaction.state == TRANSACTION_OPEN) {
-        error_set(error, STATUS_ABORTABLE, "partitions were lost");
-        TRY(abort_transaction(processor, error));
-    }
-    give_up_partitions(processor, poll);
-    return STATUS_OK;
+    TRY(finish_commit(processor, WAIT, error));
+    return STATUS_END;
 }
 
 /* ---- the loop ---- */
@@ -294,9 +329,9 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
     case POLL_ASSIGN:
         return assignment_take(processor->assignment, poll->partitions, poll->partitions_count,
                                error);
-    case POLL_REVOKE: give_up_partitions(processor, poll); return STATUS_OK;
-    case POLL_LOST: return lose_partitions(processor, poll, error);
-    case POLL_END: return STATUS_END;
+    case POLL_REVOKE:
+    case POLL_LOST: return give_up_partitions(processor, poll, error);
+    case POLL_END: return end(processor, error);
     }
     return STATUS_OK;
 }
@@ -307,8 +342,11 @@ enum status processor_run(struct processor *processor, struct error *error)
     struct poll poll = nothing;
     for (;;) {
         TRY(resume_restored(processor, error));
-        TRY(processor->ops->poll(processor->session, POLL_TIMEOUT_MS, &poll, error));
-        enum status status = answer(processor, &poll, error);
+        enum status status = finish_commit(processor, LOOK, error);
+        if (status == STATUS_OK) {
+            TRY(processor->ops->poll(processor->session, POLL_TIMEOUT_MS, &poll, error));
+            status = answer(processor, &poll, error);
+        }
         if (status == STATUS_ABORTABLE) status = abort_transaction(processor, error);
         if (status == STATUS_END) return STATUS_OK;
         TRY(status);
@@ -317,30 +355,13 @@ enum status processor_run(struct processor *processor, struct error *error)
 
 /* ---- opening and closing ---- */
 
-static size_t side_record_size_max(const struct config *config)
-{
-    size_t dead_letter = dead_letter_size_max(config->output.dead_letter_payload_max);
-    size_t item = item_record_size_max(config->source.id_size_max);
-    return dead_letter > item ? dead_letter : item;
-}
-
 size_t processor_size(const struct config *config, const struct interest_model *model)
 {
     size_t of_event = 3 * sizeof(void *) + sizeof(struct history_behavior) + sizeof(int64_t);
     return sizeof(struct processor) + config->job.poll_events_max * of_event +
-           side_record_size_max(config) + item_names_size() + publisher_size(config, model) +
+           outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
            absorber_size(config, model);
-}
-
-void processor_shared_init(struct processor_shared *shared)
-{
-    for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
-        shared->events[verdict] = metrics_get("braid_events_total", "verdict",
-                                              event_verdict_name((enum event_verdict)verdict));
-    }
-    shared->records = metrics_get("braid_records_total", NULL, NULL);
-    shared->commits = metrics_get("braid_commits_total", NULL, NULL);
 }
 
 static enum status processor_open_memory(struct processor *processor, struct error *error)
@@ -351,7 +372,7 @@ static enum status processor_open_memory(struct processor *processor, struct err
     processor->offsets = calloc(events_max, sizeof *processor->offsets);
     processor->changed = calloc(events_max, sizeof(struct change *));
     processor->missing = calloc(events_max, sizeof(struct change *));
-    processor->record = malloc(side_record_size_max(processor->config));
+    processor->record = malloc(outbox_record_max(processor->config));
     if (processor->users && processor->behaviors && processor->offsets && processor->changed &&
         processor->missing && processor->record) {
         return STATUS_OK;
@@ -362,7 +383,7 @@ static enum status processor_open_memory(struct processor *processor, struct err
 static enum status processor_open_parts(struct processor *processor, uint32_t worker,
                                         struct error *error)
 {
-    const struct processor_shared *shared = processor->shared;
+    const struct job_shared *shared = processor->shared;
     const struct config *config = shared->config;
     const struct memory_plan *plan = shared->plan;
     TRY(processor_open_memory(processor, error));
@@ -377,15 +398,14 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
     TRY(cache_open(&processor->cache, plan->cache_users, interest_model_state_size(shared->model),
                    config->source.id_size_max, snapshot_writer_evicted, processor->snapshots,
                    error));
-    TRY(changeset_open(&processor->set, plan->users_max, plan->behaviors_max, error));
-    TRY(publisher_open(&processor->publisher, config, shared->model, shared->ops,
-                       processor->session, error));
+    TRY(transaction_open(&processor->transaction, shared, processor->session, processor->assignment,
+                         processor->cache, error));
     TRY(user_loader_open(&processor->loader, config, shared->model, shared->stores,
                          processor->assignment, error));
     return absorber_open(&processor->absorber, config, shared->model, processor->loader, error);
 }
 
-enum status processor_open(struct processor **processorp, const struct processor_shared *shared,
+enum status processor_open(struct processor **processorp, const struct job_shared *shared,
                            uint32_t worker, struct error *error)
 {
     *processorp = NULL;
@@ -399,16 +419,6 @@ enum status processor_open(struct processor **processorp, const struct processor
         processor_close(processor);
         return status;
     }
-    processor->transaction = (struct transaction){
-        .ops = shared->ops,
-        .session = processor->session,
-        .stores = shared->stores,
-        .assignment = processor->assignment,
-        .cache = processor->cache,
-        .publisher = processor->publisher,
-        .set = &processor->set,
-        .seal = &shared->seal,
-    };
     *processorp = processor;
     return STATUS_OK;
 }
@@ -416,13 +426,12 @@ enum status processor_open(struct processor **processorp, const struct processor
 void processor_close(struct processor *processor)
 {
     if (!processor) return;
+    transaction_close(processor->transaction);
     log_compaction_close(processor->compaction);
     assignment_close(processor->assignment);
     if (processor->session) processor->ops->session_close(processor->session);
     absorber_close(processor->absorber);
     user_loader_close(processor->loader);
-    publisher_close(processor->publisher);
-    changeset_close(&processor->set);
     cache_close(processor->cache);
     snapshot_writer_close(processor->snapshots);
     item_names_close(processor->names);

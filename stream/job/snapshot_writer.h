@@ -3,7 +3,9 @@
  * others.
  *
  * A snapshot saves the fold of a long history when its user comes back; losing one costs that fold
- * and nothing else. Only clean users are saved, so nothing uncommitted is ever written.
+ * and nothing else. Nothing uncommitted is ever written: clean users are saved as they are. Users
+ * that are always in one changeset or the other are copied when theirs is closed, some at each
+ * commit, and the copies written when it is stored.
  *
  * Thread: one owner.
  */
@@ -36,6 +38,17 @@ void snapshot_writer_evicted(void *writer, const struct cached_user *user);
  * Writes what evictions have gathered. Call before a poll is answered; reports their failures too.
  */
 MUST_CHECK enum status snapshot_writer_flush(struct snapshot_writer *writer, struct error *error);
+
+/* Copies states of a changeset that is about to be closed, as many as fit and the budget allows. */
+void snapshot_writer_copy(struct snapshot_writer *writer, const struct changeset *set,
+                          int64_t now_ns);
+
+/* That changeset is committed and stored: writes the copies. */
+MUST_CHECK enum status snapshot_writer_write_copies(struct snapshot_writer *writer,
+                                                    struct error *error);
+
+/* It will not be. */
+void snapshot_writer_forget_copies(struct snapshot_writer *writer);
 
 /* Saves states of clean users, as many as the budget allows since the last call. */
 MUST_CHECK enum status snapshot_writer_background(struct snapshot_writer *writer,

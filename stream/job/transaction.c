@@ -1,22 +1,61 @@
 /* transaction.c - the table of legal transitions, and the one commit order. */
 #include "stream/job/transaction.h"
 
-#include "base/fault.h"
+#include <stdatomic.h>
+#include <stdlib.h>
 
+#include "base/fault.h"
+#include "stream/job/committer.h"
+#include "stream/job/outbox.h"
+#include "stream/job/publisher.h"
+
+/* Any state but FENCED may also pass to FENCED. The committer's moves are marked; all others are
+ * the worker's. */
 static const bool arrows[TRANSACTION_STATES][TRANSACTION_STATES] = {
-    [TRANSACTION_IDLE] = {[TRANSACTION_OPEN] = true, [TRANSACTION_FENCED] = true},
-    [TRANSACTION_OPEN] = {[TRANSACTION_COMMITTING] = true,
-                          [TRANSACTION_ABORTING] = true,
-                          [TRANSACTION_FENCED] = true},
-    [TRANSACTION_COMMITTING] =
-        {[TRANSACTION_STORING] = true, [TRANSACTION_ABORTING] = true, [TRANSACTION_FENCED] = true},
-    [TRANSACTION_STORING] = {[TRANSACTION_IDLE] = true, [TRANSACTION_FENCED] = true},
-    [TRANSACTION_ABORTING] = {[TRANSACTION_IDLE] = true, [TRANSACTION_FENCED] = true},
+    [TRANSACTION_IDLE] = {[TRANSACTION_OPEN] = true, [TRANSACTION_ABORTING] = true},
+    [TRANSACTION_OPEN] = {[TRANSACTION_COMMITTING] = true, [TRANSACTION_ABORTING] = true},
+    [TRANSACTION_COMMITTING] = {[TRANSACTION_STORING] = true /* committer */,
+                                [TRANSACTION_UNKNOWN] = true /* committer */,
+                                [TRANSACTION_FAILED] = true /* committer */},
+    [TRANSACTION_UNKNOWN] = {[TRANSACTION_STORING] = true, [TRANSACTION_FAILED] = true},
+    [TRANSACTION_STORING] =
+        {[TRANSACTION_STORED] = true /* committer */, [TRANSACTION_FAILED] = true /* committer */},
+    [TRANSACTION_STORED] = {[TRANSACTION_IDLE] = true},
+    [TRANSACTION_FAILED] = {[TRANSACTION_ABORTING] = true},
+    [TRANSACTION_ABORTING] = {[TRANSACTION_IDLE] = true},
+};
+
+/* A partition's part of the closed changeset. */
+struct closed_part {
+    struct task *task;
+    const struct store_write *writes; /* as sent to its history */
+    size_t writes_count;
+};
+
+struct transaction {
+    _Atomic enum transaction_state state;
+    const struct job_shared *shared;
+    struct session *session;
+    struct assignment *assignment;
+    struct state_cache *cache;
+    struct publisher *publisher;
+    struct outbox outbox; /* of the open changeset */
+    struct changeset sets[2];
+    struct changeset *open;
+
+    /* of the commit under way: */
+    struct committer *committer;
+    struct changeset *closed;
+    struct commit_partition parts[POLL_PARTITIONS_MAX];
+    struct closed_part closed_parts[POLL_PARTITIONS_MAX]; /* of the same partitions */
+    uint32_t count;
+    enum status status; /* why it failed */
+    struct error error;
 };
 
 bool transaction_allows(enum transaction_state from, enum transaction_state to)
 {
-    return arrows[from][to];
+    return arrows[from][to] || (to == TRANSACTION_FENCED && from != TRANSACTION_FENCED);
 }
 
 /* The only writer of `state`. */
@@ -33,111 +72,199 @@ static enum status outcome(struct transaction *transaction, enum status status)
     return status;
 }
 
+struct changeset *transaction_changes(struct transaction *transaction)
+{
+    return transaction->open;
+}
+
+bool transaction_is_committing(const struct transaction *transaction)
+{
+    switch (transaction->state) {
+    case TRANSACTION_COMMITTING:
+    case TRANSACTION_UNKNOWN:
+    case TRANSACTION_STORING:
+    case TRANSACTION_STORED:
+    case TRANSACTION_FAILED: return true;
+    default: return false;
+    }
+}
+
+/* ---- the committer ---- */
+
+/* Brings the stores up to what was committed. An unknown position keeps the old one: it may lag. */
+static enum status store_closed(struct transaction *transaction, struct error *error)
+{
+    for (uint32_t i = 0; i < transaction->count; i++) {
+        const struct closed_part *part = &transaction->closed_parts[i];
+        struct commit_partition *committed = &transaction->parts[i];
+        if (committed->position.next < 0) committed->position = part->task->position;
+        TRY(transaction->shared->stores->commit(part->task->store, part->writes, part->writes_count,
+                                                &committed->position, error));
+    }
+    return STATUS_OK;
+}
+
+/* Goes on with what became of the broker's commit, up to STORED, UNKNOWN or FAILED. */
+static void carry_on(struct transaction *transaction, enum status status)
+{
+    if (status == STATUS_BUSY) {
+        move(transaction, TRANSACTION_UNKNOWN);
+        return;
+    }
+    if (status == STATUS_OK) {
+        FAULT_POINT("committed");
+        move(transaction, TRANSACTION_STORING);
+        status = store_closed(transaction, &transaction->error);
+    }
+    transaction->status = status;
+    if (status == STATUS_OK) FAULT_POINT("store_committed");
+    move(transaction, status == STATUS_OK ? TRANSACTION_STORED : TRANSACTION_FAILED);
+}
+
+static void commit_closed(void *context)
+{
+    struct transaction *transaction = context;
+    carry_on(transaction,
+             transaction->shared->ops->commit(transaction->session, transaction->parts,
+                                              transaction->count, &transaction->error));
+}
+
+/* ---- the worker: what a transaction sends ---- */
+
 enum status transaction_begin(struct transaction *transaction, struct error *error)
 {
-    if (transaction->state == TRANSACTION_OPEN) return STATUS_OK;
-    TRY(outcome(transaction, transaction->ops->begin(transaction->session, error)));
-    move(transaction, TRANSACTION_OPEN);
-    FAULT_POINT("transaction_begun");
+    const struct broker_ops *ops = transaction->shared->ops;
+    REQUIRE(!transaction_is_committing(transaction));
+    if (transaction->state != TRANSACTION_OPEN) {
+        TRY(outcome(transaction, ops->begin(transaction->session, error)));
+        move(transaction, TRANSACTION_OPEN);
+        FAULT_POINT("transaction_begun");
+    }
+    return outcome(transaction,
+                   outbox_send(&transaction->outbox, ops, transaction->session, error));
+}
+
+enum status transaction_send(struct transaction *transaction, const struct record *record,
+                             bool *fullp, struct error *error)
+{
+    *fullp = false;
+    if (outbox_add(&transaction->outbox, record)) return STATUS_OK;
+    *fullp = transaction_is_committing(transaction);
+    if (*fullp) return STATUS_OK;
+    TRY(transaction_begin(transaction, error));
+    REQUIRE(outbox_add(&transaction->outbox, record));
     return STATUS_OK;
 }
 
 /* Sends what the store will get, in the same order and the same bytes. */
-static enum status send_history(struct transaction *transaction, struct task *task,
-                                struct error *error)
+static enum status send_history(struct transaction *transaction, uint32_t partition,
+                                const struct closed_part *part, struct error *error)
 {
     uint8_t key[HISTORY_KEY_MAX];
-    for (size_t i = 0; i < task->writes_count; i++) {
-        const struct store_write *write = &task->writes[i];
+    for (size_t i = 0; i < part->writes_count; i++) {
+        const struct store_write *write = &part->writes[i];
         for (uint64_t chunk = write->key.chunk; chunk <= write->key.chunk + write->chunks_after;
              chunk++) {
             const struct record record = {
                 .kind = RECORD_HISTORY,
-                .partition = task->partition,
+                .partition = partition,
                 .key = {key, history_key_encode(write->key.user, chunk, key)},
                 .value = write->value,
             };
-            TRY(transaction->ops->send(transaction->session, &record, error));
+            TRY(transaction->shared->ops->send(transaction->session, &record, error));
         }
     }
     return STATUS_OK;
 }
 
-static enum status send_all(struct transaction *transaction, struct error *error)
+static struct history_seal next_seal(const struct transaction *transaction, const struct task *task)
 {
-    TRY(publisher_send(transaction->publisher, transaction->set, error));
-    uint32_t count;
-    struct task *const *tasks = assignment_live(transaction->assignment, &count);
-    for (uint32_t t = 0; t < count; t++) {
-        tasks[t]->writes =
-            changeset_writes(transaction->set, &tasks[t]->changes, &tasks[t]->writes_count);
-        TRY(send_history(transaction, tasks[t], error));
-    }
-    return STATUS_OK;
+    struct history_seal seal = transaction->shared->seal;
+    seal.number = task->seal.number + 1;
+    seal.next_offset = task->next_offset;
+    return seal;
 }
 
-/* The seals of the partitions that got events. Returns how many. */
-static uint32_t seal_partitions(struct transaction *transaction)
+/* Freezes what the partitions that got events will be: their writes and their seals. */
+static void close_parts(struct transaction *transaction)
 {
-    uint32_t count, sealed = 0;
+    uint32_t count;
     struct task *const *tasks = assignment_live(transaction->assignment, &count);
+    transaction->count = 0;
     for (uint32_t t = 0; t < count; t++) {
-        const struct task *task = tasks[t];
+        struct task *task = tasks[t];
         if (task->next_offset <= task->seal.next_offset) continue;
-        transaction->parts[sealed] = (struct commit_partition){
+        struct closed_part *part = &transaction->closed_parts[transaction->count];
+        part->task = task;
+        part->writes = changeset_writes(transaction->open, &task->changes, &part->writes_count);
+        task->changes = (struct change_list){0};
+        transaction->parts[transaction->count++] = (struct commit_partition){
             .partition = task->partition,
-            .seal = *transaction->seal,
+            .seal = next_seal(transaction, task),
             .position.next = -1,
         };
-        struct history_seal *seal = &transaction->parts[sealed++].seal;
-        seal->number = task->seal.number + 1;
-        seal->next_offset = task->next_offset;
     }
-    return sealed;
 }
 
-/* Brings the stores up to what was committed. An unknown position keeps the old one: it may lag. */
-static enum status store_all(struct transaction *transaction, uint32_t sealed, struct error *error)
+static enum status send_all(struct transaction *transaction, struct error *error)
 {
-    for (uint32_t i = 0; i < sealed; i++) {
-        const struct commit_partition *part = &transaction->parts[i];
-        struct task *task = assignment_task(transaction->assignment, part->partition);
-        task->seal = part->seal;
-        if (part->position.next >= 0) task->position = part->position;
-        TRY(transaction->stores->commit(task->store, task->writes, task->writes_count,
-                                        &task->position, error));
+    TRY(publisher_send(transaction->publisher, transaction->open, error));
+    for (uint32_t i = 0; i < transaction->count; i++) {
+        TRY(send_history(transaction, transaction->parts[i].partition,
+                         &transaction->closed_parts[i], error));
     }
-    return STATUS_OK;
+    return transaction->shared->ops->seal(transaction->session, transaction->parts,
+                                          transaction->count, error);
 }
 
-/* Forgets the changeset, in it and in the tasks. */
-static void forget_changes(struct transaction *transaction)
+/* The open changeset is closed now, and the other one gathers. */
+static void exchange_changesets(struct transaction *transaction)
 {
-    uint32_t count;
-    struct task *const *tasks = assignment_live(transaction->assignment, &count);
-    for (uint32_t t = 0; t < count; t++) {
-        tasks[t]->changes = (struct change_list){0};
-        tasks[t]->writes = NULL;
-        tasks[t]->writes_count = 0;
-    }
-    changeset_clear(transaction->set);
+    transaction->closed = transaction->open;
+    transaction->open = &transaction->sets[transaction->closed == &transaction->sets[0]];
+    changeset_clear(transaction->open);
+    cache_close_dirty(transaction->cache);
 }
 
 enum status transaction_commit(struct transaction *transaction, struct error *error)
 {
     TRY(transaction_begin(transaction, error));
-    move(transaction, TRANSACTION_COMMITTING);
+    close_parts(transaction);
     TRY(outcome(transaction, send_all(transaction, error)));
-    uint32_t sealed = seal_partitions(transaction);
-    TRY(outcome(transaction,
-                transaction->ops->commit(transaction->session, transaction->parts, sealed, error)));
-    FAULT_POINT("committed");
-    move(transaction, TRANSACTION_STORING);
-    TRY(store_all(transaction, sealed, error));
-    FAULT_POINT("store_committed");
+    exchange_changesets(transaction);
+    FAULT_POINT("changeset_closed");
+    move(transaction, TRANSACTION_COMMITTING);
+    committer_start(transaction->committer);
+    return STATUS_OK;
+}
+
+/* ---- the worker: what became of it ---- */
+
+enum status transaction_finish(struct transaction *transaction, bool wait,
+                               const struct changeset **finishedp, struct error *error)
+{
+    *finishedp = NULL;
+    if (!transaction_is_committing(transaction)) return STATUS_OK;
+    if (!wait && committer_busy(transaction->committer)) return STATUS_OK;
+    committer_wait(transaction->committer);
+    if (transaction->state == TRANSACTION_UNKNOWN) {
+        carry_on(transaction,
+                 transaction->shared->ops->settle(transaction->session, transaction->parts,
+                                                  transaction->count, &transaction->error));
+    }
+    if (transaction->state == TRANSACTION_FAILED) {
+        if (error) *error = transaction->error;
+        return outcome(transaction, transaction->status);
+    }
+    for (uint32_t i = 0; i < transaction->count; i++) {
+        struct task *task = transaction->closed_parts[i].task;
+        task->seal = transaction->parts[i].seal;
+        task->position = transaction->parts[i].position;
+    }
     cache_clean(transaction->cache);
-    forget_changes(transaction);
+    *finishedp = transaction->closed;
     move(transaction, TRANSACTION_IDLE);
+    FAULT_POINT("commit_finished");
     return STATUS_OK;
 }
 
@@ -145,13 +272,67 @@ enum status transaction_abort(struct transaction *transaction, struct error *err
 {
     move(transaction, TRANSACTION_ABORTING);
     cache_drop_dirty(transaction->cache);
-    forget_changes(transaction);
+    changeset_clear(transaction->open);
+    outbox_clear(&transaction->outbox);
     uint32_t count;
     struct task *const *tasks = assignment_live(transaction->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {
+        tasks[t]->changes = (struct change_list){0};
         tasks[t]->next_offset = tasks[t]->seal.next_offset;
     }
-    TRY(outcome(transaction, transaction->ops->abort(transaction->session, error)));
+    TRY(outcome(transaction, transaction->shared->ops->abort(transaction->session, error)));
     move(transaction, TRANSACTION_IDLE);
     return STATUS_OK;
+}
+
+/* ---- opening and closing ---- */
+
+size_t transaction_size(const struct config *config, const struct interest_model *model)
+{
+    return sizeof(struct transaction) + outbox_size(config) + publisher_size(config, model);
+}
+
+static enum status transaction_open_parts(struct transaction *transaction, struct error *error)
+{
+    const struct job_shared *shared = transaction->shared;
+    for (int i = 0; i < 2; i++) {
+        TRY(changeset_open(&transaction->sets[i], shared->plan->users_max,
+                           shared->plan->behaviors_max, error));
+    }
+    TRY(outbox_open(&transaction->outbox, shared->config, error));
+    TRY(publisher_open(&transaction->publisher, shared->config, shared->model, shared->ops,
+                       transaction->session, error));
+    return committer_open(&transaction->committer, commit_closed, transaction, error);
+}
+
+enum status transaction_open(struct transaction **transactionp, const struct job_shared *shared,
+                             struct session *session, struct assignment *assignment,
+                             struct state_cache *cache, struct error *error)
+{
+    *transactionp = NULL;
+    struct transaction *transaction = calloc(1, sizeof *transaction);
+    if (!transaction) return error_set(error, STATUS_IO, "out of memory: a transaction");
+    transaction->shared = shared;
+    transaction->session = session;
+    transaction->assignment = assignment;
+    transaction->cache = cache;
+    transaction->open = &transaction->sets[0];
+    enum status status = transaction_open_parts(transaction, error);
+    if (status != STATUS_OK) {
+        transaction_close(transaction);
+        return status;
+    }
+    *transactionp = transaction;
+    return STATUS_OK;
+}
+
+void transaction_close(struct transaction *transaction)
+{
+    if (!transaction) return;
+    committer_close(transaction->committer);
+    publisher_close(transaction->publisher);
+    outbox_close(&transaction->outbox);
+    changeset_close(&transaction->sets[0]);
+    changeset_close(&transaction->sets[1]);
+    free(transaction);
 }

@@ -162,7 +162,9 @@ static enum status job_commit(struct job *job, struct error *error)
                      .watermark_ms = HISTORY_NO_TIME},
         };
     }
-    enum status status = ops->commit(job->session, parts, count, error);
+    enum status status = ops->seal(job->session, parts, count, error);
+    if (status == STATUS_OK) status = ops->commit(job->session, parts, count, error);
+    if (status == STATUS_BUSY) status = ops->settle(job->session, parts, count, error);
     if (status == STATUS_ABORTABLE) return job_abort(job, error);
     TRY(status);
     job->open = false;

@@ -33,8 +33,9 @@ SEED = int(os.environ.get("TEST_SEED", "20240501"))
 KILLS_PER_STEP = 5
 RANDOM_KILLS = 20
 EARLY_STOPS = 12
-STEPS = ["transaction_begun", "outputs_sent", "seals_sent", "offsets_sent", "committed",
-         "store_committed", "snapshots_written", "store_flushed"]
+STEPS = ["transaction_begun", "outputs_sent", "seals_sent", "changeset_closed", "absorbed_ahead",
+         "offsets_sent", "committed", "store_committed", "commit_finished", "snapshots_written",
+         "store_flushed"]
 
 common = {}
 totals = {"kills": 0, "records": 0}

@@ -54,11 +54,12 @@ static void what_is_planned_fits_the_budget(void **state)
             }
             uint64_t users = cache_size(plan.cache_users, interest_model_state_size(model),
                                         config->source.id_size_max) +
-                             changeset_size(plan.users_max, plan.behaviors_max);
+                             2 * changeset_size(plan.users_max, plan.behaviors_max);
             uint64_t all = plan.store.memtable_size + plan.store.block_cache_size +
                            workers * users + (30 << 20);
             assert_true(all <= config->job.memory);
-            assert_true(all >= config->job.memory / 2 || plan.cache_users > 1000000);
+            /* Of the least budget the queues take the most. */
+            assert_true(mb == 256 || all >= config->job.memory / 2 || plan.cache_users > 1000000);
         }
     }
 }
@@ -75,7 +76,7 @@ static void every_user_on_its_way_has_a_slot(void **state)
         config->job.memory = mb << 20;
         if (memory_plan_make(&plan, config, model, 30 << 20, NULL) != STATUS_OK) continue;
         uint32_t coming = (plan.queue_polls_max + MEMORY_POLLS_IN_FLIGHT) * plan.poll_events_max;
-        assert_true(plan.users_max <= plan.cache_users);
+        assert_true(2 * plan.users_max <= plan.cache_users);
         assert_true(plan.users_wanted >= 1);
         assert_true(plan.users_wanted + coming <= plan.users_max);
         assert_true(plan.behaviors_wanted + coming <= plan.behaviors_max);

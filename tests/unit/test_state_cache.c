@@ -20,7 +20,7 @@ struct evictions {
 static void note_eviction(void *context, const struct cached_user *user)
 {
     struct evictions *evictions = context;
-    assert_false(user->dirty);
+    assert_false(user->dirty || user->committing);
     evictions->count++;
     memcpy(evictions->last, user->user.at, user->user.size);
     evictions->last[user->user.size] = 0;
@@ -106,6 +106,8 @@ static void dirty_users_stay_until_the_commit(void **state)
     cache_touch(cache, insert(cache, "a"));
     cache_touch(cache, insert(cache, "b"));
     assert_null(insert(cache, "c"));
+    cache_close_dirty(cache);
+    assert_null(insert(cache, "c"));
     assert_int_equal(evictions.count, 0);
     cache_clean(cache);
     assert_non_null(insert(cache, "c"));
@@ -125,6 +127,51 @@ static void an_abort_forgets_exactly_the_dirty(void **state)
     assert_non_null(find(cache, "clean"));
     assert_int_equal(cache_users(cache), 1);
     assert_int_equal(evictions.count, 0);
+    cache_close(cache);
+}
+
+static void a_user_changed_while_its_commit_is_under_way_stays_for_the_next_one(void **state)
+{
+    (void)state;
+    struct evictions evictions;
+    struct state_cache *cache = cache_of(2, &evictions);
+    cache_touch(cache, insert(cache, "a"));
+    cache_touch(cache, insert(cache, "b"));
+    cache_close_dirty(cache);
+    cache_touch(cache, find(cache, "a"));
+    cache_clean(cache);
+    assert_non_null(insert(cache, "c"));
+    assert_string_equal(evictions.last, "b");
+    assert_non_null(insert(cache, "d"));
+    assert_string_equal(evictions.last, "c");
+    cache_close_dirty(cache);
+    cache_clean(cache);
+    assert_false(find(cache, "a")->dirty);
+    cache_close(cache);
+}
+
+static void an_abort_forgets_what_both_changesets_touched(void **state)
+{
+    (void)state;
+    struct evictions evictions;
+    struct state_cache *cache = cache_of(CAPACITY, &evictions);
+    insert(cache, "clean");
+    cache_touch(cache, insert(cache, "first"));
+    cache_touch(cache, insert(cache, "both"));
+    cache_close_dirty(cache);
+    cache_touch(cache, find(cache, "both"));
+    cache_touch(cache, insert(cache, "second"));
+    cache_drop_dirty(cache);
+    assert_null(find(cache, "first"));
+    assert_null(find(cache, "both"));
+    assert_null(find(cache, "second"));
+    assert_int_equal(cache_users(cache), 1);
+    for (int i = 0; i < CAPACITY; i++) {
+        char name[2] = {(char)('0' + i), 0};
+        struct cached_user *user = insert(cache, name);
+        assert_non_null(user);
+        assert_false(user->dirty || user->committing);
+    }
     cache_close(cache);
 }
 
@@ -158,13 +205,13 @@ static void the_size_is_known_before_it_is_taken(void **state)
 
 /* What a cache of unbounded patience would know. */
 struct known {
-    bool present, dirty;
+    bool present, dirty, committing;
     uint64_t value; /* what the test wrote into its state */
 };
 
 struct model {
     struct known at[MODEL_PARTITIONS][MODEL_USERS];
-    uint32_t capacity, users, dirty;
+    uint32_t capacity, users, pinned;
 };
 
 static void model_evict(void *context, const struct cached_user *user)
@@ -173,7 +220,7 @@ static void model_evict(void *context, const struct cached_user *user)
     uint32_t index;
     memcpy(&index, user->user.at, sizeof index);
     struct known *known = &model->at[user->partition][index];
-    assert_true(known->present && !known->dirty);
+    assert_true(known->present && !known->dirty && !known->committing);
     known->present = false;
     model->users--;
 }
@@ -181,7 +228,7 @@ static void model_evict(void *context, const struct cached_user *user)
 static void model_forget(struct model *model, struct known *known)
 {
     model->users -= known->present;
-    model->dirty -= known->dirty;
+    model->pinned -= known->dirty || known->committing;
     *known = (struct known){0};
 }
 
@@ -190,19 +237,23 @@ static void forget_all(struct model *model, uint32_t partition, bool only_dirty)
     for (uint32_t p = 0; p < MODEL_PARTITIONS; p++) {
         for (uint32_t i = 0; i < MODEL_USERS; i++) {
             struct known *known = &model->at[p][i];
-            if (only_dirty ? known->dirty : p == partition) model_forget(model, known);
+            bool pinned = known->dirty || known->committing;
+            if (only_dirty ? pinned : p == partition) model_forget(model, known);
         }
     }
 }
 
-static void model_clean(struct model *model)
+/* The commit under way is stored; another may begin. */
+static void model_clean(struct model *model, bool close)
 {
     for (uint32_t p = 0; p < MODEL_PARTITIONS; p++) {
         for (uint32_t i = 0; i < MODEL_USERS; i++) {
-            model->at[p][i].dirty = false;
+            struct known *known = &model->at[p][i];
+            model->pinned -= known->committing && !known->dirty;
+            known->committing = close && known->dirty;
+            known->dirty = known->dirty && !close;
         }
     }
-    model->dirty = 0;
 }
 
 /* One use of a user as the processor makes it: find or insert, check, write, touch. */
@@ -217,9 +268,10 @@ static void use_user(struct state_cache *cache, struct model *model, uint32_t pa
     assert_int_equal(user != NULL, known->present);
     if (user) {
         assert_int_equal(user->dirty, known->dirty);
+        assert_int_equal(user->committing, known->committing);
         assert_memory_equal(user->state, &known->value, sizeof known->value);
     } else {
-        bool full = model->dirty == model->capacity;
+        bool full = model->pinned == model->capacity;
         user = cache_insert(cache, partition, id, hash);
         assert_int_equal(user == NULL, full);
         if (full) return;
@@ -230,7 +282,7 @@ static void use_user(struct state_cache *cache, struct model *model, uint32_t pa
     memcpy(user->state, &random, sizeof random);
     if (random % 3 == 0) return;
     cache_touch(cache, user);
-    model->dirty += !known->dirty;
+    model->pinned += !known->dirty && !known->committing;
     known->dirty = true;
 }
 
@@ -250,11 +302,16 @@ static void any_sequence_of_calls_agrees_with_the_model(void **state)
                 forget_all(&model, 0, true);
                 cache_drop_dirty(cache);
             } else if (random % 89 == 0) {
+                model_clean(&model, false);
+                cache_clean(cache);
                 forget_all(&model, partition, false);
                 cache_drop_partition(cache, partition);
             } else if (random % 23 == 0) {
-                model_clean(&model);
+                model_clean(&model, false);
                 cache_clean(cache);
+                if (random % 2) continue;
+                model_clean(&model, true);
+                cache_close_dirty(cache);
             } else {
                 use_user(cache, &model, partition, (uint32_t)(random >> 50) % MODEL_USERS, random);
             }
@@ -272,6 +329,8 @@ int main(void)
         cmocka_unit_test(a_used_user_outlives_an_unused_one),
         cmocka_unit_test(dirty_users_stay_until_the_commit),
         cmocka_unit_test(an_abort_forgets_exactly_the_dirty),
+        cmocka_unit_test(a_user_changed_while_its_commit_is_under_way_stays_for_the_next_one),
+        cmocka_unit_test(an_abort_forgets_what_both_changesets_touched),
         cmocka_unit_test(next_behind_goes_round_the_clean_users_that_lag),
         cmocka_unit_test(the_size_is_known_before_it_is_taken),
         cmocka_unit_test(any_sequence_of_calls_agrees_with_the_model),

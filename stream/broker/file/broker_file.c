@@ -46,7 +46,8 @@ struct session {
     uint32_t worker;
     bool assigned;                 /* its partitions were announced */
     bool ended;                    /* it was told that the input is finished */
-    struct line_position position; /* of the commit marker it has been given */
+    struct line_position position; /* of the commit marker it has been given, */
+    struct line_position sealed;   /* and of the one whose commit is under way */
     bool replaced;                 /* a log of this partition was installed, and */
     uint32_t replaced_partition;   /* the one before goes when a commit names the new one */
 };
@@ -127,10 +128,11 @@ static enum status file_session_open(struct session **sessionp, struct broker *b
     return STATUS_OK;
 }
 
-/* The others must not wait for a session that left before the end. */
-static void fail_barrier(struct broker *broker)
+/* The others must not wait for a session that cannot arrive, for a reason that is known or NULL. */
+static void fail_barrier(struct broker *broker, const struct error *why)
 {
     pthread_mutex_lock(&broker->lock);
+    if (why && !broker->failed) broker->failure = *why;
     broker->failed = true;
     pthread_cond_broadcast(&broker->crossed);
     pthread_mutex_unlock(&broker->lock);
@@ -139,7 +141,7 @@ static void fail_barrier(struct broker *broker)
 static void file_session_close(struct session *session)
 {
     if (!session) return;
-    if (!session->ended) fail_barrier(session->broker);
+    if (!session->ended) fail_barrier(session->broker, NULL);
     free(session);
 }
 
@@ -271,7 +273,7 @@ static enum status append_seal(struct session *session, struct commit_partition 
                                struct error *error)
 {
     uint8_t value[HISTORY_SEAL_MAX];
-    part->seal.next_offset = session->position.line;
+    part->seal.next_offset = session->sealed.line;
     struct record record = {
         .kind = RECORD_HISTORY,
         .partition = part->partition,
@@ -329,7 +331,7 @@ static void enter_partitions(struct session *session, struct commit_partition *p
             .written_ms = clock_wall_ms(),
         };
     }
-    state->commit.position = session->position;
+    state->commit.position = session->sealed;
     if (count > 0) {
         memcpy(state->commit.decoding, parts[0].seal.decoding, sizeof state->commit.decoding);
     }
@@ -346,12 +348,7 @@ static enum status cross_barrier(struct session *session, struct commit_partitio
     uint64_t barrier = broker->barriers;
     if (++broker->arrived == broker->config->job.workers) {
         status = commit_file_write(&broker->state.commit, broker->config->state.dir, error);
-        if (status == STATUS_OK) {
-            broker->barriers++;
-        } else {
-            broker->failed = true;
-            broker->failure = *error;
-        }
+        if (status == STATUS_OK) broker->barriers++;
         broker->arrived = 0;
         pthread_cond_broadcast(&broker->crossed);
     }
@@ -383,15 +380,30 @@ static enum status remove_replaced_log(struct session *session,
     return STATUS_OK;
 }
 
-static enum status file_commit(struct session *session, struct commit_partition *parts,
-                               uint32_t count, struct error *error)
+static enum status file_seal(struct session *session, struct commit_partition *parts,
+                             uint32_t count, struct error *error)
 {
+    session->sealed = session->position;
     for (uint32_t i = 0; i < count; i++) {
         TRY(append_seal(session, &parts[i], error));
     }
+    return STATUS_OK;
+}
+
+static enum status append_and_commit(struct session *session, struct commit_partition *parts,
+                                     uint32_t count, struct error *error)
+{
     TRY(append_and_sync(session, parts, count, error));
     TRY(cross_barrier(session, parts, count, error));
     return remove_replaced_log(session, parts, count, error);
+}
+
+static enum status file_commit(struct session *session, struct commit_partition *parts,
+                               uint32_t count, struct error *error)
+{
+    enum status status = append_and_commit(session, parts, count, error);
+    if (status != STATUS_OK) fail_barrier(session->broker, error);
+    return status;
 }
 
 /*
@@ -400,7 +412,7 @@ static enum status file_commit(struct session *session, struct commit_partition 
  */
 static enum status file_abort(struct session *session, struct error *error)
 {
-    fail_barrier(session->broker);
+    fail_barrier(session->broker, NULL);
     return error_set(error, STATUS_IO, "a file job cannot abort alone; a restart recovers");
 }
 
@@ -560,6 +572,7 @@ const struct broker_ops broker_file = {
     .want_commit = file_want_commit,
     .begin = file_begin,
     .send = file_send,
+    .seal = file_seal,
     .commit = file_commit,
     .abort = file_abort,
     .history_open = file_history_open,

@@ -9,7 +9,8 @@
  * came after an assignment had changed, and then goes back there in the middle of a partition.
  * A rebalance is noted by its callback and carried out by kafka_poll, step by step and in order.
  *
- * Thread: a session is its worker's.
+ * Thread: a session is its worker's; while a transaction that was sealed is committed, its producer
+ * is the committing thread's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -280,7 +281,7 @@ static void poll_partitions(struct session *session, struct poll *poll, enum pol
 static bool session_rebalance(struct session *session, struct poll *poll)
 {
     enum rebalance rebalance = session->rebalance;
-    if (rebalance == REBALANCE_REVOKE && session->open) {
+    if (rebalance == REBALANCE_REVOKE && session->gathering) {
         poll->kind = POLL_COMMIT;
         return true;
     }
@@ -297,6 +298,7 @@ static bool session_rebalance(struct session *session, struct poll *poll)
     }
     if (rebalance != REBALANCE_ASSIGN) {
         REQUIRE(!session->open);
+        session->gathering = false;
         session_release(session);
         for (uint32_t p = 0; p < session->broker->partitions; p++) {
             session->partitions[p].state = PARTITION_AWAY;
@@ -386,17 +388,24 @@ static enum status session_deliver(struct session *session, struct poll *poll, s
         events++;
     }
     if (events > 0) client_report_recovery(&session->consumer);
+    if (events > 0 && !session->gathering) {
+        session->gathering = true;
+        session->gathering_ns = clock_monotonic_ns();
+    }
     poll->kind = POLL_EVENTS;
     poll->events = session->events;
     poll->events_count = events;
     return STATUS_OK;
 }
 
+/* At a limit at once, by time only when the commit before is over. */
 static bool commit_due(const struct session *session)
 {
-    if (!session->open) return false;
-    int64_t age_ms = (clock_monotonic_ns() - session->begun_ns) / 1000000;
-    return session->wants_commit || age_ms >= session->broker->config->job.commit_interval_ms;
+    if (!session->gathering) return false;
+    if (session->wants_commit || atomic_load(&session->broker->stopping)) return true;
+    int64_t age_ms = (clock_monotonic_ns() - session->gathering_ns) / 1000000;
+    return age_ms >= session->broker->config->job.commit_interval_ms &&
+           !atomic_load(&session->committing);
 }
 
 static enum status kafka_poll(struct session *session, uint32_t timeout_ms, struct poll *poll,
@@ -412,12 +421,11 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
                          session->broker->config->source.topic, session->broker->partitions);
     }
     if (session->rebalance != REBALANCE_NONE && session_rebalance(session, poll)) return STATUS_OK;
-    bool stopping = atomic_load(&session->broker->stopping);
-    if (commit_due(session) || (stopping && session->open)) {
+    if (commit_due(session)) {
         poll->kind = POLL_COMMIT;
         return STATUS_OK;
     }
-    if (stopping) {
+    if (atomic_load(&session->broker->stopping)) {
         poll->kind = POLL_END;
         return STATUS_OK;
     }
@@ -425,7 +433,7 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
         poll->kind = POLL_EVENTS;
         return consumer_replace(session, error);
     }
-    rd_kafka_poll(session->producer.handle, 0);
+    if (!atomic_load(&session->committing)) rd_kafka_poll(session->producer.handle, 0);
     if (session->assignment_dirty) {
         session_release(session);
         rd_kafka_resp_err_t code = session_assign(session);
@@ -503,7 +511,9 @@ const struct broker_ops broker_kafka = {
     .want_commit = kafka_want_commit,
     .begin = kafka_begin,
     .send = kafka_send,
+    .seal = kafka_seal,
     .commit = kafka_commit,
+    .settle = kafka_settle,
     .abort = kafka_abort,
     .history_open = kafka_history_open,
     .history_next = kafka_history_next,

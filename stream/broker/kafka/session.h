@@ -58,10 +58,16 @@ struct session {
     size_t count, cursor;
     uint8_t *room; /* payloads of one poll with their decoding scratch */
 
+    /* The producer is the worker's until a transaction is sealed, then its commit's. */
     struct client producer;
-    bool open;                   /* a transaction is, for the processor */
+    atomic_bool committing;                         /* sealed, and neither committed nor aborted */
+    rd_kafka_topic_partition_list_t *offsets;       /* of the sealed transaction, */
+    rd_kafka_consumer_group_metadata_t *membership; /* and who may commit them */
+    bool open;                                      /* a transaction is, for the processor */
     bool ended;                  /* and it has ended at the brokers: its producer was replaced */
     struct error producer_error; /* why the producer can't go on, STATUS_OK if it can */
+    bool gathering;              /* events were delivered that no seal covers, the first of them */
+    int64_t gathering_ns;        /* at that time */
     bool wants_commit;
     int64_t begun_ns;                      /* when the open transaction began */
     int64_t fencings_ns[FENCINGS_MAX - 1]; /* when the last producers were lost, a ring */
@@ -71,7 +77,7 @@ struct session {
         delivery_error; /* why the first record of this transaction failed, 0: none */
 };
 
-/* kafka/transaction.c; struct broker_ops has the contracts of the last four. */
+/* kafka/transaction.c; struct broker_ops has the contracts of the last six. */
 MUST_CHECK enum status producer_open(struct session *session, struct error *error);
 
 /* Aborts what is open when a session is closed in the middle, so that no reader waits for it. */
@@ -79,7 +85,11 @@ void transaction_abandon(struct session *session);
 
 enum status kafka_begin(struct session *session, struct error *error);
 enum status kafka_send(struct session *session, const struct record *record, struct error *error);
+enum status kafka_seal(struct session *session, struct commit_partition *parts, uint32_t count,
+                       struct error *error);
 enum status kafka_commit(struct session *session, struct commit_partition *parts, uint32_t count,
+                         struct error *error);
+enum status kafka_settle(struct session *session, struct commit_partition *parts, uint32_t count,
                          struct error *error);
 enum status kafka_abort(struct session *session, struct error *error);
 

@@ -125,7 +125,7 @@ enum status kafka_begin(struct session *session, struct error *error)
     }
     if (status != STATUS_OK) return STATUS_IO;
     session->open = true;
-    session->wants_commit = session->ended = false;
+    session->ended = false;
     session->delivery_error = RD_KAFKA_RESP_ERR_NO_ERROR;
     session->begun_ns = clock_monotonic_ns();
     return STATUS_OK;
@@ -197,31 +197,55 @@ static enum status send_seals(struct session *session, struct commit_partition *
     return STATUS_OK;
 }
 
-static enum status send_offsets(struct session *session, const struct commit_partition *parts,
-                                uint32_t count, struct error *error)
+/* The offsets to commit, with the seals as their metadata, and the membership that may do so. */
+static void note_offsets(struct session *session, const struct commit_partition *parts,
+                         uint32_t count)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    session->offsets = rd_kafka_topic_partition_list_new((int)count);
     for (uint32_t i = 0; i < count; i++) {
         char text[SEAL_TEXT_SIZE];
         rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_add(
-            list, session->broker->config->source.topic, (int32_t)parts[i].partition);
+            session->offsets, session->broker->config->source.topic, (int32_t)parts[i].partition);
         seal_to_text(&(struct committed_seal){parts[i].seal, session->writer}, text);
         one->offset = parts[i].seal.next_offset;
         one->metadata_size = strlen(text);
         one->metadata = strdup(text);
         REQUIRE(one->metadata);
     }
-    rd_kafka_consumer_group_metadata_t *member =
-        rd_kafka_consumer_group_metadata(session->consumer.handle);
+    session->membership = rd_kafka_consumer_group_metadata(session->consumer.handle);
+}
+
+static void forget_offsets(struct session *session)
+{
+    if (session->membership) rd_kafka_consumer_group_metadata_destroy(session->membership);
+    if (session->offsets) rd_kafka_topic_partition_list_destroy(session->offsets);
+    session->membership = NULL;
+    session->offsets = NULL;
+}
+
+enum status kafka_seal(struct session *session, struct commit_partition *parts, uint32_t count,
+                       struct error *error)
+{
+    REQUIRE(session->open && count > 0);
+    FAULT_POINT("outputs_sent");
+    TRY(send_seals(session, parts, count, error));
+    note_offsets(session, parts, count);
+    session->gathering = session->wants_commit = false;
+    atomic_store(&session->committing, true);
+    return STATUS_OK;
+}
+
+static enum status send_offsets(struct session *session, struct error *error)
+{
     const int64_t begun_ns = clock_monotonic_ns();
     enum status status;
     do {
-        status = client_failed(rd_kafka_send_offsets_to_transaction(session->producer.handle, list,
-                                                                    member, CLIENT_REQUEST_MS),
-                               "adding offsets to a transaction", error);
+        status = client_failed(
+            rd_kafka_send_offsets_to_transaction(session->producer.handle, session->offsets,
+                                                 session->membership, CLIENT_REQUEST_MS),
+            "adding offsets to a transaction", error);
     } while (call_again(session, status, begun_ns));
-    rd_kafka_consumer_group_metadata_destroy(member);
-    rd_kafka_topic_partition_list_destroy(list);
+    forget_offsets(session);
     FAULT_POINT("offsets_sent");
     return status;
 }
@@ -234,7 +258,6 @@ static enum status resolve_commit(struct session *session, const struct commit_p
                                   struct error *error)
 {
     struct committed_seal found;
-    session->producer_error = *error;
     TRY(producer_replace(session, error));
     const int64_t begun_ns = clock_monotonic_ns();
     enum status status;
@@ -264,36 +287,47 @@ static enum status end_transaction(struct session *session, struct error *error)
     return status;
 }
 
-enum status kafka_commit(struct session *session, struct commit_partition *parts, uint32_t count,
-                         struct error *error)
+static void transaction_committed(struct session *session, struct commit_partition *parts,
+                                  uint32_t count)
 {
-    REQUIRE(session->open && count > 0);
-    FAULT_POINT("outputs_sent");
-    enum status status = send_seals(session, parts, count, error);
-    if (status == STATUS_OK) status = send_offsets(session, parts, count, error);
-    if (status != STATUS_OK) return transaction_failed(session, status, error);
-    status = end_transaction(session, error);
-    if (status == STATUS_ABORTABLE && session->delivery_error) {
-        error_set(error, status, "kafka: a record was not taken: %s",
-                  rd_kafka_err2str(session->delivery_error));
-    }
-    if (status != STATUS_OK && status != STATUS_ABORTABLE)
-        status = resolve_commit(session, parts, error);
-    if (status != STATUS_OK) return status == STATUS_BUSY ? STATUS_IO : status;
     for (uint32_t i = 0; i < count; i++) {
         struct session_partition *mine = &session->partitions[parts[i].partition];
         mine->committed = parts[i].seal.next_offset;
         parts[i].position = mine->position;
     }
-    session->open = session->wants_commit = false;
+    session->open = false;
     session->aborts = 0;
     client_report_recovery(&session->producer);
-    return STATUS_OK;
+    atomic_store(&session->committing, false);
+}
+
+enum status kafka_commit(struct session *session, struct commit_partition *parts, uint32_t count,
+                         struct error *error)
+{
+    enum status status = send_offsets(session, error);
+    if (status != STATUS_OK) return transaction_failed(session, status, error);
+    status = end_transaction(session, error);
+    if (status == STATUS_OK) transaction_committed(session, parts, count);
+    if (status == STATUS_ABORTABLE && session->delivery_error) {
+        error_set(error, status, "kafka: a record was not taken: %s",
+                  rd_kafka_err2str(session->delivery_error));
+    }
+    if (status == STATUS_OK || status == STATUS_ABORTABLE) return status;
+    session->producer_error = *error;
+    return STATUS_BUSY;
+}
+
+enum status kafka_settle(struct session *session, struct commit_partition *parts, uint32_t count,
+                         struct error *error)
+{
+    enum status status = resolve_commit(session, parts, error);
+    if (status == STATUS_OK) transaction_committed(session, parts, count);
+    return status == STATUS_BUSY ? STATUS_IO : status;
 }
 
 enum status kafka_abort(struct session *session, struct error *error)
 {
-    REQUIRE(session->open);
+    forget_offsets(session);
     if (++session->aborts > ABORTS_MAX) {
         return error_set(error, STATUS_IO,
                          "kafka: worker %u aborted %d transactions in a row: see why above",
@@ -302,13 +336,14 @@ enum status kafka_abort(struct session *session, struct error *error)
     /*
      * A new producer ends the transaction as well, so there is no need to be patient with this one.
      */
-    if (!session->ended && !producer_broken(session) &&
+    if (session->open && !session->ended && !producer_broken(session) &&
         client_failed(rd_kafka_abort_transaction(session->producer.handle, ABORT_MS),
                       "aborting a transaction", &session->producer_error) == STATUS_OK) {
         session->producer_error.status = STATUS_OK;
     }
     if (producer_broken(session)) TRY(producer_replace(session, error));
-    session->open = session->wants_commit = false;
+    session->open = session->gathering = session->wants_commit = false;
+    atomic_store(&session->committing, false);
     for (uint32_t p = 0; p < session->broker->partitions; p++) {
         session->partitions[p].next = session->partitions[p].committed;
     }
@@ -318,6 +353,7 @@ enum status kafka_abort(struct session *session, struct error *error)
 
 void transaction_abandon(struct session *session)
 {
+    forget_offsets(session);
     if (!session->open || session->ended || producer_broken(session)) return;
     rd_kafka_error_t *failure = rd_kafka_abort_transaction(session->producer.handle, ABORT_MS);
     if (failure) rd_kafka_error_destroy(failure); /* then it times out */

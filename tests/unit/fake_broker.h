@@ -1,0 +1,92 @@
+/*
+ * fake_broker.h - a broker in memory that aborts, fences, revokes, loses and answers late on command.
+ *
+ * Its source is a seeded log over FAKE_PARTITIONS partitions, some of whose events are bad. What a
+ * transaction sends is kept apart until its commit is carried out, and forgotten otherwise, as Kafka
+ * does it. A test writes a script of steps, each one answer of the session's poll; when the script
+ * is over, the rest of the source is delivered, committed, and the session ends.
+ *
+ * It holds the worker to the contract of broker.h: no call but poll while a commit is under way,
+ * nothing sent outside of a transaction, seals that rise by one and only of partitions that moved,
+ * partitions given up only when no commit is under way.
+ */
+#ifndef TESTS_UNIT_FAKE_BROKER_H
+#define TESTS_UNIT_FAKE_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stream/broker/broker.h"
+
+enum {
+    FAKE_PARTITIONS = 2,
+    FAKE_USERS = 40,
+    FAKE_BAD_EVERY = 20,
+    FAKE_STEPS_MAX = 512,
+    FAKE_LATE_MS = 60,
+    FAKE_PAYLOAD_MAX = 4096 /* bytes of a dead letter's, for output.dead_letter_payload_max */
+};
+
+enum fake_step_kind {
+    FAKE_EVENTS,  /* `count` events of partition `partition` */
+    FAKE_COMMIT,  /* asks for a commit, which will end as `outcome` says */
+    FAKE_RELEASE, /* a commit that is late may end */
+    FAKE_REVOKE,  /* asks for a commit if there is something to commit, then revokes all */
+    FAKE_LOSE,    /* all partitions are lost */
+    FAKE_ASSIGN,  /* all partitions are assigned (which is also how a session begins) */
+    FAKE_AWAIT,   /* polls nothing until no commit is under way */
+};
+
+enum fake_outcome {
+    FAKE_COMMITTED,
+    FAKE_ABORTED,           /* not carried out: STATUS_ABORTABLE */
+    FAKE_FENCED,            /* not carried out: STATUS_FENCED */
+    FAKE_UNKNOWN_COMMITTED, /* STATUS_BUSY; settle says that it was carried out */
+    FAKE_UNKNOWN_ABORTED,   /* STATUS_BUSY; settle says that it was not */
+    FAKE_OUTCOMES
+};
+
+struct fake_step {
+    enum fake_step_kind kind;
+    uint32_t partition, count;
+    enum fake_outcome outcome;
+    bool late; /* ends when it is released, or when nothing was polled for FAKE_LATE_MS */
+};
+
+struct fake_counts {
+    uint64_t commits, aborts; /* that were carried out; calls of abort */
+    uint64_t polled_ahead;    /* events delivered while a commit was under way */
+    uint64_t dead_letters;    /* committed */
+};
+
+/* Opens it, with `events` events in each partition. `script` ends with the count of its steps. */
+struct broker *fake_open(uint64_t seed, uint32_t events, const struct fake_step *script,
+                         uint32_t steps);
+void fake_close(struct broker *broker);
+
+extern const struct broker_ops fake_ops;
+
+/* What is committed of a partition. */
+struct fake_progress {
+    struct history_seal seal;
+    uint64_t log_records;               /* history records and seals */
+    uint64_t newest_events[FAKE_USERS]; /* n of each user's newest record, 0: none */
+};
+const struct fake_progress *fake_progress(const struct broker *broker, uint32_t partition);
+
+struct fake_counts fake_counts(const struct broker *broker);
+
+/* Source offset up to which a partition is committed. */
+int64_t fake_committed(const struct broker *broker, uint32_t partition);
+
+/*
+ * Fails the test unless every event of the source is in exactly one committed transaction: each
+ * user's committed records rise in n and end at all of its accepted events, each bad event is one
+ * dead letter, the history log holds every behavior, and each item's name was sent.
+ */
+void fake_prove(const struct broker *broker);
+
+/* The newest committed record of a user, NULL if there is none; as the worker sent it. */
+const char *fake_newest(const struct broker *broker, uint32_t partition, uint32_t user);
+
+#endif
