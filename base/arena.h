@@ -30,6 +30,13 @@ struct arena {
     struct arena_overflow *overflow; /* what was taken beyond the block, the newest first */
 };
 
+/*
+ * `size` bytes of the heap aligned to ARENA_ALIGNMENT, for what is used all over and for long: on
+ * huge pages if the system gives them, which spares a walk of the page table for each row of a
+ * scattered access. Uninitialized; goes back by free(). NULL: there are no more.
+ */
+void *arena_block(size_t size);
+
 /* Takes one block of `size` bytes from the heap; pages are touched when they are first used. */
 MUST_CHECK enum status arena_open(struct arena *arena, size_t size, struct error *error);
 

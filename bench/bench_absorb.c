@@ -57,7 +57,7 @@ static void check(enum status status, const struct error *error)
 
 static void *take(size_t size)
 {
-    void *at = aligned_alloc(ARENA_ALIGNMENT, (size + 63) / 64 * 64);
+    void *at = arena_block(size);
     REQUIRE(at != NULL);
     memset(at, 0, size);
     return at;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/status.h"
 
 enum { TRY_ROWS = 512, TRY_OUT = 192, TRY_IN = 64, TRY_CALLS = 200, TRY_REPEATS = 5 };
@@ -27,17 +27,25 @@ void blas_matmul(float *y, const float *x, const float *weight, uint32_t rows, u
     }
 }
 
+/* Of this thread's processor time, which does not count who else computes here. */
+static int64_t spent_ns(void)
+{
+    struct timespec spent;
+    REQUIRE(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent) == 0);
+    return (int64_t)spent.tv_sec * 1000000000 + spent.tv_nsec;
+}
+
 /* Nanoseconds of some products, the least of some tries. */
 static int64_t try_products(void)
 {
     static float x[TRY_ROWS * TRY_IN], y[TRY_ROWS * TRY_OUT], weight[TRY_OUT * TRY_IN];
     int64_t best = INT64_MAX;
     for (int repeat = 0; repeat < TRY_REPEATS; repeat++) {
-        const int64_t from = clock_monotonic_ns();
+        const int64_t from = spent_ns();
         for (int i = 0; i < TRY_CALLS; i++) {
             blas_matmul(y, x, weight, TRY_ROWS, TRY_OUT, TRY_IN);
         }
-        const int64_t ns = clock_monotonic_ns() - from;
+        const int64_t ns = spent_ns() - from;
         best = ns < best ? ns : best;
     }
     return best;

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/checksum.h"
 
 enum {
@@ -87,7 +88,7 @@ enum status cache_open(struct state_cache **cachep, uint32_t users, size_t state
 {
     REQUIRE(users >= 1 && users <= UINT32_MAX / 4);
     struct layout layout = layout_of(users, state_size, user_size_max);
-    uint8_t *block = aligned_alloc(LINE, layout.end);
+    uint8_t *block = arena_block(layout.end);
     *cachep = (struct state_cache *)block;
     if (!block)
         return error_set(error, STATUS_IO, "out of memory: a cache of %zu bytes", layout.end);
