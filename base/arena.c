@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, HUGE_BLOCK = 4 << 20 }; /* bytes; from which huge pages are asked for */
+/*
+ * Bytes; from HUGE_BLOCK on huge pages are asked for. Blocks of less than 32 MB may lie in the heap,
+ * which would keep the huge pages of what was given back.
+ */
+enum { PAGE = 4096, HUGE_BLOCK = 64 << 20 };
 
 static size_t align_up(size_t size)
 {
