@@ -14,6 +14,7 @@ static const char help[] =
     "at a time, computes every record anew from the events of its user, and checks that\n\n"
     "  - each record is what its user's events make it, and names the right source position;\n"
     "  - no record was published twice, and each user's records come in order;\n"
+    "  - no user has events in two partitions;\n"
     "  - each user's newest record names its last event: nothing was lost;\n"
     "  - every event was accepted, dropped by its action, blank, or is in the dead letters "
     "once.\n\n"

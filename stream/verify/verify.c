@@ -9,8 +9,12 @@
 #include "stream/source/decoding.h"
 #include "stream/verify/verify_replay.h"
 #include "stream/verify/verify_slice.h"
+#include "stream/verify/verify_users.h"
 
-enum { SLICE_BITS_MAX = 40 }; /* a share that small is one user or one event */
+enum {
+    SLICE_BITS_MAX = 40, /* a share that small is one user or one event */
+    USERS_SHARE = 8,     /* one of so many parts of the memory is the users' table */
+};
 
 struct verify {
     const struct verify_options *options;
@@ -19,6 +23,7 @@ struct verify {
     struct replay *replays[VERIFY_CHECKPOINTS_MAX];
     uint32_t replays_count;
     struct verify_slice slice;
+    struct verify_users users; /* only if there is more than one part */
     struct verify_report *report;
     struct progress progress;
     double done; /* parts, the finished slices of the present one as fractions */
@@ -31,6 +36,7 @@ static const char *const kind_names[VERIFY_KINDS] = {
     [VERIFY_REPEATED] = "repeated",
     [VERIFY_ORDER] = "order",
     [VERIFY_UNKNOWN] = "unknown user",
+    [VERIFY_SPLIT] = "split user",
     [VERIFY_POSITION] = "position",
     [VERIFY_VALUE] = "value",
     [VERIFY_DAMAGED] = "damaged",
@@ -178,7 +184,7 @@ static void check_user(struct verify *verify, const struct verify_user *user)
     check_newest(verify, user, newest);
 }
 
-/* (v), the dead letters' side. */
+/* (vi), the dead letters' side. */
 static void check_bad_events(struct verify *verify)
 {
     const struct verify_slice *slice = &verify->slice;
@@ -209,6 +215,9 @@ static void check_slice(struct verify *verify, double weight)
     uint64_t before = report->accepted;
     for (const struct verify_user *user = slice->first_user; user; user = user->next) {
         check_user(verify, user);
+        if (verify->users.entries && user->events > 0) {
+            verify_users_add(&verify->users, user->id, user->partition);
+        }
         report->accepted += user->events;
         report->users += user->events > 0;
         double share = (double)(report->accepted - before) / (double)(slice->accepted + 1);
@@ -244,6 +253,14 @@ static enum status verify_share(struct verify *verify, uint64_t suffix, unsigned
     }
     TRY(verify_share(verify, suffix, bits + 1, error));
     return verify_share(verify, suffix | (uint64_t)1 << bits, bits + 1, error);
+}
+
+static void report_split_user(void *context, struct bytes user, uint32_t partition, uint32_t other)
+{
+    violation(context, VERIFY_SPLIT,
+              "user '%.*s' has events in partition %u and in partition %u: key the source by user, "
+              "with one partitioner",
+              (int)user.size, (const char *)user.at, other, partition);
 }
 
 static enum status open_replays(struct verify *verify, struct error *error)
@@ -293,11 +310,16 @@ static enum status verify_all(struct verify *verify, struct error *error)
     TRY(open_replays(verify, error));
     TRY(verify->ops->open(&verify->input, verify->options->config, error));
     TRY(check_seals(verify, error));
-    TRY(verify_slice_open(&verify->slice, verify->options->memory, error));
     uint32_t parts = verify->ops->parts(verify->input, LOG_SOURCE);
+    size_t users = parts > 1 ? verify->options->memory / USERS_SHARE : 0;
+    if (users > 0) {
+        TRY(verify_users_open(&verify->users, users, report_split_user, verify, error));
+    }
+    TRY(verify_slice_open(&verify->slice, verify->options->memory - users, error));
     for (verify->part = 0; verify->part < parts; verify->part++) {
         TRY(verify_share(verify, 0, 0, error));
     }
+    if (users > 0) TRY(verify_users_finish(&verify->users, verify->ops, verify->input, error));
     report->events = verify->ops->events(verify->input);
     uint64_t found = report->accepted + report->dropped + report->blank + report->dead_letters;
     if (found != report->events) {
@@ -319,6 +341,7 @@ enum status verify_run(const struct verify_options *options, FILE *out,
     enum status status = verify_all(&verify, error);
     progress_end(&verify.progress);
     verify_slice_close(&verify.slice);
+    verify_users_close(&verify.users);
     if (verify.input) verify.ops->close(verify.input);
     for (uint32_t i = 0; i < verify.replays_count; i++) {
         replay_close(verify.replays[i]);

@@ -9,7 +9,9 @@
  *     (ii)  no two records share user, n and generation
  *     (iii) n rises per user, and its generation never falls
  *     (iv)  the newest record of each user of the source names its last accepted event
- *     (v)   accepted + dropped + blank + dead letters = all events, each bad one in the dead letters once
+ *     (v)   no user has events in two partitions: it would be published from both
+ *     (vi)  accepted + dropped + blank + dead letters = all events, each bad one in the dead letters
+ *           once
  *
  * A source may have forgotten events (retention), and an output records that newer ones replaced
  * (compaction): then this holds for what is left. Records that fold forgotten events are counted as
@@ -40,6 +42,7 @@ enum verify_kind {
     VERIFY_REPEATED,       /* user, n and generation were published before */
     VERIFY_ORDER,          /* n or generation fell */
     VERIFY_UNKNOWN,        /* a record of a user or event that the source does not have */
+    VERIFY_SPLIT,          /* a user whose events lie in two partitions */
     VERIFY_POSITION,       /* not the source position, event time or `from` of its n */
     VERIFY_VALUE,          /* the vectors are not the fold's */
     VERIFY_DAMAGED,        /* not a record, or not what its checksum says */

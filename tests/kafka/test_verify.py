@@ -243,6 +243,21 @@ class Topics(KafkaCase):
                                           self.letters[1]]),
             "bad event lost: 2.", "bad event repeated: 1.", "dead letter: 1.")
 
+    def test_a_user_in_two_partitions(self):
+        world = self.world()
+        feed = self.feed(world)
+        job = self.job(world)
+        feed.send(200)
+        drain(world, feed, job)
+        for p in range(2):
+            feed.wait([feed.send_raw(json.dumps(dict(feed.event(), user="wanderer",
+                                                     action="view")).encode(),
+                                     "wanderer", partition=p)])
+        drain(world, feed, job)
+        job.stop()
+        self.assertIn("split user: user 'wanderer' has events in partition 0 and in partition 1",
+                      verify(world, 4))
+
     # --- what cannot be verified -------------------------------------------------------------
 
     def test_events_that_the_source_has_forgotten(self):

@@ -21,6 +21,7 @@ braid_test(unit.recovery test_recovery.c job_fixture.c LIBRARIES stream store_me
 braid_test(unit.job test_job.c job_fixture.c LIBRARIES stream)
 
 braid_test(unit.verify_slice test_verify_slice.c LIBRARIES stream)
+braid_test(unit.verify_users test_verify_users.c LIBRARIES stream)
 
 braid_test(unit.init test_init.c LIBRARIES stream)
 braid_test(unit.history_sample test_history_sample.c LIBRARIES stream store_memory)
