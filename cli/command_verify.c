@@ -65,9 +65,11 @@ static void print_verdict(const struct verify_report *report, bool passed)
     }
     printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64
            " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " unverifiable=%" PRIu64
-           " violations=%" PRIu64 " verdict=%s\n",
+           " violations=%" PRIu64 " lost=%" PRIu64 " repeated=%" PRIu64 " verdict=%s\n",
            report->records, report->users, report->events, report->accepted, report->dropped,
            report->dead_letters, report->blank, report->unverifiable, violations,
+           report->violations[VERIFY_LOST] + report->violations[VERIFY_BAD_EVENT_LOST],
+           report->violations[VERIFY_REPEATED] + report->violations[VERIFY_BAD_EVENT_REPEATED],
            passed ? "ok" : "failed");
 }
 

@@ -38,10 +38,25 @@ static uint64_t undisturbed; /* what every job must come to */
 static uint32_t users;
 static int64_t run_us; /* how long it took undisturbed */
 static uint32_t kills;
+static uint64_t lost, repeated; /* that verify has counted after them */
 
 static void print_output(void)
 {
     fprintf(stderr, "%s\n", scene.output);
+}
+
+/* Adds up what verify says in its last line. */
+static void count_verified(const char *what)
+{
+    uint64_t more_lost, more_repeated;
+    const char *counts = strstr(scene.output, " lost=");
+    if (!counts ||
+        sscanf(counts, " lost=%" SCNu64 " repeated=%" SCNu64, &more_lost, &more_repeated) != 2) {
+        print_output();
+        fail_msg("%s: verify did not count", what);
+    }
+    lost += more_lost;
+    repeated += more_repeated;
 }
 
 /* Drains the job and holds it to the undisturbed one. */
@@ -54,6 +69,7 @@ static void finish_and_prove(const char *name, const char *what)
         fail_msg("%s: restarting ended with %d", what, code);
     }
     code = scene_run(&scene, "verify", name, NULL);
+    count_verified(what);
     if (code != 0) {
         print_output();
         fail_msg("%s: verify ended with %d", what, code);
@@ -86,7 +102,8 @@ static int run_undisturbed(void **state)
 static int report(void **state)
 {
     (void)state;
-    printf("crash kills=%u lost=0 repeated=0 run_ms=%" PRId64 "\n", kills, run_us / 1000);
+    printf("crash kills=%u lost=%" PRIu64 " repeated=%" PRIu64 " run_ms=%" PRId64 "\n", kills, lost,
+           repeated, run_us / 1000);
     scene_close(&scene);
     return 0;
 }

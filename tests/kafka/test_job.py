@@ -22,7 +22,7 @@ import unittest
 
 import harness
 from cluster import ROOT, Cluster, free_port
-from harness import (Feed, Job, Offsets, Pulse, World, check, drain, read_all, verify,
+from harness import (Feed, Job, Offsets, Pulse, World, check, drain, numbers, read_all, verify,
                      wait_until)
 from proxy import END_TXN, Proxy
 
@@ -38,7 +38,7 @@ STEPS = ["transaction_begun", "outputs_sent", "seals_sent", "changeset_closed", 
          "store_flushed"]
 
 common = {}
-totals = {"kills": 0, "records": 0}
+totals = {"kills": 0, "records": 0, "lost": 0, "repeated": 0}
 
 
 def setUpModule():
@@ -51,7 +51,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    print(f"case=kafka kills={totals['kills']} records={totals['records']} lost=0 repeated=0")
+    print("case=kafka " + " ".join(f"{name}={total}" for name, total in totals.items()))
     shutil.rmtree(common["directory"])
 
 
@@ -108,7 +108,10 @@ class KafkaCase(unittest.TestCase):
     def prove(self, world, parse=parse_protobuf):
         counts = check(world, parse)
         totals["records"] += counts["records"]
-        verify(world)
+        said = verify(world, None)
+        for name in ("lost", "repeated"):
+            totals[name] += int(numbers(said)[name])
+        self.assertEqual(numbers(said)["verdict"], "ok", said)
         return counts
 
 

@@ -16,8 +16,8 @@ import threading
 import unittest
 
 import test_job
-from harness import (BRAID, Feed, Job, Pulse, World, drain, expected_history, read_all, verify,
-                     wait_until)
+from harness import (BRAID, Feed, Job, Pulse, World, drain, expected_history, numbers, read_all,
+                     verify, wait_until)
 from test_job import KafkaCase, common, setUpModule
 
 from kafka import KafkaProducer, TopicPartition
@@ -50,11 +50,6 @@ def flipped(record):
     told = InterestRecord.FromString(record.value)
     told.vectors[3] = -told.vectors[3]
     return record._replace(value=told.SerializeToString())
-
-
-def numbers(said):
-    """The fields of verify's last line."""
-    return dict(word.split("=") for word in said.strip().splitlines()[-1].split()[1:])
 
 
 def inspect(world, *words, state="/nowhere", expected=0):
