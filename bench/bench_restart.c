@@ -34,7 +34,7 @@ static int64_t next_commit(const struct runner *runner, int64_t line, int64_t *s
         struct commit_file commit;
         int64_t now = line;
         if (commit_file_read(&commit, runner->state, NULL) == STATUS_OK) {
-            now = commit.position.line;
+            now = commit.offset;
             commit_file_close(&commit);
         }
         *seen_ns = clock_monotonic_ns();

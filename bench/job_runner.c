@@ -129,26 +129,17 @@ double runner_decode_rate(const struct runner *runner)
 {
     const struct config *config = &runner->config;
     struct error error;
-    struct line_reader *lines;
-    struct event_decoder *decoder;
-    runner_check(event_decoder_open(&decoder, config, &error), &error);
-    runner_check(line_reader_open(&lines, config->source.path, line_options_of(config),
-                                  (struct line_position){0}, &error),
-                 &error);
-    uint8_t *scratch = malloc(config->source.event_size_max + 1 + EVENT_PADDING);
-    REQUIRE(scratch != NULL);
+    static const struct source_files nothing;
+    struct event_reader *source;
+    runner_check(event_reader_open(&source, config, &nothing, READ_ON, &error), &error);
     int64_t begin_ns = clock_monotonic_ns();
     uint64_t events = 0;
-    struct line line;
     struct event event;
-    while (line_reader_next(lines, &line, &error) == STATUS_OK) {
-        event_decode(decoder, line.text, -1, scratch, &event);
+    while (event_reader_next(source, &event, &error) == STATUS_OK) {
         REQUIRE(event.verdict == EVENT_ACCEPTED);
         events++;
     }
     double seconds = (double)(clock_monotonic_ns() - begin_ns) / 1e9;
-    free(scratch);
-    line_reader_close(lines);
-    event_decoder_close(decoder);
+    event_reader_close(source);
     return (double)events / seconds;
 }

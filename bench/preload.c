@@ -171,7 +171,8 @@ static void write_files(const struct runner *runner, uint64_t *sourcep, uint64_t
     struct error error;
     struct file_state state;
     runner_check(file_state_open(&state, &runner->config, &error), &error);
-    *sourcep = commit_file_source(&state.commit);
+    runner_check(file_state_begin(&state, &error), &error);
+    *sourcep = state.commit.source;
     for (uint32_t p = 0; p < state.commit.partitions; p++) {
         const struct history_seal seal = {
             .number = 1,

@@ -63,7 +63,8 @@ const struct option option_table[] = {
     CHOICE("source.broker", source.broker, brokers, "file",
            "Where events come from and records go to: files, or Kafka topics"),
     TEXT("source.path", source.path, "",
-         "The log to read, plain or gzipped; - is standard input (file)"),
+         "The log to read, plain or gzipped: a file, a directory of files, or files separated by "
+         "commas; - is standard input (file)"),
     TEXT("source.topic", source.topic, "", "The topic to read, keyed by user (kafka)"),
     CHOICE("source.format", source.format, formats, "json",
            "Form of an event: a JSON object, or a row of a table"),

@@ -1,44 +1,24 @@
-/* event_log.c - lines to events; those that are not accepted are counted. */
+/* event_log.c - the accepted events; those that are not accepted are counted. */
 #include "stream/learn/event_log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-#include "stream/source/line_reader.h"
-
-static enum status read_column_names(struct event_log *log, struct error *error)
-{
-    struct line line;
-    if (log->config->source.format == CONFIG_JSON || !log->config->source.header) return STATUS_OK;
-    const enum status status = line_reader_next(log->lines, &line, error);
-    if (status == STATUS_END) return STATUS_OK; /* event_log_check reports an empty log */
-    TRY(status);
-    return event_decoder_header(log->decoder, line.text, error);
-}
 
 enum status event_log_open(struct event_log *log, const struct config *config,
                            struct progress *progress, struct error *error)
 {
-    const struct line_options options = line_options_of(config);
+    static const struct source_files nothing;
     *log = (struct event_log){.config = config, .progress = progress};
     if (!*config->source.path) {
         return error_set(error, STATUS_INVALID,
                          "a log is needed: set source.path to a file, or to - for standard input");
     }
-    log->scratch = malloc(options.size_max + (size_t)EVENT_PADDING);
-    if (!log->scratch) return error_set(error, STATUS_IO, "out of memory: one event");
-    TRY(event_decoder_open(&log->decoder, config, error));
-    TRY(line_reader_open(&log->lines, config->source.path, options, (struct line_position){0},
-                         error));
-    return read_column_names(log, error);
+    return event_reader_open(&log->source, config, &nothing, READ_ON, error);
 }
 
 void event_log_close(struct event_log *log)
 {
-    line_reader_close(log->lines);
-    event_decoder_close(log->decoder);
-    free(log->scratch);
+    event_reader_close(log->source);
 }
 
 static void count_event(struct event_log *log, const struct event *event)
@@ -49,26 +29,24 @@ static void count_event(struct event_log *log, const struct event *event)
     counts->dropped += event->verdict == EVENT_DROPPED;
     counts->blank += event->verdict == EVENT_BLANK;
     if (!event_is_bad(event->verdict) || counts->bad++) return;
-    snprintf(counts->bad_why, sizeof counts->bad_why, "line %" PRId64 ": %s: %s",
-             line_reader_position(log->lines).line, event_verdict_name(event->verdict), event->why);
+    char place[SOURCE_PLACE_MAX];
+    event_reader_place(log->source, event->offset, place);
+    snprintf(counts->bad_why, sizeof counts->bad_why, "%s: %s: %s", place,
+             event_verdict_name(event->verdict), event->why);
 }
 
 static void show_reading(const struct event_log *log)
 {
-    int64_t done, total;
     if (!log->progress) return;
-    line_reader_progress(log->lines, &done, &total);
-    progress_show(log->progress, total > 0 ? (double)done / (double)total : -1, log->counts.events);
+    progress_show(log->progress, event_reader_progress(log->source), log->counts.events);
 }
 
 enum status event_log_next(struct event_log *log, struct event *event, struct error *error)
 {
-    struct line line;
     do {
-        const enum status status = line_reader_next(log->lines, &line, error);
-        if (status == STATUS_END) line_reader_warn_of_rest(log->lines);
+        const enum status status = event_reader_next(log->source, event, error);
+        if (status == STATUS_END) event_reader_warn_of_rest(log->source);
         TRY(status);
-        event_decode(log->decoder, line.text, -1, log->scratch, event);
         count_event(log, event);
         show_reading(log);
     } while (event->verdict != EVENT_ACCEPTED);

@@ -14,7 +14,7 @@
 #include "base/progress.h"
 #include "base/status.h"
 #include "config/config.h"
-#include "stream/source/event_decoder.h"
+#include "stream/source/event_reader.h"
 
 /* What has been read. */
 struct event_log_counts {
@@ -23,15 +23,13 @@ struct event_log_counts {
     uint64_t dropped; /* their action is not listed */
     uint64_t blank;   /* blank lines */
     uint64_t bad;
-    char bad_why[128]; /* of the first bad event: its line, and what is wrong with it */
+    char bad_why[256]; /* of the first bad event: where it lies, and what is wrong with it */
 };
 
 struct event_log {
     const struct config *config;
     struct progress *progress; /* NULL: none is shown */
-    struct line_reader *lines;
-    struct event_decoder *decoder;
-    void *scratch; /* of one event */
+    struct event_reader *source;
     struct event_log_counts counts;
 };
 

@@ -25,17 +25,17 @@ enum {
 struct log_input {
     const struct config *config;
     struct commit_file commit;
-    struct event_decoder *decoder;
     struct json_decoder *json;
     uint32_t line_max; /* bytes of an output line */
     uint8_t *scratch;
     size_t scratch_size;
 
     /* the sequence being read: */
-    struct line_reader *reader; /* of the source, or of an output of `place.partition` */
+    struct event_reader *source;
+    struct line_reader *reader; /* of an output of `place.partition` */
     enum record_kind kind;      /* of the output */
     char path[COMMIT_PATH_MAX]; /* of the output */
-    int64_t end;                /* source: lines; outputs: bytes */
+    int64_t end;                /* of the output, in bytes */
     struct log_place place;     /* of what was read last */
     struct history_file *history;
     struct record records[HISTORY_BATCH];
@@ -46,8 +46,10 @@ struct log_input {
 /* Ends the sequence that was read. */
 static void end_sequence(struct log_input *input)
 {
+    event_reader_close(input->source);
     line_reader_close(input->reader);
     history_file_close(input->history);
+    input->source = NULL;
     input->reader = NULL;
     input->history = NULL;
     input->records_count = input->records_next = 0;
@@ -56,30 +58,10 @@ static void end_sequence(struct log_input *input)
 static void file_input_close(struct log_input *input)
 {
     end_sequence(input);
-    event_decoder_close(input->decoder);
     json_decoder_close(input->json);
     commit_file_close(&input->commit);
     free(input->scratch);
     free(input);
-}
-
-/* The input must be the one that was processed, as far as the commit file knows it. */
-static enum status check_identity(const struct log_input *input, struct error *error)
-{
-    const struct input_identity *known = &input->commit.input;
-    const char *path = input->config->source.path;
-    struct input_identity found;
-    if (strcmp(path, "-") == 0) {
-        return error_set(error, STATUS_INVALID,
-                         "standard input cannot be read again: give the same events as a file, "
-                         "--source.path=FILE");
-    }
-    if (known->size == 0) return STATUS_OK;
-    TRY(input_identify(path, known->size, &found, error));
-    if (found.size == known->size && found.hash == known->hash) return STATUS_OK;
-    return error_set(error, STATUS_REFUSED,
-                     "%s is not the input that %s was made from: name that one with source.path",
-                     path, input->config->state.dir);
 }
 
 static enum status open_input(struct log_input *input, struct error *error)
@@ -88,8 +70,6 @@ static enum status open_input(struct log_input *input, struct error *error)
     size_t letter = dead_letter_size_max(config->output.dead_letter_payload_max);
     input->line_max = (uint32_t)(letter > OUTPUT_LINE_MAX ? letter : OUTPUT_LINE_MAX);
     input->scratch_size = 2 * (size_t)input->line_max + EVENT_PADDING;
-    size_t event = (size_t)config->source.event_size_max + 1 + EVENT_PADDING;
-    if (input->scratch_size < event) input->scratch_size = event;
     input->scratch = malloc(input->scratch_size);
     if (!input->scratch) return error_set(error, STATUS_IO, "out of memory: reading a job's files");
     TRY(commit_file_expect(&input->commit, config->state.dir, error));
@@ -137,16 +117,18 @@ static enum status file_input_seal(struct log_input *input, uint32_t partition,
     return STATUS_OK;
 }
 
-/* True if the first line of the source names columns and is no event. */
-static bool has_header(const struct config *config)
-{
-    return config->source.format != CONFIG_JSON && config->source.header;
-}
-
+/* Each file's lines, but for the one that names a table's columns. */
 static uint64_t file_input_events(const struct log_input *input)
 {
-    uint64_t lines = (uint64_t)input->commit.position.line;
-    return lines && has_header(input->config) ? lines - 1 : lines;
+    const struct source_files *inputs = &input->commit.inputs;
+    const struct config *config = input->config;
+    bool header = config->source.format != CONFIG_JSON && config->source.header;
+    uint64_t events = 0;
+    for (uint32_t i = 0; i < inputs->count; i++) {
+        uint64_t lines = (uint64_t)inputs->at[i].position.line;
+        events += lines && header ? lines - 1 : lines;
+    }
+    return events;
 }
 
 /* A file forgets nothing. */
@@ -159,23 +141,12 @@ static int64_t file_input_first(const struct log_input *input)
 static enum status begin_source(struct log_input *input, struct error *error)
 {
     const struct config *config = input->config;
-    struct line_options options = line_options_of(config);
-    struct line line;
-    options.take_unfinished = true; /* the job took so many lines, in whichever way */
-    TRY(check_identity(input, error));
-    event_decoder_close(input->decoder);
-    TRY(event_decoder_open(&input->decoder, config, error));
-    TRY(line_reader_open(&input->reader, config->source.path, options, (struct line_position){0},
-                         error));
-    input->end = input->commit.position.line;
-    if (!has_header(config)) return STATUS_OK;
-    enum status status = line_reader_next(input->reader, &line, error);
-    if (status == STATUS_END) {
-        return error_set(error, STATUS_REFUSED, "%s is empty: it is not the input of this job",
-                         config->source.path);
+    if (strcmp(config->source.path, "-") == 0) {
+        return error_set(error, STATUS_INVALID,
+                         "standard input cannot be read again: give the same events as a file, "
+                         "--source.path=FILE");
     }
-    TRY(status);
-    return event_decoder_header(input->decoder, line.text, error);
+    return event_reader_open(&input->source, config, &input->commit.inputs, READ_AGAIN, error);
 }
 
 /* Opens the output of partition `place.partition`; an empty one stays closed. */
@@ -224,19 +195,9 @@ static enum status file_input_begin(struct log_input *input, enum log_sequence s
 static enum status file_input_event(struct log_input *input, struct event *event,
                                     struct error *error)
 {
-    struct line line;
-    int64_t number = line_reader_position(input->reader).line;
-    if (number >= input->end) return STATUS_END;
-    enum status status = line_reader_next(input->reader, &line, error);
-    if (status == STATUS_END) {
-        return error_set(error, STATUS_REFUSED,
-                         "%s ends after %" PRId64 " lines, but %" PRId64 " were processed",
-                         input->config->source.path, number, input->end);
-    }
-    TRY(status);
-    file_event_decode(input->decoder, &line, number, input->commit.partitions, input->scratch,
-                      event);
-    input->place = (struct log_place){event->partition, number};
+    TRY(event_reader_next(input->source, event, error));
+    event->partition = event->user.size ? file_partition(event->user, input->commit.partitions) : 0;
+    input->place = (struct log_place){event->partition, event->offset};
     return STATUS_OK;
 }
 
@@ -309,6 +270,19 @@ static struct log_place file_input_place(const struct log_input *input)
     return input->place;
 }
 
+/* An event's offset counts the lines of all files. */
+static void place_of_event(const struct log_input *input, int64_t offset, char to[LOG_PLACE_MAX])
+{
+    const struct source_files *inputs = &input->commit.inputs;
+    uint32_t i = 0;
+    for (; i + 1 < inputs->count && offset >= inputs->at[i].position.line; i++) {
+        offset -= inputs->at[i].position.line;
+    }
+    const char *path = input->config->source.path;
+    if (inputs->count > 1) path = inputs->at[i].name;
+    snprintf(to, LOG_PLACE_MAX, "%s:%" PRId64, path, offset + 1);
+}
+
 static void file_input_place_text(const struct log_input *input, enum log_sequence sequence,
                                   struct log_place place, char to[LOG_PLACE_MAX])
 {
@@ -316,14 +290,16 @@ static void file_input_place_text(const struct log_input *input, enum log_sequen
                                              [LOG_DEAD_LETTERS] = RECORD_DEAD_LETTER,
                                              [LOG_HISTORY] = RECORD_HISTORY,
                                              [LOG_ITEMS] = RECORD_ITEM};
+    if (sequence == LOG_SOURCE) {
+        place_of_event(input, place.number, to);
+        return;
+    }
     char path[COMMIT_PATH_MAX];
     struct error error;
     const char *name = path;
     uint64_t log = input->commit.entries[place.partition].log;
-    if (sequence == LOG_SOURCE) {
-        name = input->config->source.path;
-    } else if (commit_file_path(input->config, kinds[sequence], place.partition, log, path,
-                                &error) != STATUS_OK) {
+    if (commit_file_path(input->config, kinds[sequence], place.partition, log, path, &error) !=
+        STATUS_OK) {
         name = "?";
     }
     snprintf(to, LOG_PLACE_MAX, "%s:%" PRId64, name, place.number + 1);
@@ -339,12 +315,15 @@ static double file_input_progress(const struct log_input *input)
 
 static enum status file_input_print(struct log_input *input, FILE *out, struct error *error)
 {
-    const struct commit_file *commit = &input->commit;
+    const struct source_files *inputs = &input->commit.inputs;
     (void)error;
-    fprintf(out,
-            "  input      identity %016" PRIx64 " (%" PRIu32 " bytes), %" PRId64
-            " lines processed\n",
-            commit->input.hash, commit->input.size, commit->position.line);
+    for (uint32_t i = 0; i < inputs->count; i++) {
+        const struct source_file *file = &inputs->at[i];
+        fprintf(out,
+                "  input      %s: identity %016" PRIx64 " (%" PRIu32 " bytes), %" PRId64
+                " lines processed\n",
+                file->name, file->identity.hash, file->identity.size, file->position.line);
+    }
     return STATUS_OK;
 }
 
@@ -368,7 +347,7 @@ static enum status file_input_store(struct log_input *input, uint32_t partition,
     const struct commit_entry *entry = &input->commit.entries[partition];
     (void)error;
     *identity = (struct store_identity){
-        .source = commit_file_source(&input->commit),
+        .source = input->commit.source,
         .partition = partition,
         .partitions = input->commit.partitions,
     };

@@ -18,8 +18,7 @@
 #include "base/log.h"
 
 enum {
-    BLOCK_SIZE = 1 << 16,     /* bytes of a read that is decompressed */
-    IDENTITY_SIZE_MAX = 65536 /* bytes that identify an input */
+    BLOCK_SIZE = 1 << 16, /* bytes of a read that is decompressed */
 };
 
 struct input {
@@ -240,7 +239,7 @@ enum status input_identify(const char *path, uint32_t size, struct input_identit
 {
     *identity = (struct input_identity){0};
     if (strcmp(path, "-") == 0) return STATUS_OK;
-    if (size == 0 || size > IDENTITY_SIZE_MAX) size = IDENTITY_SIZE_MAX;
+    if (size == 0 || size > INPUT_IDENTITY_MAX) size = INPUT_IDENTITY_MAX;
     uint8_t *at = malloc(size);
     if (!at) return error_set(error, STATUS_IO, "out of memory: reading %s", path);
     struct input *input;

@@ -40,7 +40,8 @@ bool input_is_unfinished(const struct input *input);
 /* Bytes of the file (compressed ones) read so far and in all, for progress; -1: unknown. */
 void input_progress(const struct input *input, int64_t *donep, int64_t *totalp);
 
-/* Identity of an input: hash over its first bytes (up to 64 KiB of decompressed content). */
+/* Identity of an input: hash over its first bytes (decompressed content, up to a limit). */
+enum { INPUT_IDENTITY_MAX = 65536 };
 struct input_identity {
     uint64_t hash;
     uint32_t size; /* bytes that were hashed */

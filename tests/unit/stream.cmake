@@ -4,6 +4,7 @@ braid_test(unit.dead_letter test_dead_letter.c LIBRARIES stream)
 braid_test(unit.decimal test_decimal.c LIBRARIES stream)
 braid_test(unit.event test_event.c event_fixture.c LIBRARIES stream)
 braid_test(unit.event_forms test_event_forms.c event_fixture.c LIBRARIES stream)
+braid_test(unit.event_reader test_event_reader.c LIBRARIES stream z)
 braid_test(unit.line_reader test_line_reader.c LIBRARIES stream z)
 braid_test(unit.table_row test_table_row.c LIBRARIES stream)
 

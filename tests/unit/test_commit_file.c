@@ -38,8 +38,15 @@ static struct commit_file written_commit(uint32_t partitions)
 {
     struct commit_file commit;
     assert_int_equal(commit_file_init(&commit, partitions, NULL), STATUS_OK);
-    commit.input = (struct input_identity){.hash = UINT64_C(0xfedcba9876543210), .size = 65536};
-    commit.position = (struct line_position){.line = 12, .byte = INT64_MAX};
+    static const char *const names[] = {"a b.jsonl", "c.jsonl.gz", ""};
+    commit.offset = INT64_MAX;
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(source_files_add(&commit.inputs, names[i], NULL), STATUS_OK);
+        commit.inputs.at[i].identity =
+            (struct input_identity){.hash = UINT64_C(0xfedcba9876543210) + i, .size = 65536 - i};
+        commit.inputs.at[i].position =
+            (struct line_position){.line = 12 + i, .byte = INT64_MAX - i};
+    }
     commit.decoding[0] = 1;
     commit.decoding[HISTORY_DECODING_MAX - 1] = UINT32_MAX;
     for (uint32_t p = 0; p < partitions; p++) {
@@ -66,8 +73,15 @@ static void reads_what_was_written(void **state)
         struct commit_file read;
         assert_int_equal(commit_file_read(&read, dir, NULL), STATUS_OK);
         assert_int_equal(read.partitions, commit.partitions);
-        assert_memory_equal(&read.input, &commit.input, sizeof read.input);
-        assert_memory_equal(&read.position, &commit.position, sizeof read.position);
+        assert_int_equal(read.source, commit.source);
+        assert_int_equal(read.offset, commit.offset);
+        assert_int_equal(read.inputs.count, commit.inputs.count);
+        for (uint32_t f = 0; f < read.inputs.count; f++) {
+            const struct source_file *file = &read.inputs.at[f], *other = &commit.inputs.at[f];
+            assert_string_equal(file->name, other->name);
+            assert_memory_equal(&file->identity, &other->identity, sizeof file->identity);
+            assert_memory_equal(&file->position, &other->position, sizeof file->position);
+        }
         assert_memory_equal(read.decoding, commit.decoding, sizeof read.decoding);
         assert_memory_equal(read.entries, commit.entries, counts[i] * sizeof *read.entries);
         commit_file_close(&read);
@@ -144,9 +158,12 @@ static void format_1_is_read_and_knows_no_fingerprints(void **state)
     const struct commit_entry expected = {
         .seal = 3, .generation = 2, .log = 4, .base = 5, .length = {6, 7, 8, 9}};
     assert_memory_equal(read.entries, &expected, sizeof expected);
-    assert_int_equal(read.input.hash, UINT64_C(0xfedcba9876543210));
-    assert_int_equal(read.position.line, 12);
-    assert_int_equal(read.position.byte, 3456);
+    assert_int_equal(read.offset, 12);
+    assert_int_equal(read.inputs.count, 1);
+    assert_string_equal(read.inputs.at[0].name, "");
+    assert_int_equal(read.inputs.at[0].identity.hash, UINT64_C(0xfedcba9876543210));
+    assert_int_equal(read.inputs.at[0].position.line, 12);
+    assert_int_equal(read.inputs.at[0].position.byte, 3456);
     for (int i = 0; i < HISTORY_DECODING_MAX; i++) {
         assert_int_equal(read.decoding[i], 0);
     }

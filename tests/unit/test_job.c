@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -170,7 +171,7 @@ static void a_pausing_input_holds_up_neither_commits_nor_the_end(void **state)
         struct commit_file commit;
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
         if (commit_file_read(&commit, fixture.state, NULL) != STATUS_OK) continue;
-        committed = commit.position.line;
+        committed = commit.offset;
         commit_file_close(&commit);
     }
     assert_int_equal(committed, LINES);
@@ -292,6 +293,89 @@ static void a_generation_never_falls_and_its_number_stands_for_one_checkpoint(vo
     fixture_close(&fixture);
 }
 
+static void write_input(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void a_refused_start_leaves_nothing_that_binds(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct job_summary summary;
+    struct error error = {.text = ""};
+    fixture_open(&fixture, SEED);
+    fixture.config.source.format = CONFIG_CSV;
+    write_input(fixture.input, "user_id,item,time\nu1,i1,1700000000000\n");
+    assert_int_equal(job_run(&fixture.config, &summary, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "no column 'user'"));
+    write_input(fixture.input, "user,item,time\nu1,i1,1700000000000\nu2,i1,1700000000000\n");
+    fixture.config.state.partitions = 2;
+    assert_int_equal(fixture_run(&fixture).accepted, 2);
+    fixture_close(&fixture);
+}
+
+static void an_input_that_had_nothing_yet_may_become_any(void **state)
+{
+    (void)state;
+    static const char *const beginnings[] = {"", "user,item,time\n"};
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
+        struct fixture fixture;
+        fixture_open(&fixture, SEED);
+        fixture.config.source.format = CONFIG_CSV;
+        write_input(fixture.input, beginnings[i]);
+        assert_int_equal(fixture_run(&fixture).events, 0);
+        write_input(fixture.input, "time,user,item\n1700000000000,u1,i1\n");
+        assert_int_equal(fixture_run(&fixture).accepted, 1);
+        write_input(fixture.input, "time,user,item\n1700000000000,u2,i1\n1700000000000,u1,i2\n");
+        refused(&fixture, "is not the input that was read before");
+        fixture_close(&fixture);
+    }
+}
+
+/* The log of the fixture, cut into files of a directory at every `lines`-th line. */
+static void cut_log(struct fixture *fixture, const char *directory, unsigned lines)
+{
+    char path[160], line[256];
+    FILE *log = fopen(fixture->input, "re"), *part = NULL;
+    assert_non_null(log);
+    for (unsigned i = 0; fgets(line, sizeof line, log); i++) {
+        if (i % lines == 0) {
+            if (part) fclose(part);
+            snprintf(path, sizeof path, "%s/%04u.jsonl", directory, i / lines);
+            part = fopen(path, "we");
+            assert_non_null(part);
+        }
+        fputs(line, part);
+    }
+    fclose(part);
+    fclose(log);
+}
+
+static void a_directory_of_files_is_one_log(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char directory[128];
+    fixture_open(&fixture, SEED);
+    snprintf(directory, sizeof directory, "%s/logs", fixture.dir);
+    assert_int_equal(mkdir(directory, 0755), 0);
+    fixture_log(&fixture, HALF, USERS);
+    cut_log(&fixture, directory, 700);
+    const char *log = fixture.config.source.path;
+    fixture.config.source.path = directory;
+    fixture.config.job.commit_events_max = 450; /* commits within files and across their ends */
+    assert_int_equal(fixture_run(&fixture).events, HALF);
+    fixture_log(&fixture, HALF, USERS);
+    cut_log(&fixture, directory, 700);
+    assert_int_equal(fixture_run(&fixture).events, HALF);
+    fixture.config.source.path = log;
+    published(&fixture, published_in_one_run(HALF, PARTITIONS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +385,9 @@ int main(void)
         cmocka_unit_test(an_overgrown_log_is_rewritten_and_still_rebuilds_the_store),
         cmocka_unit_test(bad_events_become_dead_letters_and_the_job_goes_on),
         cmocka_unit_test(a_pausing_input_holds_up_neither_commits_nor_the_end),
+        cmocka_unit_test(a_refused_start_leaves_nothing_that_binds),
+        cmocka_unit_test(an_input_that_had_nothing_yet_may_become_any),
+        cmocka_unit_test(a_directory_of_files_is_one_log),
         cmocka_unit_test(what_does_not_belong_together_is_refused),
         cmocka_unit_test(a_job_does_not_go_on_under_settings_that_read_events_otherwise),
         cmocka_unit_test(a_generation_never_falls_and_its_number_stands_for_one_checkpoint),

@@ -44,12 +44,12 @@ struct broker {
 struct session {
     struct broker *broker;
     uint32_t worker;
-    bool assigned;                 /* its partitions were announced */
-    bool ended;                    /* it was told that the input is finished */
-    struct line_position position; /* of the commit marker it has been given, */
-    struct line_position sealed;   /* and of the one whose commit is under way */
-    bool replaced;                 /* a log of this partition was installed, and */
-    uint32_t replaced_partition;   /* the one before goes when a commit names the new one */
+    bool assigned;                   /* its partitions were announced */
+    bool ended;                      /* it was told that the input is finished */
+    struct source_position position; /* of the commit marker it has been given, */
+    struct source_position sealed;   /* and of the one whose commit is under way */
+    bool replaced;                   /* a log of this partition was installed, and */
+    uint32_t replaced_partition;     /* the one before goes when a commit names the new one */
 };
 
 static uint64_t file_memory(const struct config *config)
@@ -70,8 +70,9 @@ static enum status file_open(struct broker **brokerp, const struct config *confi
     if (status == STATUS_OK) {
         const struct commit_file *commit = &broker->state.commit;
         status = file_reader_open(&broker->reader, config, config->job.workers, commit->partitions,
-                                  commit->position, error);
+                                  &commit->inputs, error);
     }
+    if (status == STATUS_OK) status = file_state_begin(&broker->state, error);
     if (status != STATUS_OK) {
         broker_file.close(broker);
         return status;
@@ -97,7 +98,7 @@ static uint32_t file_partitions(const struct broker *broker)
 
 static uint64_t file_source_identity(const struct broker *broker)
 {
-    return commit_file_source(&broker->state.commit);
+    return broker->state.commit.source;
 }
 
 static void file_stop(struct broker *broker)
@@ -273,7 +274,7 @@ static enum status append_seal(struct session *session, struct commit_partition 
                                struct error *error)
 {
     uint8_t value[HISTORY_SEAL_MAX];
-    part->seal.next_offset = session->sealed.line;
+    part->seal.next_offset = session->sealed.offset;
     struct record record = {
         .kind = RECORD_HISTORY,
         .partition = part->partition,
@@ -331,7 +332,6 @@ static void enter_partitions(struct session *session, struct commit_partition *p
             .written_ms = clock_wall_ms(),
         };
     }
-    state->commit.position = session->sealed;
     if (count > 0) {
         memcpy(state->commit.decoding, parts[0].seal.decoding, sizeof state->commit.decoding);
     }
@@ -347,7 +347,11 @@ static enum status cross_barrier(struct session *session, struct commit_partitio
     enter_partitions(session, parts, count);
     uint64_t barrier = broker->barriers;
     if (++broker->arrived == broker->config->job.workers) {
-        status = commit_file_write(&broker->state.commit, broker->config->state.dir, error);
+        status = file_state_set_position(&broker->state, file_reader_source(broker->reader),
+                                         &session->sealed, error);
+        if (status == STATUS_OK) {
+            status = commit_file_write(&broker->state.commit, broker->config->state.dir, error);
+        }
         if (status == STATUS_OK) broker->barriers++;
         broker->arrived = 0;
         pthread_cond_broadcast(&broker->crossed);

@@ -1,20 +1,24 @@
 /*
  * commit_file.h - the one small file that decides what is committed (file broker).
  *
- * It says which input the job reads and how far it came, and for each partition how long every one
- * of its files is. Whatever lies beyond those lengths was never committed. A commit replaces the
- * file atomically, and that rename is the moment of truth.
+ * It says which files the job reads and how far it came in each, and for each partition how long
+ * every one of its own files is. Whatever lies beyond those lengths was never committed. A commit
+ * replaces the file atomically: the rename is what commits.
  *
  *     braid-commit 2
- *     input 9b1c5d0e6f7a8b90 65536
- *     partitions 4
- *     position 10000 812345
+ *     source 4c03d1e6a7f25b98                                 (names the job in seals and stores)
+ *     offset 10000                                            (of the first event to come)
  *     decoding 1b2e88f0 00000000 ...                          (fingerprints: source/decoding.h)
+ *     partitions 4
+ *     inputs 1
+ *     input 9b1c5d0e6f7a8b90 65536 line 10000 byte 812345 clicks.jsonl
+ *                                                             (one line for each, in their order)
  *     partition 0 seal 3 generation 1 checkpoint 5d0e6f7a8b909b1c log 1 base 0 interests 92100
- *         history 40122 dead-letters 0 items 1200             (one line for each partition)
+ *         history 40122 dead-letters 0 items 1200             (one line for each)
  *     checksum 0123456789abcdef
  *
- * Format 1, which has neither fingerprints nor checkpoints, is still read.
+ * Until the first commit it names no input and has no fingerprints: nothing binds yet. Format 1,
+ * which had one input, no name for it, and no fingerprints, is still read.
  */
 #ifndef STREAM_BROKER_FILE_COMMIT_FILE_H
 #define STREAM_BROKER_FILE_COMMIT_FILE_H
@@ -23,7 +27,7 @@
 
 #include "base/status.h"
 #include "stream/broker/broker.h"
-#include "stream/source/line_reader.h"
+#include "stream/source/event_reader.h"
 
 enum { COMMIT_PATH_MAX = 4096 };
 
@@ -37,14 +41,15 @@ struct commit_entry {
 };
 
 struct commit_file {
-    struct input_identity input;             /* size 0: nothing to compare with (standard input) */
-    struct line_position position;           /* of the first line not yet processed */
+    uint64_t source;                         /* identity of the source, for seals and stores */
+    int64_t offset;                          /* of the first event not yet processed */
     uint32_t decoding[HISTORY_DECODING_MAX]; /* as in history_seal; 0: not known */
+    struct source_files inputs;              /* what was processed of them; owned */
     uint32_t partitions;
     struct commit_entry *entries; /* [partitions], owned */
 };
 
-/* A commit file of a new job: nothing processed, logs numbered 1. */
+/* A commit file of a new job, with an identity of its own: nothing processed, logs numbered 1. */
 MUST_CHECK enum status commit_file_init(struct commit_file *commit, uint32_t partitions,
                                         struct error *error);
 void commit_file_close(struct commit_file *commit);
@@ -63,9 +68,6 @@ MUST_CHECK enum status commit_file_expect(struct commit_file *commit, const char
 /* Replaces state_dir/commit: temporary file, fsync, rename, fsync of the directory. */
 MUST_CHECK enum status commit_file_write(const struct commit_file *commit, const char *state_dir,
                                          struct error *error);
-
-/* Identity of the source, for seals and stores. */
-uint64_t commit_file_source(const struct commit_file *commit);
 
 /* A partition's last committed seal; number 0: nothing of it was committed. */
 struct history_seal commit_file_seal(const struct commit_file *commit, uint32_t partition);

@@ -1,5 +1,5 @@
 /*
- * file_reader.c - lines -> events -> a poll under construction per worker -> bounded queues.
+ * file_reader.c - events -> a poll under construction per worker -> bounded queues.
  *
  * Each worker has a ring of equal slots. Going round: the slot that the worker holds (taken, not yet
  * given back), those that wait, and the one under construction. One lock guards all rings; the
@@ -18,7 +18,7 @@
 
 enum {
     ID_BYTES = 96,    /* of a poll's memory for each event's ids; longer ones end a poll early */
-    CLOCK_EVERY = 64, /* lines between two looks at the clock */
+    CLOCK_EVERY = 64, /* events between two looks at the clock */
     SLOTS_BESIDE_QUEUE = 4 /* held by the worker, under construction, and two for markers */
 };
 
@@ -28,7 +28,7 @@ struct slot {
     uint32_t count;
     uint8_t *bytes; /* the events' ids and payloads */
     size_t used;
-    struct line_position position;
+    struct source_position position;
 };
 
 struct ring {
@@ -44,9 +44,7 @@ struct ring {
 
 struct file_reader {
     const struct config *config;
-    struct line_reader *lines;
-    struct event_decoder *decoder;
-    uint8_t *scratch; /* of one event */
+    struct event_reader *source;
     uint32_t workers;
     uint32_t partitions;
     uint32_t slots; /* of a ring */
@@ -59,11 +57,11 @@ struct file_reader {
     pthread_cond_t emptied;
     atomic_bool stop;
     atomic_bool commit_wanted;
-    bool marking;                  /* the reader places a marker and may be waiting for room */
-    bool ended;                    /* the end markers are queued, or reading failed */
-    struct line_position position; /* after the last line placed */
-    uint64_t events;               /* placed since the last marker */
-    int64_t marked_ns;             /* when that was */
+    bool marking;                    /* the reader places a marker and may be waiting for room */
+    bool ended;                      /* the end markers are queued, or reading failed */
+    struct source_position position; /* after the last event placed */
+    uint64_t events;                 /* placed since the last marker */
+    int64_t marked_ns;               /* when that was */
     double progress;
     struct error failure; /* why reading ended, STATUS_OK if it did not fail */
 };
@@ -195,53 +193,36 @@ uint32_t file_partition(struct bytes user, uint32_t partitions)
     return (uint32_t)(identity_of(user.at, user.size) % partitions);
 }
 
-void file_event_decode(struct event_decoder *decoder, const struct line *line, int64_t number,
-                       uint32_t partitions, void *scratch, struct event *event)
-{
-    event_decode(decoder, line->text, -1, scratch, event);
-    event->offset = number;
-    event->partition = event->user.size ? file_partition(event->user, partitions) : 0;
-}
-
-/* The next line. Only here may the thread be canceled: a pipe may never deliver again. */
-static enum status next_line(struct file_reader *reader, struct line *line)
+/* The next event. A pipe may never deliver again: only reading it may the thread be canceled. */
+static enum status next_event(struct file_reader *reader, struct event *event)
 {
     int state;
-    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
-    enum status status = line_reader_next(reader->lines, line, &reader->failure);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    bool pipe = event_reader_is_standard_input(reader->source);
+    if (pipe) pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+    enum status status = event_reader_next(reader->source, event, &reader->failure);
+    if (pipe) pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     return status;
 }
 
-static void note_progress(struct file_reader *reader)
+/* Reads and places events until the input ends or the job stops. */
+static enum status read_events(struct file_reader *reader)
 {
-    int64_t done, total;
-    line_reader_progress(reader->lines, &done, &total);
-    reader->progress = total > 0 ? (double)done / (double)total : -1;
-}
-
-/* Reads, decodes and places lines until the input ends or the job stops. */
-static enum status read_lines(struct file_reader *reader)
-{
-    struct line line;
     struct event event;
-    uint64_t lines = 0;
+    uint64_t events = 0;
     while (!atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
-        int64_t number = line_reader_position(reader->lines).line;
-        enum status status = next_line(reader, &line);
+        enum status status = next_event(reader, &event);
         if (status == STATUS_END) {
-            line_reader_warn_of_rest(reader->lines);
+            event_reader_warn_of_rest(reader->source);
             return STATUS_OK;
         }
         TRY(status);
-        file_event_decode(reader->decoder, &line, number, reader->partitions, reader->scratch,
-                          &event);
+        event.partition = event.user.size ? file_partition(event.user, reader->partitions) : 0;
 
         pthread_mutex_lock(&reader->lock);
         place_event(reader, &event);
-        reader->position = line_reader_position(reader->lines);
-        bool look = lines++ % CLOCK_EVERY == 0;
-        if (look) note_progress(reader);
+        reader->position = event_reader_position(reader->source);
+        bool look = events++ % CLOCK_EVERY == 0;
+        if (look) reader->progress = event_reader_progress(reader->source);
         if (commit_full(reader) || (look && commit_due(reader, clock_monotonic_ns()))) {
             place_marker(reader, FILE_COMMIT);
         }
@@ -257,12 +238,12 @@ static void *reader_thread(void *context)
     struct file_reader *reader = context;
     int state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-    enum status status = read_lines(reader);
+    enum status status = read_events(reader);
 
     pthread_mutex_lock(&reader->lock);
     if (status == STATUS_OK && !reader->ended) {
         reader->failure.status = STATUS_OK;
-        note_progress(reader);
+        reader->progress = event_reader_progress(reader->source);
         if (reader->events > 0) place_marker(reader, FILE_COMMIT);
         place_marker(reader, FILE_END);
     }
@@ -363,6 +344,11 @@ void file_reader_stop(struct file_reader *reader)
     atomic_store(&reader->stop, true);
 }
 
+const struct event_reader *file_reader_source(const struct file_reader *reader)
+{
+    return reader->source;
+}
+
 double file_reader_progress(struct file_reader *reader)
 {
     pthread_mutex_lock(&reader->lock);
@@ -414,9 +400,8 @@ static void close_ring(struct file_reader *reader, struct ring *ring)
 
 static bool open_memory(struct file_reader *reader)
 {
-    reader->scratch = malloc(reader->config->source.event_size_max + 1 + (size_t)EVENT_PADDING);
     reader->rings = calloc(reader->workers, sizeof *reader->rings);
-    if (!reader->scratch || !reader->rings) return false;
+    if (!reader->rings) return false;
     bool opened = true;
     for (uint32_t w = 0; w < reader->workers; w++) {
         opened = open_ring(reader, &reader->rings[w]) && opened;
@@ -424,50 +409,12 @@ static bool open_memory(struct file_reader *reader)
     return opened;
 }
 
-/* Opens the input at `start`. */
-static enum status open_lines(const struct file_reader *reader, struct line_position start,
-                              struct line_reader **linesp, struct error *error)
+static enum status open_input(struct file_reader *reader, const struct source_files *known,
+                              struct error *error)
 {
-    const struct config *config = reader->config;
-    return line_reader_open(linesp, config->source.path, line_options_of(config), start, error);
-}
-
-/* A table's first line names its columns, wherever reading begins. */
-static enum status read_header(struct file_reader *reader, struct line_reader *lines,
-                               struct error *error)
-{
-    struct line line;
-    enum status status = line_reader_next(lines, &line, error);
-    if (status == STATUS_END) {
-        return error_set(error, STATUS_INVALID,
-                         "%s: empty, but source.header expects a first line that names the columns",
-                         reader->config->source.path);
-    }
-    TRY(status);
-    return event_decoder_header(reader->decoder, line.text, error);
-}
-
-static enum status skip_header(struct file_reader *reader, struct error *error)
-{
-    const struct config *config = reader->config;
-    if (config->source.format == CONFIG_JSON || !config->source.header) return STATUS_OK;
-    if (reader->position.byte == 0) {
-        TRY(read_header(reader, reader->lines, error));
-        reader->position = line_reader_position(reader->lines);
-        return STATUS_OK;
-    }
-    struct line_reader *lines;
-    TRY(open_lines(reader, (struct line_position){0}, &lines, error));
-    enum status status = read_header(reader, lines, error);
-    line_reader_close(lines);
-    return status;
-}
-
-static enum status open_input(struct file_reader *reader, struct error *error)
-{
-    TRY(event_decoder_open(&reader->decoder, reader->config, error));
-    TRY(open_lines(reader, reader->position, &reader->lines, error));
-    TRY(skip_header(reader, error));
+    TRY(event_reader_open(&reader->source, reader->config, known, READ_ON, error));
+    TRY(event_reader_check_regular(reader->source, error));
+    reader->position = event_reader_position(reader->source);
     int failed = pthread_create(&reader->thread, NULL, reader_thread, reader);
     if (failed) {
         return error_set(error, STATUS_IO, "starting the reader's thread: %s", strerror(failed));
@@ -477,8 +424,8 @@ static enum status open_input(struct file_reader *reader, struct error *error)
 }
 
 enum status file_reader_open(struct file_reader **readerp, const struct config *config,
-                             uint32_t workers, uint32_t partitions, struct line_position start,
-                             struct error *error)
+                             uint32_t workers, uint32_t partitions,
+                             const struct source_files *known, struct error *error)
 {
     *readerp = NULL;
     struct file_reader *reader = calloc(1, sizeof *reader);
@@ -486,7 +433,6 @@ enum status file_reader_open(struct file_reader **readerp, const struct config *
     reader->config = config;
     reader->workers = workers;
     reader->partitions = partitions;
-    reader->position = start;
     reader->slots = config->job.queue_polls_max + SLOTS_BESIDE_QUEUE;
     reader->slot_bytes = bytes_of_slot(config);
     reader->marked_ns = clock_monotonic_ns();
@@ -495,7 +441,7 @@ enum status file_reader_open(struct file_reader **readerp, const struct config *
 
     enum status status = STATUS_OK;
     if (!open_memory(reader)) status = error_set(error, STATUS_IO, "out of memory: queues");
-    if (status == STATUS_OK) status = open_input(reader, error);
+    if (status == STATUS_OK) status = open_input(reader, known, error);
     if (status != STATUS_OK) {
         file_reader_close(reader);
         return status;
@@ -520,9 +466,7 @@ void file_reader_close(struct file_reader *reader)
     }
     pthread_cond_destroy(&reader->emptied);
     pthread_mutex_destroy(&reader->lock);
-    line_reader_close(reader->lines);
-    event_decoder_close(reader->decoder);
+    event_reader_close(reader->source);
     free(reader->rings);
-    free(reader->scratch);
     free(reader);
 }

@@ -18,20 +18,12 @@
 
 #include "base/status.h"
 #include "config/config.h"
-#include "stream/source/event_decoder.h"
-#include "stream/source/line_reader.h"
+#include "stream/source/event_reader.h"
 
 struct file_reader;
 
 /* The partition in which a file job keeps a user. */
 uint32_t file_partition(struct bytes user, uint32_t partitions);
-
-/*
- * Decodes a line of the input. Its number is the event's offset; the event's partition is its
- * user's, 0 if none can be read. `scratch` is event_decode's.
- */
-void file_event_decode(struct event_decoder *decoder, const struct line *line, int64_t number,
-                       uint32_t partitions, void *scratch, struct event *event);
 
 enum file_poll_kind { FILE_NOTHING, FILE_EVENTS, FILE_COMMIT, FILE_END };
 
@@ -39,16 +31,16 @@ struct file_poll {
     enum file_poll_kind kind;
     const struct event *events; /* FILE_EVENTS; valid until the next take */
     uint32_t events_count;
-    struct line_position position; /* FILE_COMMIT: everything before it was delivered */
+    struct source_position position; /* FILE_COMMIT: everything before it was delivered */
 };
 
 /*
- * Starts reading source.path at `start`; a table's header is read first wherever it starts.
- * Partition p belongs to worker p % workers. Keeps `config`.
+ * Starts reading source.path where `known` ends (event_reader.h). Partition p belongs to worker
+ * p % workers. Keeps `config`.
  */
 MUST_CHECK enum status file_reader_open(struct file_reader **readerp, const struct config *config,
                                         uint32_t workers, uint32_t partitions,
-                                        struct line_position start, struct error *error);
+                                        const struct source_files *known, struct error *error);
 
 /* Ends the thread. Legal on NULL. No take may be under way. */
 void file_reader_close(struct file_reader *reader);
@@ -66,6 +58,9 @@ void file_reader_want_commit(struct file_reader *reader);
 
 /* Ends the input here: a commit, then the end. Async-signal-safe. */
 void file_reader_stop(struct file_reader *reader);
+
+/* What it reads: for the files of a commit's position. */
+const struct event_reader *file_reader_source(const struct file_reader *reader);
 
 /* Share of the input that was read, -1 if unknown. */
 double file_reader_progress(struct file_reader *reader);

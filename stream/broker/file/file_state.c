@@ -72,19 +72,6 @@ static enum status take_lock(struct file_state *state, struct error *error)
                      dir);
 }
 
-static bool is_standard_input(const struct config *config)
-{
-    return strcmp(config->source.path, "-") == 0;
-}
-
-static enum status identify(const struct config *config, uint32_t size,
-                            struct input_identity *identity, struct error *error)
-{
-    *identity = (struct input_identity){0};
-    if (is_standard_input(config)) return STATUS_OK;
-    return input_identify(config->source.path, size, identity, error);
-}
-
 static enum status check_empty(const struct config *config, enum record_kind kind,
                                uint32_t partition, struct error *error)
 {
@@ -98,7 +85,7 @@ static enum status check_empty(const struct config *config, enum record_kind kin
                      path, config->state.dir);
 }
 
-/* A new job writes its commit file before anything else, and only over outputs that are empty. */
+/* A new job, which begins over outputs that are empty only. */
 static enum status begin_anew(struct file_state *state, struct error *error)
 {
     const struct config *config = state->config;
@@ -107,24 +94,16 @@ static enum status begin_anew(struct file_state *state, struct error *error)
             TRY(check_empty(config, (enum record_kind)kind, p, error));
         }
     }
-    TRY(commit_file_init(&state->commit, config->state.partitions, error));
-    TRY(identify(config, 0, &state->commit.input, error));
-    return commit_file_write(&state->commit, config->state.dir, error);
+    state->is_new = true;
+    return commit_file_init(&state->commit, config->state.partitions, error);
 }
 
-static enum status check_input(const struct file_state *state, struct error *error)
+static bool has_committed(const struct commit_file *commit)
 {
-    const struct config *config = state->config;
-    const struct input_identity *known = &state->commit.input;
-    struct input_identity found;
-    TRY(identify(config, known->size, &found, error));
-    if (found.size == known->size && found.hash == known->hash) return STATUS_OK;
-    if (known->size == 0 && known->hash && !is_standard_input(config)) return STATUS_OK;
-    return error_set(error, STATUS_REFUSED,
-                     "%s is not the input that %s was made from (its first %" PRIu32
-                     " bytes differ): give the same source.path, or another state.dir and "
-                     "output.dir",
-                     config->source.path, config->state.dir, known->size);
+    for (uint32_t p = 0; p < commit->partitions; p++) {
+        if (commit->entries[p].seal > 0) return true;
+    }
+    return false;
 }
 
 static enum status check_partitions(const struct file_state *state, struct error *error)
@@ -145,10 +124,11 @@ static enum status open_commit(struct file_state *state, struct error *error)
     if (status == STATUS_NOT_FOUND) return begin_anew(state, error);
     TRY(status);
     TRY(check_partitions(state, error));
-    TRY(check_input(state, error));
-    if (is_standard_input(config)) {
+    struct commit_file *commit = &state->commit;
+    if (!has_committed(commit)) source_files_close(&commit->inputs);
+    if (strcmp(config->source.path, "-") == 0) {
         /* Lines go on being counted, but what a crash left unread in the pipe is gone. */
-        state->commit.position.byte = 0;
+        if (commit->inputs.count > 0) commit->inputs.at[0].position.byte = 0;
         log_warn("standard input cannot be read again: at most once across crashes");
     }
     return STATUS_OK;
@@ -196,11 +176,48 @@ enum status file_state_open(struct file_state *state, const struct config *confi
     TRY(make_directory(config->state.dir, error));
     TRY(make_directory(config->output.dir, error));
     TRY(take_lock(state, error));
-    TRY(open_commit(state, error));
+    return open_commit(state, error);
+}
+
+enum status file_state_begin(struct file_state *state, struct error *error)
+{
+    const struct config *config = state->config;
+    if (state->is_new) TRY(commit_file_write(&state->commit, config->state.dir, error));
     TRY(open_files(state, error));
     /* New files must not vanish from their directory when what is in them has been committed. */
     TRY(append_file_sync_directory(config->state.dir, error));
     return append_file_sync_directory(config->output.dir, error);
+}
+
+/* The known entry of a file, or a new one behind the others; its name is the present one. */
+static enum status enter_input(struct source_files *inputs, uint32_t index, const char *name,
+                               struct error *error)
+{
+    if (index == inputs->count) return source_files_add(inputs, name, error);
+    if (strcmp(inputs->at[index].name, name) == 0) return STATUS_OK;
+    char *copy = strdup(name);
+    if (!copy) return error_set(error, STATUS_IO, "out of memory: names of files");
+    free(inputs->at[index].name);
+    inputs->at[index].name = copy;
+    return STATUS_OK;
+}
+
+enum status file_state_set_position(struct file_state *state, const struct event_reader *source,
+                                    const struct source_position *position, struct error *error)
+{
+    struct source_files *inputs = &state->commit.inputs;
+    for (uint32_t i = inputs->count ? inputs->count - 1 : 0; i <= position->file; i++) {
+        const struct source_file *file = event_reader_file(source, i);
+        TRY(enter_input(inputs, i, file->name, error));
+        struct source_file *input = &inputs->at[i];
+        input->position = i < position->file ? file->position : position->line;
+        int64_t size = input->position.byte;
+        bool grows = input->identity.size < INPUT_IDENTITY_MAX && input->identity.size < size;
+        if (!grows || event_reader_is_standard_input(source)) continue;
+        TRY(event_reader_identify(source, i, size, &input->identity, error));
+    }
+    state->commit.offset = position->offset;
+    return STATUS_OK;
 }
 
 void file_state_close(struct file_state *state)

@@ -2,12 +2,12 @@
  * file_state.h - what a file job has on disk: lock, commit file, and each partition's files.
  *
  * Opening is where a job that cannot go on is refused: a second job on the same state.dir, another
- * input, another partition count, files shorter than committed. Files longer than committed are
- * cut.
+ * partition count, files shorter than committed. Files longer than committed are cut.
  */
 #ifndef STREAM_BROKER_FILE_FILE_STATE_H
 #define STREAM_BROKER_FILE_FILE_STATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -26,12 +26,29 @@ struct file_state {
     const struct config *config;
     int lock; /* held while the job lives */
     struct commit_file commit;
+    bool is_new;                        /* there is no commit file yet */
     struct partition_files *partitions; /* [commit.partitions] */
 };
 
-/* Keeps `config`. Legal to close after a failure. */
+/*
+ * Takes the lock and reads the commit file. Nothing is written yet that a later start would be
+ * bound by. Keeps `config`. Legal to close after a failure.
+ */
 MUST_CHECK enum status file_state_open(struct file_state *state, const struct config *config,
                                        struct error *error);
+
+/* The input is there: writes a new job's commit file, and opens every file at its length. */
+MUST_CHECK enum status file_state_begin(struct file_state *state, struct error *error);
+
+/*
+ * Enters into the commit file how far `source` was read. The identity of a file grows with what was
+ * read of it.
+ */
+MUST_CHECK enum status file_state_set_position(struct file_state *state,
+                                               const struct event_reader *source,
+                                               const struct source_position *position,
+                                               struct error *error);
+
 void file_state_close(struct file_state *state);
 
 /* Bytes of buffers that the files take at most, for the memory plan. */

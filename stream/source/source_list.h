@@ -1,0 +1,42 @@
+/*
+ * source_list.h - the files that source.path means.
+ *
+ * A path is one file, - standard input, a directory, or several files separated by commas. Of a
+ * directory the regular files count whose names do not begin with a dot or an underscore. They are
+ * ordered by their names, byte by byte.
+ */
+#ifndef STREAM_SOURCE_SOURCE_LIST_H
+#define STREAM_SOURCE_SOURCE_LIST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum { SOURCE_FILES_MAX = 65536 };
+
+struct source_entry {
+    char *path; /* to open it; owned */
+    const char
+        *name;    /* what tells it from the others: inside a directory its name there, of several
+                       * files the path that was given, of one file its last part */
+    int64_t size; /* bytes, as they lie there; -1: not a regular file */
+};
+
+struct source_list {
+    struct source_entry *at;
+    uint32_t count;
+};
+
+/*
+ * Lists them. STATUS_INVALID: one cannot be found, or a directory has none. On failure there is
+ * nothing to close.
+ */
+MUST_CHECK enum status source_list_open(struct source_list *list, const char *path,
+                                        struct error *error);
+void source_list_close(struct source_list *list);
+
+/* True if two names are those of one file: one of them may have been compressed (.gz) since. */
+bool source_names_equal(const char *a, const char *b);
+
+#endif
