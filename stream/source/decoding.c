@@ -22,6 +22,8 @@ static const struct {
     {"source.id_size_max", ALWAYS},     {"source.event_size_max", ALWAYS},
     {"actions", WITH_ACTIONS},     /* DECODING_ACTIONS */
     {"state.history_max", ALWAYS}, /* no decoding, but it decides which of the events count */
+    {"source.separator", TO_TABLES},    {"source.quotes", TO_TABLES},
+    {"source.null_values", ALWAYS},
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };
