@@ -65,7 +65,7 @@ void fixture_open(struct fixture *fixture, uint64_t seed)
     config->state.dir = fixture->state;
     config->output.dir = fixture->output;
     config->state.history_max = 128;
-    config->job.memory = (uint64_t)256 << 20;
+    config->job.memory = (uint64_t)1 << 30; /* the process keeps some of what earlier jobs took */
     config->job.poll_events_max = 200;
     config->job.commit_events_max = 900;
     config->log.quiet = true;
