@@ -384,7 +384,7 @@ static double bench_job(const char *name, uint32_t users, uint32_t known, uint64
 
 /* When the events of each partition arrived at the broker, and which of them are committed. */
 static struct {
-    int64_t *arrived_ns[PARTITIONS]; /* [capacity] by offset, 0: not yet */
+    int64_t *arrived_ns[PARTITIONS]; /* [capacity] by offset, 0: not known */
     int64_t capacity, committed[PARTITIONS];
     double *late_ms; /* of the measured events */
     uint64_t count;
@@ -398,18 +398,17 @@ static void note_arrival(rd_kafka_t *client, const rd_kafka_message_t *message, 
     freshness.arrived_ns[message->partition][message->offset] = clock_monotonic_ns();
 }
 
-/* Events that were committed since the last look. */
-static void note_commits(rd_kafka_t *watcher, const char *topic, bool measured)
+/* Events that were committed since the last look; measured if they arrived after `from_ns`. */
+static void note_commits(rd_kafka_t *watcher, const char *topic, int64_t from_ns)
 {
     int64_t offsets[PARTITIONS];
     committed_offsets(watcher, topic, offsets);
     int64_t now_ns = clock_monotonic_ns();
     for (int p = 0; p < PARTITIONS; p++) {
         for (; freshness.committed[p] < offsets[p]; freshness.committed[p]++) {
-            /* An event may be committed before the producer has heard of its arrival. */
             int64_t arrived_ns = freshness.arrived_ns[p][freshness.committed[p]];
-            double late_ms = arrived_ns ? (double)(now_ns - arrived_ns) / 1e6 : 0;
-            if (measured) freshness.late_ms[freshness.count++] = late_ms;
+            if (arrived_ns < from_ns) continue;
+            freshness.late_ms[freshness.count++] = (double)(now_ns - arrived_ns) / 1e6;
         }
     }
 }
@@ -438,7 +437,7 @@ static void feed_at_rate(const struct runner *runner, const char *topic, double 
         }
         rd_kafka_poll(producer, 0);
         if (now_ns - looked_ns > FRESHNESS_LOOK_MS * 1000000L) {
-            note_commits(watcher, topic, seconds > WARM_UP_S);
+            note_commits(watcher, topic, begun_ns + WARM_UP_S * INT64_C(1000000000));
             looked_ns = now_ns;
         }
         nanosleep(&(struct timespec){.tv_nsec = 1000000L}, NULL);
