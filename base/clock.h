@@ -19,6 +19,12 @@ static inline int64_t clock_monotonic_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Waits. */
+static inline void clock_sleep_ms(uint32_t ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+}
+
 /* Milliseconds since 1970-01-01 UTC. For log lines. */
 static inline int64_t clock_wall_ms(void)
 {

@@ -121,6 +121,7 @@ struct config {
         const char *group;   /* consumer group; transactional ids and instance ids derive from it */
         const char *instance; /* this process's stable name within the group */
         bool create_topics;
+        bool accept_gap;      /* events that are gone before they were read do not stop the job */
         uint32_t replication; /* of topics that create_topics makes */
         uint32_t session_timeout_ms;
         uint32_t transaction_timeout_ms;

@@ -172,6 +172,9 @@ const struct option option_table[] = {
          "Name of this process in the group; each process has its own and keeps it when restarted"),
     BOOL("kafka.create_topics", kafka.create_topics, "false",
          "Create missing output topics with the settings that they need"),
+    BOOL("kafka.accept_gap", kafka.accept_gap, "false",
+         "Go on, with all histories, although events were deleted before they were read, or a tool "
+         "changed the group's offsets: what is missing is logged, counted and kept in the seals"),
     COUNT("kafka.replication", kafka.replication, "3", 1, 32,
           "Replicas of topics that are created"),
     DURATION("kafka.session_timeout", kafka.session_timeout_ms, "45s", SECOND, HOUR,

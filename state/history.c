@@ -284,6 +284,7 @@ size_t history_seal_encode(const struct history_seal *seal, void *to)
     write_u64(&writer, seal->target);
     write_u64(&writer, seal->sweep);
     write_i64(&writer, seal->watermark_ms);
+    write_u64(&writer, seal->lost);
     write_u64(&writer, seal->checkpoint);
     uint8_t count = HISTORY_DECODING_MAX;
     while (count > 0 && seal->decoding[count - 1] == 0) {
@@ -299,8 +300,9 @@ size_t history_seal_encode(const struct history_seal *seal, void *to)
 }
 
 /* What version 2 added. */
-static void read_origin(struct byte_reader *reader, struct history_seal *seal)
+static void read_version_2(struct byte_reader *reader, struct history_seal *seal)
 {
+    seal->lost = read_u64(reader);
     seal->checkpoint = read_u64(reader);
     uint8_t count = read_u8(reader);
     for (uint8_t i = 0; i < count; i++) {
@@ -323,7 +325,7 @@ enum status history_seal_decode(struct history_seal *seal, struct bytes record, 
     seal->target = read_u64(&reader);
     seal->sweep = read_u64(&reader);
     seal->watermark_ms = read_i64(&reader);
-    if (version >= 2) read_origin(&reader, seal);
+    if (version >= 2) read_version_2(&reader, seal);
     if (reader.failed || reader.left) {
         return error_set(error, STATUS_CORRUPT, "seal: malformed (%zu bytes)", record.size);
     }

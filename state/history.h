@@ -153,6 +153,8 @@ struct history_seal {
     uint64_t target;          /* generation being moved to; = generation when none is */
     uint64_t sweep;           /* sweep cursor, 0 when none runs */
     int64_t watermark_ms;     /* greatest broker time seen, HISTORY_NO_TIME if none */
+    uint64_t lost; /* source offsets that were gone before they were read and were skipped, in all;
+                    * 0 in a seal of format 1 */
 
     /* Of what this was made with, 0 where it is not known (a seal of format 1): */
     uint64_t checkpoint;                     /* fingerprint of the active generation */
@@ -162,11 +164,11 @@ struct history_seal {
 
 /*
  * A seal is, little-endian: version (1) | the members up to watermark_ms in their order | from
- * version 2 on: checkpoint (8) | number of fingerprints (1) | decoding (4 each) | XXH3 of all that
+ * version 2 on: lost (8) | checkpoint (8) | number of fingerprints (1) | decoding (4 each) | XXH3 of all that
  * (4). Seals of version 1 are still read. Of more fingerprints than this build knows the rest is
  * ignored.
  */
-enum { HISTORY_SEAL_MAX = 74 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
+enum { HISTORY_SEAL_MAX = 82 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
 extern const uint8_t history_seal_key[HISTORY_SEAL_KEY_SIZE];
 bool history_is_seal(struct bytes key);
 

@@ -86,7 +86,8 @@ struct record {
 struct commit_partition {
     uint32_t partition;
     struct history_seal seal; /* number included. next_offset is also the offset to commit; files
-                               * replace it by the input position of the barrier */
+                               * replace it by the input position of the barrier. `lost` is the
+                               * broker's to fill in */
     struct store_position position; /* out: after the seal; next = -1 if it is not known */
 };
 
@@ -135,6 +136,13 @@ struct broker_ops {
     /* An assigned partition is restored up to `seal`: deliver its events from there on. */
     enum status (*resume)(struct session *session, uint32_t partition,
                           const struct history_seal *seal, struct error *error);
+
+    /*
+     * The offset in a live partition before which every event has been delivered by poll: there may
+     * be none between the last one and it (Kafka: markers, aborted records). Files: -1, there the
+     * events alone tell.
+     */
+    int64_t (*position)(const struct session *session, uint32_t partition);
 
     /* Asks for a POLL_COMMIT soon: a limit of the transaction is near. */
     void (*want_commit)(struct session *session);

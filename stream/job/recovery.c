@@ -2,7 +2,6 @@
 #include "stream/job/recovery.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -19,7 +18,7 @@ enum {
 /* Before something that is not to be had yet is asked for again. STATUS_END: canceled. */
 static enum status pause_or_end(const struct recovery *recovery)
 {
-    nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+    clock_sleep_ms(PAUSE_MS);
     return atomic_load(recovery->cancel) ? STATUS_END : STATUS_OK;
 }
 

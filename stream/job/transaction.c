@@ -177,15 +177,22 @@ static enum status send_history(struct transaction *transaction, uint32_t partit
     return STATUS_OK;
 }
 
+/* Up to where a task's source is done with: after its last event, and what is no event behind it. */
+static int64_t next_offset(const struct transaction *transaction, const struct task *task)
+{
+    int64_t passed = transaction->shared->ops->position(transaction->session, task->partition);
+    return passed > task->next_offset ? passed : task->next_offset;
+}
+
 static struct history_seal next_seal(const struct transaction *transaction, const struct task *task)
 {
     struct history_seal seal = transaction->shared->seal;
     seal.number = task->seal.number + 1;
-    seal.next_offset = task->next_offset;
+    seal.next_offset = next_offset(transaction, task);
     return seal;
 }
 
-/* Freezes what the partitions that got events will be: their writes and their seals. */
+/* Freezes what the partitions that came further will be: their writes and their seals. */
 static void close_parts(struct transaction *transaction)
 {
     uint32_t count;
@@ -193,14 +200,15 @@ static void close_parts(struct transaction *transaction)
     transaction->count = 0;
     for (uint32_t t = 0; t < count; t++) {
         struct task *task = tasks[t];
-        if (task->next_offset <= task->seal.next_offset) continue;
+        const struct history_seal seal = next_seal(transaction, task);
+        if (seal.next_offset <= task->seal.next_offset) continue;
         struct closed_part *part = &transaction->closed_parts[transaction->count];
         part->task = task;
         part->writes = changeset_writes(transaction->open, &task->changes, &part->writes_count);
         task->changes = (struct change_list){0};
         transaction->parts[transaction->count++] = (struct commit_partition){
             .partition = task->partition,
-            .seal = next_seal(transaction, task),
+            .seal = seal,
             .position.next = -1,
         };
     }

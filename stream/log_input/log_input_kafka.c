@@ -181,8 +181,10 @@ static const char *topic_of(const struct log_input *input, enum log_sequence seq
     }
 }
 
+/* After a pause; false if it takes too long. */
 static bool may_retry(int64_t since_ns)
 {
+    clock_sleep_ms(CLIENT_PAUSE_MS);
     return clock_monotonic_ns() - since_ns < (int64_t)HISTORY_RETRY_MS * 1000000;
 }
 
@@ -420,6 +422,7 @@ static enum status kafka_input_print_partition(struct log_input *input, uint32_t
     fprintf(out,
             "  committed  seal %" PRIu64 ", generation %" PRIu64 ", source offset %" PRId64 "\n",
             seal->number, seal->generation, seal->next_offset);
+    if (seal->lost) fprintf(out, "  lost       %" PRIu64 " events\n", seal->lost);
     return STATUS_OK;
 }
 

@@ -144,6 +144,8 @@ static enum status job_commit(struct job *job, struct error *error)
 {
     struct commit_partition parts[PARTITIONS];
     uint32_t count = 0;
+    if (!job->open) TRY(ops->begin(job->session, error));
+    job->open = true;
     if (job->before_commit) {
         enum status status = job->before_commit(job, error);
         if (status == STATUS_ABORTABLE) return job_abort(job, error);
@@ -151,6 +153,7 @@ static enum status job_commit(struct job *job, struct error *error)
     }
     for (uint32_t p = 0; p < PARTITIONS; p++) {
         if (!job->mine[p]) continue;
+        job->next[p] = ops->position(job->session, p);
         parts[count++] = (struct commit_partition){
             .partition = p,
             .seal = {.number = job->seals[p].number + 1,

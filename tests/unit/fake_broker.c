@@ -260,6 +260,13 @@ static enum status resume(struct session *session, uint32_t partition,
     return STATUS_OK;
 }
 
+static int64_t position(const struct session *session, uint32_t partition)
+{
+    (void)session;
+    (void)partition;
+    return -1; /* the events alone tell */
+}
+
 static void want_commit(struct session *session)
 {
     (void)session;
@@ -494,6 +501,7 @@ const struct broker_ops fake_ops = {
     .session_close = session_close,
     .poll = fake_poll,
     .resume = resume,
+    .position = position,
     .want_commit = want_commit,
     .begin = begin,
     .send = send,

@@ -292,6 +292,7 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
         .target = 3,
         .sweep = 77,
         .watermark_ms = HISTORY_NO_TIME,
+        .lost = 12,
         .checkpoint = 0x0123456789ABCDEFu,
         .decoding = {1, 0, 0xFFFFFFFFu, [HISTORY_DECODING_MAX - 1] = 5},
     };
@@ -330,7 +331,7 @@ static void a_seal_of_format_1_is_read_and_does_not_know_what_it_was_made_with(v
     memset(&read, 0xFF, sizeof read);
     size_t size = history_seal_encode(&seal, record);
     record[0] = 1;
-    size -= 8 + 1; /* no checkpoint and no fingerprints */
+    size -= 8 + 8 + 1; /* no count of lost events, no checkpoint, no fingerprints */
     assert_int_equal(size, 65);
     assert_int_equal(history_seal_decode(&read, resealed(record, size), NULL), STATUS_OK);
     assert_memory_equal(&read, &seal, sizeof seal);

@@ -205,7 +205,7 @@ static enum status file_poll(struct session *session, uint32_t timeout_ms, struc
         return STATUS_OK;
     }
     if (!all_resumed(broker)) {
-        nanosleep(&(struct timespec){.tv_nsec = RESTORE_PAUSE_MS * 1000000L}, NULL);
+        clock_sleep_ms(RESTORE_PAUSE_MS);
         if (!atomic_load(&broker->stop) || !give_up(broker)) return STATUS_OK;
         poll->kind = POLL_END;
         session->ended = true;
@@ -239,6 +239,13 @@ static enum status file_resume(struct session *session, uint32_t partition,
     (void)error;
     atomic_fetch_add(&session->broker->resumed, 1);
     return STATUS_OK;
+}
+
+static int64_t file_position(const struct session *session, uint32_t partition)
+{
+    (void)session;
+    (void)partition;
+    return -1;
 }
 
 static void file_want_commit(struct session *session)
@@ -573,6 +580,7 @@ const struct broker_ops broker_file = {
     .session_close = file_session_close,
     .poll = file_poll,
     .resume = file_resume,
+    .position = file_position,
     .want_commit = file_want_commit,
     .begin = file_begin,
     .send = file_send,

@@ -18,11 +18,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/metrics.h"
 #include "base/status.h"
 #include "config/config.h"
 #include "stream/broker/broker.h"
 
 enum {
+    CLIENT_PAUSE_MS = 100,     /* before something that could not be had is asked for again */
     CLIENT_REQUEST_MS = 10000, /* one request; longer waits are loops that heed broker_stop */
     BATCH_SIZE_MAX = 1000000,  /* bytes of a batch, and so of a record, that a producer sends */
 };
@@ -58,6 +60,7 @@ struct broker {
     uint32_t dead_letter_payload_max;
     int64_t batch_size_max;      /* bytes that every topic takes at once */
     int64_t delete_retention_ms; /* of the history topic: how long a tombstone can be read */
+    struct metric *lost;         /* events of the source that were gone before they were read */
     _Atomic bool stopping;
 };
 

@@ -58,30 +58,39 @@ static enum status seal_of_text(struct committed_seal *committed, struct bytes t
     return history_seal_decode(&committed->seal, (struct bytes){raw, size}, error);
 }
 
-/* One partition of an answer: its offset must be one that Braid committed for this source. */
+/*
+ * One partition of an answer: its offset must be one that Braid committed for this source. With
+ * kafka.accept_gap the history log's last seal decides in place of an offset that a tool has set.
+ */
 static enum status take_committed(const struct broker *broker,
                                   const rd_kafka_topic_partition_t *answer,
                                   struct committed_seal *found, struct error *error)
 {
     const char *group = broker->config->kafka.group;
+    const bool accept = broker->config->kafka.accept_gap;
     *found = (struct committed_seal){0};
     if (answer->offset == RD_KAFKA_OFFSET_INVALID) return STATUS_OK;
     enum status status =
-        seal_of_text(found, (struct bytes){answer->metadata, answer->metadata_size}, error);
-    if (status != STATUS_OK) {
-        return error_prefix(error,
-                            "kafka: the offset %lld of group '%s' for %s[%d] was not committed by "
-                            "this version of Braid; use a group of its own, or put the group's "
-                            "offset back: ",
-                            (long long)answer->offset, group, answer->topic, answer->partition);
-    }
-    if (found->seal.source_identity != broker->source_identity ||
-        found->seal.next_offset != answer->offset) {
+        seal_of_text(found, (struct bytes){answer->metadata, answer->metadata_size}, NULL);
+    if (status == STATUS_OK && found->seal.source_identity != broker->source_identity) {
         return error_set(error, STATUS_REFUSED,
                          "kafka: group '%s' was committed for another source than %s[%d] of this "
                          "cluster; use another group and other companion topics",
                          group, answer->topic, answer->partition);
     }
+    if (status == STATUS_OK && found->seal.next_offset == answer->offset) return STATUS_OK;
+    if (!accept) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: the offset %lld of group '%s' for %s[%d] was not committed by "
+                         "this version of Braid. If a tool has set it: kafka.accept_gap: true goes "
+                         "on where the history log ends, so that no event is lost or counted "
+                         "twice. Otherwise use a group of its own",
+                         (long long)answer->offset, group, answer->topic, answer->partition);
+    }
+    log_warn("the group's offset is not one that was committed here: the history log decides",
+             log_text("group", group), log_int("partition", answer->partition),
+             log_int("offset", answer->offset));
+    *found = (struct committed_seal){0};
     return STATUS_OK;
 }
 
@@ -103,11 +112,18 @@ enum status committed_seals(struct broker *broker, struct client *consumer, cons
         }
         rd_kafka_topic_partition_list_destroy(list);
         if (!code) return status;
+        bool forbidden = code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+                         code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        if (forbidden) {
+            return error_set(error, STATUS_IO, "kafka: reading the offsets of group '%s': %s",
+                             broker->config->kafka.group, rd_kafka_err2str(code));
+        }
         int64_t waited_ms = (clock_monotonic_ns() - begun_ns) / 1000000;
         if (waited_ms > wait_ms || atomic_load(&broker->stopping)) {
             return error_set(error, STATUS_BUSY, "kafka: the group's offsets can't be read yet: %s",
                              rd_kafka_err2str(code));
         }
+        clock_sleep_ms(CLIENT_PAUSE_MS);
     }
 }
 
@@ -269,6 +285,25 @@ static enum status history_reader_check_start(const struct history_reader *reade
     return STATUS_OK;
 }
 
+/*
+ * `seal` is the one that the group's offset names. Where there is none, or it may have been changed,
+ * the log knows it; and where nothing was ever committed the source's first offset is where to read.
+ */
+static enum status complete_seal(struct history_reader *reader, int64_t high,
+                                 struct history_seal *seal, struct error *error)
+{
+    struct broker *broker = reader->broker;
+    if (seal->number == 0 || broker->config->kafka.accept_gap) {
+        struct history_seal of_log = {0};
+        TRY(seal_from_log(reader, high, &of_log, error));
+        if (of_log.number > seal->number) *seal = of_log;
+    }
+    if (seal->number > 0) return STATUS_OK;
+    int64_t end;
+    return history_reader_watermarks(reader, broker->config->source.topic, &seal->next_offset, &end,
+                                     error);
+}
+
 static enum status history_reader_open(struct history_reader *reader,
                                        const struct store_position *start,
                                        struct committed_position *committed, struct error *error)
@@ -281,12 +316,7 @@ static enum status history_reader_open(struct history_reader *reader,
                         error));
     committed->seal = of_group.seal;
     TRY(history_reader_watermarks(reader, broker->topics[RECORD_HISTORY], &low, &high, error));
-    if (committed->seal.number == 0) TRY(seal_from_log(reader, high, &committed->seal, error));
-    if (committed->seal.number == 0) {
-        int64_t end;
-        TRY(history_reader_watermarks(reader, broker->config->source.topic,
-                                      &committed->seal.next_offset, &end, error));
-    }
+    TRY(complete_seal(reader, high, &committed->seal, error));
     TRY(history_reader_check_start(reader, low, high, start, committed->seal.number, error));
 
     committed->end = high;
@@ -385,8 +415,9 @@ static enum status history_reader_sort(struct history_reader *reader, struct rec
         bool later = status == STATUS_OK && seal.number > reader->seal;
         if (later && !reader->broker->looks_only) {
             status = error_set(error, STATUS_REFUSED,
-                               "kafka: %s[%u] holds seal %llu, the group's offset names %llu: its "
-                               "offsets were set back, which events can't be",
+                               "kafka: %s[%u] holds seal %llu, the group's offset names %llu: it "
+                               "was set back. kafka.accept_gap: true goes on where the history log "
+                               "ends, so that no event is lost or counted twice",
                                reader->broker->topics[RECORD_HISTORY], reader->partition,
                                (unsigned long long)seal.number, (unsigned long long)reader->seal);
         }

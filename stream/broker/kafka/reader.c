@@ -103,10 +103,11 @@ static enum status seal_of_log(struct kafka_reader *reader, uint32_t partition,
     struct committed_position committed;
     struct history_reader *log;
     const int64_t begun_ns = clock_monotonic_ns();
-    enum status status;
-    do {
+    enum status status = STATUS_BUSY;
+    for (int tries = 0; status == STATUS_BUSY && !time_is_over(begun_ns, SEALS_WAIT_MS); tries++) {
+        if (tries > 0) clock_sleep_ms(CLIENT_PAUSE_MS);
         status = kafka_history_open(&log, &reader->broker, partition, &start, &committed, error);
-    } while (status == STATUS_BUSY && !time_is_over(begun_ns, SEALS_WAIT_MS));
+    }
     TRY(status);
     kafka_history_close(log);
     *seal = committed.seal;

@@ -158,6 +158,7 @@ static enum status consumer_open(struct session *session, struct error *error)
     client_set(&setup, "heartbeat.interval.ms", "%u", settings->heartbeat_ms);
     client_set(&setup, "enable.auto.commit", "false");
     client_set(&setup, "enable.auto.offset.store", "false");
+    client_set(&setup, "enable.partition.eof", "true");
     client_set(&setup, "auto.offset.reset", "error");
     client_set(&setup, "isolation.level", "read_committed");
     client_set(&setup, "queued.max.messages.kbytes", "%llu",
@@ -252,6 +253,7 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     struct broker *broker = calloc(1, sizeof *broker);
     if (!broker) return error_set(error, STATUS_IO, "out of memory");
     broker->config = config;
+    broker->lost = metrics_get("braid_lost_events_total", NULL, NULL);
     enum status status = client_open_admin(&broker->admin, config, error);
     if (status == STATUS_OK) status = topics_open(broker, error);
     if (status == STATUS_OK) status = source_sample(broker, error);
@@ -275,6 +277,22 @@ static void poll_partitions(struct session *session, struct poll *poll, enum pol
         mine->unreported = false;
         poll->partitions[poll->partitions_count++] = p;
     }
+}
+
+/* From here on there is something that no seal covers. */
+static void session_gather(struct session *session)
+{
+    if (session->gathering) return;
+    session->gathering = true;
+    session->gathering_ns = clock_monotonic_ns();
+}
+
+void session_pass(struct session *session, uint32_t partition, int64_t next)
+{
+    struct session_partition *mine = &session->partitions[partition];
+    if (mine->state != PARTITION_LIVE || next <= mine->next) return;
+    mine->next = next;
+    session_gather(session);
 }
 
 /* The next step of a rebalance; false when it is over and there was nothing to tell. */
@@ -330,20 +348,20 @@ static enum status consumer_replace(struct session *session, struct error *error
     return consumer_open(session, error);
 }
 
-/* An error that the consumer delivers in place of a message. */
+/* The end of a partition, or an error, that the consumer delivers in place of a message. */
 static enum status consumer_error(struct session *session, const rd_kafka_message_t *message,
                                   struct error *error)
 {
     const char *topic = session->broker->config->source.topic;
     const char *why = rd_kafka_message_errstr(message);
     switch (message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        session_pass(session, (uint32_t)message->partition, message->offset);
+        client_report_recovery(&session->consumer);
+        return STATUS_OK;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-        return error_set(
-            error, STATUS_REFUSED,
-            "kafka: %s[%d]: the next event, at the committed offset, is not there: %s; "
-            "either retention deleted events that were never read, or the topic was "
-            "made anew: use a new group and new companion topics",
-            topic, message->partition, why);
+        if (session->partitions[message->partition].state != PARTITION_LIVE) return STATUS_OK;
+        return gap_resolve(session, (uint32_t)message->partition, error);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
         return error_set(error, STATUS_IO, "kafka: reading '%s': %s", topic, why);
@@ -388,10 +406,7 @@ static enum status session_deliver(struct session *session, struct poll *poll, s
         events++;
     }
     if (events > 0) client_report_recovery(&session->consumer);
-    if (events > 0 && !session->gathering) {
-        session->gathering = true;
-        session->gathering_ns = clock_monotonic_ns();
-    }
+    if (events > 0) session_gather(session);
     poll->kind = POLL_EVENTS;
     poll->events = session->events;
     poll->events_count = events;
@@ -455,6 +470,8 @@ static enum status kafka_resume(struct session *session, uint32_t partition,
     (void)error;
     if (mine->state != PARTITION_RESTORING) return STATUS_OK; /* revoked meanwhile */
     mine->next = mine->committed = seal->next_offset;
+    mine->sealed = seal->number > 0;
+    mine->lost = seal->lost;
     mine->state = PARTITION_LIVE;
     session->assignment_dirty = true;
     return STATUS_OK;
@@ -463,6 +480,11 @@ static enum status kafka_resume(struct session *session, uint32_t partition,
 static void kafka_want_commit(struct session *session)
 {
     session->wants_commit = true;
+}
+
+static int64_t kafka_position(const struct session *session, uint32_t partition)
+{
+    return session->partitions[partition].next;
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -509,6 +531,7 @@ const struct broker_ops broker_kafka = {
     .poll = kafka_poll,
     .resume = kafka_resume,
     .want_commit = kafka_want_commit,
+    .position = kafka_position,
     .begin = kafka_begin,
     .send = kafka_send,
     .seal = kafka_seal,

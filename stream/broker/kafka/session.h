@@ -2,7 +2,8 @@
  * session.h - one worker's end of Kafka: its consumer, its producer, its partitions.
  *
  * kafka/session.c polls (the consumer's half), kafka/transaction.c commits (the producer's),
- * kafka/fencing.c finds out whether another process has taken over.
+ * kafka/fencing.c finds out whether another process has taken over, and kafka/gap.c what to do
+ * about events that are gone.
  */
 #ifndef STREAM_BROKER_KAFKA_SESSION_H
 #define STREAM_BROKER_KAFKA_SESSION_H
@@ -19,8 +20,10 @@ enum partition_state { PARTITION_AWAY, PARTITION_RESTORING, PARTITION_LIVE };
 struct session_partition {
     enum partition_state state;
     bool unreported;                /* newly assigned; the processor does not know yet */
-    int64_t next;                   /* offset of the next event to fetch */
+    bool sealed;                    /* something of it was sealed, ever */
+    int64_t next;                   /* every event before this offset has been delivered */
     int64_t committed;              /* first offset that no committed transaction covers */
+    uint64_t lost;                  /* offsets that accepted gaps have skipped, in all */
     struct store_position position; /* after the seal being sent; next = -1: not known (yet) */
 };
 
@@ -66,8 +69,8 @@ struct session {
     bool open;                                      /* a transaction is, for the processor */
     bool ended;                  /* and it has ended at the brokers: its producer was replaced */
     struct error producer_error; /* why the producer can't go on, STATUS_OK if it can */
-    bool gathering;              /* events were delivered that no seal covers, the first of them */
-    int64_t gathering_ns;        /* at that time */
+    bool gathering;              /* offsets were delivered or passed that no seal covers, the */
+    int64_t gathering_ns;        /* first of them at that time */
     bool wants_commit;
     int64_t begun_ns;                      /* when the open transaction began */
     int64_t fencings_ns[FENCINGS_MAX - 1]; /* when the last producers were lost, a ring */
@@ -92,6 +95,20 @@ enum status kafka_commit(struct session *session, struct commit_partition *parts
 enum status kafka_settle(struct session *session, struct commit_partition *parts, uint32_t count,
                          struct error *error);
 enum status kafka_abort(struct session *session, struct error *error);
+
+/*
+ * kafka/session.c. A live partition holds no event before `next`: goes on there. A commit will
+ * cover it, if need be one of its own.
+ */
+void session_pass(struct session *session, uint32_t partition, int64_t next);
+
+/*
+ * kafka/gap.c. The event at which a partition is to be read on is not there: goes on behind the gap
+ * if that is accepted, or if nothing of the partition was ever committed; asks again if brokers
+ * don't answer. STATUS_REFUSED: events are gone, or the topic is another; says which and what to do.
+ */
+MUST_CHECK enum status gap_resolve(struct session *session, uint32_t partition,
+                                   struct error *error);
 
 /*
  * kafka/fencing.c. Notes the id that the consumer has in the group now, if it has one; true if it

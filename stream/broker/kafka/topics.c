@@ -140,22 +140,34 @@ static enum status topic_create(struct broker *broker, enum record_kind kind, st
     return status;
 }
 
+/* The same, but asks for a while before it says 0: a topic just created does not show everywhere. */
+static enum status topic_count_patiently(struct broker *broker, const char *topic, uint32_t *countp,
+                                         struct error *error)
+{
+    TRY(topic_count(broker, topic, countp, error));
+    for (int tries = 1; *countp == 0 && tries < SHOW_TRIES; tries++) {
+        rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
+        TRY(topic_count(broker, topic, countp, error));
+    }
+    return STATUS_OK;
+}
+
 /* Finds one topic, creating it if it is absent and that is wanted. */
 static enum status topic_find(struct broker *broker, enum record_kind kind, struct error *error)
 {
     const char *topic = broker->topics[kind];
+    const bool may_create = broker->config->kafka.create_topics && !broker->looks_only;
     uint32_t *countp = &broker->topic_partitions[kind];
-    TRY(topic_count(broker, topic, countp, error));
-    for (int tries = 0; *countp == 0 && tries < SHOW_TRIES; tries++) {
-        if (broker->looks_only || !broker->config->kafka.create_topics) {
-            return error_set(error, STATUS_REFUSED,
-                             "kafka: %s: topic '%s' does not exist; create it, or let Braid do it "
-                             "with kafka.create_topics: true",
-                             rules[kind].option, topic);
-        }
-        if (tries == 0) TRY(topic_create(broker, kind, error));
-        rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
+    if (may_create) {
         TRY(topic_count(broker, topic, countp, error));
+        if (*countp == 0) TRY(topic_create(broker, kind, error));
+    }
+    if (*countp == 0) TRY(topic_count_patiently(broker, topic, countp, error));
+    if (*countp == 0 && !may_create) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: %s: topic '%s' does not exist; create it, or let Braid do it "
+                         "with kafka.create_topics: true",
+                         rules[kind].option, topic);
     }
     if (*countp == 0) {
         return error_set(error, STATUS_IO, "kafka: topic '%s' was created and does not show",
@@ -299,10 +311,7 @@ enum status topics_open(struct broker *broker, struct error *error)
     broker->topics[RECORD_HISTORY] = config->output.history_topic;
     broker->topics[RECORD_DEAD_LETTER] = config->output.dead_letter_topic;
     broker->topics[RECORD_ITEM] = config->output.items_topic;
-    for (int tries = 0; broker->partitions == 0 && tries < SHOW_TRIES; tries++) {
-        if (tries > 0) rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
-        TRY(topic_count(broker, config->source.topic, &broker->partitions, error));
-    }
+    TRY(topic_count_patiently(broker, config->source.topic, &broker->partitions, error));
     if (broker->partitions == 0) {
         return error_set(error, STATUS_REFUSED, "kafka: source.topic: '%s' does not exist",
                          config->source.topic);

@@ -183,6 +183,7 @@ static enum status send_seals(struct session *session, struct commit_partition *
 {
     for (uint32_t i = 0; i < count; i++) {
         uint8_t raw[HISTORY_SEAL_MAX];
+        parts[i].seal.lost = session->partitions[parts[i].partition].lost;
         struct record record = {
             .kind = RECORD_HISTORY,
             .partition = parts[i].partition,
@@ -191,6 +192,7 @@ static enum status send_seals(struct session *session, struct commit_partition *
         };
         struct store_position *position = &session->partitions[parts[i].partition].position;
         *position = (struct store_position){.next = -1, .seal = parts[i].seal.number};
+        session->partitions[parts[i].partition].sealed = true;
         TRY(session_produce(session, &record, position, error));
     }
     FAULT_POINT("seals_sent");
