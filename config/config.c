@@ -140,14 +140,32 @@ static enum status check_source(const struct config *config, struct error *error
     return STATUS_OK;
 }
 
+/* Five topics, no two of the same name: a job that reads what it writes never ends. */
+static enum status check_topics(const struct config *config, const char *why, struct error *error)
+{
+    const struct config_pair topics[] = {
+        {"source.topic", config->source.topic},
+        {"output.topic", config->output.topic},
+        {"output.history_topic", config->output.history_topic},
+        {"output.dead_letter_topic", config->output.dead_letter_topic},
+        {"output.items_topic", config->output.items_topic},
+    };
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+        TRY(require_set(topics[i].value, topics[i].key, why, error));
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(topics[i].value, topics[j].value) != 0) continue;
+            return error_set(error, STATUS_INVALID,
+                             "%s and %s are both '%s': each needs a topic of its own",
+                             topics[j].key, topics[i].key, topics[i].value);
+        }
+    }
+    return STATUS_OK;
+}
+
 static enum status check_kafka(const struct config *config, struct error *error)
 {
     const char *why = ", since source.broker is kafka";
-    TRY(require_set(config->source.topic, "source.topic", why, error));
-    TRY(require_set(config->output.topic, "output.topic", why, error));
-    TRY(require_set(config->output.history_topic, "output.history_topic", why, error));
-    TRY(require_set(config->output.dead_letter_topic, "output.dead_letter_topic", why, error));
-    TRY(require_set(config->output.items_topic, "output.items_topic", why, error));
+    TRY(check_topics(config, why, error));
     TRY(require_set(config->kafka.brokers, "kafka.brokers", why, error));
     TRY(require_set(config->kafka.group, "kafka.group", why, error));
     TRY(require_set(config->kafka.instance, "kafka.instance", why, error));

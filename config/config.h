@@ -67,7 +67,7 @@ struct config {
         enum config_time time;      /* source.time: s | ms | us | iso8601 */
         int64_t time_min_ms; /* file: earliest valid event time (source.time_min, ISO 8601 date) */
         int64_t time_max_ms; /* file: latest valid event time */
-        int64_t time_ahead_ms;  /* kafka: how far an event's time may be after the broker's */
+        int64_t time_ahead_ms;  /* kafka: how far an event's time may be after its record's */
         int64_t time_behind_ms; /* kafka: how far before */
         enum config_unfinished unfinished_line; /* file: a last line without line end */
         uint32_t id_size_max;                   /* bytes of a user or item id */

@@ -14,9 +14,16 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "stream/job/recovery.h"
 
-enum { STORE_PATH_MAX = 4096 };
+enum {
+    STORE_PATH_MAX = 4096,
+    RETRY_MS = 20,       /* before a restore is tried again */
+    TRIES_SILENT = 5,    /* so often; then the reason is logged once, and */
+    RETRY_LATE_MS = 500, /* a partition is tried less often */
+    LOOK_MS = 20,        /* between two looks whether one is due */
+};
 
 struct task_list {
     struct task *at[POLL_PARTITIONS_MAX];
@@ -40,6 +47,7 @@ struct assignment {
     struct task_list waiting;
     struct task_list restored;
     struct task *restoring; /* by the thread at this moment */
+    bool dropped;           /* its partition was given up meanwhile */
     atomic_bool cancel;     /* the restore under way */
     bool closing;
     struct error failure; /* of a restore, STATUS_OK if none */
@@ -106,18 +114,74 @@ static enum status restore(struct assignment *assignment, struct task *task, str
     return status;
 }
 
+/* The first of the tasks that are waiting whose time has come, NULL: none. */
+static struct task *take_due(struct task_list *list)
+{
+    const int64_t now_ns = clock_monotonic_ns();
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct task *task = list->at[i];
+        if (task->retry_ns > now_ns) continue;
+        list_remove(list, i);
+        return task;
+    }
+    return NULL;
+}
+
+/* With the lock held: until there may be something to restore. */
+static void wait_for_tasks(struct assignment *assignment)
+{
+    if (assignment->waiting.count == 0) {
+        pthread_cond_wait(&assignment->changed, &assignment->lock);
+        return;
+    }
+    pthread_mutex_unlock(&assignment->lock);
+    clock_sleep_ms(LOOK_MS);
+    pthread_mutex_lock(&assignment->lock);
+}
+
+/* With the lock held: behind the others, which are not to wait for what this one lacks. */
+static void put_off(struct assignment *assignment, struct task *task, const struct error *why)
+{
+    assignment->stores->close(task->store);
+    task->store = NULL;
+    if (++task->tries == TRIES_SILENT) {
+        log_warn("waiting for a partition's store or log", log_int("partition", task->partition),
+                 log_text("reason", why->text));
+    }
+    const int64_t pause_ms = task->tries < TRIES_SILENT ? RETRY_MS : RETRY_LATE_MS;
+    task->retry_ns = clock_monotonic_ns() + pause_ms * 1000000;
+    assignment->waiting.at[assignment->waiting.count++] = task;
+}
+
+/* With the lock held: what becomes of a task whose restore has ended. */
+static void settle(struct assignment *assignment, struct task *task, enum status status,
+                   const struct error *error)
+{
+    if (assignment->dropped) {
+        close_task(assignment, task);
+    } else if (status == STATUS_OK) {
+        assignment->restored.at[assignment->restored.count++] = task;
+    } else if (status == STATUS_BUSY && !assignment->closing) {
+        put_off(assignment, task, error);
+    } else {
+        if (status != STATUS_END) assignment->failure = *error;
+        close_task(assignment, task);
+    }
+}
+
 /* The restore thread. */
 static void *run_restores(void *context)
 {
     struct assignment *assignment = context;
     pthread_mutex_lock(&assignment->lock);
     while (!assignment->closing) {
-        struct task *task = take_first(&assignment->waiting);
+        struct task *task = take_due(&assignment->waiting);
         if (!task) {
-            pthread_cond_wait(&assignment->changed, &assignment->lock);
+            wait_for_tasks(assignment);
             continue;
         }
         assignment->restoring = task;
+        assignment->dropped = false;
         atomic_store(&assignment->cancel, false);
         pthread_mutex_unlock(&assignment->lock);
 
@@ -126,12 +190,7 @@ static void *run_restores(void *context)
 
         pthread_mutex_lock(&assignment->lock);
         assignment->restoring = NULL;
-        if (status == STATUS_OK)
-            assignment->restored.at[assignment->restored.count++] = task;
-        else
-            close_task(assignment, task);
-        if (status != STATUS_OK && status != STATUS_END) assignment->failure = error;
-        pthread_cond_broadcast(&assignment->changed);
+        settle(assignment, task, status, &error);
     }
     pthread_mutex_unlock(&assignment->lock);
     return NULL;
@@ -222,10 +281,8 @@ static void drop_partition(struct assignment *assignment, uint32_t partition)
     assignment->by_partition[partition] = NULL;
     pthread_mutex_lock(&assignment->lock);
     if (assignment->restoring && assignment->restoring->partition == partition) {
+        assignment->dropped = true; /* its thread closes it */
         atomic_store(&assignment->cancel, true);
-        while (assignment->restoring && assignment->restoring->partition == partition) {
-            pthread_cond_wait(&assignment->changed, &assignment->lock);
-        }
     }
     if (!task) task = take_partition(&assignment->waiting, partition);
     if (!task) task = take_partition(&assignment->restored, partition);

@@ -2,8 +2,9 @@
  * assignment.h - the partitions that a worker owns now, each a task with its store.
  *
  * A partition that is assigned is first restored, on this assignment's own thread and one at a
- * time, while the worker goes on with the others. A partition that is given up closes its store; a
- * restore under way is canceled and keeps what it has applied.
+ * time, while the worker goes on with the others. One whose store or log is not to be had now goes
+ * behind the others and is tried again. A partition that is given up closes its store; a restore
+ * under way is canceled, keeps what it has applied, and is not waited for.
  *
  *     assignment_take -> (assignment_restored ...) -> assignment_task ... -> assignment_drop
  *
@@ -33,6 +34,8 @@ struct task {
     size_t writes_count;
     int64_t flushed_ns;            /* when the store was last flushed, */
     struct store_position flushed; /* and its position then */
+    uint32_t tries;                /* restores so far for which something was not to be had, */
+    int64_t retry_ns;              /* and when the next one is due */
 };
 
 struct assignment;
@@ -59,7 +62,7 @@ MUST_CHECK enum status assignment_take(struct assignment *assignment, const uint
 MUST_CHECK enum status assignment_restored(struct assignment *assignment, struct task **taskp,
                                            struct error *error);
 
-/* Gives partitions up: cancels their restore or flushes and closes their stores. */
+/* Gives partitions up: cancels their restore, or flushes and closes their stores. Does not wait. */
 void assignment_drop(struct assignment *assignment, const uint32_t *partitions, uint32_t count);
 
 /* The live task of a partition, or NULL. */

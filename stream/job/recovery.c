@@ -9,18 +9,11 @@
 
 enum {
     BATCH_RECORDS = 512, /* applied as one batch of the store */
-    PAUSE_MS = 20,
-    TRIES_SILENT = 5, /* to open a log; then it is said, and */
-    LONG_PAUSES = 25, /* pauses lie between two tries */
+    PATIENCE_MS =
+        1000,      /* with a log of which nothing comes; then other partitions have their turn */
+    PAUSE_MS = 20, /* between two looks at it */
     REPORT_EVERY_NS = 2000000000,
 };
-
-/* Before something that is not to be had yet is asked for again. STATUS_END: canceled. */
-static enum status pause_or_end(const struct recovery *recovery)
-{
-    clock_sleep_ms(PAUSE_MS);
-    return atomic_load(recovery->cancel) ? STATUS_END : STATUS_OK;
-}
 
 static enum status open_store(struct recovery *recovery, struct error *error)
 {
@@ -29,16 +22,9 @@ static enum status open_store(struct recovery *recovery, struct error *error)
         .partition = recovery->partition,
         .partitions = recovery->ops->partitions(recovery->broker),
     };
-    bool told = false;
-    enum status status;
-    while ((status = recovery->stores->open(&recovery->store, recovery->path, &identity,
-                                            recovery->options, error)) == STATUS_BUSY) {
-        /* A worker that has lost the partition may not have noticed yet. */
-        if (!told) log_warn("waiting for a store in use", log_text("store", recovery->path));
-        told = true;
-        TRY(pause_or_end(recovery));
-    }
-    TRY(status);
+    /* STATUS_BUSY: a worker that has lost the partition may not have noticed yet. */
+    TRY(recovery->stores->open(&recovery->store, recovery->path, &identity, recovery->options,
+                               error));
     recovery->position = recovery->stores->position(recovery->store);
     return STATUS_OK;
 }
@@ -54,33 +40,18 @@ static enum status begin_from_zero(struct recovery *recovery, struct error *erro
     return open_store(recovery, error);
 }
 
-static enum status open_reader(struct recovery *recovery, struct history_reader **readerp,
-                               struct committed_position *committed, struct error *error)
-{
-    for (int tries = 1;; tries++) {
-        enum status status = recovery->ops->history_open(
-            readerp, recovery->broker, recovery->partition, &recovery->position, committed, error);
-        if (status != STATUS_BUSY) return status;
-        if (tries == TRIES_SILENT) {
-            log_warn("waiting for a partition's log", log_int("partition", recovery->partition),
-                     log_text("reason", error->text));
-        }
-        int pauses = tries < TRIES_SILENT ? 1 : LONG_PAUSES;
-        for (int i = 0; i < pauses; i++) {
-            TRY(pause_or_end(recovery));
-        }
-    }
-}
-
 static enum status open_log(struct recovery *recovery, struct history_reader **readerp,
                             struct committed_position *committed, struct error *error)
 {
-    TRY(open_reader(recovery, readerp, committed, error));
+    const struct broker_ops *ops = recovery->ops;
+    TRY(ops->history_open(readerp, recovery->broker, recovery->partition, &recovery->position,
+                          committed, error));
     if (!committed->rebuild) return STATUS_OK;
-    recovery->ops->history_close(*readerp);
+    ops->history_close(*readerp);
     *readerp = NULL;
     TRY(begin_from_zero(recovery, error));
-    return open_reader(recovery, readerp, committed, error);
+    return ops->history_open(readerp, recovery->broker, recovery->partition, &recovery->position,
+                             committed, error);
 }
 
 /*
@@ -147,15 +118,17 @@ static enum status catch_up(struct recovery *recovery, struct history_reader *re
 {
     const struct broker_ops *ops = recovery->ops;
     struct record records[BATCH_RECORDS];
-    int64_t reported_ns = clock_monotonic_ns();
+    int64_t reported_ns = clock_monotonic_ns(), heard_ns = reported_ns;
     while (!atomic_load(recovery->cancel)) {
         uint32_t count;
         enum status status = ops->history_next(reader, records, BATCH_RECORDS, &count, error);
-        if (status == STATUS_BUSY) {
-            TRY(pause_or_end(recovery));
+        if (status == STATUS_BUSY &&
+            clock_monotonic_ns() - heard_ns < (int64_t)PATIENCE_MS * 1000000) {
+            clock_sleep_ms(PAUSE_MS);
             continue;
         }
         TRY(status);
+        heard_ns = clock_monotonic_ns();
         struct store_position position = ops->history_position(reader);
         if (count == 0 && position.next == recovery->position.next) return STATUS_OK;
         TRY(apply_records(recovery, records, count, &position, error));

@@ -33,7 +33,10 @@ struct recovery {
     uint64_t records; /* applied */
 };
 
-/* STATUS_END: canceled. STATUS_REFUSED and STATUS_CORRUPT say what to do. */
+/*
+ * STATUS_END: canceled. STATUS_BUSY: something is not to be had now, the store or the log; call again
+ * after a while, nothing is lost by it. STATUS_REFUSED and STATUS_CORRUPT say what to do.
+ */
 MUST_CHECK enum status recovery_run(struct recovery *recovery, struct error *error);
 
 #endif

@@ -260,7 +260,7 @@ static enum status kafka_input_event(struct log_input *input, struct event *even
     input->number = found.offset;
     TRY(padded(input, found.value, (size_t)input->config->source.event_size_max + 1, &raw, &rest,
                error));
-    event_decode(input->decoder, raw, found.time_ms, rest, event);
+    event_decode(input->decoder, raw, found.stamp_ms, rest, event);
     event->partition = input->partition;
     event->offset = found.offset;
     return STATUS_OK;

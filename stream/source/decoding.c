@@ -6,7 +6,7 @@
 
 #include "base/checksum.h"
 
-enum applies { ALWAYS, TO_TABLES, TO_FILES, TO_KAFKA, WITH_ACTIONS };
+enum applies { ALWAYS, TO_TABLES, TO_KAFKA, WITH_ACTIONS };
 
 /* Add at the end only, and never take one away. */
 static const struct {
@@ -17,7 +17,7 @@ static const struct {
     {"source.fields.user", ALWAYS},     {"source.fields.item", ALWAYS},
     {"source.fields.time", ALWAYS},     {"source.fields.action", ALWAYS},
     {"source.fields.category", ALWAYS}, {"source.time", ALWAYS},
-    {"source.time_min", TO_FILES},      {"source.time_max", TO_FILES},
+    {"source.time_min", ALWAYS},        {"source.time_max", ALWAYS},
     {"source.time_ahead", TO_KAFKA},    {"source.time_behind", TO_KAFKA},
     {"source.id_size_max", ALWAYS},     {"source.event_size_max", ALWAYS},
     {"actions", WITH_ACTIONS},     /* DECODING_ACTIONS */
@@ -33,7 +33,6 @@ static bool applies_to(enum applies applies, const struct config *config)
 {
     switch (applies) {
     case TO_TABLES: return config->source.format != CONFIG_JSON;
-    case TO_FILES: return config->source.broker == CONFIG_BROKER_FILE;
     case TO_KAFKA: return config->source.broker == CONFIG_BROKER_KAFKA;
     case WITH_ACTIONS: return *config->source.field_action != 0;
     default: return true;

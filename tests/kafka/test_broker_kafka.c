@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/broker/kafka/client.h"
 #include "tests/kafka/mini_job.h"
 
 static struct world world; /* of the running test */
@@ -114,7 +115,7 @@ static void a_transaction_open_too_long_is_aborted_and_the_job_goes_on(void **st
 static void fence(void)
 {
     char id[2 * NAME_MAX_SIZE];
-    snprintf(id, sizeof id, "%s-one-0", world.group);
+    snprintf(id, sizeof id, "%s-one-0-%zu", world.group, strlen(world.group));
     const char *const settings[][2] = {{"transactional.id", id}, {NULL, NULL}};
     rd_kafka_t *other = raw_client(RD_KAFKA_PRODUCER, settings);
     rd_kafka_error_t *failure = rd_kafka_init_transactions(other, 20000);
@@ -298,6 +299,35 @@ static void topics_of_the_wrong_kind_are_refused(void **state)
     expect_open_refused("'no-such-topic' does not exist");
 }
 
+/* What a cluster tells of a history topic, as if it told only these. */
+static enum status apply_settings(struct broker *broker, const char *policy, const char *retention,
+                                  struct error *error)
+{
+    rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, world.history);
+    if (policy) rd_kafka_ConfigResource_set_config(resource, "cleanup.policy", policy);
+    if (retention) rd_kafka_ConfigResource_set_config(resource, "delete.retention.ms", retention);
+    *broker = (struct broker){.config = &world.config, .batch_size_max = INT64_MAX};
+    broker->topics[RECORD_HISTORY] = world.history;
+    enum status status = topics_apply_settings(broker, RECORD_HISTORY, resource, error);
+    rd_kafka_ConfigResource_destroy(resource);
+    return status;
+}
+
+static void a_setting_that_the_cluster_does_not_tell_is_not_taken_for_0(void **state)
+{
+    struct broker broker;
+    struct error error;
+    (void)state;
+    assert_int_equal(apply_settings(&broker, "compact", "0", &error), STATUS_OK);
+    assert_int_equal(broker.delete_retention_ms, 0);
+    assert_int_equal(broker.batch_size_max, 1048588);
+    assert_int_equal(apply_settings(&broker, "compact", NULL, &error), STATUS_OK);
+    assert_int_equal(broker.delete_retention_ms, 86400000);
+    assert_int_equal(apply_settings(&broker, NULL, "1000", &error), STATUS_REFUSED);
+    assert_non_null(strstr(error.text, "does not tell cleanup.policy"));
+}
+
 static void a_source_not_keyed_by_user_is_refused(void **state)
 {
     (void)state;
@@ -440,6 +470,7 @@ int main(void)
         TEST(an_open_transaction_hides_the_log_until_it_ends),
         TEST(an_expired_group_is_resumed_from_the_log_alone),
         TEST(topics_of_the_wrong_kind_are_refused),
+        TEST(a_setting_that_the_cluster_does_not_tell_is_not_taken_for_0),
         TEST(a_source_not_keyed_by_user_is_refused),
         TEST(offsets_that_braid_did_not_commit_are_refused),
         TEST(a_store_ahead_of_its_log_is_refused_and_an_old_one_is_stale),

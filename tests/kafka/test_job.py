@@ -84,8 +84,8 @@ class KafkaCase(unittest.TestCase):
             if job.process.poll() is None:
                 job.kill()
 
-    def world(self, **arguments):
-        name = self.id().rsplit(".", 1)[1].removeprefix("test_").replace("_", "-")
+    def world(self, suffix="", **arguments):
+        name = self.id().rsplit(".", 1)[1].removeprefix("test_").replace("_", "-") + suffix
         world = World(self.cluster, common["checkpoint"], name, **arguments)
         if not os.environ.get("TEST_KEEP"):
             self.addCleanup(shutil.rmtree, world.directory, ignore_errors=True)
@@ -377,6 +377,37 @@ class OneBroker(KafkaCase):
         second.stop()
         self.prove(world)
 
+    def test_names_that_read_alike_do_not_fence_each_other(self):
+        worlds = [self.world(), self.world(suffix="-b")]
+        feeds = [self.feed(world) for world in worlds]
+        jobs = [self.job(worlds[0], "b-0"), self.job(worlds[1], "0")]  # x, b-0 and x-b, 0
+        for _ in range(5):
+            for world, feed, job in zip(worlds, feeds, jobs):
+                feed.send(200)
+                drain(world, feed, job)
+        for world, job in zip(worlds, jobs):
+            job.stop()
+            self.assertFalse(job.said("producer is replaced"))
+            self.prove(world)
+
+    def test_a_timestamp_that_can_be_no_time_judges_no_event(self):
+        world = self.world(partitions=1)
+        now = int(time.time() * 1000)
+        self.alter(world.name, message_timestamp_after_max_ms=str(2**63 - 1),
+                   message_timestamp_before_max_ms=str(2**63 - 1))
+        feed = self.feed(world)
+        futures = []
+        for user, stamp in (("now", now), ("zero", 0), ("seconds", now // 1000),
+                            ("microseconds", now * 1000), ("greatest", 2**63 - 1)):
+            event = dict(feed.event(), user=user, action="view")
+            futures.append(feed.producer.send(world.name, json.dumps(event).encode(),
+                                              user.encode(), timestamp_ms=stamp))
+        feed.wait(futures)
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        self.assertEqual(self.prove(world)["users"], 5)
+
     def test_a_transaction_that_took_too_long_is_done_again(self):
         world = self.world(settings={"kafka.session_timeout": "20s"})
         feed = self.feed(world)
@@ -516,7 +547,7 @@ class BehindAProxy(KafkaCase):
         feed.send(500)
         self.assertTrue(self.proxy.lost.wait(20))
         other = KafkaProducer(bootstrap_servers=self.cluster.address,
-                              transactional_id=f"{world.name}-a-0")
+                              transactional_id=f"{world.name}-a-0-{len(world.name)}")
         other.init_transactions()
         other.close()
         self.proxy.heal()

@@ -15,6 +15,7 @@ braid_test(unit.interest_record_protobuf test_interest_record_protobuf.c LIBRARI
 braid_test(unit.commit_file test_commit_file.c LIBRARIES stream)
 braid_test(unit.history_file test_history_file.c LIBRARIES stream)
 
+braid_test(unit.assignment test_assignment.c LIBRARIES stream store_memory)
 braid_test(unit.changeset test_changeset.c LIBRARIES stream)
 braid_test(unit.transaction test_transaction.c fake_broker.c fake_log.c fake_stores.c job_fixture.c LIBRARIES stream store_memory)
 braid_test(unit.memory_plan test_memory_plan.c job_fixture.c LIBRARIES stream)

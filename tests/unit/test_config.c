@@ -290,6 +290,15 @@ static void options_are_checked_together(void **state)
     assert_string_equal(CHECKED({"source.broker", "kafka"}),
                         "source.topic must be set, since source.broker is kafka");
     assert_string_equal(CHECKED({"source.broker", "kafka"}, {"source.topic", "t"}), "");
+    assert_string_equal(
+        CHECKED({"source.broker", "kafka"}, {"source.topic", "t"},
+                {"output.dead_letter_topic", "t"}),
+        "source.topic and output.dead_letter_topic are both 't': each needs a topic "
+        "of its own");
+    assert_string_equal(CHECKED({"source.broker", "kafka"}, {"source.topic", "t"},
+                                {"output.topic", "interests-history"}),
+                        "output.topic and output.history_topic are both 'interests-history': each "
+                        "needs a topic of its own");
     assert_string_equal(CHECKED({"source.broker", "kafka"}, {"source.topic", "t"},
                                 {"kafka.session_timeout", "10s"}),
                         "kafka.transaction_timeout must be less than kafka.session_timeout");

@@ -61,8 +61,7 @@ void client_report_error(struct client *client, rd_kafka_resp_err_t code, const 
     }
     /* A lost connection and the loss of all of them come in turns. */
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) code = RD_KAFKA_RESP_ERR__TRANSPORT;
-    if (client->last_error == code) return;
-    client->last_error = code;
+    if (atomic_exchange(&client->last_error, (int)code) == (int)code) return;
     log_warn("kafka error", log_text("client", client->role),
              log_text("code", rd_kafka_err2name(code)), log_text("reason", reason));
 }
@@ -75,8 +74,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
 
 void client_report_recovery(struct client *client)
 {
-    if (!client->last_error) return;
-    client->last_error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!atomic_exchange(&client->last_error, RD_KAFKA_RESP_ERR_NO_ERROR)) return;
     log_info("kafka recovered", log_text("client", client->role));
 }
 
@@ -166,15 +164,28 @@ enum status client_open_reader(struct client *client, const struct config *confi
     return STATUS_OK;
 }
 
-void client_warm(struct client *client, const char *topic)
+/* Learns where a topic's partitions are. An error if that can't be had, or `partition` has no leader. */
+static rd_kafka_resp_err_t find_leader(struct client *client, const char *topic, int32_t partition)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *named = rd_kafka_topic_new(client->handle, topic, NULL);
-    if (!named) return; /* its next use fails and says why */
-    if (!rd_kafka_metadata(client->handle, 0, named, &metadata, CLIENT_REQUEST_MS)) {
-        rd_kafka_metadata_destroy(metadata);
-    }
+    if (!named) return rd_kafka_last_error();
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(client->handle, 0, named, &metadata, CLIENT_REQUEST_MS);
     rd_kafka_topic_destroy(named);
+    if (code) return code;
+    const struct rd_kafka_metadata_topic *found = &metadata->topics[0];
+    code = found->err;
+    for (int i = 0; i < found->partition_cnt && !code; i++) {
+        if (found->partitions[i].id == partition) code = found->partitions[i].err;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return code;
+}
+
+void client_warm(struct client *client, const char *topic)
+{
+    (void)find_leader(client, topic, -1); /* the topic's next use fails and says why */
 }
 
 /* The offset of a partition at `time`: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END. */
@@ -196,8 +207,8 @@ rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, 
                                       int64_t *lowp, int64_t *highp)
 {
     rd_kafka_poll(client->handle, 0);
-    client_warm(client, topic);
-    rd_kafka_resp_err_t code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, lowp);
+    rd_kafka_resp_err_t code = find_leader(client, topic, (int32_t)partition);
+    if (!code) code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, lowp);
     if (!code) code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_END, highp);
     return code;
 }
@@ -236,6 +247,17 @@ size_t client_receive(rd_kafka_queue_t *queue, uint32_t timeout_ms, rd_kafka_mes
     if (count <= 0 || max == 1) return count > 0 ? 1 : 0;
     count = rd_kafka_consume_batch_queue(queue, 0, messages + 1, max - 1);
     return count > 0 ? (size_t)count + 1 : 1;
+}
+
+int64_t client_event_stamp(const rd_kafka_message_t *message, const struct config *config)
+{
+    rd_kafka_timestamp_type_t type;
+    const int64_t stamp_ms = rd_kafka_message_timestamp(message, &type);
+    const bool plausible =
+        stamp_ms >= config->source.time_min_ms && stamp_ms <= config->source.time_max_ms;
+    const bool brokers = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME && stamp_ms >= 0 &&
+                         stamp_ms <= HISTORY_TIME_MAX_MS;
+    return brokers || plausible ? stamp_ms : -1;
 }
 
 enum status client_read_from(struct client *client, const char *topic, uint32_t partition,

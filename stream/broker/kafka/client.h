@@ -30,11 +30,12 @@ enum {
 };
 
 struct client {
-    rd_kafka_t *handle;              /* NULL: closed */
-    const char *role;                /* for log lines: "consumer", "producer", ... */
-    rd_kafka_resp_err_t last_error;  /* the last one logged and not recovered from, 0: none */
-    rd_kafka_resp_err_t fatal_error; /* why the handle can never be used again, 0: it can */
-    void *owner;                     /* of the callbacks */
+    rd_kafka_t *handle; /* NULL: closed */
+    const char *role;   /* for log lines: "consumer", "producer", ... */
+    /* Codes of librdkafka; atomic, since the broker's admin client is polled by several threads. */
+    atomic_int last_error;  /* the last one logged and not recovered from, 0: none */
+    atomic_int fatal_error; /* why the handle can never be used again, 0: it can */
+    void *owner;            /* of the callbacks */
 };
 
 /* Settings being collected; a failure is kept and returned by client_open. */
@@ -105,8 +106,9 @@ void client_warm(struct client *client, const char *topic);
 
 /*
  * First offset and end of a partition, open transactions included if the client sees them. Asks
- * for the partition's leader anew, and waits CLIENT_REQUEST_MS for each answer even if that leader
- * is gone: rd_kafka_query_watermark_offsets of 2.0.2 waits until it is back.
+ * for the partition's leader anew, says at once that there is none, and waits CLIENT_REQUEST_MS for
+ * each answer even if the leader is gone: rd_kafka_query_watermark_offsets of 2.0.2 waits until it
+ * is back.
  */
 rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
                                       int64_t *lowp, int64_t *highp);
@@ -130,6 +132,13 @@ enum status client_failed(rd_kafka_error_t *failure, const char *what, struct er
 size_t client_receive(rd_kafka_queue_t *queue, uint32_t timeout_ms, rd_kafka_message_t **messages,
                       size_t max);
 
+/*
+ * The timestamp of an event's record, by which the event's own time is judged (event_decode); -1 if
+ * it has none that can be believed. The broker's own clock (LogAppendTime) always can. A producer's
+ * (CreateTime) may be 0, seconds or worse, and is no measure beyond source.time_min and time_max.
+ */
+int64_t client_event_stamp(const rd_kafka_message_t *message, const struct config *config);
+
 /* Assigns a consumer one partition from `offset` on. */
 MUST_CHECK enum status client_read_from(struct client *client, const char *topic,
                                         uint32_t partition, int64_t offset, struct error *error);
@@ -139,6 +148,14 @@ MUST_CHECK enum status client_check(const struct config *config, struct error *e
 
 /* kafka/topics.c: checks and, if configured, creates the topics; fills `broker`. */
 MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);
+
+/*
+ * Checks what the cluster tells of one topic, and takes over what `broker` needs of it. Part of
+ * topics_open. STATUS_BUSY: the broker that was asked does not know the topic yet.
+ */
+MUST_CHECK enum status topics_apply_settings(struct broker *broker, enum record_kind kind,
+                                             const rd_kafka_ConfigResource_t *resource,
+                                             struct error *error);
 
 /* kafka/sample.c: STATUS_REFUSED if the source is not keyed by user. */
 MUST_CHECK enum status source_sample(struct broker *broker, struct error *error);

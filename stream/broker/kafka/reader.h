@@ -26,7 +26,7 @@ struct kafka_record {
     struct bytes key;
     struct bytes value; /* at = NULL: a tombstone */
     int64_t offset;
-    int64_t time_ms; /* the broker's */
+    int64_t stamp_ms; /* by which an event's time is judged (client_event_stamp), -1: none */
 };
 
 /*

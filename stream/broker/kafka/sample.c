@@ -70,8 +70,8 @@ static enum status sample_event(struct sample *sample, const rd_kafka_message_t 
     struct event event = {0};
     memcpy(sample->room, message->payload, message->len);
     event_decode(sample->decoder, (struct bytes){sample->room, message->len},
-                 rd_kafka_message_timestamp(message, NULL), sample->room + size_max + EVENT_PADDING,
-                 &event);
+                 client_event_stamp(message, sample->broker->config),
+                 sample->room + size_max + EVENT_PADDING, &event);
     if (event_is_bad(event.verdict) || event.user.size == 0) return STATUS_OK;
     return sample_user(sample, event.user, (uint32_t)message->partition, error);
 }

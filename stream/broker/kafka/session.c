@@ -382,7 +382,7 @@ static bool session_decode(struct session *session, const rd_kafka_message_t *me
     *usedp += take;
     if (size) memcpy(raw, message->payload, size);
     event_decode(session->decoder, (struct bytes){raw, size},
-                 rd_kafka_message_timestamp(message, NULL), scratch, event);
+                 client_event_stamp(message, session->broker->config), scratch, event);
     event->partition = (uint32_t)message->partition;
     event->offset = message->offset;
     return true;

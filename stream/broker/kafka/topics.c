@@ -21,6 +21,8 @@ enum {
     RECORD_OVERHEAD = 512, /* bytes of a record beside its value, at most */
     SHOW_TRIES = 20,       /* a new topic does not show on every broker at once */
     SHOW_PAUSE_MS = 100,
+    DELETE_RETENTION_MS = 86400000, /* Kafka's defaults: 1 day, */
+    MESSAGE_BYTES_MAX = 1048588,    /* and a megabyte with its overhead */
 };
 
 enum cleanup { CLEANUP_COMPACT_ONLY, CLEANUP_COMPACT, CLEANUP_NOT_COMPACT };
@@ -183,17 +185,30 @@ static enum status topic_find(struct broker *broker, enum record_kind kind, stru
     return STATUS_OK;
 }
 
-/* The value of a setting, "" if the cluster does not tell it. */
+/* The value of a setting, NULL if the cluster does not tell it. */
 static const char *setting_of(const rd_kafka_ConfigResource_t *resource, const char *name)
 {
     size_t count;
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
     for (size_t i = 0; i < count; i++) {
         if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) != 0) continue;
-        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        return value ? value : "";
+        return rd_kafka_ConfigEntry_value(entries[i]);
     }
-    return "";
+    return NULL;
+}
+
+/* A setting that is a number; Kafka's default, and a warning, if the cluster does not tell it. */
+static int64_t number_of(const rd_kafka_ConfigResource_t *resource, const char *name,
+                         int64_t otherwise)
+{
+    char *end = NULL;
+    const char *value = setting_of(resource, name);
+    const int64_t number = value ? strtoll(value, &end, 10) : 0;
+    if (value && end != value && *end == 0 && number >= 0) return number;
+    log_warn("a topic's setting can't be read, Kafka's default is taken for it",
+             log_text("topic", rd_kafka_ConfigResource_name(resource)), log_text("setting", name),
+             log_int("default", otherwise));
+    return otherwise;
 }
 
 static enum status check_cleanup(const struct broker *broker, enum record_kind kind,
@@ -204,6 +219,12 @@ static enum status check_cleanup(const struct broker *broker, enum record_kind k
         [CLEANUP_COMPACT] = "to contain 'compact', so that each user's newest record stays",
         [CLEANUP_NOT_COMPACT] = "not to contain 'compact': dead letters may have no key",
     };
+    if (!policy) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: %s: the cluster does not tell cleanup.policy of topic '%s', on "
+                         "which the histories' safety rests: allow this client to describe it",
+                         rules[kind].option, broker->topics[kind]);
+    }
     bool compacts = strstr(policy, "compact") != NULL;
     bool fits = rules[kind].cleanup == CLEANUP_COMPACT_ONLY
                     ? strcmp(policy, "compact") == 0
@@ -236,7 +257,7 @@ static int64_t client_message_max(const struct broker *broker)
     return strtoll(text, NULL, 10);
 }
 
-static enum status apply_settings(struct broker *broker, enum record_kind kind,
+enum status topics_apply_settings(struct broker *broker, enum record_kind kind,
                                   const rd_kafka_ConfigResource_t *resource, struct error *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resource);
@@ -249,10 +270,10 @@ static enum status apply_settings(struct broker *broker, enum record_kind kind,
     TRY(check_cleanup(broker, kind, setting_of(resource, "cleanup.policy"), error));
     if (kind == RECORD_HISTORY) {
         broker->delete_retention_ms =
-            strtoll(setting_of(resource, "delete.retention.ms"), NULL, 10);
+            number_of(resource, "delete.retention.ms", DELETE_RETENTION_MS);
     }
     /* What a topic limits is a batch, and librdkafka neither splits one nor knows the limit. */
-    int64_t message_max = strtoll(setting_of(resource, "max.message.bytes"), NULL, 10);
+    int64_t message_max = number_of(resource, "max.message.bytes", MESSAGE_BYTES_MAX);
     if (message_max < broker->batch_size_max) broker->batch_size_max = message_max;
     if (kind == RECORD_DEAD_LETTER) {
         int64_t sends_max = client_message_max(broker);
@@ -281,7 +302,7 @@ static enum status settings_check(struct broker *broker, struct error *error)
             for (int kind = 0; kind < RECORD_KINDS && status == STATUS_OK; kind++) {
                 if (strcmp(rd_kafka_ConfigResource_name(described[i]), broker->topics[kind]) != 0)
                     continue;
-                status = apply_settings(broker, (enum record_kind)kind, described[i], error);
+                status = topics_apply_settings(broker, (enum record_kind)kind, described[i], error);
             }
         }
         rd_kafka_event_destroy(event);

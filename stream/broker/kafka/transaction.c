@@ -45,14 +45,18 @@ static bool call_again(struct session *session, enum status status, int64_t begu
            clock_monotonic_ns() - begun_ns < (int64_t)STOP_WAIT_MS * 1000000;
 }
 
-/* A new producer under the old id: ends whatever an earlier one of that id has left open. */
+/*
+ * A new producer under the old id: ends whatever an earlier one of that id has left open. The id ends
+ * with the size of the group's name, or group a, instance b-0 would have that of group a-b, instance
+ * 0.
+ */
 enum status producer_open(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
     struct client_setup setup;
     client_setup(&setup, config, error);
-    client_set(&setup, "transactional.id", "%s-%s-%u", config->kafka.group, config->kafka.instance,
-               session->worker);
+    client_set(&setup, "transactional.id", "%s-%s-%u-%zu", config->kafka.group,
+               config->kafka.instance, session->worker, strlen(config->kafka.group));
     client_set(&setup, "transaction.timeout.ms", "%u", config->kafka.transaction_timeout_ms);
     client_set(&setup, "retry.backoff.ms", "5");
     client_set(&setup, "partitioner", "murmur2_random");
