@@ -79,23 +79,12 @@ static enum status add_part(struct event_reader *reader, const struct source_fil
  * The entry of a file that was read, NULL if there is none. One file that follows one may have
  * another name, for what it begins with is compared.
  */
-static const struct source_entry *entry_of(const struct event_reader *reader,
-                                           const struct source_files *known, uint32_t i)
+static struct source_entry *entry_of(const struct event_reader *reader,
+                                     const struct source_files *known, uint32_t i)
 {
     const struct source_list *list = &reader->list;
     if (known->count == 1 && list->count == 1) return &list->at[0];
-    for (uint32_t e = 0; e < list->count; e++) {
-        if (source_names_equal(list->at[e].name, known->at[i].name)) return &list->at[e];
-    }
-    return NULL;
-}
-
-static bool is_known(const struct event_reader *reader, const struct source_entry *entry)
-{
-    for (uint32_t i = 0; i < reader->known_count; i++) {
-        if (reader->parts[i].path == entry->path) return true;
-    }
-    return false;
+    return source_list_find(list, known->at[i].name);
 }
 
 static enum status order_files(struct event_reader *reader, const struct source_files *known,
@@ -106,11 +95,13 @@ static enum status order_files(struct event_reader *reader, const struct source_
     reader->parts = calloc((size_t)known->count + list->count, sizeof *reader->parts);
     if (!reader->parts) return error_set(error, STATUS_IO, "out of memory: names of files");
     for (uint32_t i = 0; i < known->count; i++) {
-        TRY(add_part(reader, &known->at[i], entry_of(reader, known, i), error));
+        struct source_entry *entry = entry_of(reader, known, i);
+        if (entry) entry->known = true;
+        TRY(add_part(reader, &known->at[i], entry, error));
     }
     if (reader->mode == READ_AGAIN) return STATUS_OK;
     for (uint32_t e = 0; e < list->count; e++) {
-        if (is_known(reader, &list->at[e])) continue;
+        if (list->at[e].known) continue;
         TRY(add_part(reader, NULL, &list->at[e], error));
     }
     return STATUS_OK;
@@ -171,14 +162,21 @@ static enum status check_identity(const struct event_reader *reader, const struc
                      part->path, known->size);
 }
 
+/* True if the first line of a file names columns and is no event. */
+static bool has_header(const struct event_reader *reader)
+{
+    return reader->config->source.format != CONFIG_JSON && reader->config->source.header;
+}
+
 /* A new file that begins with all that is known of one that was read: renamed, or a copy. */
 static enum status check_new(const struct event_reader *reader, const struct part *part,
                              struct error *error)
 {
     struct input_identity found = {0};
     for (uint32_t i = 0; i < reader->known_count; i++) {
-        const struct input_identity *known = &reader->parts[i].file.identity;
-        if (known->size == 0) continue;
+        const struct source_file *file = &reader->parts[i].file;
+        const struct input_identity *known = &file->identity;
+        if (known->size == 0 || file->position.line <= has_header(reader)) continue;
         if (found.size != known->size) {
             TRY(input_identify(part->path, known->size, &found, error));
         }
@@ -193,11 +191,6 @@ static enum status check_new(const struct event_reader *reader, const struct par
 }
 
 /* ---- one file after the other ---- */
-
-static bool has_header(const struct event_reader *reader)
-{
-    return reader->config->source.format != CONFIG_JSON && reader->config->source.header;
-}
 
 /* True if a later file has something: then nobody writes to this one any more. */
 static bool is_followed(const struct event_reader *reader, uint32_t file)

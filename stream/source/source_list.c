@@ -39,7 +39,7 @@ static enum status add_file(struct source_list *list, const char *path, size_t n
     char *copy = strdup(path);
     if (!copy) return error_set(error, STATUS_IO, "out of memory: names of files");
     int64_t size = facts && S_ISREG(facts->st_mode) ? facts->st_size : -1;
-    list->at[list->count++] = (struct source_entry){copy, copy + name, size};
+    list->at[list->count++] = (struct source_entry){copy, copy + name, size, false};
     return STATUS_OK;
 }
 
@@ -142,7 +142,7 @@ enum status source_list_open(struct source_list *list, const char *path, struct 
     }
     qsort(list->at, list->count, sizeof *list->at, compare_entries);
     for (uint32_t i = 1; i < list->count && status == STATUS_OK; i++) {
-        if (!source_names_equal(list->at[i - 1].name, list->at[i].name)) continue;
+        if (compare_entries(&list->at[i - 1], &list->at[i]) != 0) continue;
         status = error_set(error, STATUS_INVALID,
                            "source.path: %s and %s are one file, or its compressed copy: leave one "
                            "of them out",
@@ -152,8 +152,9 @@ enum status source_list_open(struct source_list *list, const char *path, struct 
     return status;
 }
 
-bool source_names_equal(const char *a, const char *b)
+struct source_entry *source_list_find(const struct source_list *list, const char *name)
 {
-    size_t size = plain_size(a);
-    return size == plain_size(b) && memcmp(a, b, size) == 0;
+    const struct source_entry key = {.name = name};
+    if (list->count == 0) return NULL;
+    return bsearch(&key, list->at, list->count, sizeof *list->at, compare_entries);
 }

@@ -21,6 +21,7 @@ struct source_entry {
         *name;    /* what tells it from the others: inside a directory its name there, of several
                        * files the path that was given, of one file its last part */
     int64_t size; /* bytes, as they lie there; -1: not a regular file */
+    bool known;   /* for whoever has the list; false at first */
 };
 
 struct source_list {
@@ -36,7 +37,7 @@ MUST_CHECK enum status source_list_open(struct source_list *list, const char *pa
                                         struct error *error);
 void source_list_close(struct source_list *list);
 
-/* True if two names are those of one file: one of them may have been compressed (.gz) since. */
-bool source_names_equal(const char *a, const char *b);
+/* The file of that name, also if one of both was compressed (.gz) since; NULL: there is none. */
+struct source_entry *source_list_find(const struct source_list *list, const char *name);
 
 #endif

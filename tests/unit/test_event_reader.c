@@ -305,6 +305,29 @@ static void a_file_that_was_read_is_known_under_another_name(void **state)
     forget();
 }
 
+/* All files of a table begin with the same header, which tells none from the others. */
+static void a_file_that_had_a_header_alone_is_no_file_that_was_read(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "user\titem\ttime\nu\ti\t1700000000000\n", "user\titem\ttime\n",
+        "user\titem\ttime\nv\ti\t1700000000000\n", "user\titem\ttime\nw\ti\t1700000000000\n"};
+    config.source.header = true;
+    config.source.field_user = "user";
+    config.source.field_item = "item";
+    config.source.field_time = "time";
+    for (int i = 0; i < 4; i++) {
+        char name[2] = {(char)('a' + i), 0};
+        FILE *file = fopen(path_of(name), "we");
+        assert_non_null(file);
+        fputs(texts[i], file);
+        fclose(file);
+        if (i == 2) assert_string_equal(reads_on(), "u1 v4");
+    }
+    assert_string_equal(reads_on(), "w6");
+    forget();
+}
+
 /* What was seen of it is nothing: so nothing can differ. */
 static void an_input_first_seen_empty_or_with_a_header_alone_binds_to_nothing(void **state)
 {
@@ -358,6 +381,7 @@ int main(void)
         TEST(another_file_in_the_place_of_one_that_was_read_is_refused),
         TEST(a_file_that_is_read_and_gone_is_missed_only_when_it_is_read_again),
         TEST(a_file_that_was_read_is_known_under_another_name),
+        TEST(a_file_that_had_a_header_alone_is_no_file_that_was_read),
         TEST(an_input_first_seen_empty_or_with_a_header_alone_binds_to_nothing),
         TEST(identity_grows_with_what_was_read),
         TEST(a_path_that_means_nothing_is_refused),
