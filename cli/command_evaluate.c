@@ -139,10 +139,7 @@ static enum status read_evaluation_log(struct job *job, struct error *error)
         log_dataset_open(&job->dataset, job->config, items, &progress, &summary, error);
     progress_end(&progress);
     TRY(status);
-    if (summary.log.bad) {
-        fprintf(stderr, "braid evaluate: passed over %" PRIu64 " bad events; first, %s\n",
-                summary.log.bad, summary.log.bad_why);
-    }
+    event_log_report(&summary.log, "evaluate");
     if (summary.unknown) {
         fprintf(stderr,
                 "braid evaluate: %" PRIu64 " of %" PRIu64

@@ -79,13 +79,7 @@ static void print_made(const struct init_summary *summary, const char *path)
     printf("%s: %s of %" PRIu32 " items and %" PRIu32 " categories have a row, from %s events\n",
            path, progress_number(summary->items, items), summary->items_seen, summary->categories,
            progress_number(summary->log.accepted, events));
-    if (summary->log.bad) {
-        printf("%" PRIu64 " bad events were passed over, the first: %s\n", summary->log.bad,
-               summary->log.bad_why);
-    }
-    if (summary->log.dropped) {
-        printf("%" PRIu64 " events of unlisted actions were passed over\n", summary->log.dropped);
-    }
+    event_log_report(&summary->log, "init");
 }
 
 static enum status run_init(struct arguments *arguments, struct config *config, struct error *error)

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/generation.h"
 #include "stream/job/job.h"
+#include "base/log.h"
 #include "base/progress.h"
 
 static const char help[] =
@@ -27,7 +28,8 @@ static const char help[] =
     "  BRAID_JOB_WORKERS=4 braid run --config braid.yaml --job.memory=8GB\n\n"
     "SIGTERM or SIGINT: finish the open transaction, flush, exit 0. A second one: exit at once.\n\n"
     "Exit codes: 0 the input ended, or a signal asked to stop; 1 the operating system or a broker\n"
-    "failed; 2 configuration; 3 refused: another input than before, a newer format, damage;\n"
+    "failed; 2 configuration, or not one event could be used; 3 refused: another input than "
+    "before, a newer format, damage;\n"
     "128 + N a second signal N.\n";
 
 static void on_signal(int number)
@@ -64,6 +66,29 @@ static void print_summary(const struct job_summary *summary)
            summary->stopped ? "true" : "false");
 }
 
+/* What would otherwise go by in silence: nonsense is absorbed as readily as sense. */
+static void warn_of_nonsense(const struct job_summary *summary)
+{
+    const uint64_t unused = summary->dead_letters + summary->dropped;
+    const double accepted = summary->accepted ? (double)summary->accepted : 1;
+    if (2 * unused > summary->events) {
+        log_warn("most events cannot be used", log_int("events", (int64_t)summary->events),
+                 log_int("bad", (int64_t)summary->dead_letters),
+                 log_int("dropped", (int64_t)summary->dropped),
+                 log_text("see", "source.format, source.fields, source.time, actions"));
+    }
+    if (summary->late) {
+        log_warn("events come after later ones of their user: is the source in the order of time?",
+                 log_int("late", (int64_t)summary->late),
+                 log_real("share", (double)summary->late / accepted));
+    }
+    if (summary->unknown) {
+        log_warn("events of items that the generation does not know",
+                 log_int("unknown", (int64_t)summary->unknown),
+                 log_real("share", (double)summary->unknown / accepted));
+    }
+}
+
 static enum status run_job(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct job_summary summary;
@@ -74,7 +99,13 @@ static enum status run_job(struct arguments *arguments, struct config *config, s
     TRY(config_check(config, error));
     TRY(job_run(config, &summary, error));
     print_summary(&summary);
-    return STATUS_OK;
+    warn_of_nonsense(&summary);
+    if (summary.accepted > 0 || summary.dead_letters + summary.dropped == 0) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "none of %" PRIu64 " events could be used (%" PRIu64 " bad, %" PRIu64
+                     " dropped for their action): see the warning of the first, and source.format, "
+                     "source.fields, source.time, actions",
+                     summary.events, summary.dead_letters, summary.dropped);
 }
 
 const struct command command_run = {

@@ -284,9 +284,12 @@ static enum status read_training_log(struct job *job, struct error *error)
                                                 &progress, &summary, error);
     progress_end(&progress);
     TRY(status);
-    if (summary.log.bad) {
-        fprintf(stderr, "braid train: passed over %" PRIu64 " bad events; first, %s\n",
-                summary.log.bad, summary.log.bad_why);
+    event_log_report(&summary.log, "train");
+    if (summary.unknown) {
+        fprintf(stderr,
+                "braid train: %" PRIu64 " of %" PRIu64 " events are of items that the dictionary "
+                "does not have; none of these is learned: braid init makes a new dictionary\n",
+                summary.unknown, summary.log.accepted);
     }
     return set_known(job, error);
 }
@@ -295,6 +298,15 @@ static enum status open_trainer(struct job *job, struct error *error)
 {
     TRY(trainer_open(&job->trainer, job->checkpoint, job->dataset, job->known, &job->options,
                      error));
+    const uint32_t asked = trainer_asked(job->trainer), left_out = trainer_left_out(job->trainer);
+    if (job->options.validation_users && left_out) {
+        printf("validation asks %" PRIu32 " users; %" PRIu32 " return to an item that they have "
+               "had, which is no candidate, and are left out\n",
+               asked, left_out);
+    }
+    if (job->options.validation_users && asked == 0) {
+        printf("validation has nobody to ask: the last epoch is what is written\n");
+    }
     if (!job->resume) return STATUS_OK;
     const enum status status = trainer_resume(job->trainer, job->resume, error);
     if (status == STATUS_NOT_FOUND) return STATUS_OK;
@@ -327,7 +339,7 @@ static void show_progress(void *context, double share, uint64_t behaviors, doubl
 static void print_epoch(const struct job *job, const struct train_epoch *epoch, double seconds)
 {
     printf("epoch %3" PRIu32 "  loss %.4f", epoch->number, epoch->loss);
-    if (job->options.validation_users) {
+    if (trainer_asked(job->trainer)) {
         printf("  HR@10 %.4f  NDCG@10 %.4f%s", epoch->validation.hit_rate, epoch->validation.ndcg,
                epoch->best ? "  best" : "      ");
     }

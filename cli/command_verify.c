@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/generation.h"
 #include "base/progress.h"
@@ -73,6 +74,16 @@ static void print_verdict(const struct verify_report *report, bool passed)
            passed ? "ok" : "failed");
 }
 
+/* A proof that nothing was lost says little if nothing was taken. */
+static void warn_of_unused(const struct verify_report *report)
+{
+    if (2 * (report->dead_letters + report->dropped) <= report->events) return;
+    log_warn("most events cannot be used", log_int("events", (int64_t)report->events),
+             log_int("bad", (int64_t)report->dead_letters),
+             log_int("dropped", (int64_t)report->dropped),
+             log_text("see", "source.format, source.fields, source.time, actions"));
+}
+
 static enum status run_verify(struct arguments *arguments, struct config *config,
                               struct error *error)
 {
@@ -100,6 +111,7 @@ static enum status run_verify(struct arguments *arguments, struct config *config
     TRY(verify_run(&options, stdout, &report, error));
     const bool passed = verify_passed(&report, options.allow_unverifiable);
     print_verdict(&report, passed);
+    warn_of_unused(&report);
     if (passed) return STATUS_OK;
     return error_set(error, STATUS_UNPROVEN, "not all is proven: see what was printed");
 }

@@ -87,6 +87,7 @@ static uint64_t fingerprint_states(const struct interest_model *model)
     uint32_t half_life;
     memcpy(&half_life, &dims->half_life_days, sizeof half_life);
     uint64_t link[] = {
+        INTEREST_NUMERICS,
         identity_of(model->ops->name, strlen(model->ops->name)),
         dims->d,
         dims->heads,

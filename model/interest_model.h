@@ -23,6 +23,13 @@
 #include "model/tensor/behavior.h"
 #include "model/kernel/real.h"
 
+/*
+ * The version of the arithmetic that is served. Raise it when a change of code alters one bit of a
+ * state or an interest (unit.numerics says when): snapshots of states made otherwise are then
+ * stale, and are folded anew.
+ */
+enum { INTEREST_NUMERICS = 1 };
+
 struct checkpoint;
 struct interest_model;
 struct interest_scratch;
@@ -53,7 +60,10 @@ uint32_t interest_model_count(
     const struct interest_model *model); /* K: vectors of a user, at most */
 uint64_t interest_model_generation(const struct interest_model *model);
 
-/* Changes when any state-producing parameter or the dictionary does (models.md section 6). */
+/*
+ * Changes when any state-producing parameter or the dictionary does (models.md section 6), and with
+ * INTEREST_NUMERICS.
+ */
 uint64_t interest_model_state_fingerprint(const struct interest_model *model);
 
 /* Borrowed from the checkpoint. */

@@ -31,6 +31,7 @@ struct evaluation {
     uint32_t shown_count;        /* so many before the first case */
     struct evaluation_case *cases;
     uint32_t cases_count;
+    uint32_t left_out;
     uint32_t known_max[EVALUATION_QUARTILES]; /* greatest `known` of each quarter of the cases */
 };
 
@@ -62,9 +63,24 @@ static void add_case(struct evaluation *evaluation, uint32_t user, uint32_t know
     evaluation->cases[evaluation->cases_count++] = (struct evaluation_case){user, known, truth, 0};
 }
 
+/* Whether the user's last behavior is of an item that it has had, which is no candidate then. */
+static bool returns(const struct evaluation *evaluation, uint32_t user, uint32_t count)
+{
+    const struct behavior *at = dataset_sequence(evaluation->dataset, user).at;
+    if (at[count - 1].item < dataset_first_item(evaluation->dataset)) return false;
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        if (at[i].item == at[count - 1].item) return true;
+    }
+    return false;
+}
+
 static void plan_leave_one_out(struct evaluation *evaluation, uint32_t user, uint32_t count)
 {
     show_behaviors(evaluation, user, count - 1);
+    if (returns(evaluation, user, count)) {
+        evaluation->left_out++;
+        return;
+    }
     add_case(evaluation, user, count - 1, 1);
 }
 
@@ -157,10 +173,12 @@ enum status evaluation_open(struct evaluation **evaluationp, const struct datase
     evaluation->options = *options;
     enum status status = plan(evaluation, error);
     if (status == STATUS_OK && evaluation->cases_count == 0) {
-        status =
-            error_set(error, STATUS_INVALID,
-                      "%s: the log has no user with a behavior to predict from others before it",
-                      evaluation_protocol_name(options->protocol));
+        status = error_set(
+            error, STATUS_INVALID,
+            evaluation->left_out
+                ? "%s: all users return to an item that they have had: --protocol prequential"
+                : "%s: the log has no user with a behavior to predict from others before it",
+            evaluation_protocol_name(options->protocol));
     }
     if (status == STATUS_OK) status = find_quartiles(evaluation, error);
     if (status != STATUS_OK) {
@@ -182,6 +200,11 @@ void evaluation_close(struct evaluation *evaluation)
 uint32_t evaluation_cases(const struct evaluation *evaluation)
 {
     return evaluation->cases_count;
+}
+
+uint32_t evaluation_left_out(const struct evaluation *evaluation)
+{
+    return evaluation->left_out;
 }
 
 const struct evaluation_options *evaluation_options(const struct evaluation *evaluation)

@@ -26,7 +26,7 @@ static const double EVALUATION_WARM_SHARE = 0.8;
 enum evaluation_protocol {
     /*
      * Each user's last behavior is the truth, all before it are known, and their items no
-     * candidates.
+     * candidates. A user whose truth is among them is left out.
      */
     EVALUATION_LEAVE_ONE_OUT,
     /* A tenth of the users is held out: 80 % of their behaviors are known, the rest the truth. */
@@ -86,6 +86,9 @@ MUST_CHECK enum status evaluation_open(struct evaluation **evaluationp,
                                        struct error *error);
 void evaluation_close(struct evaluation *evaluation);
 uint32_t evaluation_cases(const struct evaluation *evaluation);
+
+/* Leave-one-out: users who return to an item that they have had, which no list can hold; no cases. */
+uint32_t evaluation_left_out(const struct evaluation *evaluation);
 const struct evaluation_options *evaluation_options(const struct evaluation *evaluation);
 
 /* How many of each user's first behaviors are shown before the first case: known [users]. */

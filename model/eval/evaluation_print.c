@@ -67,9 +67,13 @@ static void print_quartiles(const struct evaluation_result *result, FILE *out)
 void evaluation_print_table(const struct evaluation *evaluation,
                             const struct evaluation_result *results, uint32_t count, FILE *out)
 {
-    fprintf(out, "%s, %u cases\n\n",
-            evaluation_protocol_name(evaluation_options(evaluation)->protocol),
+    const uint32_t left_out = evaluation_left_out(evaluation);
+    fprintf(out, "%s, %u cases", evaluation_protocol_name(evaluation_options(evaluation)->protocol),
             evaluation_cases(evaluation));
+    if (left_out) {
+        fprintf(out, "; %u users left out, whose last item they have had before", left_out);
+    }
+    fprintf(out, "\n\n");
     fprintf(out, "%-20s %4s %8s %8s %8s %8s %9s %10s %7s %6s\n", "", "N", "Recall", "HitRate",
             "NDCG", "MRR", "Coverage", "Interests", "Cosine", "Idle");
     for (uint32_t i = 0; i < count; i++) {

@@ -42,20 +42,4 @@ uint32_t ranking_cover(const struct topn_list *list, uint32_t n, uint8_t *seen);
  */
 void ranking_diversify(struct topn_list *list, uint32_t n, const uint32_t *category, double weight);
 
-/* One shown item and what the user did. */
-struct ranking_impression {
-    uint32_t user;
-    double score;
-    bool positive;
-};
-
-/*
- * Share of (positive, negative) pairs in the right order, a tie counting half. The impressions are
- * reordered. False if one class is missing.
- */
-bool ranking_auc(struct ranking_impression *at, size_t count, double *aucp);
-
-/* AUC of each user with both classes, weighted by its impressions. False if no user has both. */
-bool ranking_gauc(struct ranking_impression *at, size_t count, double *gaucp);
-
 #endif

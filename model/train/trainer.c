@@ -296,6 +296,16 @@ uint32_t trainer_epochs(const struct trainer *trainer)
     return trainer->progress.epochs;
 }
 
+uint32_t trainer_asked(const struct trainer *trainer)
+{
+    return validation_users(trainer->validation);
+}
+
+uint32_t trainer_left_out(const struct trainer *trainer)
+{
+    return validation_left_out(trainer->validation);
+}
+
 bool trainer_more(const struct trainer *trainer)
 {
     const struct training_progress *progress = &trainer->progress;

@@ -84,6 +84,10 @@ void trainer_close(struct trainer *trainer);
 uint64_t trainer_samples(const struct trainer *trainer); /* of an epoch */
 uint32_t trainer_epochs(const struct trainer *trainer);  /* done */
 
+/* Users who are asked after each epoch, and those that could not be (validation.h). */
+uint32_t trainer_asked(const struct trainer *trainer);
+uint32_t trainer_left_out(const struct trainer *trainer);
+
 /* False when all epochs are done or too many of them were no better. */
 bool trainer_more(const struct trainer *trainer);
 

@@ -21,6 +21,7 @@ struct validation {
     uint32_t *truth;              /* [count] item rows */
     uint32_t *excluded;           /* what the queries point into */
     uint32_t count;
+    uint32_t left_out;
 };
 
 static enum status validation_no_memory(struct error *error)
@@ -28,19 +29,33 @@ static enum status validation_no_memory(struct error *error)
     return error_set(error, STATUS_IO, "not enough memory to validate");
 }
 
+static bool is_among_first(const struct dataset_sequence *sequence, uint32_t count, uint32_t item)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (sequence->at[i].item == item) return true;
+    }
+    return false;
+}
+
 /*
  * Puts the users that can be asked into random order, the first `count` of them; how many there
  * are.
  */
 static uint32_t choose_users(const struct dataset *dataset, const uint32_t *known, uint32_t *users,
-                             uint32_t wanted, uint64_t seed)
+                             uint32_t wanted, uint64_t seed, uint32_t *left_outp)
 {
     struct random random = random_seeded(seed);
     uint32_t count = 0;
     for (uint32_t user = 0; user < dataset_users(dataset); user++) {
         if (known[user] < KNOWN_MIN) continue;
-        const struct behavior *last = &dataset_sequence(dataset, user).at[known[user] - 1];
-        if (last->item >= dataset_first_item(dataset)) users[count++] = user;
+        const struct dataset_sequence sequence = dataset_sequence(dataset, user);
+        const uint32_t before = known[user] - 1, item = sequence.at[before].item;
+        if (item < dataset_first_item(dataset)) continue;
+        if (is_among_first(&sequence, before, item)) {
+            ++*left_outp;
+        } else {
+            users[count++] = user;
+        }
     }
     for (uint32_t i = 0; i < count && i < wanted; i++) {
         const uint32_t j = i + (uint32_t)random_below(&random, count - i), user = users[i];
@@ -107,7 +122,7 @@ enum status validation_open(struct validation **validationp, const struct datase
         free(chosen);
         return validation_no_memory(error);
     }
-    const uint32_t count = choose_users(dataset, known, chosen, users, seed);
+    const uint32_t count = choose_users(dataset, known, chosen, users, seed, &validation->left_out);
     const enum status status = ask_users(validation, dataset, chosen, count, known, error);
     free(chosen);
     if (status != STATUS_OK) {
@@ -131,6 +146,11 @@ void validation_close(struct validation *validation)
 uint32_t validation_users(const struct validation *validation)
 {
     return validation->count;
+}
+
+uint32_t validation_left_out(const struct validation *validation)
+{
+    return validation->left_out;
 }
 
 /* Asks some of the questions at once. */

@@ -26,7 +26,8 @@ struct validation;
 
 /*
  * Takes the last of the first known[user] behaviors of up to `users` users, drawn by `seed`, out of
- * `known`. There may be fewer such users, or none.
+ * `known`. There may be fewer such users, or none: who returns to an item that it has had is not
+ * asked, since that is no candidate.
  */
 MUST_CHECK enum status validation_open(struct validation **validationp,
                                        const struct dataset *dataset, uint32_t *known,
@@ -34,6 +35,9 @@ MUST_CHECK enum status validation_open(struct validation **validationp,
 void validation_close(struct validation *validation);
 
 uint32_t validation_users(const struct validation *validation);
+
+/* Users that could not be asked, since their last item is one that they have had before. */
+uint32_t validation_left_out(const struct validation *validation);
 
 MUST_CHECK enum status validation_run(const struct validation *validation,
                                       const struct checkpoint *checkpoint,

@@ -172,4 +172,5 @@ void changeset_clear(struct changeset *set)
     set->count = 0;
     set->behaviors = set->events = 0;
     memset(set->verdicts, 0, sizeof set->verdicts);
+    set->late = set->unknown = 0;
 }

@@ -52,6 +52,8 @@ struct changeset {
     uint64_t behaviors; /* appended */
     uint64_t events;    /* that it is of, and how many of each verdict: */
     uint64_t verdicts[EVENT_VERDICTS];
+    uint64_t late;    /* accepted, but earlier than the one before of their user */
+    uint64_t unknown; /* accepted, of an item that the generation does not know */
 };
 
 /* For transactions of at most so many users, and behaviors. */

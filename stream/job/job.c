@@ -56,6 +56,8 @@ void job_shared_init(struct job_shared *shared)
         shared->events[verdict] = metrics_get("braid_events_total", "verdict",
                                               event_verdict_name((enum event_verdict)verdict));
     }
+    shared->late = metrics_get("braid_late_events_total", NULL, NULL);
+    shared->unknown = metrics_get("braid_unknown_item_events_total", NULL, NULL);
     shared->records = metrics_get("braid_records_total", NULL, NULL);
     shared->commits = metrics_get("braid_commits_total", NULL, NULL);
 }
@@ -266,6 +268,8 @@ static void summarize_job(const struct job_shared *shared, struct job_summary *s
     summary->dropped = (uint64_t)metric_value(shared->events[EVENT_DROPPED]);
     summary->blank = (uint64_t)metric_value(shared->events[EVENT_BLANK]);
     summary->dead_letters = summary->events - summary->accepted - summary->dropped - summary->blank;
+    summary->late = (uint64_t)metric_value(shared->late);
+    summary->unknown = (uint64_t)metric_value(shared->unknown);
     summary->records = (uint64_t)metric_value(shared->records);
     summary->commits = (uint64_t)metric_value(shared->commits);
 }
@@ -278,6 +282,8 @@ static void subtract(struct job_summary *summary, const struct job_summary *befo
     summary->dropped -= before->dropped;
     summary->blank -= before->blank;
     summary->dead_letters -= before->dead_letters;
+    summary->late -= before->late;
+    summary->unknown -= before->unknown;
     summary->records -= before->records;
     summary->commits -= before->commits;
 }

@@ -22,6 +22,8 @@ struct job_summary {
     uint64_t dropped;      /* action not listed */
     uint64_t blank;        /* blank lines, tombstones */
     uint64_t dead_letters; /* bad events */
+    uint64_t late;         /* accepted, but before an earlier one of their user */
+    uint64_t unknown;      /* accepted, their item newer than the generation's dictionary */
     uint64_t records;      /* interest records published */
     uint64_t commits;      /* transactions, each worker's counted */
     double seconds;        /* that the workers ran, recovery included */

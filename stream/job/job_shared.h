@@ -21,6 +21,8 @@ struct job_shared {
 
     /* Of what is committed: */
     struct metric *events[EVENT_VERDICTS];
+    struct metric *late;    /* accepted, but earlier than the one before of their user */
+    struct metric *unknown; /* accepted, of an item that the generation does not know */
     struct metric *records;
     struct metric *commits;
 };

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "model/item_table.h"
 #include "stream/job/absorb.h"
 #include "stream/job/assignment.h"
 #include "stream/job/item_names.h"
@@ -58,6 +59,7 @@ struct processor {
     uint32_t missing_count;
 
     uint8_t *record; /* a dead letter or an item record */
+    bool warned;     /* of the first bad event */
 };
 
 /* Takes notice of a commit that is finished, or waits for the one under way. */
@@ -94,6 +96,17 @@ static enum status send_item(struct processor *processor, const struct event *ev
         .value = {processor->record, item_record_encode(event, processor->record)},
     };
     return send_beside(processor, &record, error);
+}
+
+/* The first bad event of a worker is logged: all of them may be bad, and for one reason. */
+static void warn_of_bad(struct processor *processor, const struct event *event)
+{
+    if (processor->warned) return;
+    processor->warned = true;
+    log_warn("first event that cannot be used",
+             log_text("reason", event_verdict_name(event->verdict)), log_text("why", event->why),
+             log_int("partition", event->partition), log_int("offset", event->offset),
+             log_text("see", event_verdict_option(event->verdict)));
 }
 
 static enum status send_dead_letter(struct processor *processor, const struct event *event,
@@ -158,6 +171,7 @@ static enum status group(struct processor *processor, const struct poll *poll, s
         set->events++;
         set->verdicts[event->verdict]++;
         if (event_is_bad(event->verdict)) {
+            warn_of_bad(processor, event);
             TRY(send_dead_letter(processor, event, error));
         } else if (event->verdict == EVENT_ACCEPTED) {
             admit(processor, task, event);
@@ -173,17 +187,20 @@ static enum status group(struct processor *processor, const struct poll *poll, s
 static void append_behaviors(struct processor *processor)
 {
     struct changeset *set = transaction_changes(processor->transaction);
+    const struct item_table *items = interest_model_items(processor->shared->model);
     uint32_t history_max = processor->config->state.history_max;
     processor->needs_stored = false;
     for (uint32_t i = 0; i < processor->accepted; i++) {
         struct cached_user *user = processor->users[i];
+        const struct history_behavior behavior = processor->behaviors[i];
+        set->late += history_time_ms(behavior) < user->history.event_ms;
+        set->unknown += item_table_find(items, behavior.item) == 0;
         if (history_full(&user->history)) changeset_keep_chunk(set, changeset_of(set, user));
         /*
          * Should `from` jump, the state no longer begins where it should and is folded anew, from
          * chunks which the store does not have before the commit under way is stored.
          */
-        bool jumped = history_append(&user->history, processor->behaviors[i], processor->offsets[i],
-                                     history_max);
+        bool jumped = history_append(&user->history, behavior, processor->offsets[i], history_max);
         if (jumped && user->committing) processor->needs_stored = true;
     }
     set->behaviors += processor->accepted;
@@ -216,6 +233,8 @@ static void count_committed(const struct processor *processor, const struct chan
     for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
         metric_add(shared->events[verdict], (int64_t)set->verdicts[verdict]);
     }
+    metric_add(shared->late, (int64_t)set->late);
+    metric_add(shared->unknown, (int64_t)set->unknown);
     metric_add(shared->records, (int64_t)set->count);
     metric_add(shared->commits, 1);
 }

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/checksum.h"
+
 enum status event_log_open(struct event_log *log, const struct config *config,
                            struct progress *progress, struct error *error)
 {
@@ -21,6 +23,21 @@ void event_log_close(struct event_log *log)
     event_reader_close(log->source);
 }
 
+static void count_late(struct event_log *log, const struct event *event)
+{
+    struct event_log_counts *counts = &log->counts;
+    struct disorder *disorder = &log->disorder;
+    disorder_note(disorder, identity_of(event->user.at, event->user.size), event->time_ms,
+                  event->offset);
+    counts->late = disorder->late;
+    counts->compared = disorder->compared;
+    if (disorder->worst_ms == counts->worst_ms) return;
+    char place[SOURCE_PLACE_MAX];
+    event_reader_place(log->source, event->offset, place);
+    counts->worst_ms = disorder->worst_ms;
+    snprintf(counts->worst_place, sizeof counts->worst_place, "%s", place);
+}
+
 static void count_event(struct event_log *log, const struct event *event)
 {
     struct event_log_counts *counts = &log->counts;
@@ -28,9 +45,11 @@ static void count_event(struct event_log *log, const struct event *event)
     counts->accepted += event->verdict == EVENT_ACCEPTED;
     counts->dropped += event->verdict == EVENT_DROPPED;
     counts->blank += event->verdict == EVENT_BLANK;
+    if (event->verdict == EVENT_ACCEPTED) count_late(log, event);
     if (!event_is_bad(event->verdict) || counts->bad++) return;
     char place[SOURCE_PLACE_MAX];
     event_reader_place(log->source, event->offset, place);
+    counts->bad_verdict = event->verdict;
     snprintf(counts->bad_why, sizeof counts->bad_why, "%s: %s: %s", place,
              event_verdict_name(event->verdict), event->why);
 }
@@ -53,13 +72,46 @@ enum status event_log_next(struct event_log *log, struct event *event, struct er
     return STATUS_OK;
 }
 
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole ? 100 * (double)part / (double)whole : 0;
+}
+
+void event_log_report(const struct event_log_counts *counts, const char *name)
+{
+    const uint64_t unused = counts->bad + counts->dropped;
+    if (2 * unused > counts->events) {
+        fprintf(stderr, "braid %s: MOST EVENTS CANNOT BE USED: %" PRIu64 " of %" PRIu64 "\n", name,
+                unused, counts->events);
+    }
+    if (counts->bad) {
+        fprintf(stderr,
+                "braid %s: %" PRIu64 " bad events were passed over, the first: %s (see %s)\n", name,
+                counts->bad, counts->bad_why, event_verdict_option(counts->bad_verdict));
+    }
+    if (counts->dropped) {
+        fprintf(stderr,
+                "braid %s: %" PRIu64 " events of unlisted actions were passed over (see %s)\n",
+                name, counts->dropped, event_verdict_option(EVENT_DROPPED));
+    }
+    if (counts->late) {
+        fprintf(stderr,
+                "braid %s: %" PRIu64 " of %" PRIu64 " events (%.1f %%) come after a later one of "
+                "their user, the worst by %.1f hours in %s"
+                ": is the log in the order of time?\n",
+                name, counts->late, counts->compared, percent(counts->late, counts->compared),
+                (double)counts->worst_ms / 3.6e6, counts->worst_place);
+    }
+}
+
 enum status event_log_check(const struct event_log *log, struct error *error)
 {
     const struct event_log_counts *counts = &log->counts;
     if (counts->accepted) return STATUS_OK;
     return error_set(error, STATUS_INVALID,
                      "%s: no event that can be used (%" PRIu64 " bad, %" PRIu64
-                     " dropped for their action)%s%s",
+                     " dropped for their action)%s%s; see %s",
                      log->config->source.path, counts->bad, counts->dropped,
-                     counts->bad ? "; first, " : "", counts->bad_why);
+                     counts->bad ? "; first, " : "", counts->bad_why,
+                     event_verdict_option(counts->bad ? counts->bad_verdict : EVENT_DROPPED));
 }

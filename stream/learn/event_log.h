@@ -14,16 +14,22 @@
 #include "base/progress.h"
 #include "base/status.h"
 #include "config/config.h"
+#include "stream/source/disorder.h"
 #include "stream/source/event_reader.h"
 
-/* What has been read. */
+/* What has been read. What came late is counted at the end. */
 struct event_log_counts {
     uint64_t events; /* all of them: */
     uint64_t accepted;
     uint64_t dropped; /* their action is not listed */
     uint64_t blank;   /* blank lines */
     uint64_t bad;
-    char bad_why[256]; /* of the first bad event: where it lies, and what is wrong with it */
+    enum event_verdict bad_verdict; /* of the first bad event, */
+    char bad_why[256];              /* where it lies, and what is wrong with it */
+    uint64_t late;                  /* accepted, but before an earlier one of their user, of */
+    uint64_t compared;              /* so many that could be compared (disorder.h) */
+    int64_t worst_ms;               /* how late the latest came, */
+    char worst_place[256];          /* and where it lies */
 };
 
 struct event_log {
@@ -31,6 +37,7 @@ struct event_log {
     struct progress *progress; /* NULL: none is shown */
     struct event_reader *source;
     struct event_log_counts counts;
+    struct disorder disorder;
 };
 
 /*
@@ -44,6 +51,13 @@ void event_log_close(struct event_log *log);
 /* The next accepted event, valid until the next call; STATUS_END if there is none. */
 MUST_CHECK enum status event_log_next(struct event_log *log, struct event *event,
                                       struct error *error);
+
+/*
+ * Says on standard error, for the command `braid NAME`, what became of events that were not
+ * accepted, with the first reason and the option to look at, and how many came late. Nothing if
+ * there is nothing to say.
+ */
+void event_log_report(const struct event_log_counts *counts, const char *name);
 
 /* STATUS_INVALID, saying what became of the events, if none that was read has been accepted. */
 MUST_CHECK enum status event_log_check(const struct event_log *log, struct error *error);

@@ -21,6 +21,22 @@ const char *event_verdict_name(enum event_verdict verdict)
     return verdict_names[verdict];
 }
 
+const char *event_verdict_option(enum event_verdict verdict)
+{
+    static const char *const options[] = {
+        [EVENT_ACCEPTED] = "",
+        [EVENT_DROPPED] = "actions",
+        [EVENT_BLANK] = "",
+        [EVENT_MALFORMED] = "source.format",
+        [EVENT_MISSING_FIELD] = "source.fields",
+        [EVENT_BAD_FIELD] = "source.fields",
+        [EVENT_OVERSIZE] = "source.event_size_max and source.id_size_max",
+        [EVENT_BAD_TIME] = "source.time, source.time_min and source.time_max",
+        [EVENT_BAD_UTF8] = "source.path: the file's encoding",
+    };
+    return options[verdict];
+}
+
 enum event_verdict event_refuse(struct event *event, enum event_verdict verdict, const char *format,
                                 ...)
 {

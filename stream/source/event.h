@@ -32,6 +32,9 @@ enum event_verdict {
 /* "accepted", "dropped", "blank", "malformed", "missing_field", ... */
 const char *event_verdict_name(enum event_verdict verdict);
 
+/* The option to look at when many events have this verdict: "source.time", "actions", ... */
+const char *event_verdict_option(enum event_verdict verdict);
+
 static inline bool event_is_bad(enum event_verdict verdict)
 {
     return verdict >= EVENT_MALFORMED;

@@ -12,6 +12,7 @@
 
 #include "model/eval/ranking.h"
 #include "tests/near.h"
+#include "tests/parity/auc.h"
 #include "tests/parity/fixture.h"
 
 /* Everything that the fixture gives, and the lists that follow from it. */
@@ -169,15 +170,15 @@ static void auc_and_gauc_equal_the_fixture(void **context)
     const uint64_t *shape = NULL;
     fixture_f64(file, "input/logit", &shape);
     uint32_t count = (uint32_t)shape[0];
-    struct ranking_impression *at = calloc(count, sizeof *at);
+    struct impression *at = calloc(count, sizeof *at);
     double auc = 0, gauc = 0;
     for (uint32_t i = 0; i < count; i++) {
         at[i].user = (uint32_t)fixture_i64(file, "input/user", NULL)[i];
         at[i].score = fixture_f64(file, "input/logit", NULL)[i];
         at[i].positive = fixture_i64(file, "input/label", NULL)[i] != 0;
     }
-    assert_true(ranking_auc(at, count, &auc));
-    assert_true(ranking_gauc(at, count, &gauc));
+    assert_true(auc_of_impressions(at, count, &auc));
+    assert_true(auc_of_users(at, count, &gauc));
     assert_near(auc, fixture_f64(file, "output/auc", NULL)[0], 1e-12);
     assert_near(gauc, fixture_f64(file, "output/gauc", NULL)[0], 1e-12);
     free(at);
