@@ -29,7 +29,7 @@ static const char configuration[] = "source: {path: %s/log.jsonl, time: s, event
                                     "model: {checkpoint: %s/generation-1.safetensors}\n"
                                     "state: {partitions: 4, history_max: 128, snapshot_every: 2,\n"
                                     "  flush_interval: 100ms, flush_size: 64KB}\n"
-                                    "job: {workers: 2, memory: 64MB, commit_interval: 20ms,\n"
+                                    "job: {workers: 2, memory: 128MB, commit_interval: 20ms,\n"
                                     "  commit_events_max: 64, poll_events_max: 23}\n"
                                     "log: {quiet: true}\n";
 

@@ -53,7 +53,7 @@ static struct commit_file written_commit(uint32_t partitions)
         struct commit_entry *entry = &commit.entries[p];
         entry->seal = UINT64_MAX - p;
         entry->generation = 3;
-        entry->checkpoint = UINT64_C(0xabcdef) << p;
+        entry->checkpoint = UINT64_C(0xabcdef) << p % 32;
         entry->log = p + 1;
         entry->base = 99;
         for (int kind = 0; kind < RECORD_KINDS; kind++) {
