@@ -13,26 +13,14 @@
 #include "base/status.h"
 
 const char *const fault_names[] = {
-    "transaction_begun",
-    "outputs_sent",
-    "seals_sent",
-    "changeset_closed",
-    "absorbed_ahead",
-    "offsets_sent",
-    "outputs_appended",
-    "log_appended",
-    "dead_letters_appended",
-    "files_synced",
-    "commit_file_written",
-    "commit_file_renamed",
-    "committed",
-    "store_committed",
-    "commit_finished",
-    "snapshots_written",
-    "store_flushed",
-    "log_rewritten",
-    "log_switched",
-    NULL,
+    "transaction_begun", "outputs_sent",        "seals_sent",
+    "changeset_closed",  "absorbed_ahead",      "offsets_sent",
+    "outputs_appended",  "log_appended",        "dead_letters_appended",
+    "files_synced",      "commit_file_written", "commit_file_renamed",
+    "committed",         "store_committed",     "commit_finished",
+    "snapshots_written", "store_flushed",       "log_rewritten",
+    "log_switched",      "generation_trained",  "generation_sealed",
+    "sweep_folded",      "sweep_committed",     NULL,
 };
 
 static char chosen[64]; /* empty: none */

@@ -93,7 +93,7 @@ static enum status parse_evaluate(struct job *job, struct arguments *arguments,
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     if (job->checkpoints_count > 0) return STATUS_OK;
-    TRY(generation_choose(config, error));
+    TRY(generation_choose(config, false, error));
     if (!*job->config->model.checkpoint) {
         return error_set(error, STATUS_INVALID,
                          "no checkpoint: give --checkpoint FILE or set model.checkpoint or "

@@ -45,7 +45,7 @@ static enum status show_user(struct arguments *arguments, struct config *config,
     TRY(arguments_count32(arguments, "--last", 0, LAST_MAX, &last, error));
     TRY(arguments_config(arguments, config, error));
     TRY(take_word(arguments, "user", &user, error));
-    TRY(generation_choose(config, error));
+    TRY(generation_choose(config, false, error));
     TRY(config_check(config, error));
     return inspect_user(config, user, catalogue, last, stdout, error);
 }

@@ -45,7 +45,7 @@ static enum status run_recommend(struct arguments *arguments, struct config *con
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     if (!options.user) return error_set(error, STATUS_INVALID, "--user USER must be given");
-    TRY(generation_choose(config, error));
+    TRY(generation_choose(config, false, error));
     if (!*config->model.checkpoint) {
         return error_set(error, STATUS_INVALID, "model.checkpoint or model.dir must be set");
     }

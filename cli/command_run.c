@@ -13,13 +13,18 @@
 #include "cli/generation.h"
 #include "stream/job/job.h"
 #include "base/log.h"
+#include "stream/learn/learner.h"
 #include "base/progress.h"
 
 static const char help[] =
     "usage: braid run [--config FILE] [--KEY=VALUE ...]\n\n"
     "Reads events, keeps each user's history and state, and publishes the interests of every user\n"
     "who changed, exactly once, whatever is killed when. Ends with its input; started again, it\n"
-    "goes on where the last commit was. Needs a checkpoint: see braid init --help.\n\n"
+    "goes on where the last commit was. Serves model.checkpoint; without one a job on files "
+    "learns\n"
+    "its generations itself, from the histories it keeps, into model.dir.\n\n"
+    "  braid run --source.path=clicks.jsonl\n"
+    "      from a log to interest vectors: learns while it reads, publishes into output/\n"
     "  braid run --config braid.yaml\n"
     "  braid run --source.path=clicks.jsonl.gz --model.checkpoint=generation-1.safetensors \\\n"
     "            --state.dir=state --output.dir=output\n"
@@ -89,15 +94,45 @@ static void warn_of_nonsense(const struct job_summary *summary)
     }
 }
 
+/* ---- the job and its learner, which know nothing of each other ---- */
+
+static const struct checkpoint *current_generation(void *context)
+{
+    return learner_current(context);
+}
+
+static enum status run_round(void *context, const struct hold_place *place, bool *adoptedp,
+                             struct error *error)
+{
+    const struct learner_place at = {
+        .stores = {place->stores, place->at, place->count},
+        .position = place->position,
+        .last = place->last,
+    };
+    return learner_round(context, &at, adoptedp, error);
+}
+
+static enum status learn_and_serve(const struct config *config, struct job_summary *summary,
+                                   struct error *error)
+{
+    struct learner *learner;
+    TRY(learner_open(&learner, config, error));
+    const struct job_learner callbacks = {learner, current_generation, run_round};
+    const enum status status = job_run(config, &callbacks, summary, error);
+    learner_close(learner);
+    return status;
+}
+
 static enum status run_job(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct job_summary summary;
     take_signals();
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
-    TRY(generation_choose(config, error));
+    TRY(generation_choose(config, true, error));
     TRY(config_check(config, error));
-    TRY(job_run(config, &summary, error));
+    TRY(config_trains(config) ? learn_and_serve(config, &summary, error)
+                              : job_run(config, NULL, &summary, error));
     print_summary(&summary);
     warn_of_nonsense(&summary);
     if (summary.accepted > 0 || summary.dead_letters + summary.dropped == 0) return STATUS_OK;

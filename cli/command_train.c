@@ -218,7 +218,7 @@ static enum status parse_train(struct job *job, struct arguments *arguments, str
     TRY(take_protocol(arguments, job, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
-    TRY(generation_choose(config, error));
+    TRY(generation_choose(config, false, error));
     set_action_weights(job);
     return check_train(job, error);
 }

@@ -102,7 +102,7 @@ static enum status run_verify(struct arguments *arguments, struct config *config
     }
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
-    TRY(generation_choose(config, error));
+    TRY(generation_choose(config, false, error));
     TRY(config_check(config, error));
     checkpoints[options.checkpoints_count++] = config->model.checkpoint;
     TRY(generation_list(config, checkpoints, VERIFY_CHECKPOINTS_MAX, &options.checkpoints_count,

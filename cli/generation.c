@@ -1,15 +1,30 @@
 /* generation.c - paths out of model.dir. */
 #include "cli/generation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/model_dir.h"
 
-enum status generation_choose(struct config *config, struct error *error)
+/* Without a word about generations a job on files learns its own, beside its state. */
+static void choose_dir(struct config *config)
+{
+    static char dir[MODEL_DIR_PATH_MAX];
+    if (*config->model.dir || !*config->state.dir || config->source.broker != CONFIG_BROKER_FILE) {
+        return;
+    }
+    snprintf(dir, sizeof dir, "%s/models", config->state.dir);
+    config->model.dir = dir;
+    if (config->train.enabled == CONFIG_TRAIN_AUTO) config->train.enabled = CONFIG_TRAIN_ON;
+}
+
+enum status generation_choose(struct config *config, bool learns, struct error *error)
 {
     static char path[MODEL_DIR_PATH_MAX];
-    if (*config->model.checkpoint || !*config->model.dir) return STATUS_OK;
+    if (*config->model.checkpoint) return STATUS_OK;
+    choose_dir(config);
+    if (!*config->model.dir || (learns && config_trains(config))) return STATUS_OK;
     const enum status status = model_dir_newest(config->model.dir, path, error);
     if (status == STATUS_NOT_FOUND)
         return STATUS_INVALID; /* an empty directory is a wrong setting */

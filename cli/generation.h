@@ -8,13 +8,18 @@
 #ifndef CLI_GENERATION_H
 #define CLI_GENERATION_H
 
+#include <stdbool.h>
+
 #include "config/config.h"
 
 /*
  * Sets model.checkpoint to the newest generation of model.dir, if there is a directory and no file
  * is named. STATUS_INVALID: the directory has none.
+ *
+ * Where neither is named, the directory is that of a job on files which learns, state.dir/models.
+ * `learns`: the command trains if the configuration says so, and then takes none.
  */
-MUST_CHECK enum status generation_choose(struct config *config, struct error *error);
+MUST_CHECK enum status generation_choose(struct config *config, bool learns, struct error *error);
 
 /*
  * Appends the paths of all generations of model.dir to `paths` [*countp], the newest first, until

@@ -184,12 +184,34 @@ static enum status check_kafka(const struct config *config, struct error *error)
     return STATUS_OK;
 }
 
+bool config_trains(const struct config *config)
+{
+    return config->train.enabled == CONFIG_TRAIN_ON;
+}
+
+static enum status check_generation(const struct config *config, struct error *error)
+{
+    if (!config_trains(config)) {
+        return require_set(config->model.checkpoint, "model.checkpoint", "", error);
+    }
+    if (config->source.broker != CONFIG_BROKER_FILE) {
+        return error_set(error, STATUS_INVALID,
+                         "train.enabled: a job on Kafka serves what was trained beside it (braid "
+                         "train); learning inside the job is for source.broker=file");
+    }
+    if (strcmp(config->source.path, "-") == 0) {
+        return error_set(
+            error, STATUS_INVALID,
+            "train.enabled: standard input cannot be read again, and what a job learns "
+            "from must be: give a file, or a model.checkpoint");
+    }
+    return require_set(config->model.dir, "model.dir", ", for the job learns", error);
+}
+
 enum status config_check(const struct config *config, struct error *error)
 {
     TRY(check_source(config, error));
-    if (!*config->model.checkpoint && !*config->model.dir) {
-        return error_set(error, STATUS_INVALID, "model.checkpoint or model.dir must be set");
-    }
+    TRY(check_generation(config, error));
     TRY(require_set(config->state.dir, "state.dir", "", error));
     if (config->state.history_max % 128) {
         return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");

@@ -36,6 +36,7 @@ enum config_unfinished { CONFIG_UNFINISHED_WAIT, CONFIG_UNFINISHED_TAKE };
 enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
 enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
 enum config_vector_bits { CONFIG_BITS_WIDEST, CONFIG_BITS_256, CONFIG_BITS_512 };
+enum config_train { CONFIG_TRAIN_AUTO, CONFIG_TRAIN_OFF, CONFIG_TRAIN_ON };
 enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 enum config_log_level { CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
@@ -117,6 +118,25 @@ struct config {
     } job;
 
     struct {
+        enum config_train enabled; /* train.enabled: auto | false | true */
+        const char *model;         /* of the first generation */
+        uint64_t events;           /* of the source between two rounds */
+        uint32_t first_epochs;
+        uint32_t epochs;
+        double rate;
+        uint32_t sequences;
+        double dropout;
+        double rehearsal; /* share of the users without new events */
+        bool fresh;
+        uint64_t item_min;
+        uint32_t gate_events;
+        double margin;
+        uint64_t memory;
+        uint32_t threads;
+        uint64_t seed;
+    } train;
+
+    struct {
         const char *brokers; /* kafka.brokers: bootstrap servers */
         const char *group;   /* consumer group; transactional ids and instance ids derive from it */
         const char *instance; /* this process's stable name within the group */
@@ -170,6 +190,9 @@ MUST_CHECK enum status config_set(struct config *config, const char *key, const 
  */
 MUST_CHECK enum status config_arguments(struct config *config, int count, char **arguments,
                                         int *restp, struct error *error);
+
+/* Whether the job learns: as train.enabled says. */
+bool config_trains(const struct config *config);
 
 /* Checks what involves several options (a broker needs its topic, a path...). */
 MUST_CHECK enum status config_check(const struct config *config, struct error *error);

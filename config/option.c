@@ -78,6 +78,14 @@ enum status option_unknown(const char *key, const char *origin, struct error *er
                      nearest ? nearest : "", nearest ? "?" : "");
 }
 
+static const char *print_double(int64_t bits, char to[CONFIG_TEXT_MAX])
+{
+    double number;
+    memcpy(&number, &bits, sizeof number);
+    snprintf(to, CONFIG_TEXT_MAX, "%.15g", number);
+    return to;
+}
+
 static void print_scaled(int64_t value, const struct unit *units, char *to, size_t size)
 {
     const struct unit *best = units;
@@ -101,6 +109,10 @@ const char *option_allowed(const struct option *option, char to[CONFIG_TEXT_MAX]
         return to;
     case OPTION_COUNT:
         snprintf(to, CONFIG_TEXT_MAX, "a whole number from %lld to %lld", (long long)option->least,
+                 (long long)option->most);
+        return to;
+    case OPTION_REAL:
+        snprintf(to, CONFIG_TEXT_MAX, "a number from %lld to %lld", (long long)option->least,
                  (long long)option->most);
         return to;
     case OPTION_SIZE:
@@ -158,6 +170,15 @@ static bool parse_byte(const char *text, int64_t *valuep)
     return *valuep < 0x80 && *valuep != '"' && *valuep != '\n' && *valuep != '\r';
 }
 
+/* Its bits, as the field has them. */
+static bool parse_double(const struct option *option, const char *text, int64_t *bitsp)
+{
+    double number;
+    if (!parse_real(bytes_of(text), &number)) return false;
+    memcpy(bitsp, &number, sizeof number);
+    return number >= (double)option->least && number <= (double)option->most;
+}
+
 static bool option_parse_number(const struct option *option, const char *text, int64_t *valuep)
 {
     static const char *const truths[] = {"false", "true", NULL};
@@ -168,6 +189,7 @@ static bool option_parse_number(const struct option *option, const char *text, i
     case OPTION_CHOICE: return parse_choice(text, option->choices, valuep);
     case OPTION_DATE: return iso8601_parse(bytes_of(text), valuep);
     case OPTION_BYTE: return parse_byte(text, valuep);
+    case OPTION_REAL: return parse_double(option, text, valuep);
     case OPTION_COUNT: parsed = parse_scaled(text, no_units, valuep); break;
     case OPTION_SIZE: parsed = parse_scaled(text, size_units, valuep); break;
     case OPTION_DURATION: parsed = parse_scaled(text, duration_units, valuep); break;
@@ -217,6 +239,7 @@ const char *option_print(const struct config *config, const struct option *optio
         snprintf(to, CONFIG_TEXT_MAX,
                  number && (number <= ' ' || number == 0x7F) ? "\\x%02x" : "%c", (int)number);
         return to;
+    case OPTION_REAL: return print_double(number, to);
     default: snprintf(to, CONFIG_TEXT_MAX, "%lld", (long long)number); return to;
     }
 }

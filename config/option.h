@@ -13,6 +13,7 @@ enum option_type {
     OPTION_BOOL,
     OPTION_CHOICE,   /* one of `choices`, stored as its index */
     OPTION_COUNT,    /* a whole number */
+    OPTION_REAL,     /* a number, stored as a double */
     OPTION_SIZE,     /* bytes: 65536, 64KB, 1GB */
     OPTION_DURATION, /* milliseconds: 500, 500ms, 10s, 5min, 1h, 7d */
     OPTION_DATE,     /* ISO 8601, stored as milliseconds since 1970 */

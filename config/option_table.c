@@ -26,6 +26,10 @@ enum {
     {                                                                                              \
         key, OPTION_COUNT, FIELD(field), value, least, most, NULL, help                            \
     }
+#define REAL(key, field, value, least, most, help)                                                 \
+    {                                                                                              \
+        key, OPTION_REAL, FIELD(field), value, least, most, NULL, help                             \
+    }
 #define SIZE(key, field, value, least, most, help)                                                 \
     {                                                                                              \
         key, OPTION_SIZE, FIELD(field), value, least, most, NULL, help                             \
@@ -55,6 +59,7 @@ static const char *const unfinished[] = {"wait", "take", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
 static const char *const vector_bits[] = {"widest", "256", "512", NULL};
+static const char *const trains[] = {"auto", "false", "true", NULL};
 static const char *const logs[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"info", "debug", NULL};
 
@@ -117,7 +122,7 @@ const struct option option_table[] = {
            "Width of the vector instructions that models are computed with: the widest of the "
            "processor, 256 (AVX2) or 512 (AVX-512); results are the same to the bit"),
 
-    TEXT("state.dir", state.dir, "",
+    TEXT("state.dir", state.dir, "state",
          "Directory of the stores, and of the file broker's commit file and history log"),
     COUNT("state.partitions", state.partitions, "4", 1, 1024,
           "Partitions that users are hashed to (file); fixed once the directory exists"),
@@ -132,7 +137,7 @@ const struct option option_table[] = {
     SIZE("state.flush_size", state.flush_size, "64MB", 64 * KB, 64 * GB,
          "Bytes of history log after which a partition's store is flushed"),
 
-    TEXT("output.dir", output.dir, "",
+    TEXT("output.dir", output.dir, "output",
          "Directory of the published records and dead letters (file)"),
     TEXT("output.topic", output.topic, "interests",
          "Topic of the published records, compacted, keyed by user (kafka)"),
@@ -163,6 +168,37 @@ const struct option option_table[] = {
           "Most events that are absorbed as one batch"),
     COUNT("job.queue_polls_max", job.queue_polls_max, "8", 1, 1024,
           "Most batches that wait for a worker"),
+
+    CHOICE("train.enabled", train.enabled, trains, "auto",
+           "Learn inside the job from the histories it keeps, into model.dir (files); auto: if "
+           "neither model.checkpoint nor model.dir is set, into state.dir/models"),
+    TEXT("train.model", train.model, "gdelta",
+         "Model of the first generation, with its own dimensions"),
+    COUNT("train.events", train.events, "20000", 100, 1000000000,
+          "Source events before the first round of training; a later one comes after as many, or "
+          "after an eighth of all there were"),
+    COUNT("train.first_epochs", train.first_epochs, "8", 1, 1000,
+          "Passes over the histories in the first round"),
+    COUNT("train.epochs", train.epochs, "2", 1, 1000, "Passes in a later round"),
+    REAL("train.rate", train.rate, "0.002", 0, 1, "Step size of Adam"),
+    COUNT("train.sequences", train.sequences, "32", 1, 16384, "Sequences of a minibatch"),
+    REAL("train.dropout", train.dropout, "0.2", 0, 1, "Share of values left out while learning"),
+    REAL("train.rehearsal", train.rehearsal, "0.2", 0, 1,
+         "Share of the users without new events who are learned from again"),
+    BOOL("train.fresh", train.fresh, "false",
+         "Draw every generation anew and learn from everybody, instead of going on from the last"),
+    COUNT("train.item_min", train.item_min, "2", 1, 1000000000,
+          "Events that an item needs for a row in the next dictionary"),
+    COUNT("train.gate_events", train.gate_events, "2000", 2, 1000000,
+          "Newest events that a round leaves out, to judge the candidate by"),
+    REAL("train.margin", train.margin, "0", -1, 1,
+         "A candidate is adopted if the lower 95 % bound of its gain in NDCG@20 is above this; -1: "
+         "always"),
+    SIZE("train.memory", train.memory, "256MB", 16 * MB, 4096 * GB,
+         "Memory of a round; larger histories are sampled"),
+    COUNT("train.threads", train.threads, "2", 1, 16,
+          "Threads of a round; another number gives other bytes"),
+    COUNT("train.seed", train.seed, "1", 0, INT64_MAX, "Of everything that training draws"),
 
     TEXT("kafka.brokers", kafka.brokers, "localhost:9092",
          "Bootstrap servers: host:port, separated by commas"),

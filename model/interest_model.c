@@ -248,6 +248,11 @@ uint64_t interest_model_generation(const struct interest_model *model)
     return model->checkpoint->generation;
 }
 
+uint64_t interest_model_fingerprint(const struct interest_model *model)
+{
+    return model->checkpoint->fingerprint;
+}
+
 uint64_t interest_model_state_fingerprint(const struct interest_model *model)
 {
     return model->state_fingerprint;

@@ -60,6 +60,9 @@ uint32_t interest_model_count(
     const struct interest_model *model); /* K: vectors of a user, at most */
 uint64_t interest_model_generation(const struct interest_model *model);
 
+/* Of its checkpoint: all parameters, dimensions and the dictionary. */
+uint64_t interest_model_fingerprint(const struct interest_model *model);
+
 /*
  * Changes when any state-producing parameter or the dictionary does (models.md section 6), and with
  * INTEREST_NUMERICS.

@@ -198,9 +198,9 @@ static enum status write_locked(int fd, const char *dir, struct checkpoint *chec
     TRY(next_number(fd, dir, &number, error));
     if (number < checkpoint->generation) number = checkpoint->generation;
     TRY(model_dir_path(dir, number, path, error));
-    TRY(write_next(fd, dir, number + 1, error));
     checkpoint->generation = number;
-    return checkpoint_write(checkpoint, path, error);
+    TRY(checkpoint_write(checkpoint, path, error));
+    return write_next(fd, dir, number + 1, error); /* until then the file stands for it */
 }
 
 enum status model_dir_write(const char *dir, struct checkpoint *checkpoint, struct error *error)

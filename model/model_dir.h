@@ -6,7 +6,8 @@
  *
  * Numbers rise for ever: also when newer generations were pruned or removed, and when an older one
  * is written again, as a new number, to roll back. A file is complete or not there (checkpoint.h
- * writes atomically), and `next` is on the disk before a file has its number. Files that are no
+ * writes atomically), and stands for its number until `next` is on the disk: a write that was killed
+ * uses up none. Files that are no
  * checkpoint, are damaged, or hold another generation than their name says, are passed over with a
  * warning that names them.
  *

@@ -8,6 +8,7 @@
  *             POLL_COMMIT: begin, send, seal; then commit on another thread, while this one polls on
  *             POLL_ASSIGN: restore the partitions (history_open ... history_close), then resume
  *             POLL_REVOKE, POLL_LOST: give the partitions up
+ *             POLL_HOLD:   training is due (files): everything before is committed
  *             POLL_END:    the input is finished (files) or the job stops; nothing is open
  *
  * Kafka: a session is a consumer and a transactional producer, and commits alone. Files: one reader
@@ -45,6 +46,8 @@ enum poll_kind {
     POLL_REVOKE, /* partitions to give up when the commit under way has ended; a POLL_COMMIT has
                   * closed the transaction before */
     POLL_LOST,   /* partitions already another's: end the commit under way, abort, drop */
+    POLL_HOLD,   /* of a job that learns from a file: a round is due at this place of the input.
+                  * Every session gets it at the same place, after the commit of all before it */
     POLL_END,
 };
 
@@ -57,6 +60,8 @@ struct poll {
     uint32_t events_count;
     uint32_t partitions[POLL_PARTITIONS_MAX]; /* POLL_ASSIGN, REVOKE, LOST */
     uint32_t partitions_count;
+    int64_t position; /* POLL_HOLD: records of the source before it; */
+    bool last;        /* the input ends here */
 };
 
 /* Where a record goes. Kafka: a topic each; files: a file each per partition. */

@@ -109,6 +109,7 @@ static enum status restore(struct assignment *assignment, struct task *task, str
     task->seal = recovery.seal;
     task->position = recovery.position;
     task->next_offset = recovery.seal.next_offset;
+    task->unswept = recovery.seal.sweep != 0;
     task->flushed_ns = clock_monotonic_ns();
     task->flushed = recovery.position;
     return status;

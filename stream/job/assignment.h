@@ -28,6 +28,7 @@ struct task {
     struct store *store;
     struct history_seal seal;       /* the last committed one */
     struct store_position position; /* that the store's last commit recorded */
+    bool unswept;                   /* some users are not of the generation that serves */
     int64_t next_offset;            /* after the last event processed, committed or not */
     struct change_list changes;     /* of the open transaction */
     struct store_write *writes;     /* the same as writes, during a commit */

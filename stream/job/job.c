@@ -30,9 +30,11 @@ struct worker {
 };
 
 struct job {
-    struct config config; /* with polls and queues as the memory plan allows */
-    struct checkpoint *checkpoint;
+    struct config config;              /* with polls and queues as the memory plan allows */
+    const struct job_learner *learner; /* NULL: one generation is served, */
+    struct checkpoint *checkpoint;     /* this one */
     struct interest_model *model;
+    struct hold *hold; /* of a job that learns */
     struct memory_plan plan;
     struct job_shared shared;
     struct worker *workers;
@@ -62,15 +64,24 @@ void job_shared_init(struct job_shared *shared)
     shared->commits = metrics_get("braid_commits_total", NULL, NULL);
 }
 
+/* A job that learns has its generations from its learner. */
 static enum status job_open_model(struct job *job, struct error *error)
 {
+    if (job->learner) {
+        TRY(hold_open(&job->hold, job->config.job.workers, POLL_PARTITIONS_MAX, job->learner,
+                      &store_rocksdb, error));
+        job->shared.model = hold_model(job->hold);
+        return STATUS_OK;
+    }
     TRY(checkpoint_open(&job->checkpoint, job->config.model.checkpoint, error));
-    return interest_model_open(&job->model, job->checkpoint, error);
+    TRY(interest_model_open(&job->model, job->checkpoint, error));
+    job->shared.model = job->model;
+    return STATUS_OK;
 }
 
 static enum status make_plan(struct job *job, struct error *error)
 {
-    TRY(memory_plan_make(&job->plan, &job->config, job->model, memory_resident(), error));
+    TRY(memory_plan_make(&job->plan, &job->config, job->shared.model, memory_resident(), error));
     job->config.job.poll_events_max = job->plan.poll_events_max;
     job->config.job.queue_polls_max = job->plan.queue_polls_max;
     log_info("memory planned", log_int("budget_mb", (int64_t)(job->config.job.memory >> 20)),
@@ -88,10 +99,10 @@ static void fill_seal(struct job *job)
     shared->seal = (struct history_seal){
         .source_identity = shared->ops->source_identity(shared->broker),
         .partitions = shared->ops->partitions(shared->broker),
-        .generation = job->checkpoint->generation,
-        .target = job->checkpoint->generation,
+        .generation = interest_model_generation(shared->model),
+        .target = interest_model_generation(shared->model),
         .watermark_ms = HISTORY_NO_TIME,
-        .checkpoint = job->checkpoint->fingerprint,
+        .checkpoint = interest_model_fingerprint(shared->model),
     };
     decoding_fingerprints(&job->config, shared->seal.decoding);
 }
@@ -102,7 +113,8 @@ static enum status open_job(struct job *job, struct error *error)
     TRY(make_plan(job, error));
     job->shared = (struct job_shared){
         .config = &job->config,
-        .model = job->model,
+        .model = job->shared.model,
+        .hold = job->hold,
         .plan = &job->plan,
         .ops = broker_ops_of(&job->config),
         .stores = &store_rocksdb,
@@ -122,6 +134,7 @@ static void close_job(struct job *job)
     }
     free(job->workers);
     if (job->shared.ops) job->shared.ops->close(job->shared.broker);
+    hold_close(job->hold);
     interest_model_close(job->model);
     checkpoint_close(job->checkpoint);
     pthread_cond_destroy(&job->finished);
@@ -288,12 +301,14 @@ static void subtract(struct job_summary *summary, const struct job_summary *befo
     summary->commits -= before->commits;
 }
 
-enum status job_run(const struct config *config, struct job_summary *summary, struct error *error)
+enum status job_run(const struct config *config, const struct job_learner *learner,
+                    struct job_summary *summary, struct error *error)
 {
     struct job *job = calloc(1, sizeof *job);
     if (!job) return error_set(error, STATUS_IO, "out of memory: a job");
     *summary = (struct job_summary){0};
     job->config = *config;
+    job->learner = learner;
     pthread_mutex_init(&job->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

@@ -14,6 +14,7 @@
 
 #include "base/status.h"
 #include "config/config.h"
+#include "stream/job/hold.h"
 
 /* What a job did, all workers together; only what was committed counts. */
 struct job_summary {
@@ -32,10 +33,11 @@ struct job_summary {
 
 /*
  * Runs the job until the input ends or job_stop is called; both finish the open transaction, flush
- * the stores and return STATUS_OK. `summary` is filled in either case.
+ * the stores and return STATUS_OK. `learner` gives the generation and trains the next ones; NULL: the
+ * job serves model.checkpoint. `summary` is filled in either case.
  */
-MUST_CHECK enum status job_run(const struct config *config, struct job_summary *summary,
-                               struct error *error);
+MUST_CHECK enum status job_run(const struct config *config, const struct job_learner *learner,
+                               struct job_summary *summary, struct error *error);
 
 /* Begins to end the running job, if there is one. Any thread; async-signal-safe. */
 void job_stop(void);

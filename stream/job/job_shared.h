@@ -10,14 +10,18 @@
 #include "stream/job/memory_plan.h"
 #include "stream/source/event.h"
 
+struct hold;
+
 struct job_shared {
     const struct config *config;
-    const struct interest_model *model;
+    const struct interest_model *model; /* of the generation that serves at the start */
     const struct memory_plan *plan;
     const struct broker_ops *ops;
     struct broker *broker;
     const struct store_ops *stores;
-    struct history_seal seal; /* what every seal of this job says; number and offset are its own */
+    struct hold *hold; /* of a job that learns, else NULL */
+    struct history_seal
+        seal; /* what every seal of this job says, its generation that of the start */
 
     /* Of what is committed: */
     struct metric *events[EVENT_VERDICTS];

@@ -123,6 +123,7 @@ enum status memory_plan_make(struct memory_plan *plan, const struct config *conf
     uint64_t of_worker;
     TRY(size_of_worker(config, model, &of_worker, error));
     uint64_t fixed = taken + workers * of_worker + broker_ops_of(config)->memory(config);
+    if (config_trains(config)) fixed += config->train.memory;
     uint64_t usable = config->job.memory - config->job.memory / SLACK_SHARE;
     uint64_t left = usable > fixed ? usable - fixed : 0;
     uint64_t memtable = left / MEMTABLE_SHARE, block_cache = left / BLOCK_CACHE_SHARE;

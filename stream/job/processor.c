@@ -18,10 +18,12 @@
 #include "model/item_table.h"
 #include "stream/job/absorb.h"
 #include "stream/job/assignment.h"
+#include "stream/job/hold.h"
 #include "stream/job/item_names.h"
 #include "stream/job/log_compaction.h"
 #include "stream/job/outbox.h"
 #include "stream/job/snapshot_writer.h"
+#include "stream/job/sweeper.h"
 #include "stream/job/transaction.h"
 #include "stream/job/user_loader.h"
 #include "stream/source/dead_letter.h"
@@ -45,6 +47,8 @@ struct processor {
     struct log_compaction *compaction;
     struct absorber *absorber;
     struct transaction *transaction;
+    const struct interest_model *model; /* of the generation that serves */
+    struct sweeper *sweeper;            /* of a job that learns, else NULL */
 
     /* of the poll under way: */
     uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
@@ -126,13 +130,14 @@ static enum status send_dead_letter(struct processor *processor, const struct ev
     return send_beside(processor, &record, error);
 }
 
-/* Finds the user of an accepted event or inserts it, and makes it part of the changeset. */
-static void admit(struct processor *processor, struct task *task, const struct event *event)
+/* Finds a user or inserts it, and makes it part of the changeset. */
+static struct cached_user *admit_user(struct processor *processor, struct task *task,
+                                      struct bytes id)
 {
-    uint64_t hash = user_hash(event->user);
-    struct cached_user *user = cache_find(processor->cache, event->partition, event->user, hash);
+    uint64_t hash = user_hash(id);
+    struct cached_user *user = cache_find(processor->cache, task->partition, id, hash);
     bool missing = !user;
-    if (missing) user = cache_insert(processor->cache, event->partition, event->user, hash);
+    if (missing) user = cache_insert(processor->cache, task->partition, id, hash);
     REQUIRE(user != NULL); /* the memory plan keeps transactions smaller than the cache */
 
     struct change *change = changeset_touch(transaction_changes(processor->transaction),
@@ -142,7 +147,13 @@ static void admit(struct processor *processor, struct task *task, const struct e
         processor->changed[processor->changed_count++] = change;
     }
     if (missing) processor->missing[processor->missing_count++] = change;
-    processor->users[processor->accepted] = user;
+    return user;
+}
+
+/* An accepted event: its user, and what will be appended to the user's history. */
+static void admit(struct processor *processor, struct task *task, const struct event *event)
+{
+    processor->users[processor->accepted] = admit_user(processor, task, event->user);
     processor->behaviors[processor->accepted] =
         history_behavior_of(event->item_hash, event->time_ms, event->action);
     processor->offsets[processor->accepted++] = event->offset;
@@ -154,12 +165,17 @@ static void prefetch_user(struct processor *processor, const struct event *event
     cache_prefetch(processor->cache, event->partition, user_hash(event->user));
 }
 
+static void begin_batch(struct processor *processor)
+{
+    processor->polls++;
+    processor->accepted = processor->changed_count = processor->missing_count = 0;
+}
+
 /* Pass 1: which users are in this poll. What cannot be used goes to the dead letters. */
 static enum status group(struct processor *processor, const struct poll *poll, struct error *error)
 {
     struct changeset *set = transaction_changes(processor->transaction);
-    processor->polls++;
-    processor->accepted = processor->changed_count = processor->missing_count = 0;
+    begin_batch(processor);
     for (uint32_t i = 0; i < poll->events_count; i++) {
         const struct event *event = &poll->events[i];
         if (i + PREFETCH_AHEAD < poll->events_count) {
@@ -187,7 +203,7 @@ static enum status group(struct processor *processor, const struct poll *poll, s
 static void append_behaviors(struct processor *processor)
 {
     struct changeset *set = transaction_changes(processor->transaction);
-    const struct item_table *items = interest_model_items(processor->shared->model);
+    const struct item_table *items = interest_model_items(processor->model);
     uint32_t history_max = processor->config->state.history_max;
     processor->needs_stored = false;
     for (uint32_t i = 0; i < processor->accepted; i++) {
@@ -234,8 +250,11 @@ static void count_committed(const struct processor *processor, const struct chan
         metric_add(shared->events[verdict], (int64_t)set->verdicts[verdict]);
     }
     metric_add(shared->late, (int64_t)set->late);
-    metric_add(shared->unknown, (int64_t)set->unknown);
-    metric_add(shared->records, (int64_t)set->count);
+    if (interest_model_generation(processor->model) >
+        0) { /* 0 knows nothing and publishes nothing */
+        metric_add(shared->unknown, (int64_t)set->unknown);
+        metric_add(shared->records, (int64_t)set->count);
+    }
     metric_add(shared->commits, 1);
 }
 
@@ -331,6 +350,124 @@ static enum status give_up_partitions(struct processor *processor, const struct 
     return STATUS_OK;
 }
 
+/* ---- what depends on the generation ---- */
+
+static void close_model_parts(struct processor *processor)
+{
+    transaction_close(processor->transaction);
+    absorber_close(processor->absorber);
+    user_loader_close(processor->loader);
+    cache_close(processor->cache);
+    snapshot_writer_close(processor->snapshots);
+    processor->transaction = NULL;
+    processor->absorber = NULL;
+    processor->loader = NULL;
+    processor->cache = NULL;
+    processor->snapshots = NULL;
+}
+
+/* The cache is empty then, and users come back from the stores. */
+static enum status open_model_parts(struct processor *processor, struct error *error)
+{
+    const struct job_shared *shared = processor->shared;
+    const struct config *config = shared->config;
+    const struct interest_model *model = processor->model;
+    TRY(snapshot_writer_open(&processor->snapshots, config, model, shared->stores,
+                             processor->assignment, error));
+    TRY(cache_open(&processor->cache, shared->plan->cache_users, interest_model_state_size(model),
+                   config->source.id_size_max, snapshot_writer_evicted, processor->snapshots,
+                   error));
+    TRY(transaction_open(&processor->transaction, shared, model, processor->session,
+                         processor->assignment, processor->cache, error));
+    TRY(user_loader_open(&processor->loader, config, model, shared->stores, processor->assignment,
+                         error));
+    return absorber_open(&processor->absorber, config, model, processor->loader, error);
+}
+
+/* ---- training ---- */
+
+/* Folds some users of the partition by the generation that serves now, as if they had acted. */
+static enum status move_users(struct processor *processor, struct task *task,
+                              const struct bytes *users, uint32_t count, struct error *error)
+{
+    begin_batch(processor);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)admit_user(processor, task, users[i]);
+    }
+    TRY(snapshot_writer_flush(processor->snapshots, error));
+    TRY(user_loader_load(processor->loader, processor->missing, processor->missing_count, error));
+    return absorber_run(processor->absorber, processor->changed, processor->changed_count, error);
+}
+
+/* As many users as a transaction takes; *morep: there are others. */
+static enum status sweep_some(struct processor *processor, bool *morep, struct error *error)
+{
+    const uint64_t generation = interest_model_generation(processor->model);
+    const uint32_t room =
+        processor->shared->plan->users_max - processor->config->job.poll_events_max;
+    uint32_t tasks_count;
+    struct task *const *tasks = assignment_live(processor->assignment, &tasks_count);
+    *morep = true;
+    for (uint32_t t = 0; t < tasks_count; t++) {
+        while (tasks[t]->unswept) {
+            const struct bytes *users;
+            uint32_t count;
+            if (transaction_changes(processor->transaction)->count > room) return STATUS_OK;
+            TRY(sweeper_next(processor->sweeper, tasks[t], generation, &users, &count, error));
+            TRY(move_users(processor, tasks[t], users, count, error));
+            tasks[t]->unswept = count > 0;
+        }
+    }
+    *morep = false;
+    return STATUS_OK;
+}
+
+/* All workers commit together, until none of them has users left to move. */
+static enum status sweep(struct processor *processor, struct error *error)
+{
+    for (bool more = true; more;) {
+        bool mine;
+        TRY(sweep_some(processor, &mine, error));
+        FAULT_POINT("sweep_folded");
+        TRY(commit(processor, error));
+        TRY(finish_commit(processor, WAIT, error));
+        FAULT_POINT("sweep_committed");
+        TRY(hold_step(processor->shared->hold, mine, &more, error));
+    }
+    return STATUS_OK;
+}
+
+/* Partitions that were sealed under another generation have users to move. */
+static void mark_unswept(struct processor *processor, bool *anyp)
+{
+    const uint64_t generation = interest_model_generation(processor->model);
+    uint32_t count;
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    for (uint32_t t = 0; t < count; t++) {
+        struct task *task = tasks[t];
+        if (task->seal.number > 0 && task->seal.generation != generation) task->unswept = true;
+        *anyp = *anyp || task->unswept;
+    }
+}
+
+/* A round of training; if it gave another generation, everybody is moved to it before work goes on. */
+static enum status train(struct processor *processor, const struct poll *poll, struct error *error)
+{
+    struct hold *hold = processor->shared->hold;
+    uint32_t count;
+    bool adopted, any = false;
+    TRY(finish_commit(processor, WAIT, error));
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    TRY(hold_round(hold, tasks, count, poll, &processor->model, &adopted, error));
+    if (adopted) {
+        close_model_parts(processor);
+        TRY(open_model_parts(processor, error));
+    }
+    mark_unswept(processor, &any);
+    TRY(hold_step(hold, any, &any, error));
+    return any ? sweep(processor, error) : STATUS_OK;
+}
+
 /* Nothing is open any more; what is being committed is. */
 static enum status end(struct processor *processor, struct error *error)
 {
@@ -350,6 +487,7 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
                                error);
     case POLL_REVOKE:
     case POLL_LOST: return give_up_partitions(processor, poll, error);
+    case POLL_HOLD: return train(processor, poll, error);
     case POLL_END: return end(processor, error);
     }
     return STATUS_OK;
@@ -380,7 +518,8 @@ size_t processor_size(const struct config *config, const struct interest_model *
     return sizeof(struct processor) + config->job.poll_events_max * of_event +
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
-           absorber_size(config, model);
+           absorber_size(config, model) +
+           (config_trains(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
 }
 
 static enum status processor_open_memory(struct processor *processor, struct error *error)
@@ -404,24 +543,18 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
 {
     const struct job_shared *shared = processor->shared;
     const struct config *config = shared->config;
-    const struct memory_plan *plan = shared->plan;
     TRY(processor_open_memory(processor, error));
     TRY(item_names_open(&processor->names, error));
     TRY(shared->ops->session_open(&processor->session, shared->broker, worker, error));
     TRY(assignment_open(&processor->assignment, shared->ops, shared->broker, shared->stores,
-                        &plan->store, config, &shared->seal, error));
+                        &shared->plan->store, config, &shared->seal, error));
     TRY(log_compaction_open(&processor->compaction, shared->ops, shared->broker, processor->session,
                             shared->stores, error));
-    TRY(snapshot_writer_open(&processor->snapshots, config, shared->model, shared->stores,
-                             processor->assignment, error));
-    TRY(cache_open(&processor->cache, plan->cache_users, interest_model_state_size(shared->model),
-                   config->source.id_size_max, snapshot_writer_evicted, processor->snapshots,
-                   error));
-    TRY(transaction_open(&processor->transaction, shared, processor->session, processor->assignment,
-                         processor->cache, error));
-    TRY(user_loader_open(&processor->loader, config, shared->model, shared->stores,
-                         processor->assignment, error));
-    return absorber_open(&processor->absorber, config, shared->model, processor->loader, error);
+    if (shared->hold) {
+        TRY(sweeper_open(&processor->sweeper, config, shared->stores, config->job.poll_events_max,
+                         error));
+    }
+    return open_model_parts(processor, error);
 }
 
 enum status processor_open(struct processor **processorp, const struct job_shared *shared,
@@ -433,6 +566,7 @@ enum status processor_open(struct processor **processorp, const struct job_share
     processor->shared = shared;
     processor->config = shared->config;
     processor->ops = shared->ops;
+    processor->model = shared->model;
     enum status status = processor_open_parts(processor, worker, error);
     if (status != STATUS_OK) {
         processor_close(processor);
@@ -445,14 +579,12 @@ enum status processor_open(struct processor **processorp, const struct job_share
 void processor_close(struct processor *processor)
 {
     if (!processor) return;
-    transaction_close(processor->transaction);
+    if (processor->shared->hold) hold_leave(processor->shared->hold);
+    close_model_parts(processor);
+    sweeper_close(processor->sweeper);
     log_compaction_close(processor->compaction);
     assignment_close(processor->assignment);
     if (processor->session) processor->ops->session_close(processor->session);
-    absorber_close(processor->absorber);
-    user_loader_close(processor->loader);
-    cache_close(processor->cache);
-    snapshot_writer_close(processor->snapshots);
     item_names_close(processor->names);
     free(processor->users);
     free(processor->behaviors);

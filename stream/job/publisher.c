@@ -157,6 +157,8 @@ static enum status send_user(struct publisher *publisher, const struct cached_us
 enum status publisher_send(struct publisher *publisher, const struct changeset *set,
                            struct error *error)
 {
+    if (interest_model_generation(publisher->model) == 0)
+        return STATUS_OK; /* nothing learned yet */
     for (uint32_t first = 0; first < set->count; first += BATCH_USERS) {
         const struct change *changes = set->changes + first;
         uint32_t users = set->count - first;

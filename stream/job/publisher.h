@@ -26,7 +26,7 @@ MUST_CHECK enum status publisher_open(struct publisher **publisherp, const struc
                                       struct error *error);
 void publisher_close(struct publisher *publisher);
 
-/* Sends one interest record for every change. */
+/* Sends one interest record for every change; none of generation 0, which has learned nothing. */
 MUST_CHECK enum status publisher_send(struct publisher *publisher, const struct changeset *set,
                                       struct error *error);
 

@@ -35,6 +35,7 @@ struct closed_part {
 struct transaction {
     _Atomic enum transaction_state state;
     const struct job_shared *shared;
+    const struct interest_model *model;
     struct session *session;
     struct assignment *assignment;
     struct state_cache *cache;
@@ -189,10 +190,15 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
     struct history_seal seal = transaction->shared->seal;
     seal.number = task->seal.number + 1;
     seal.next_offset = next_offset(transaction, task);
+    if (transaction->shared->hold) { /* the generation is another one than at the start, maybe */
+        seal.generation = seal.target = interest_model_generation(transaction->model);
+        seal.checkpoint = interest_model_fingerprint(transaction->model);
+        seal.sweep = task->unswept;
+    }
     return seal;
 }
 
-/* Freezes what the partitions that came further will be: their writes and their seals. */
+/* Freezes what the partitions that came further or changed will be: their writes and their seals. */
 static void close_parts(struct transaction *transaction)
 {
     uint32_t count;
@@ -201,7 +207,10 @@ static void close_parts(struct transaction *transaction)
     for (uint32_t t = 0; t < count; t++) {
         struct task *task = tasks[t];
         const struct history_seal seal = next_seal(transaction, task);
-        if (seal.next_offset <= task->seal.next_offset) continue;
+        if (seal.next_offset <= task->seal.next_offset && task->changes.count == 0 &&
+            seal.sweep == task->seal.sweep) {
+            continue;
+        }
         struct closed_part *part = &transaction->closed_parts[transaction->count];
         part->task = task;
         part->writes = changeset_writes(transaction->open, &task->changes, &part->writes_count);
@@ -308,19 +317,21 @@ static enum status transaction_open_parts(struct transaction *transaction, struc
                            shared->plan->behaviors_max, error));
     }
     TRY(outbox_open(&transaction->outbox, shared->config, error));
-    TRY(publisher_open(&transaction->publisher, shared->config, shared->model, shared->ops,
+    TRY(publisher_open(&transaction->publisher, shared->config, transaction->model, shared->ops,
                        transaction->session, error));
     return committer_open(&transaction->committer, commit_closed, transaction, error);
 }
 
 enum status transaction_open(struct transaction **transactionp, const struct job_shared *shared,
-                             struct session *session, struct assignment *assignment,
-                             struct state_cache *cache, struct error *error)
+                             const struct interest_model *model, struct session *session,
+                             struct assignment *assignment, struct state_cache *cache,
+                             struct error *error)
 {
     *transactionp = NULL;
     struct transaction *transaction = calloc(1, sizeof *transaction);
     if (!transaction) return error_set(error, STATUS_IO, "out of memory: a transaction");
     transaction->shared = shared;
+    transaction->model = model;
     transaction->session = session;
     transaction->assignment = assignment;
     transaction->cache = cache;

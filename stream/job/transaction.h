@@ -61,7 +61,8 @@ struct transaction;
 
 /* Keeps everything it is given. */
 MUST_CHECK enum status transaction_open(struct transaction **transactionp,
-                                        const struct job_shared *shared, struct session *session,
+                                        const struct job_shared *shared,
+                                        const struct interest_model *model, struct session *session,
                                         struct assignment *assignment, struct state_cache *cache,
                                         struct error *error);
 

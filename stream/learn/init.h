@@ -18,8 +18,6 @@
 #include "model/checkpoint.h"
 #include "stream/learn/event_log.h"
 
-enum { INIT_ITEMS_MAX = 1 << 28 }; /* distinct items, and distinct categories, of a log */
-
 struct init_options {
     const char *model; /* registry name */
     struct model_dims dims;

@@ -60,14 +60,13 @@ static enum status add_name(struct item_log *log, uint64_t hash, struct bytes id
 
 static enum status add_item_record(struct item_log *log, struct bytes record, struct error *error)
 {
-    uint64_t hash;
-    struct bytes item;
+    struct item_record item;
     if (record.size > log->record_max) return error_set(error, STATUS_CORRUPT, "too long");
     memcpy(log->copy, record.at, record.size);
     char *scratch = log->copy + log->record_max + JSON_PADDING;
-    TRY(item_record_decode(log->json, (struct bytes){log->copy, record.size}, scratch, &hash, &item,
+    TRY(item_record_decode(log->json, (struct bytes){log->copy, record.size}, scratch, &item,
                            error));
-    return add_name(log, hash, item, error);
+    return add_name(log, item.hash, item.item, error);
 }
 
 static enum status read_item_part(struct item_log *log, const struct log_input_ops *ops,

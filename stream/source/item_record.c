@@ -31,16 +31,18 @@ size_t item_record_encode(const struct event *event, void *to)
 }
 
 enum status item_record_decode(struct json_decoder *json, struct bytes record, void *scratch,
-                               uint64_t *hashp, struct bytes *itemp, struct error *error)
+                               struct item_record *item, struct error *error)
 {
-    const struct bytes names[] = {bytes_of("hash"), bytes_of("item")};
-    struct json_value values[2];
+    const struct bytes names[] = {bytes_of("hash"), bytes_of("item"), bytes_of("category")};
+    struct json_value values[3];
     const char *why = "no hash or item";
-    if (json_decode(json, record, names, 2, scratch, values, &why) != JSON_OK ||
+    if (json_decode(json, record, names, 3, scratch, values, &why) != JSON_OK ||
         values[0].type != JSON_STRING || values[0].text.size != 16 ||
-        !parse_hex(values[0].text, hashp) || values[1].type != JSON_STRING) {
+        !parse_hex(values[0].text, &item->hash) || values[1].type != JSON_STRING ||
+        (values[2].type != JSON_STRING && values[2].type != JSON_ABSENT)) {
         return error_set(error, STATUS_CORRUPT, "not an item's name: %s", why);
     }
-    *itemp = values[1].text;
+    item->item = values[1].text;
+    item->category = values[2].type == JSON_STRING ? values[2].text : (struct bytes){NULL, 0};
     return STATUS_OK;
 }

@@ -18,12 +18,18 @@ size_t item_record_size_max(size_t id_size_max);
  */
 size_t item_record_encode(const struct event *event, void *to);
 
+/* What a record says. The category is empty if there is none. */
+struct item_record {
+    uint64_t hash;
+    struct bytes item, category;
+};
+
 /*
- * Reads the hash and the id of a record, which is followed by JSON_PADDING readable bytes. The id
- * is put into `scratch`, as many bytes as the record has. STATUS_CORRUPT says what is wrong.
+ * Reads a record, which is followed by JSON_PADDING readable bytes. Its texts are put into `scratch`,
+ * as many bytes as the record has, or point into it. STATUS_CORRUPT says what is wrong.
  */
 MUST_CHECK enum status item_record_decode(struct json_decoder *json, struct bytes record,
-                                          void *scratch, uint64_t *hashp, struct bytes *itemp,
+                                          void *scratch, struct item_record *item,
                                           struct error *error);
 
 #endif

@@ -227,6 +227,7 @@ enum status job_turn(struct job *job, struct error *error)
             job->mine[poll.partitions[i]] = false;
         }
         return STATUS_OK;
+    case POLL_HOLD: return STATUS_OK; /* of jobs that learn from files */
     case POLL_END: return STATUS_END;
     }
     return STATUS_IO;

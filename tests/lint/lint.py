@@ -52,7 +52,7 @@ LAYERS = {
     "stream/broker/file/": SEAM + ("stream/broker/file/",),
     "stream/broker/kafka/": SEAM + ("stream/broker/kafka/",),
     "stream/job/": JOB,
-    "stream/learn/": INTERESTS + ("state/", "stream/learn/"),
+    "stream/learn/": INPUT + ("stream/learn/",),
     "stream/log_input/": INPUT,
     "stream/log_input/log_input_file.": INPUT + ("stream/broker/file/",),
     "stream/log_input/log_input_kafka.": INPUT + ("stream/broker/kafka/",),

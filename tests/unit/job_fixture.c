@@ -123,7 +123,7 @@ struct job_summary fixture_run(struct fixture *fixture)
 {
     struct job_summary summary;
     struct error error = {.text = ""};
-    if (job_run(&fixture->config, &summary, &error) != STATUS_OK) fail_msg("%s", error.text);
+    if (job_run(&fixture->config, NULL, &summary, &error) != STATUS_OK) fail_msg("%s", error.text);
     return summary;
 }
 

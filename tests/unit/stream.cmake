@@ -26,7 +26,10 @@ braid_test(unit.verify_slice test_verify_slice.c LIBRARIES stream)
 braid_test(unit.verify_users test_verify_users.c LIBRARIES stream)
 
 braid_test(unit.init test_init.c LIBRARIES stream)
+braid_test(unit.gate test_gate.c LIBRARIES stream)
+braid_test(unit.growth test_growth.c LIBRARIES stream m)
 braid_test(unit.history_sample test_history_sample.c LIBRARIES stream store_memory)
+braid_test(unit.round test_round.c LIBRARIES stream store_memory)
 braid_test(unit.log_dataset test_log_dataset.c LIBRARIES stream)
 
 braid_test(unit.catalogue test_catalogue.c LIBRARIES stream)

@@ -107,7 +107,7 @@ static void configuration_errors_name_file_line_and_key(void **state)
     assert_says("run", "--config", "bad.yaml", 2, "bad.yaml:2: job.workers");
     assert_says("run", "--config", "none.yaml", 2, "none.yaml");
     assert_says("run", "--job.memory=1MB", NULL, 2, "job.memory");
-    assert_says("run", "--source.path=log.jsonl", NULL, 2, "must be set");
+    assert_says("run", "--source.path=log.jsonl", "--output.dir=", 2, "output.dir must be set");
 }
 
 static void missing_or_foreign_checkpoint_is_refused(void **state)

@@ -213,21 +213,17 @@ static enum status file_poll(struct session *session, uint32_t timeout_ms, struc
     }
     struct file_poll taken;
     TRY(file_reader_take(broker->reader, session->worker, timeout_ms, &taken, error));
-    switch (taken.kind) {
-    case FILE_EVENTS:
-        poll->events = taken.events;
-        poll->events_count = taken.events_count;
-        break;
-    case FILE_COMMIT:
-        poll->kind = POLL_COMMIT;
-        session->position = taken.position;
-        break;
-    case FILE_END:
-        poll->kind = POLL_END;
-        session->ended = true;
-        break;
-    case FILE_NOTHING: break;
-    }
+    static const enum poll_kind kinds[] = {
+        [FILE_NOTHING] = POLL_EVENTS, [FILE_EVENTS] = POLL_EVENTS, [FILE_COMMIT] = POLL_COMMIT,
+        [FILE_HOLD] = POLL_HOLD,      [FILE_END] = POLL_END,
+    };
+    poll->kind = kinds[taken.kind];
+    poll->events = taken.events;
+    poll->events_count = taken.events_count;
+    poll->position = taken.position.offset;
+    poll->last = taken.last;
+    if (taken.kind == FILE_COMMIT || taken.kind == FILE_HOLD) session->position = taken.position;
+    if (taken.kind == FILE_END) session->ended = true;
     return STATUS_OK;
 }
 

@@ -29,6 +29,7 @@ struct slot {
     uint8_t *bytes; /* the events' ids and payloads */
     size_t used;
     struct source_position position;
+    bool last;
 };
 
 struct ring {
@@ -60,6 +61,8 @@ struct file_reader {
     bool marking;                    /* the reader places a marker and may be waiting for room */
     bool ended;                      /* the end markers are queued, or reading failed */
     struct source_position position; /* after the last event placed */
+    int64_t hold;                    /* record at which training is due next, INT64_MAX: never */
+    bool last;                       /* the hold being placed is the one at the end */
     uint64_t events;                 /* placed since the last marker */
     int64_t marked_ns;               /* when that was */
     double progress;
@@ -96,6 +99,7 @@ static void queue_slot(struct file_reader *reader, struct ring *ring, enum file_
     struct slot *slot = slot_under_construction(reader, ring);
     slot->kind = kind;
     slot->position = reader->position;
+    slot->last = reader->last;
     ring->queued++;
     ring->queued_events += slot->count;
     struct slot *next = slot_under_construction(reader, ring);
@@ -204,6 +208,23 @@ static enum status next_event(struct file_reader *reader, struct event *event)
     return status;
 }
 
+int64_t file_hold_after(int64_t record, uint64_t events)
+{
+    int64_t hold = 0;
+    do {
+        hold += (int64_t)events > hold / 8 ? (int64_t)events : hold / 8;
+    } while (hold <= record);
+    return hold;
+}
+
+/* Training is due: everything before is committed, then the workers hold. */
+static void place_hold(struct file_reader *reader)
+{
+    if (reader->events > 0) place_marker(reader, FILE_COMMIT);
+    place_marker(reader, FILE_HOLD);
+    reader->hold = file_hold_after(reader->position.offset, reader->config->train.events);
+}
+
 /* Reads and places events until the input ends or the job stops. */
 static enum status read_events(struct file_reader *reader)
 {
@@ -226,6 +247,7 @@ static enum status read_events(struct file_reader *reader)
         if (commit_full(reader) || (look && commit_due(reader, clock_monotonic_ns()))) {
             place_marker(reader, FILE_COMMIT);
         }
+        if (reader->position.offset == reader->hold) place_hold(reader);
         bool ended = reader->ended;
         pthread_mutex_unlock(&reader->lock);
         if (ended) break;
@@ -233,17 +255,32 @@ static enum status read_events(struct file_reader *reader)
     return STATUS_OK;
 }
 
+/* A job that ended while it held goes on holding there. */
+static bool starts_at_hold(const struct file_reader *reader)
+{
+    const int64_t record = reader->position.offset;
+    return reader->hold != INT64_MAX && record > 0 &&
+           file_hold_after(record - 1, reader->config->train.events) == record;
+}
+
 static void *reader_thread(void *context)
 {
     struct file_reader *reader = context;
     int state;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    pthread_mutex_lock(&reader->lock);
+    if (starts_at_hold(reader)) place_hold(reader);
+    pthread_mutex_unlock(&reader->lock);
     enum status status = read_events(reader);
 
     pthread_mutex_lock(&reader->lock);
     if (status == STATUS_OK && !reader->ended) {
         reader->failure.status = STATUS_OK;
         reader->progress = event_reader_progress(reader->source);
+        if (reader->hold != INT64_MAX && !atomic_load(&reader->stop)) {
+            reader->last = true;
+            place_hold(reader);
+        }
         if (reader->events > 0) place_marker(reader, FILE_COMMIT);
         place_marker(reader, FILE_END);
     }
@@ -320,7 +357,8 @@ enum status file_reader_take(struct file_reader *reader, uint32_t worker, uint32
     wait_for_poll(reader, ring, timeout_ms);
     if (ring->queued > 0) {
         const struct slot *slot = &ring->slots[ring->first];
-        *poll = (struct file_poll){slot->kind, slot->events, slot->count, slot->position};
+        *poll =
+            (struct file_poll){slot->kind, slot->events, slot->count, slot->position, slot->last};
         ring->held = true;
         ring->queued--;
         ring->queued_events -= slot->count;
@@ -415,6 +453,10 @@ static enum status open_input(struct file_reader *reader, const struct source_fi
     TRY(event_reader_open(&reader->source, reader->config, known, READ_ON, error));
     TRY(event_reader_check_regular(reader->source, error));
     reader->position = event_reader_position(reader->source);
+    const struct config *config = reader->config;
+    reader->hold = config_trains(config)
+                       ? file_hold_after(reader->position.offset, config->train.events)
+                       : INT64_MAX;
     int failed = pthread_create(&reader->thread, NULL, reader_thread, reader);
     if (failed) {
         return error_set(error, STATUS_IO, "starting the reader's thread: %s", strerror(failed));

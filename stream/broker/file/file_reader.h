@@ -8,6 +8,9 @@
  *     file_reader_open -> file_reader_take ... (FILE_EVENTS, FILE_COMMIT, at last FILE_END)
  *     -> file_reader_close
  *
+ * Where a round of training is due (file_hold_after) a FILE_HOLD follows the commit, and another one
+ * where the input ends.
+ *
  * An input that pauses (a pipe) stops neither polls nor commits: a worker that waits in vain does
  * the reader's part. Threads: take is for the queue's worker, the rest for anyone.
  */
@@ -22,16 +25,24 @@
 
 struct file_reader;
 
+/*
+ * The first record after `record` before which a round of training is due: `events` after the one
+ * before, or an eighth of all that lie before it. A function of the place alone, so that a job that
+ * was restarted holds where it would have.
+ */
+int64_t file_hold_after(int64_t record, uint64_t events);
+
 /* The partition in which a file job keeps a user. */
 uint32_t file_partition(struct bytes user, uint32_t partitions);
 
-enum file_poll_kind { FILE_NOTHING, FILE_EVENTS, FILE_COMMIT, FILE_END };
+enum file_poll_kind { FILE_NOTHING, FILE_EVENTS, FILE_COMMIT, FILE_HOLD, FILE_END };
 
 struct file_poll {
     enum file_poll_kind kind;
     const struct event *events; /* FILE_EVENTS; valid until the next take */
     uint32_t events_count;
     struct source_position position; /* FILE_COMMIT: everything before it was delivered */
+    bool last;                       /* FILE_HOLD: the input ends here */
 };
 
 /*

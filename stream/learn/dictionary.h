@@ -1,0 +1,33 @@
+/*
+ * dictionary.h - the item dictionary of a generation, out of counted names.
+ *
+ * The first generation's dictionary has the most frequent items first. A later one goes on from the
+ * one before: what has a row keeps it, for parameters lie there; items that have been seen often
+ * enough since get the rows behind, the most frequent first. Categories likewise.
+ */
+#ifndef STREAM_LEARN_DICTIONARY_H
+#define STREAM_LEARN_DICTIONARY_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "model/item_table.h"
+#include "stream/learn/name_set.h"
+
+struct dictionary_options {
+    uint32_t oov;       /* of a first dictionary: rows that items without one of their own share */
+    uint32_t items_max; /* items with a row */
+    uint64_t count_min; /* events that an item needs for a row */
+};
+
+/*
+ * `before` is the dictionary to go on from, or NULL. An item takes the category that it was last
+ * seen with. STATUS_IO: out of memory. On failure *tablep is NULL.
+ */
+MUST_CHECK enum status dictionary_open(struct item_table **tablep, const struct item_table *before,
+                                       const struct name_set *items,
+                                       const struct name_set *categories,
+                                       const struct dictionary_options *options,
+                                       struct error *error);
+
+#endif

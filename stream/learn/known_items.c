@@ -1,0 +1,71 @@
+/* known_items.c - item records into two sets of names. */
+#include "stream/learn/known_items.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "stream/log_input/log_input.h"
+#include "stream/source/item_record.h"
+
+struct item_reading {
+    struct name_set *items, *categories;
+    struct json_decoder *json;
+    size_t record_max; /* bytes of a record */
+    char *copy;        /* of a record, padded, and the decoder's scratch behind it */
+};
+
+static enum status add_item(struct item_reading *reading, struct bytes record, struct error *error)
+{
+    struct item_record item;
+    uint32_t number, category;
+    if (record.size > reading->record_max) {
+        return error_set(error, STATUS_CORRUPT, "an item record of %zu bytes, at most %zu",
+                         record.size, reading->record_max);
+    }
+    memcpy(reading->copy, record.at, record.size);
+    TRY(item_record_decode(reading->json, (struct bytes){reading->copy, record.size},
+                           reading->copy + reading->record_max + JSON_PADDING, &item, error));
+    TRY(name_set_add(reading->items, item.item, item.hash, &number, error));
+    if (item.category.size == 0) return STATUS_OK;
+    TRY(name_set_add(reading->categories, item.category,
+                     identity_of(item.category.at, item.category.size), &category, error));
+    reading->items->names[number].category = category + 1;
+    return STATUS_OK;
+}
+
+static enum status read_parts(struct item_reading *reading, const struct log_input_ops *ops,
+                              struct log_input *input, struct error *error)
+{
+    const uint32_t parts = ops->parts(input, LOG_ITEMS);
+    for (uint32_t part = 0; part < parts; part++) {
+        struct bytes record;
+        enum status status;
+        TRY(ops->begin(input, LOG_ITEMS, part, error));
+        while ((status = ops->item(input, &record, error)) == STATUS_OK) {
+            TRY(add_item(reading, record, error));
+        }
+        if (status != STATUS_END) return status;
+    }
+    return STATUS_OK;
+}
+
+enum status known_items_read(const struct config *config, struct name_set *items,
+                             struct name_set *categories, struct error *error)
+{
+    const struct log_input_ops *ops = log_input_of(config);
+    const size_t record_max = item_record_size_max(config->source.id_size_max);
+    struct item_reading reading = {.items = items,
+                                   .categories = categories,
+                                   .record_max = record_max,
+                                   .copy = malloc(2 * (record_max + JSON_PADDING))};
+    struct log_input *input = NULL;
+    enum status status = reading.copy ? json_decoder_open(&reading.json, record_max, error)
+                                      : error_set(error, STATUS_IO, "out of memory: item names");
+    if (status == STATUS_OK) status = ops->open(&input, config, error);
+    if (status == STATUS_OK) status = read_parts(&reading, ops, input, error);
+    if (input) ops->close(input);
+    json_decoder_close(reading.json);
+    free(reading.copy);
+    return status;
+}

@@ -1,0 +1,307 @@
+/* learner.c - a round, its verdict, and what becomes of the candidate. */
+#include "stream/learn/learner.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "model/interest_ops.h"
+#include "model/model_dir.h"
+#include "stream/learn/known_items.h"
+#include "stream/learn/round.h"
+
+enum {
+    ROUND_BYTES = 192, /* of a behavior in a round: its history, two datasets, a gate's clock */
+    CURVE_PATH_MAX = MODEL_DIR_PATH_MAX + 16,
+};
+
+struct learner {
+    const struct config *config;
+    struct round_options options;
+    struct checkpoint *current, *before; /* the last one serves until all workers have left it */
+    int64_t measured_ms;                 /* up to where `current` was measured */
+    struct metric *verdicts[VERDICTS];
+    struct metric *failed;
+};
+
+/* ---- opening ---- */
+
+static struct round_options options_of(const struct config *config)
+{
+    struct round_options options = round_options_defaults();
+    options.model = config->train.model;
+    options.behaviors_max = config->train.memory / ROUND_BYTES;
+    options.rehearsal = config->train.rehearsal;
+    options.item_min = config->train.item_min;
+    options.fresh = config->train.fresh;
+    options.seed = config->train.seed;
+    options.gate.events_min = config->train.gate_events;
+    options.gate.margin = config->train.margin;
+    options.first.epochs = config->train.first_epochs;
+    options.next.epochs = config->train.epochs;
+    for (struct train_options *train = &options.first; train;
+         train = train == &options.first ? &options.next : NULL) {
+        train->rate = config->train.rate;
+        train->sequences = config->train.sequences;
+        train->dropout = config->train.dropout;
+        train->shards = config->train.threads;
+        for (uint32_t i = 0; i < config->actions_count; i++) {
+            train->action_weight[i + 1] = (real)config->actions[i].weight;
+        }
+    }
+    return options;
+}
+
+/* Generation 0. */
+static enum status open_nothing(struct learner *learner, struct error *error)
+{
+    const struct interest_ops *ops = interest_ops_find(learner->config->train.model);
+    struct item_table *items;
+    if (!ops || !ops->steps) {
+        return error_set(error, STATUS_INVALID,
+                         "train.model=%s: no model of that name can be trained",
+                         learner->config->train.model);
+    }
+    struct model_dims dims = ops->defaults;
+    dims.use_category = false;
+    TRY(item_table_open(&items, NULL, 0, NULL, 0, ROUND_OOV_ROWS, error));
+    TRY(checkpoint_init(&learner->current, ops->name, &dims, items, learner->config->train.seed,
+                        error));
+    learner->current->generation = learner->current->state_generation = 0;
+    return STATUS_OK;
+}
+
+/* And the folders on the way: state.dir is not there yet when a job begins. */
+static enum status make_dir(const char *dir, struct error *error)
+{
+    char path[MODEL_DIR_PATH_MAX];
+    snprintf(path, sizeof path, "%s", dir);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        (void)mkdir(path, 0777); /* what fails here fails below */
+        *slash = '/';
+    }
+    if (mkdir(path, 0777) == 0 || errno == EEXIST) return STATUS_OK;
+    return error_set(error, STATUS_IO, "model.dir %s: %s", dir, strerror(errno));
+}
+
+static enum status open_newest(struct learner *learner, struct error *error)
+{
+    const char *dir = learner->config->model.dir;
+    char path[MODEL_DIR_PATH_MAX];
+    TRY(make_dir(dir, error));
+    enum status status = model_dir_newest(dir, path, error);
+    if (status == STATUS_NOT_FOUND) return open_nothing(learner, error);
+    TRY(status);
+    return checkpoint_open_to_train(&learner->current, path, error);
+}
+
+/* 0 stands for a generation of which it is not known. */
+static int64_t learned_until(const struct checkpoint *checkpoint)
+{
+    const int64_t until_ms = checkpoint->training.cut.event_time_ms;
+    return until_ms ? until_ms : INT64_MIN;
+}
+
+enum status learner_open(struct learner **learnerp, const struct config *config,
+                         struct error *error)
+{
+    struct learner *learner = calloc(1, sizeof *learner);
+    *learnerp = learner;
+    if (!learner) return error_set(error, STATUS_IO, "out of memory: a learner");
+    learner->config = config;
+    learner->options = options_of(config);
+    for (int verdict = 0; verdict < VERDICTS; verdict++) {
+        learner->verdicts[verdict] = metrics_get("braid_generation_verdicts_total", "verdict",
+                                                 verdict_name((enum verdict)verdict));
+    }
+    learner->failed = metrics_get("braid_training_rounds_failed_total", NULL, NULL);
+    enum status status = open_newest(learner, error);
+    if (status == STATUS_OK) {
+        learner->measured_ms = learned_until(learner->current);
+        return STATUS_OK;
+    }
+    learner_close(learner);
+    *learnerp = NULL;
+    return status;
+}
+
+void learner_close(struct learner *learner)
+{
+    if (!learner) return;
+    checkpoint_close(learner->current);
+    checkpoint_close(learner->before);
+    free(learner);
+}
+
+const struct checkpoint *learner_current(const struct learner *learner)
+{
+    return learner->current;
+}
+
+/* ---- what a round found ---- */
+
+static enum status read_names(void *context, struct name_set *items, struct name_set *categories,
+                              struct error *error)
+{
+    const struct learner *learner = context;
+    return known_items_read(learner->config, items, categories, error);
+}
+
+static const char curve_columns[] =
+    "position,generation,since_ms,until_ms,events,hr20,ndcg20,mrr,transitions_hr20,"
+    "transitions_ndcg20,popularity_hr20,popularity_ndcg20,verdict,candidate_ndcg20,"
+    "current_ndcg20,bound,users,users_learned,behaviors,items,samples,loss,train_cpu_s\n";
+
+/* A row of model.dir/curve.csv. That it can't be written is said, and harms nothing. */
+static void add_to_curve(const struct learner *learner, const struct learner_place *place,
+                         const struct round_result *result)
+{
+    char path[CURVE_PATH_MAX];
+    const struct gate_figures *served = &result->served.current;
+    const struct gate_figures *transitions = &result->served.transitions;
+    const struct gate_figures *popularity = &result->served.popularity;
+    snprintf(path, sizeof path, "%s/curve.csv", learner->config->model.dir);
+    FILE *file = fopen(path, "ae");
+    if (!file) {
+        log_warn("the curve of training is not written", log_text("path", path),
+                 log_text("why", strerror(errno)));
+        return;
+    }
+    if (ftell(file) == 0) fputs(curve_columns, file);
+    fprintf(file,
+            "%" PRId64 ",%" PRIu64 ",%" PRId64 ",%" PRId64 ",%" PRIu32 ",%.6f,%.6f,%.6f,%.6f,%.6f,"
+            "%.6f,%.6f,%s,%.6f,%.6f,%.6f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64
+            ",%.4f,%.3f\n",
+            place->position, learner->current->generation,
+            learner->measured_ms == INT64_MIN ? 0 : learner->measured_ms, result->measured_ms,
+            served->events, served->hit_rate, served->ndcg, served->reciprocal_rank,
+            transitions->hit_rate, transitions->ndcg, popularity->hit_rate, popularity->ndcg,
+            verdict_name(result->gate.verdict), result->gate.candidate.ndcg,
+            result->gate.current.ndcg, result->gate.bound, result->users, result->users_learned,
+            result->behaviors, result->items, result->samples, result->loss, result->train_seconds);
+    if (fclose(file) != 0) {
+        log_warn("the curve of training is not written", log_text("path", path),
+                 log_text("why", strerror(errno)));
+    }
+}
+
+static void tell(const struct learner *learner, const struct learner_place *place,
+                 const struct round_result *result, double seconds)
+{
+    char figures[256];
+    snprintf(figures, sizeof figures,
+             "%s: ndcg@20 %.4f against %.4f on %" PRIu32 " events (bound of the gain %+.4f), "
+             "counting transitions %.4f",
+             verdict_name(result->gate.verdict), result->gate.candidate.ndcg,
+             result->gate.current.ndcg, result->gate.candidate.events, result->gate.bound,
+             result->gate.transitions.ndcg);
+    metric_add(learner->verdicts[result->gate.verdict], 1);
+    log_info("round of training", log_text("verdict", figures),
+             log_int("position", place->position),
+             log_int("serves", (int64_t)learner->current->generation),
+             log_int("users", (int64_t)result->users_learned),
+             log_int("samples", (int64_t)result->samples), log_int("items", result->items),
+             log_int("ms", (int64_t)(seconds * 1000)));
+    add_to_curve(learner, place, result);
+}
+
+/* ---- a round ---- */
+
+/* What the candidate says of where it comes from. */
+static enum status seal_candidate(struct learner *learner, const struct learner_place *place,
+                                  const struct round_result *result, struct error *error)
+{
+    struct checkpoint_training *training = &result->candidate->training;
+    const struct gate_result *gate = &result->gate;
+    training->parent = learner->current->generation;
+    training->parent_fingerprint = learner->current->fingerprint;
+    training->cut.event_time_ms = result->learned_ms;
+    training->cut.offsets = calloc(1, sizeof *training->cut.offsets);
+    if (!training->cut.offsets) return error_set(error, STATUS_IO, "out of memory: a generation");
+    training->cut.offsets[0] = place->position;
+    training->cut.partitions = 1;
+    training->verdict.events = gate->candidate.events;
+    training->verdict.ndcg_current = gate->current.ndcg;
+    training->verdict.ndcg_candidate = gate->candidate.ndcg;
+    training->verdict.ndcg_transitions = gate->transitions.ndcg;
+    training->verdict.difference_bound = gate->bound;
+    snprintf(training->verdict.text, sizeof training->verdict.text, "%s",
+             verdict_name(gate->verdict));
+    FAULT_POINT("generation_trained");
+    TRY(model_dir_write(learner->config->model.dir, result->candidate, error));
+    FAULT_POINT("generation_sealed");
+    return STATUS_OK;
+}
+
+static enum status adopt(struct learner *learner, struct round_result *result, struct error *error)
+{
+    const uint64_t active[] = {result->candidate->generation, learner->current->generation};
+    checkpoint_close(learner->before);
+    learner->before = learner->current;
+    learner->current = result->candidate;
+    result->candidate = NULL;
+    return model_dir_prune(learner->config->model.dir, learner->config->model.keep, active, 2,
+                           error);
+}
+
+/* After a restart at the same place. */
+static bool has_learned(const struct learner *learner, const struct learner_place *place)
+{
+    const struct training_cut *cut = &learner->current->training.cut;
+    return cut->partitions == 1 && cut->offsets[0] >= place->position;
+}
+
+static enum status run(struct learner *learner, const struct learner_place *place, bool *adoptedp,
+                       struct error *error)
+{
+    const int64_t begun_ns = clock_monotonic_ns();
+    const struct round_input input = {
+        .stores = place->stores,
+        .names = read_names,
+        .names_context = learner,
+        .current = learner->current->generation > 0 ? learner->current : NULL,
+        .learned_ms = learned_until(learner->current),
+        .measured_ms = learner->measured_ms,
+        .number = learner->current->generation + 1,
+    };
+    struct round_result result;
+    TRY(round_run(&learner->options, &input, &result, error));
+    enum status status = STATUS_OK;
+    tell(learner, place, &result, (double)(clock_monotonic_ns() - begun_ns) * 1e-9);
+    if (verdict_adopts(result.gate.verdict)) {
+        status = seal_candidate(learner, place, &result, error);
+        *adoptedp = status == STATUS_OK;
+        if (status == STATUS_OK) status = adopt(learner, &result, error);
+    }
+    learner->measured_ms = result.measured_ms;
+    checkpoint_close(result.candidate);
+    return status;
+}
+
+enum status learner_round(struct learner *learner, const struct learner_place *place,
+                          bool *adoptedp, struct error *error)
+{
+    struct error own = {.status = STATUS_OK};
+    (void)error;
+    *adoptedp = false;
+    if (has_learned(learner, place)) return STATUS_OK;
+    if (place->last && learner->current->generation > 0) return STATUS_OK;
+    const enum status status = run(learner, place, adoptedp, &own);
+    if (status == STATUS_NOT_FOUND) {
+        log_info("no round of training", log_text("why", own.text),
+                 log_int("position", place->position));
+    } else if (status != STATUS_OK) {
+        metric_add(learner->failed, 1);
+        log_warn("a round of training failed; the generation that serves goes on",
+                 log_text("why", own.text), log_int("position", place->position));
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,259 @@
+/* round.c - the steps of a round, each in a function; memory of one round lies in `struct work`. */
+#include "stream/learn/round.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/checksum.h"
+#include "base/clock.h"
+#include "model/checkpoint_grow.h"
+#include "model/interest_ops.h"
+#include "model/train/prior.h"
+#include "stream/learn/dictionary.h"
+
+enum {
+    WINDOW_CUTS = 8, /* steps of a sequence that are samples, of models that keep a window */
+    GATE_EVENTS_MAX = 10000,
+    BEHAVIORS_MIN = 100, /* less is no log */
+};
+
+struct work {
+    const struct round_options *options;
+    const struct round_input *input;
+    struct round_result *result;
+    struct history_sample sample;
+    struct name_set items, categories;
+    struct dataset *known;   /* the sample as the current generation resolves it, or NULL */
+    struct dataset *dataset; /* as the candidate does */
+    uint32_t *until;         /* [users] behaviors to learn from */
+};
+
+struct round_options round_options_defaults(void)
+{
+    struct round_options options = {
+        .model = "gdelta",
+        .behaviors_max = 2000000,
+        .rehearsal = 0.2,
+        .item_min = 2,
+        .items_max = NAMES_MAX,
+        .first = train_options_defaults(),
+        .next = train_options_defaults(),
+        .gate = {GATE_EVENTS_MIN, GATE_EVENTS_MAX, 0},
+        .seed = 1,
+    };
+    options.first.rate = options.next.rate = 0.002;
+    options.first.epochs = 8;
+    options.next.epochs = 2;
+    options.first.validation_users = options.next.validation_users = 0; /* the gate judges */
+    options.next.warm = true;
+    return options;
+}
+
+/* ---- what there is ---- */
+
+/*
+ * Everybody, as far as memory goes: what is asked about and counted is to be all there is. Who is
+ * learned from is decided later.
+ */
+static enum status read_sample(struct work *work, struct error *error)
+{
+    const struct round_options *options = work->options;
+    const struct history_sample_options draw = {
+        .active_since_ms = work->input->learned_ms,
+        .rehearsal = 1,
+        .behaviors_max = options->behaviors_max,
+        .seed = splitmix64(options->seed ^ splitmix64(work->input->number)),
+    };
+    TRY(history_sample_read(&work->sample, &work->input->stores, &draw, error));
+    work->result->users = work->sample.users_count;
+    work->result->behaviors = work->sample.behaviors_count;
+    work->result->users_left_out = work->sample.users_left_out;
+    if (work->sample.behaviors_count >= BEHAVIORS_MIN) return STATUS_OK;
+    return error_set(error, STATUS_NOT_FOUND,
+                     "%zu events of %" PRIu32 " users are too few to learn",
+                     work->sample.behaviors_count, work->sample.users_count);
+}
+
+/* How often each item was seen in the sample. */
+static void count_items(struct work *work)
+{
+    const struct history_sample *sample = &work->sample;
+    for (uint32_t user = 0; user < sample->users_count; user++) {
+        const struct sampled_user *of = &sample->users[user];
+        for (uint32_t i = 0; i < of->count; i++) {
+            struct name *name = name_set_find(&work->items, sample->behaviors[of->at + i].item);
+            if (name) name->count++;
+        }
+    }
+}
+
+/* ---- the candidate ---- */
+
+static enum status draw_candidate(struct work *work, struct item_table *items, struct error *error)
+{
+    const struct checkpoint *current = work->input->current;
+    struct model_dims dims =
+        current ? current->dims : interest_ops_find(work->options->model)->defaults;
+    if (item_table_categories(items) == 0) dims.use_category = false;
+    if (!dims.use_gap) dims.gap_buckets = 0; /* what a model does not have is 0 */
+    if (!dims.cosine) dims.temperature = 0;
+    return checkpoint_init(&work->result->candidate,
+                           current ? current->model : work->options->model, &dims, items,
+                           work->options->seed, error);
+}
+
+static enum status open_candidate(struct work *work, struct error *error)
+{
+    const struct checkpoint *current = work->input->current;
+    const struct item_table *before = current && !work->options->fresh ? current->items : NULL;
+    const struct dictionary_options rows = {ROUND_OOV_ROWS, work->options->items_max,
+                                            work->options->item_min};
+    struct item_table *items;
+    TRY(work->input->names(work->input->names_context, &work->items, &work->categories, error));
+    count_items(work);
+    TRY(dictionary_open(&items, before, &work->items, &work->categories, &rows, error));
+    work->result->items = item_table_items(items);
+    work->result->items_new = work->result->items - (before ? item_table_items(before) : 0);
+    if (item_table_items(items) == 0) {
+        item_table_close(items);
+        return error_set(error, STATUS_NOT_FOUND, "no item has been seen %" PRIu64 " times so far",
+                         work->options->item_min);
+    }
+    if (!before) {
+        TRY(draw_candidate(work, items, error));
+    } else {
+        TRY(checkpoint_grow(&work->result->candidate, current, items, work->input->number, error));
+    }
+    work->result->candidate->generation = work->input->number;
+    work->result->candidate->state_generation = work->input->number;
+    return STATUS_OK;
+}
+
+static enum status open_datasets(struct work *work, struct error *error)
+{
+    const struct checkpoint *current = work->input->current;
+    uint64_t unknown;
+    TRY(history_sample_dataset(&work->sample, work->result->candidate->items, &work->dataset,
+                               &work->result->unknown, error));
+    if (!current) return STATUS_OK;
+    return history_sample_dataset(&work->sample, current->items, &work->known, &unknown, error);
+}
+
+/* Users without new events are learned from again only if they are drawn. */
+static void rest_users(struct work *work)
+{
+    const struct dataset *dataset = work->dataset;
+    const bool all = work->options->fresh || !work->input->current;
+    const uint64_t seed = splitmix64(~work->options->seed ^ splitmix64(work->input->number));
+    for (uint32_t user = 0; user < dataset_users(dataset); user++) {
+        const struct dataset_sequence sequence = dataset_sequence(dataset, user);
+        const uint64_t draw = splitmix64(dataset_user_hash(dataset, user) ^ seed) >> 11;
+        const bool active = work->until[user] > 0 &&
+                            sequence.time_ms[work->until[user] - 1] > work->input->learned_ms;
+        if (!all && !active && (double)draw * 0x1p-53 >= work->options->rehearsal) {
+            work->until[user] = 0;
+        }
+        work->result->users_learned += work->until[user] > 0;
+    }
+}
+
+/* A first generation learns from everything; a later one leaves the newest events to the gate. */
+static enum status set_cut(struct work *work, struct error *error)
+{
+    const struct dataset *dataset = work->dataset;
+    const uint32_t users = dataset_users(dataset), wanted = work->options->gate.events_min;
+    const int64_t since_ms = work->input->learned_ms;
+    int64_t cut_ms;
+    TRY(gate_cut(dataset, INT64_MIN, 0, &work->result->measured_ms, error));
+    TRY(gate_cut(dataset, since_ms, work->input->current ? wanted : 0, &cut_ms, error));
+    if (work->input->current &&
+        dataset_behaviors(dataset) - gate_learned(dataset, cut_ms) < wanted) {
+        return error_set(error, STATUS_NOT_FOUND,
+                         "fewer than %" PRIu32 " events since the last round to judge by", wanted);
+    }
+    work->result->learned_ms = cut_ms;
+    work->until = calloc(users + (size_t)1, sizeof *work->until);
+    if (!work->until) return error_set(error, STATUS_IO, "out of memory: a round of training");
+    gate_known(dataset, cut_ms, work->until);
+    rest_users(work);
+    return STATUS_OK;
+}
+
+/* ---- learning ---- */
+
+static struct train_options train_options_of(const struct work *work)
+{
+    const bool first = work->options->fresh || !work->input->current;
+    struct train_options options = first ? work->options->first : work->options->next;
+    const struct interest_ops *ops = interest_ops_find(work->result->candidate->model);
+    options.cuts = ops->keeps_history ? WINDOW_CUTS : 0;
+    options.seed = splitmix64(work->options->seed ^ work->input->number);
+    return options;
+}
+
+static enum status train_candidate(struct work *work, struct error *error)
+{
+    const struct train_options options = train_options_of(work);
+    struct checkpoint *candidate = work->result->candidate;
+    const int64_t begun_ns = clock_process_ns();
+    struct trainer *trainer;
+    enum status status =
+        trainer_open(&trainer, candidate, work->dataset, work->until, &options, error);
+    /* Without one sample there is nothing to learn yet. */
+    if (status == STATUS_INVALID) return error->status = STATUS_NOT_FOUND;
+    TRY(status);
+    while (status == STATUS_OK && trainer_more(trainer)) {
+        struct train_epoch epoch;
+        status = trainer_epoch(trainer, NULL, &epoch, error);
+        work->result->samples += trainer_samples(trainer);
+        work->result->loss = epoch.loss;
+    }
+    if (status == STATUS_OK) status = trainer_finish(trainer, error);
+    trainer_close(trainer);
+    work->result->train_seconds = (double)(clock_process_ns() - begun_ns) * 1e-9;
+    TRY(status);
+    return prior_measure(candidate, work->dataset, work->until, error);
+}
+
+static enum status judge_candidate(struct work *work, struct error *error)
+{
+    struct round_result *result = work->result;
+    const struct gate_arm current = {work->input->current, work->known};
+    const struct gate_arm candidate = {result->candidate, work->dataset};
+    TRY(gate_judge(&current, &candidate, result->learned_ms, &work->options->gate, &result->gate,
+                   error));
+    if (!work->input->current) return STATUS_OK;
+    return gate_measure(&current, work->input->measured_ms, work->options->gate.events_max,
+                        &result->served, error);
+}
+
+static enum status run_steps(struct work *work, struct error *error)
+{
+    TRY(read_sample(work, error));
+    TRY(open_candidate(work, error));
+    TRY(open_datasets(work, error));
+    TRY(set_cut(work, error));
+    TRY(train_candidate(work, error));
+    return judge_candidate(work, error);
+}
+
+enum status round_run(const struct round_options *options, const struct round_input *input,
+                      struct round_result *result, struct error *error)
+{
+    struct error own;
+    *result =
+        (struct round_result){.learned_ms = input->learned_ms, .measured_ms = input->measured_ms};
+    struct work work = {.options = options, .input = input, .result = result};
+    enum status status = run_steps(&work, error ? error : &own);
+    free(work.until);
+    dataset_close(work.dataset);
+    dataset_close(work.known);
+    name_set_close(&work.categories);
+    name_set_close(&work.items);
+    history_sample_close(&work.sample);
+    if (status != STATUS_OK) {
+        checkpoint_close(result->candidate);
+        result->candidate = NULL;
+    }
+    return status;
+}

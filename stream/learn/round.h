@@ -1,0 +1,82 @@
+/*
+ * round.h - one round of training inside the job: from histories to a candidate, and its verdict.
+ *
+ *     sample of histories -> dictionary of what was seen -> the current generation, grown, trained on
+ *     what came up to a cut -> asked, beside the current one, for what came after it
+ *
+ * The first round has no current generation: it draws one and learns from all there is, and what
+ * cannot be compared is adopted. A later one goes on from the parameters that serve, on users who
+ * were active since and a share of the others, and leaves out the newest events, which judge it.
+ *
+ * What a round gives is a function of the stores, the names, the options and the current generation:
+ * no clock and no unseeded draw. Long: never on a polling thread.
+ */
+#ifndef STREAM_LEARN_ROUND_H
+#define STREAM_LEARN_ROUND_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "model/checkpoint.h"
+#include "model/train/trainer.h"
+#include "stream/learn/gate.h"
+#include "stream/learn/history_sample.h"
+#include "stream/learn/name_set.h"
+
+enum { ROUND_OOV_ROWS = 64 }; /* of a first dictionary */
+
+struct round_options {
+    const char *model;      /* registry name, of a first generation */
+    uint64_t behaviors_max; /* of a sample: bounds memory */
+    double rehearsal;       /* share of the users who were not active since the last round */
+    uint64_t item_min;      /* events that an item needs for a row */
+    uint32_t items_max;
+    bool fresh;                       /* every generation is drawn anew and learns from everybody */
+    struct train_options first, next; /* epochs, rate, ... of a first and of a later round */
+    struct gate_options gate;
+    uint64_t seed;
+};
+
+/* What is known of items beside their hashes: fills the sets, without counts. */
+typedef enum status round_names(void *context, struct name_set *items, struct name_set *categories,
+                                struct error *error);
+
+struct round_input {
+    struct history_stores stores;
+    round_names *names;
+    void *names_context;
+    const struct checkpoint *current; /* NULL: none */
+    int64_t learned_ms;               /* up to where it has learned; INT64_MIN: not known */
+    int64_t measured_ms;              /* up to where it was measured before, or learned_ms */
+    uint64_t number;                  /* of the candidate */
+};
+
+struct round_result {
+    struct checkpoint *candidate; /* the caller's to close; NULL if there was nothing to learn */
+    int64_t learned_ms;           /* up to where it has learned */
+    struct gate_result gate;
+    struct gate_served served; /* the current one on what came after it was measured last */
+    int64_t measured_ms;       /* up to where it was measured: the newest event */
+    uint64_t users, behaviors; /* of the sample, */
+    uint64_t users_learned;    /* and of them those who were learned from */
+    uint64_t users_left_out;
+    uint32_t items, items_new; /* of its dictionary, and of them without a row before */
+    uint64_t unknown;          /* behaviors of the sample without a row */
+    uint64_t samples;          /* trained on, all epochs */
+    double loss;               /* of the last epoch */
+    double train_seconds;      /* of processor time that training took, all threads */
+};
+
+/* What `train.*` is unless configured. */
+struct round_options round_options_defaults(void);
+
+/*
+ * Runs one. STATUS_NOT_FOUND: too little to learn from or too few new events to judge by, come back
+ * later. STATUS_INVALID: the loss is no number any more. Whatever fails, nothing of the input has
+ * changed.
+ */
+MUST_CHECK enum status round_run(const struct round_options *options,
+                                 const struct round_input *input, struct round_result *result,
+                                 struct error *error);
+
+#endif

@@ -1,0 +1,177 @@
+/*
+ * test_growth.c - a dictionary that goes on from another, and a checkpoint that goes on with it.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/checksum.h"
+#include "model/checkpoint_grow.h"
+#include "model/interest_ops.h"
+#include "model/tensor/params.h"
+#include "stream/learn/dictionary.h"
+
+enum { OOV = 3, D = 16 };
+
+struct counted {
+    const char *item, *category; /* NULL: none */
+    uint64_t count;
+};
+
+struct names {
+    struct name_set items, categories;
+};
+
+static void count_names(struct names *names, const struct counted *at, size_t count)
+{
+    *names = (struct names){0};
+    for (size_t i = 0; i < count; i++) {
+        uint32_t item, category = 0;
+        const struct bytes id = bytes_of(at[i].item);
+        assert_int_equal(name_set_add(&names->items, id, identity_of(id.at, id.size), &item, NULL),
+                         STATUS_OK);
+        names->items.names[item].count += at[i].count;
+        if (!at[i].category) continue;
+        const struct bytes text = bytes_of(at[i].category);
+        assert_int_equal(name_set_add(&names->categories, text, identity_of(text.at, text.size),
+                                      &category, NULL),
+                         STATUS_OK);
+        names->items.names[item].category = category + 1;
+    }
+}
+
+static struct item_table *dictionary_of(const struct item_table *before, const struct counted *at,
+                                        size_t count, uint32_t items_max, uint64_t count_min)
+{
+    const struct dictionary_options options = {OOV, items_max, count_min};
+    struct item_table *table;
+    struct names names;
+    count_names(&names, at, count);
+    assert_int_equal(
+        dictionary_open(&table, before, &names.items, &names.categories, &options, NULL),
+        STATUS_OK);
+    name_set_close(&names.items);
+    name_set_close(&names.categories);
+    return table;
+}
+
+static void assert_item(const struct item_table *table, uint32_t row, const char *id,
+                        const char *category)
+{
+    const struct bytes item = item_table_id(table, row);
+    const struct bytes of = item_table_category_name(table, item_table_category_of(table, row));
+    assert_int_equal(item.size, strlen(id));
+    assert_memory_equal(item.at, id, item.size);
+    assert_int_equal(of.size, strlen(category));
+    if (of.size) assert_memory_equal(of.at, category, of.size);
+}
+
+static const struct counted first[] = {
+    {"alien", "horror", 5}, {"brazil", NULL, 9}, {"casablanca", "drama", 7}, {"dune", NULL, 1}};
+
+static void a_first_dictionary_has_the_most_frequent_items_first(void **state)
+{
+    (void)state;
+    struct item_table *table = dictionary_of(NULL, first, 4, 100, 2);
+    assert_int_equal(item_table_items(table), 3); /* dune was seen once */
+    assert_int_equal(item_table_oov(table), OOV);
+    assert_item(table, 1 + OOV, "brazil", "");
+    assert_item(table, 2 + OOV, "casablanca", "drama");
+    assert_item(table, 3 + OOV, "alien", "horror");
+    item_table_close(table);
+}
+
+static void a_later_dictionary_keeps_the_rows_and_adds_what_was_seen_enough(void **state)
+{
+    (void)state;
+    static const struct counted later[] = {{"eraserhead", "horror", 50},
+                                           {"fargo", "crime", 60},
+                                           {"dune", NULL, 1},
+                                           {"brazil", "satire", 1}};
+    struct item_table *before = dictionary_of(NULL, first, 4, 100, 2);
+    struct item_table *table = dictionary_of(before, later, 4, 100, 2);
+    assert_int_equal(item_table_items(table), 5);
+    assert_item(table, 1 + OOV, "brazil", "satire"); /* the category it was last seen with */
+    assert_item(table, 2 + OOV, "casablanca", "drama");
+    assert_item(table, 3 + OOV, "alien", "horror");
+    assert_item(table, 4 + OOV, "fargo", "crime");
+    assert_item(table, 5 + OOV, "eraserhead", "horror");
+    assert_int_equal(item_table_category_of(table, 2 + OOV),
+                     item_table_category_of(before, 2 + OOV));
+    item_table_close(table);
+    item_table_close(before);
+}
+
+static void a_dictionary_has_no_more_items_than_it_may(void **state)
+{
+    (void)state;
+    static const struct counted later[] = {{"eraserhead", NULL, 50}, {"fargo", NULL, 60}};
+    struct item_table *before = dictionary_of(NULL, first, 4, 100, 2);
+    struct item_table *table = dictionary_of(before, later, 2, 4, 2);
+    assert_int_equal(item_table_items(table), 4);
+    assert_item(table, 4 + OOV, "fargo", "");
+    item_table_close(table);
+    item_table_close(before);
+}
+
+static struct checkpoint *checkpoint_of(struct item_table *items)
+{
+    struct model_dims dims = interest_ops_find("limarec")->defaults;
+    struct checkpoint *checkpoint;
+    dims.d = D;
+    dims.heads = 2;
+    dims.blocks = 1;
+    dims.ffn = 32;
+    dims.extract_heads = 2;
+    assert_int_equal(checkpoint_init(&checkpoint, "limarec", &dims, items, 1, NULL), STATUS_OK);
+    return checkpoint;
+}
+
+static void a_grown_checkpoint_keeps_every_value_and_starts_items_near_their_category(void **state)
+{
+    (void)state;
+    static const struct counted later[] = {{"eraserhead", "horror", 50}, {"fargo", "crime", 60}};
+    struct item_table *before = dictionary_of(NULL, first, 4, 100, 2);
+    struct item_table *items = dictionary_of(before, later, 2, 100, 2);
+    struct checkpoint *from = checkpoint_of(before), *grown, *again;
+    struct item_table *items_again = dictionary_of(before, later, 2, 100, 2);
+    assert_int_equal(checkpoint_grow(&grown, from, items, 7, NULL), STATUS_OK);
+    assert_int_equal(checkpoint_grow(&again, from, items_again, 7, NULL), STATUS_OK);
+    for (uint32_t i = 0; i < param_set_count(from->params); i++) {
+        const struct param *param = param_set_at(from->params, i);
+        const struct param *same = param_set_get(grown->params, "%s", param->name);
+        assert_memory_equal(param->data, same->data, param->count * sizeof(real));
+    }
+    assert_memory_equal(param_set_block(grown->params), param_set_block(again->params),
+                        param_set_size(grown->params) * sizeof(real));
+    const real *table = param_set_get(grown->params, "item.embedding")->data;
+    for (uint32_t i = 0; i < D; i++) {
+        const double alien = (double)table[(3 + OOV) * D + i];
+        const double brazil = (double)table[(1 + OOV) * D + i];
+        const double casablanca = (double)table[(2 + OOV) * D + i];
+        const double all = (alien + brazil + casablanca) / 3;
+        const double bound = 5 * 0.1 / sqrt(D);
+        assert_true(fabs((double)table[(5 + OOV) * D + i] - alien) < bound); /* horror */
+        assert_true(fabs((double)table[(4 + OOV) * D + i] - all) < bound);   /* a new category */
+    }
+    checkpoint_close(again);
+    checkpoint_close(grown);
+    checkpoint_close(from);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_first_dictionary_has_the_most_frequent_items_first),
+        cmocka_unit_test(a_later_dictionary_keeps_the_rows_and_adds_what_was_seen_enough),
+        cmocka_unit_test(a_dictionary_has_no_more_items_than_it_may),
+        cmocka_unit_test(a_grown_checkpoint_keeps_every_value_and_starts_items_near_their_category),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,228 @@
+/*
+ * test_round.c - rounds over a store that grows: the first generation, a better one, and nothing
+ * when there is nothing to learn.
+ *
+ * The log is a walk that can be learned: after item i comes i + 1. Users act by turns.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/checksum.h"
+#include "base/random.h"
+#include "model/tensor/params.h"
+#include "stream/learn/round.h"
+#include "tests/store/store_memory.h"
+
+enum { ITEMS = 50, USERS = 80, STEP_MS = 1000, ID_MAX = 16, HISTORY_MAX = 128 };
+
+struct world {
+    struct store *store;
+    struct history histories[USERS];
+    uint32_t at[USERS];
+    uint64_t events;
+    uint32_t items; /* that exist so far */
+};
+
+static struct world world;
+
+static struct bytes id_of(const char *kind, uint32_t number, char *id)
+{
+    return (struct bytes){id, (size_t)snprintf(id, ID_MAX, "%s-%u", kind, number)};
+}
+
+static uint64_t item_hash(uint32_t item)
+{
+    char id[ID_MAX];
+    const struct bytes text = id_of("item", item, id);
+    return identity_of(text.at, text.size);
+}
+
+static void put(enum store_space space, struct bytes user, const struct history *history)
+{
+    uint8_t value[HISTORY_RECORD_MAX];
+    const struct store_write write = {
+        .space = space,
+        .key = {user, space == STORE_CHUNKS ? history->first / HISTORY_CHUNK_BEHAVIORS : 0},
+        .value = {value, history_encode(history, value)},
+    };
+    const struct store_position position = {.next = 1, .seal = 1};
+    assert_int_equal(store_memory.commit(world.store, &write, 1, &position, NULL), STATUS_OK);
+}
+
+static void add_events(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t user = (uint32_t)(world.events % USERS);
+        struct history *history = &world.histories[user];
+        char id[ID_MAX];
+        if (history_full(history)) put(STORE_CHUNKS, id_of("user", user, id), history);
+        world.events++;
+        history_append(
+            history,
+            history_behavior_of(item_hash(world.at[user]), (int64_t)world.events * STEP_MS, 0),
+            (int64_t)world.events, HISTORY_MAX);
+        world.at[user] = (world.at[user] + 1) % world.items;
+    }
+    for (uint32_t user = 0; user < USERS; user++) {
+        char id[ID_MAX];
+        put(STORE_USERS, id_of("user", user, id), &world.histories[user]);
+    }
+}
+
+static enum status known_names(void *context, struct name_set *items, struct name_set *categories,
+                               struct error *error)
+{
+    (void)context;
+    (void)categories;
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        char id[ID_MAX];
+        uint32_t number;
+        TRY(name_set_add(items, id_of("item", item, id), item_hash(item), &number, error));
+    }
+    return STATUS_OK;
+}
+
+static int open_world(void **state)
+{
+    const struct store_identity identity = {1, 0, 1};
+    const struct store_options options = {1 << 20, 1 << 20};
+    struct random random = random_seeded(5);
+    (void)state;
+    world = (struct world){.items = ITEMS - 10};
+    assert_int_equal(store_memory.open(&world.store, "round", &identity, &options, NULL),
+                     STATUS_OK);
+    for (uint32_t user = 0; user < USERS; user++) {
+        history_init(&world.histories[user], 1);
+        world.at[user] = (uint32_t)random_below(&random, world.items);
+    }
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    store_memory.close(world.store);
+    return 0;
+}
+
+static struct round_options small_options(void)
+{
+    struct round_options options = round_options_defaults();
+    options.gate.events_min = 200;
+    options.first.sequences = options.next.sequences = 16;
+    options.first.rate = options.next.rate = 0.005;
+    options.first.dropout = options.next.dropout = 0;
+    options.first.epochs = 2;
+    options.next.epochs = 8;
+    return options;
+}
+
+static enum status run(const struct round_options *options, const struct checkpoint *current,
+                       int64_t learned_ms, uint64_t number, struct round_result *result)
+{
+    struct error error = {.status = STATUS_OK};
+    const struct round_input input = {
+        .stores = {&store_memory, &world.store, 1},
+        .names = known_names,
+        .current = current,
+        .learned_ms = learned_ms,
+        .measured_ms = learned_ms,
+        .number = number,
+    };
+    enum status status = round_run(options, &input, result, &error);
+    if (status != STATUS_OK) print_message("%s\n", error.text);
+    return status;
+}
+
+static void the_first_round_learns_from_everything_and_is_adopted(void **state)
+{
+    const struct round_options options = small_options();
+    struct round_result result;
+    (void)state;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &result), STATUS_OK);
+    assert_int_equal(result.gate.verdict, VERDICT_BASELINE_NOT_EVALUABLE);
+    assert_int_equal(result.learned_ms, 2000 * STEP_MS);
+    assert_int_equal(result.behaviors, 2000);
+    assert_int_equal(result.items, ITEMS - 10);
+    assert_int_equal(result.items_new, ITEMS - 10);
+    assert_int_equal(result.candidate->generation, 1);
+    checkpoint_close(result.candidate);
+}
+
+static void a_later_round_is_judged_by_events_that_neither_learned_from(void **state)
+{
+    const struct round_options options = small_options();
+    struct round_result first, next;
+    (void)state;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    world.items = ITEMS; /* ten new items */
+    add_events(2000);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
+    assert_int_equal(next.learned_ms, (4000 - 200) * STEP_MS);
+    assert_int_equal(next.gate.candidate.events, 200);
+    assert_int_equal(next.gate.current.events, 200);
+    assert_int_equal(next.served.current.events, 2000);
+    assert_int_equal(next.gate.verdict, VERDICT_ADOPTED);
+    assert_true(next.gate.candidate.ndcg > next.gate.current.ndcg);
+    assert_int_equal(next.candidate->generation, 2);
+    assert_int_equal(next.items, ITEMS);
+    assert_int_equal(next.items_new, 10);
+    checkpoint_close(next.candidate);
+    checkpoint_close(first.candidate);
+}
+
+static void a_round_gives_the_same_bytes_again(void **state)
+{
+    const struct round_options options = small_options();
+    struct round_result first, a, b;
+    (void)state;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    add_events(1000);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &a), STATUS_OK);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &b), STATUS_OK);
+    assert_memory_equal(param_set_block(a.candidate->params), param_set_block(b.candidate->params),
+                        param_set_size(a.candidate->params) * sizeof(real));
+    assert_memory_equal(&a.gate, &b.gate, sizeof a.gate);
+    checkpoint_close(a.candidate);
+    checkpoint_close(b.candidate);
+    checkpoint_close(first.candidate);
+}
+
+static void a_round_that_comes_too_early_finds_nothing(void **state)
+{
+    const struct round_options options = small_options();
+    struct round_result first, next;
+    (void)state;
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_NOT_FOUND);
+    assert_null(first.candidate);
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    add_events(100);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_NOT_FOUND);
+    assert_null(next.candidate);
+    checkpoint_close(first.candidate);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_first_round_learns_from_everything_and_is_adopted,
+                                        open_world, close_world),
+        cmocka_unit_test_setup_teardown(a_later_round_is_judged_by_events_that_neither_learned_from,
+                                        open_world, close_world),
+        cmocka_unit_test_setup_teardown(a_round_gives_the_same_bytes_again, open_world,
+                                        close_world),
+        cmocka_unit_test_setup_teardown(a_round_that_comes_too_early_finds_nothing, open_world,
+                                        close_world),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
