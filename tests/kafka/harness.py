@@ -19,15 +19,14 @@ import tempfile
 import threading
 import time
 
-from cluster import SKIPPED, die_with_parent
+from cluster import die_with_parent, skip
 
 try:
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition
     from kafka.admin import KafkaAdminClient, NewTopic
     from kafka.errors import KafkaError
 except ImportError as missing:
-    print(f"{missing}: ./run test installs it", file=sys.stderr)
-    sys.exit(SKIPPED)
+    skip(f"{missing}: ./run test installs it")
 
 BRAID = pathlib.Path(os.environ["TEST_BRAID"])
 ITEMS = 300

@@ -162,7 +162,8 @@ class OneBroker(KafkaCase):
         self.prove(world, parse_json)
 
     def test_librdkafka_gets_its_properties(self):
-        world = self.world(settings={"kafka.client.compression.type": "lz4"})
+        world = self.world(settings={"kafka.client.compression.type": "lz4",
+                                     "kafka.client.message.max.bytes": "16777216"})
         feed = self.feed(world)
         feed.send(500)
         job = self.job(world)

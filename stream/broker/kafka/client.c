@@ -157,7 +157,6 @@ enum status client_open_reader(struct client *client, const struct config *confi
     client_set(&setup, "enable.partition.eof", "true");
     client_set(&setup, "fetch.wait.max.ms", "20"); /* the end is reported after this */
     client_set(&setup, "queued.max.messages.kbytes", "%u", queue_kb);
-    client_set(&setup, "fetch.max.bytes", "%u", queue_kb * 1024);
     TRY(client_open(client, &setup, RD_KAFKA_CONSUMER));
     rd_kafka_poll_set_consumer(client->handle);
     *queuep = rd_kafka_queue_get_consumer(client->handle);

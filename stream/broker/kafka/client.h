@@ -65,7 +65,10 @@ struct broker {
     _Atomic bool stopping;
 };
 
-/* Begins with what every client has. `error` receives the first failure. */
+/*
+ * Begins with what every client has. `error` receives the first failure. fetch.max.bytes is left to
+ * librdkafka, which takes what the queue may hold, and more where message.max.bytes asks for it.
+ */
 void client_setup(struct client_setup *setup, const struct config *config, struct error *error);
 
 /* Sets one librdkafka property. */

@@ -164,7 +164,6 @@ static enum status consumer_open(struct session *session, struct error *error)
     client_set(&setup, "queued.max.messages.kbytes", "%llu",
                (unsigned long long)settings->queue_kb);
     client_set(&setup, "queued.min.messages", "%llu", (unsigned long long)settings->queue_messages);
-    client_set(&setup, "fetch.max.bytes", "%llu", (unsigned long long)settings->queue_kb * 1024);
     rd_kafka_conf_set_rebalance_cb(setup.conf, on_rebalance);
     session->consumer = (struct client){.role = "consumer", .owner = session};
     TRY(client_open(&session->consumer, &setup, RD_KAFKA_CONSUMER));
