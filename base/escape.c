@@ -108,3 +108,17 @@ const char *escape_message(struct bytes text, char *to, size_t room)
     to[used] = 0;
     return to;
 }
+
+void print_escaped(FILE *out, struct bytes text)
+{
+    const uint8_t *at = text.at;
+    for (size_t left = text.size, size; left > 0; left -= size, at += size) {
+        size = printable_size((struct bytes){at, left});
+        if (size > 0) {
+            fwrite(at, size, 1, out);
+        } else {
+            fprintf(out, "\\x%02x", *at);
+            size = 1;
+        }
+    }
+}

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/bytes.h"
 
@@ -36,5 +37,8 @@ size_t escaped_size(struct bytes text);
  * backslashes stay. What does not fit into `room` bytes, at least 1, is left out. Returns `to`.
  */
 const char *escape_message(struct bytes text, char *to, size_t room);
+
+/* Prints all of `text` in the same way. */
+void print_escaped(FILE *out, struct bytes text);
 
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/arena.h"
+#include "base/escape.h"
 #include "base/iso8601.h"
 #include "model/checkpoint.h"
 #include "model/interest_model.h"
@@ -35,7 +36,9 @@ static void print_counts(const struct inspection *inspection, const char *user)
     char time[ISO8601_SIZE];
     const struct history *newest = &inspection->history.newest;
     uint64_t events = history_events(newest);
-    fprintf(inspection->out, "user %s\n", user);
+    fputs("user ", inspection->out);
+    print_escaped(inspection->out, bytes_of(user));
+    fputc('\n', inspection->out);
     fprintf(inspection->out, "  partition   %u\n", inspection->history.partition);
     fprintf(inspection->out, "  events      %" PRIu64 ", folded from %" PRIu64 "\n", events,
             newest->from);
@@ -66,12 +69,14 @@ static void print_behavior(const struct inspection *inspection, uint64_t ordinal
     fprintf(inspection->out, "  %6" PRIu64 "  %s  %-8s", ordinal + 1,
             iso8601_print(history_time_ms(behavior), time), name);
     if (id.size > 0) {
-        fprintf(inspection->out, "  %.*s", (int)id.size, (const char *)id.at);
+        fputs("  ", inspection->out);
+        print_escaped(inspection->out, id);
     } else {
         fprintf(inspection->out, "  item %016" PRIx64, behavior.item);
     }
-    fprintf(inspection->out, "%s%.*s\n", title.size ? "  " : "", (int)title.size,
-            (const char *)(title.size ? title.at : ""));
+    if (title.size > 0) fputs("  ", inspection->out);
+    print_escaped(inspection->out, title);
+    fputc('\n', inspection->out);
 }
 
 static void print_behaviors(const struct inspection *inspection, uint32_t last)

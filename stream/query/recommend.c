@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/checksum.h"
+#include "base/escape.h"
 #include "model/checkpoint.h"
 #include "model/eval/ranking.h"
 #include "model/eval/topn.h"
@@ -155,11 +156,13 @@ static void print_item(const struct recommendation *work, uint32_t place,
     if (!work->options->each_interest && work->count > 1) {
         fprintf(work->out, "  interest %" PRIu32, item->interest + 1);
     }
-    fprintf(work->out, "  %.*s", (int)id.size, (const char *)id.at);
-    if (title.size) fprintf(work->out, "  %.*s", (int)title.size, (const char *)title.at);
-    if (category.size)
-        fprintf(work->out, "  (%.*s)", (int)category.size, (const char *)category.at);
-    fputc('\n', work->out);
+    fputs("  ", work->out);
+    print_escaped(work->out, id);
+    if (title.size > 0) fputs("  ", work->out);
+    print_escaped(work->out, title);
+    if (category.size > 0) fputs("  (", work->out);
+    print_escaped(work->out, category);
+    fputs(category.size > 0 ? ")\n" : "\n", work->out);
 }
 
 /* The list of `count` interests from `vectors` on. */
@@ -185,10 +188,12 @@ static enum status print_list(const struct recommendation *work, const real *vec
 static enum status print_lists(const struct recommendation *work, struct error *error)
 {
     const uint32_t d = interest_model_width(work->model);
+    fputs("user ", work->out);
+    print_escaped(work->out, bytes_of(work->options->user));
     fprintf(work->out,
-            "user %s: %" PRIu64 " behaviors, %" PRIu32 " interest%s, %s generation %" PRIu64 "\n",
-            work->options->user, work->absorbed, work->count, work->count == 1 ? "" : "s",
-            work->checkpoint->model, work->checkpoint->generation);
+            ": %" PRIu64 " behaviors, %" PRIu32 " interest%s, %s generation %" PRIu64 "\n",
+            work->absorbed, work->count, work->count == 1 ? "" : "s", work->checkpoint->model,
+            work->checkpoint->generation);
     if (!work->options->each_interest) return print_list(work, work->vectors, work->count, error);
     for (uint32_t k = 0; k < work->count; k++) {
         fprintf(work->out, "interest %" PRIu32 ", weight %.3f\n", k + 1, (double)work->weights[k]);

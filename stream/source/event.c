@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/escape.h"
+
 static const char *const verdict_names[] = {
     [EVENT_ACCEPTED] = "accepted",
     [EVENT_DROPPED] = "dropped",
@@ -40,9 +42,11 @@ const char *event_verdict_option(enum event_verdict verdict)
 enum event_verdict event_refuse(struct event *event, enum event_verdict verdict, const char *format,
                                 ...)
 {
+    char why[sizeof event->why];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(event->why, sizeof event->why, format, arguments);
+    vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
+    escape_message(bytes_of(why), event->why, sizeof event->why);
     return verdict;
 }

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 
+#include "base/escape.h"
 #include "base/progress.h"
 #include "stream/log_input/log_input.h"
 #include "stream/source/decoding.h"
@@ -12,8 +13,9 @@
 #include "stream/verify/verify_users.h"
 
 enum {
-    SLICE_BITS_MAX = 40, /* a share that small is one user or one event */
-    USERS_SHARE = 8,     /* one of so many parts of the memory is the users' table */
+    SLICE_BITS_MAX = 40,       /* a share that small is one user or one event */
+    USERS_SHARE = 8,           /* one of so many parts of the memory is the users' table */
+    VIOLATION_TEXT_MAX = 8192, /* bytes; more is cut */
 };
 
 struct verify {
@@ -57,6 +59,7 @@ static void violation(struct verify *verify, enum verify_kind kind, const char *
 
 static void violation(struct verify *verify, enum verify_kind kind, const char *format, ...)
 {
+    char text[VIOLATION_TEXT_MAX];
     uint64_t before = verify->report->violations[kind]++;
     if (before > VERIFY_SHOWN_MAX) return;
     progress_end(&verify->progress);
@@ -67,8 +70,9 @@ static void violation(struct verify *verify, enum verify_kind kind, const char *
     }
     va_list values;
     va_start(values, format);
-    vfprintf(verify->out, format, values);
+    vsnprintf(text, sizeof text, format, values);
     va_end(values);
+    print_escaped(verify->out, bytes_of(text));
     fputc('\n', verify->out);
 }
 

@@ -202,6 +202,50 @@ static void inspect_names_items_that_the_generation_does_not_know(void **state)
     assert_null(strstr(scene.output, "  item "));
 }
 
+static bool says_control_characters(void)
+{
+    const char *at = scene.output;
+    while (*at == '\n' || (unsigned char)*at >= 0x20) {
+        at++;
+    }
+    return *at != 0;
+}
+
+/* An id that clears the terminal, one of two lines, and a time that rings the bell. */
+static void bytes_from_data_are_escaped_wherever_they_are_printed(void **state)
+{
+    (void)state;
+    static const char log[] =
+        "{\"user\":\"u\\u001b[2J\",\"item\":\"i\\u001b[31mred\\u0007\",\"time\":1714564800,"
+        "\"action\":\"view\",\"category\":\"a\\nb\"}\n"
+        "{\"user\":\"u1\",\"item\":\"i1\",\"time\":\"x\\u0007\",\"action\":\"view\"}\n";
+    char source[SCENE_PATH_MAX + 16], checkpoint[SCENE_PATH_MAX + 32];
+    char state_dir[SCENE_PATH_MAX + 16];
+    scene_write(scene_path(&scene, "bytes.jsonl"), log, sizeof log - 1);
+    snprintf(source, sizeof source, "--source.path=%s", scene_path(&scene, "bytes.jsonl"));
+    snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
+             scene_path(&scene, "bytes.safetensors"));
+    snprintf(state_dir, sizeof state_dir, "--state.dir=%s", scene_path(&scene, "bytes/state"));
+    const char *init[] = {"init",      "--config", "braid.yaml", "--d=16",
+                          "--heads=2", checkpoint, source,       NULL};
+    assert_int_equal(scene_program(&scene, init, NULL), 0);
+    assert_false(says_control_characters());
+    assert_non_null(strstr(scene.output, "x\\x07"));
+    assert_job("run", "bytes", &(struct scene_run){.setting = source}, 0, "dead_letters=1 ");
+    const char *inspect[] = {"inspect", "user", "u\x1b[2J", "--config",       "braid.yaml",
+                             state_dir, source, checkpoint, "--output.dir=x", NULL};
+    assert_int_equal(scene_program(&scene, inspect, NULL), 0);
+    assert_false(says_control_characters());
+    assert_non_null(strstr(scene.output, "user u\\x1b[2J\n"));
+    assert_non_null(strstr(scene.output, "  i\\x1b[31mred\\x07\n"));
+    const char *recommend[] = {"recommend",  "--user=u\x1b[2J", "--config",
+                               "braid.yaml", "--seen",          state_dir,
+                               source,       checkpoint,        NULL};
+    assert_int_equal(scene_program(&scene, recommend, NULL), 0);
+    assert_false(says_control_characters());
+    assert_non_null(strstr(scene.output, "  i\\x1b[31mred\\x07  (a\\x0ab)\n"));
+}
+
 static void signal_finishes_the_transaction_and_exits_with_0(void **state)
 {
     (void)state;
@@ -329,6 +373,7 @@ int main(void)
         cmocka_unit_test(finished_job_goes_on_with_nothing_to_do),
         cmocka_unit_test(inspect_shows_user_store_and_checkpoint),
         cmocka_unit_test(inspect_names_items_that_the_generation_does_not_know),
+        cmocka_unit_test(bytes_from_data_are_escaped_wherever_they_are_printed),
         cmocka_unit_test(signal_finishes_the_transaction_and_exits_with_0),
         cmocka_unit_test(second_signal_exits_at_once),
         cmocka_unit_test(standard_input_is_read_and_verified_with_a_file),
