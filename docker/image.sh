@@ -10,6 +10,7 @@
 # Containers share the machine's network and processes (chroot isolation), so this runs where
 # namespaces cannot be had.
 set -euo pipefail
+source docker/debian_root.sh
 cache=.cache/image
 work=build/image # the demo's log, what the job said
 base=localhost/debian:12-slim
@@ -26,12 +27,8 @@ buildah() {
 build_base() {
     buildah images -q "$base" >/dev/null 2>&1 && return
     say "a base by debootstrap"
-    local root=$cache/bookworm container mirror
-    # The mirror that this machine installs Debian from; where apt knows none, debootstrap's own.
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Label: Debian' |
-        head -n 1)
-    rm -rf "$root"
-    debootstrap --variant=minbase bookworm "$root" ${mirror:+"$mirror"} >"$cache/debootstrap.log" ||
+    local root=$cache/bookworm container
+    debian_root bookworm "$root" "$cache/debootstrap.log" ||
         fail "debootstrap failed: $cache/debootstrap.log"
     # What slim images leave out too, and what debootstrap copied from this machine.
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* \
