@@ -21,7 +21,8 @@ enum {
     EVENTS = ACTIVE * STEP,
     LONG = 10000 - STEP / 2, /* behaviors to begin with, so that they are about 10,000 */
     SHORT = 50,
-    SHORT_EVENTS = 100, /* of each user with a short history: from 50 to 150 */
+    SHORT_EVENTS = 100,  /* of each user with a short history: from 50 to 150 */
+    SNAPSHOT_EVERY = 16, /* in case=flat: what it costs to come back is not its matter */
     ITEMS = 50000,
     BYTES_USERS = 2000,
 };
@@ -47,9 +48,10 @@ static double cost_us(uint32_t behaviors, uint32_t each)
     struct runner runner;
     runner_open(&runner);
     runner.config.job.memory = (uint64_t)2 << 30;
+    runner.config.state.snapshot_every = SNAPSHOT_EVERY;
     write_log(&runner, each);
     runner_checkpoint(&runner);
-    preload(&runner, EVENTS / each, behaviors, true);
+    preload(&runner, EVENTS / each, behaviors);
     struct run_result result = runner_run(&runner);
     runner_close(&runner);
     return result.cpu_s * 1e6 / EVENTS;
@@ -71,7 +73,7 @@ static void bench_bytes(uint32_t behaviors)
     const struct log_options options = {BYTES_USERS, ITEMS, 1, 1, 1};
     runner_open(&runner);
     runner_log(&runner, &options, 100000);
-    preload(&runner, BYTES_USERS, behaviors, true);
+    preload(&runner, BYTES_USERS, behaviors);
     bytes_found = 0;
     REQUIRE(nftw(runner.state, add_size, 16, FTW_PHYS) == 0);
     printf("case=bytes history=%u bytes_per_user=%lld\n", behaviors, bytes_found / BYTES_USERS);

@@ -48,7 +48,7 @@ static void bench_cold(uint64_t events, uint32_t users)
     runner.config.job.memory = (uint64_t)2 << 30;
     const struct log_options options = {users, 50000, 0, 1, 1};
     runner_log(&runner, &options, events);
-    preload(&runner, users, 50, true);
+    preload(&runner, users, 50);
     double decode_rate = runner_decode_rate(&runner);
     struct run_result result = runner_run(&runner);
     print_case("cold", &runner, &result, decode_rate);

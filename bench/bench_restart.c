@@ -74,7 +74,7 @@ int main(void)
     runner_open(&runner);
     runner.config.job.memory = (uint64_t)4 << 30;
     runner_log(&runner, &options, EVENTS);
-    preload(&runner, USERS, BEHAVIORS, false);
+    preload(&runner, USERS, BEHAVIORS);
 
     int64_t killed_line;
     double former = run_and_kill(&runner, &killed_line);

@@ -27,13 +27,14 @@ enum {
 struct template
 {
     struct bytes *records; /* [records_count] full chunks, then the record */
-    struct bytes snapshot;
+    struct bytes snapshot; /* NULL if the history is too short for one */
 };
 
 struct preload {
     struct interest_model *model;
     uint32_t behaviors;
     uint32_t history_max;
+    uint32_t snapshot_every;
     uint64_t first_chunk; /* of those that are kept */
     uint32_t records_count;
     struct template templates[TEMPLATES];
@@ -81,42 +82,55 @@ static void make_records(const struct preload *preload, struct template *templat
     REQUIRE(used == preload->records_count);
 }
 
-static void make_template(struct preload *preload, struct fold *fold, uint32_t number)
+/* The state as it was saved last: each so many behaviors of the fold. */
+static struct bytes make_snapshot(const struct preload *preload, struct fold *fold,
+                                  const struct history *history,
+                                  const struct history_behavior *behaviors)
 {
-    struct template *template = &preload->templates[number];
+    const uint64_t folded = preload->behaviors - history->from;
+    const uint64_t saved = folded / preload->snapshot_every * preload->snapshot_every;
+    const size_t state_size = interest_model_state_size(preload->model);
     struct fold_progress progress = {0, HISTORY_NO_TIME};
-    size_t state_size = interest_model_state_size(preload->model);
+    if (saved == 0) return (struct bytes){NULL, 0};
+
     void *state = aligned_alloc(64, (state_size + 63) / 64 * 64);
     uint8_t *snapshot = malloc(state_size + SNAPSHOT_OVERHEAD);
-    struct history_behavior *behaviors = calloc(preload->behaviors, sizeof *behaviors);
-    template->records = calloc(preload->records_count, sizeof *template->records);
-    REQUIRE(state && snapshot && behaviors && template->records);
-
-    struct history history;
-    make_records(preload, template, number, behaviors, &history);
+    REQUIRE(state && snapshot);
     interest_state_init(preload->model, state);
     REQUIRE(fold_user(fold, state, &progress));
-    for (uint64_t i = history.from; i < preload->behaviors; i++) {
+    for (uint64_t i = history->from; i < history->from + saved; i++) {
         REQUIRE(fold_behavior(fold, i, behaviors[i]));
     }
     fold_run(fold);
     const struct snapshot_stamp stamp = {
-        .generation = history.generation,
+        .generation = history->generation,
         .fingerprint = interest_model_state_fingerprint(preload->model),
-        .from = history.from,
-        .events = preload->behaviors,
+        .from = history->from,
+        .events = history->from + saved,
         .absorbed = progress.absorbed,
         .last_ms = progress.last_ms,
     };
-    template->snapshot = keep(snapshot, snapshot_encode(&stamp, state, state_size, snapshot));
+    struct bytes kept = keep(snapshot, snapshot_encode(&stamp, state, state_size, snapshot));
     free(state);
     free(snapshot);
+    return kept;
+}
+
+static void make_template(struct preload *preload, struct fold *fold, uint32_t number)
+{
+    struct template *template = &preload->templates[number];
+    struct history_behavior *behaviors = calloc(preload->behaviors, sizeof *behaviors);
+    template->records = calloc(preload->records_count, sizeof *template->records);
+    REQUIRE(behaviors && template->records);
+    struct history history;
+    make_records(preload, template, number, behaviors, &history);
+    template->snapshot = make_snapshot(preload, fold, &history, behaviors);
     free(behaviors);
 }
 
 /* Writes users first .. of the partition, up to a batch of them. Returns the next user to write. */
 static uint32_t write_batch(struct preload *preload, uint32_t first, uint32_t users,
-                            uint32_t partition, uint32_t partitions, bool snapshots)
+                            uint32_t partition, uint32_t partitions)
 {
     struct error error;
     uint32_t count = 0, user = first;
@@ -140,7 +154,7 @@ static uint32_t write_batch(struct preload *preload, uint32_t first, uint32_t us
     runner_check(
         stores->commit(preload->store, preload->writes, writes, &preload->position, &error),
         &error);
-    if (snapshots) {
+    if (preload->snapshots[0].at) {
         runner_check(
             stores->put_snapshots(preload->store, preload->keys, preload->snapshots, count, &error),
             &error);
@@ -149,7 +163,7 @@ static uint32_t write_batch(struct preload *preload, uint32_t first, uint32_t us
 }
 
 static void write_store(struct preload *preload, const struct runner *runner, uint64_t source,
-                        uint32_t users, uint32_t partition, bool snapshots)
+                        uint32_t users, uint32_t partition)
 {
     struct error error;
     char path[128];
@@ -159,7 +173,7 @@ static void write_store(struct preload *preload, const struct runner *runner, ui
     snprintf(path, sizeof path, "%s/store-%04u", runner->state, partition);
     runner_check(store_rocksdb.open(&preload->store, path, &identity, &options, &error), &error);
     for (uint32_t user = 0; user < users;) {
-        user = write_batch(preload, user, users, partition, partitions, snapshots);
+        user = write_batch(preload, user, users, partition, partitions);
     }
     runner_check(store_rocksdb.flush(preload->store, true, &error), &error);
     store_rocksdb.close(preload->store);
@@ -197,7 +211,7 @@ static void write_files(const struct runner *runner, uint64_t *sourcep, uint64_t
     file_state_close(&state);
 }
 
-static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors, bool snapshots)
+static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors)
 {
     struct error error;
     struct checkpoint *checkpoint;
@@ -206,6 +220,7 @@ static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors
     REQUIRE(preload != NULL && behaviors > 0);
     preload->behaviors = behaviors;
     preload->history_max = runner->config.state.history_max;
+    preload->snapshot_every = runner->config.state.snapshot_every;
     preload->first_chunk = history_from(0, behaviors, preload->history_max) / CHUNK;
     preload->records_count = (behaviors + CHUNK - 1) / CHUNK - (uint32_t)preload->first_chunk;
     preload->writes = calloc((size_t)BATCH * preload->records_count, sizeof *preload->writes);
@@ -220,7 +235,7 @@ static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors
     write_files(runner, &source, &length);
     preload->position = (struct store_position){.log = 1, .next = (int64_t)length, .seal = 1};
     for (uint32_t p = 0; p < runner->config.state.partitions; p++) {
-        write_store(preload, runner, source, users, p, snapshots);
+        write_store(preload, runner, source, users, p);
     }
     for (uint32_t t = 0; t < TEMPLATES && t < users; t++) {
         for (uint32_t r = 0; r < preload->records_count; r++) {
@@ -237,12 +252,12 @@ static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors
 }
 
 /* RocksDB's threads would be missing in a job that is forked from a process that had used it. */
-void preload(const struct runner *runner, uint32_t users, uint32_t behaviors, bool snapshots)
+void preload(const struct runner *runner, uint32_t users, uint32_t behaviors)
 {
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        fill(runner, users, behaviors, snapshots);
+        fill(runner, users, behaviors);
         _exit(0);
     }
     int status = 0;

@@ -90,8 +90,8 @@ struct config {
         const char *dir; /* state.dir: stores, and for the file broker the commit file and logs */
         uint32_t partitions;  /* state.partitions: file broker; fixed when the directory is made */
         uint32_t history_max; /* behaviors a user keeps; a multiple of 128 */
-        uint32_t snapshot_every; /* S: an evicted state is saved if so many behaviors came since */
-        uint64_t snapshot_rate;  /* background snapshot budget, bytes per second */
+        uint32_t snapshot_every;    /* a state is saved if so many behaviors came since */
+        uint64_t snapshot_rate;     /* background snapshot budget, bytes per second */
         uint32_t flush_interval_ms; /* bounds the log tail a restart re-reads, in time ... */
         uint64_t flush_size;        /* ... and in bytes of log per partition */
     } state;

@@ -128,8 +128,9 @@ const struct option option_table[] = {
           "Partitions that users are hashed to (file); fixed once the directory exists"),
     COUNT("state.history_max", state.history_max, "4096", 128, 1048576,
           "Behaviors that are kept of a user; a multiple of 128. Fixed once events were committed"),
-    COUNT("state.snapshot_every", state.snapshot_every, "16", 1, 65536,
-          "A state that leaves memory is saved if this many behaviors came since its snapshot"),
+    COUNT("state.snapshot_every", state.snapshot_every, "128", 1, 65536,
+          "A state that leaves memory is saved if this many behaviors came since its snapshot, or "
+          "since the beginning; what is not saved is folded from the history"),
     SIZE("state.snapshot_rate", state.snapshot_rate, "50MB", 64 * KB, 64 * GB,
          "Most bytes per second that the background writes of snapshots"),
     DURATION("state.flush_interval", state.flush_interval_ms, "30s", 100, HOUR,

@@ -319,13 +319,6 @@ void cache_drop_partition(struct state_cache *cache, uint32_t partition)
     }
 }
 
-static uint64_t behind_snapshot(const struct cached_user *user)
-{
-    uint64_t since =
-        user->snapshot_events > user->state_from ? user->snapshot_events : user->state_from;
-    return user->state_events > since ? user->state_events - since : 0;
-}
-
 struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind)
 {
     for (uint32_t i = 0; i < cache->capacity; i++) {
@@ -333,7 +326,7 @@ struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind
         cache->behind_hand = slot + 1 == cache->capacity ? 0 : slot + 1;
         if (cache->uses[slot] == SLOT_FREE || cache->uses[slot] == SLOT_PINNED) continue;
         struct cached_user *user = slot_user(cache, slot);
-        if (behind_snapshot(user) >= behind) return user;
+        if (cached_user_behind(user) >= behind) return user;
     }
     return NULL;
 }

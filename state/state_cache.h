@@ -84,10 +84,20 @@ void cache_drop_dirty(struct state_cache *cache);
 void cache_drop_partition(struct state_cache *cache, uint32_t partition);
 
 /*
- * The next user that is neither dirty nor committing, in slot order around the cache, whose state
- * has absorbed at least `behind` behaviors since its snapshot, or since state_from if that is
- * later; NULL after one whole round without one (which has read every slot: ask again after the
- * next commit, not at once). For the background snapshot budget.
+ * How many behaviors a state has absorbed that no snapshot holds: since its snapshot, or since
+ * state_from if that is later. What a fold must make up for if the state is dropped.
+ */
+static inline uint64_t cached_user_behind(const struct cached_user *user)
+{
+    uint64_t since =
+        user->snapshot_events > user->state_from ? user->snapshot_events : user->state_from;
+    return user->state_events > since ? user->state_events - since : 0;
+}
+
+/*
+ * The next user that is neither dirty nor committing, in slot order around the cache, that is at
+ * least `behind` behaviors behind; NULL after one whole round without one (which has read every
+ * slot: ask again after the next commit, not at once). For the background snapshot budget.
  */
 struct cached_user *cache_next_behind(struct state_cache *cache, uint64_t behind);
 

@@ -151,9 +151,7 @@ static void add_snapshot(struct snapshot_writer *writer, struct snapshot_batch *
 
 static bool is_behind(const struct snapshot_writer *writer, const struct cached_user *user)
 {
-    uint64_t since =
-        user->snapshot_events > user->state_from ? user->snapshot_events : user->state_from;
-    return user->state_events >= since + writer->config->state.snapshot_every;
+    return cached_user_behind(user) >= writer->config->state.snapshot_every;
 }
 
 void snapshot_writer_evicted(void *context, const struct cached_user *user)

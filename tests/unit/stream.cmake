@@ -21,6 +21,7 @@ braid_test(unit.transaction test_transaction.c fake_broker.c fake_log.c fake_sto
 braid_test(unit.memory_plan test_memory_plan.c job_fixture.c LIBRARIES stream)
 braid_test(unit.recovery test_recovery.c job_fixture.c LIBRARIES stream store_memory)
 braid_test(unit.job test_job.c job_fixture.c LIBRARIES stream)
+braid_test(unit.snapshots test_snapshots.c job_fixture.c LIBRARIES stream)
 
 braid_test(unit.verify_slice test_verify_slice.c LIBRARIES stream)
 braid_test(unit.verify_users test_verify_users.c LIBRARIES stream)

@@ -364,6 +364,8 @@ static void a_user_that_is_never_clean_is_saved_when_its_changeset_is_stored(voi
 {
     (void)state;
     enum { COMMITS = 6 };
+    const uint32_t snapshot_every = fixture.config.state.snapshot_every;
+    fixture.config.state.snapshot_every = 16;
     struct fake_step script[2 * COMMITS + 1] = {ASSIGN};
     uint32_t steps = 1;
     for (int i = 0; i < COMMITS; i++) {
@@ -372,6 +374,7 @@ static void a_user_that_is_never_clean_is_saved_when_its_changeset_is_stored(voi
     }
     assert_int_equal(run_script(script, steps).aborts, 0);
     assert_in_range(fake_stores_snapshots(), COMMITS - 2, COMMITS + 2);
+    fixture.config.state.snapshot_every = snapshot_every;
 }
 
 static void the_end_waits_for_the_last_commit_and_does_it_again_if_it_failed(void **state)
