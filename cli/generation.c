@@ -33,6 +33,21 @@ enum status generation_choose(struct config *config, bool learns, struct error *
     return STATUS_OK;
 }
 
+/* A copy for the rest of the process, which holds on to it. */
+static const char *keep_path(const char *path)
+{
+    static struct kept {
+        struct kept *before;
+        char path[];
+    } * newest;
+    const size_t size = strlen(path) + 1;
+    struct kept *kept = malloc(sizeof *kept + size);
+    if (!kept) return NULL;
+    kept->before = newest;
+    newest = kept;
+    return memcpy(kept->path, path, size);
+}
+
 static enum status append_paths(const char *dir, const struct model_dir_list *list,
                                 const char **paths, uint32_t most, uint32_t *countp,
                                 struct error *error)
@@ -41,7 +56,7 @@ static enum status append_paths(const char *dir, const struct model_dir_list *li
         char path[MODEL_DIR_PATH_MAX];
         TRY(model_dir_path(dir, list->numbers[i], path, error));
         if (!model_dir_is_whole(path, list->numbers[i])) continue;
-        char *copy = strdup(path); /* for the rest of the process */
+        const char *copy = keep_path(path);
         if (!copy) return error_set(error, STATUS_IO, "out of memory: paths of %s", dir);
         paths[(*countp)++] = copy;
     }

@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS = CSV_STRICT | CSV_STRICT_FINI | CSV_REPALL_NL };
+enum {
+    OPTIONS = CSV_STRICT | CSV_STRICT_FINI | CSV_REPALL_NL,
+    CELL_GROWTH = 1 << 18, /* bytes by which a long cell's room grows; libcsv's own are 128 */
+};
 
 static int is_no_blank(unsigned char byte)
 {
@@ -30,6 +33,7 @@ static void set_up_csv(struct csv_parser *csv, char separator)
     csv_set_delim(csv, (unsigned char)separator);
     csv_set_space_func(csv, is_no_blank);
     csv_set_term_func(csv, is_line_break);
+    csv_set_blk_size(csv, CELL_GROWTH);
 }
 
 /* Makes the parser forget what it is in the middle of. */

@@ -52,7 +52,7 @@ static int command(const struct draw *draw, const char *name, bool with_dims,
                    const char *const *more)
 {
     const char *arguments[SCENE_ARGUMENTS_MAX] = {
-        name, "--config", "braid.yaml", "--model.checkpoint=dims.safetensors", "--job.memory=1GB"};
+        name, "--config", "braid.yaml", "--model.checkpoint=dims.safetensors", "--job.memory=8GB"};
     uint32_t count = 5;
     for (uint32_t i = 0; with_dims && i < draw->count; i++) {
         arguments[count++] = draw->text[i];
