@@ -11,7 +11,7 @@
 static const double NEW_ITEM_SPREAD = 0.1; /* times 1 / sqrt d */
 
 /* The rows that both have, of the tables that grew. */
-static void copy_rows(struct param_set *to, const struct param_set *from)
+static void grow_copy_rows(struct param_set *to, const struct param_set *from)
 {
     for (uint32_t i = 0; i < param_set_count(from); i++) {
         const struct param *known = param_set_at(from, i);
@@ -106,7 +106,7 @@ enum status checkpoint_grow(struct checkpoint **grownp, const struct checkpoint 
     grown->generation = from->generation;
     grown->state_generation = from->state_generation;
     param_set_copy(grown->params, from->params);
-    copy_rows(grown->params, from->params);
+    grow_copy_rows(grown->params, from->params);
     enum status status = start_items(grown->params, items, item_table_rows(before), seed, error);
     if (status == STATUS_OK) status = copy_moments(grown, from, error);
     if (status != STATUS_OK) {

@@ -83,7 +83,7 @@ static uint32_t pack_stores(struct hold *hold)
 }
 
 /* All workers hold. The model that the workers are about to leave stays open until the next round. */
-static enum status run_round(struct hold *hold, struct error *error)
+static enum status hold_run_round(struct hold *hold, struct error *error)
 {
     interest_model_close(hold->before);
     hold->before = NULL;
@@ -134,7 +134,7 @@ enum status hold_round(struct hold *hold, struct task *const *tasks, uint32_t co
     }
     hold->place.position = poll->position;
     hold->place.last = poll->last;
-    enum status status = meet(hold, run_round, error);
+    enum status status = meet(hold, hold_run_round, error);
     *adoptedp = status == STATUS_OK && hold->adopted;
     if (*adoptedp) *modelp = hold->model;
     pthread_mutex_unlock(&hold->lock);

@@ -451,7 +451,8 @@ static void mark_unswept(struct processor *processor, bool *anyp)
 }
 
 /* A round of training; if it gave another generation, everybody is moved to it before work goes on. */
-static enum status train(struct processor *processor, const struct poll *poll, struct error *error)
+static enum status hold_and_train(struct processor *processor, const struct poll *poll,
+                                  struct error *error)
 {
     struct hold *hold = processor->shared->hold;
     uint32_t count;
@@ -487,7 +488,7 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
                                error);
     case POLL_REVOKE:
     case POLL_LOST: return give_up_partitions(processor, poll, error);
-    case POLL_HOLD: return train(processor, poll, error);
+    case POLL_HOLD: return hold_and_train(processor, poll, error);
     case POLL_END: return end(processor, error);
     }
     return STATUS_OK;

@@ -72,7 +72,7 @@ static int compare_candidates(const void *a, const void *b)
 }
 
 /* Categories get their rows in the order in which the items need them. */
-static void add_rows(struct making *making)
+static void dictionary_add_rows(struct making *making)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < making->items->count; i++) {
@@ -94,7 +94,7 @@ static enum status make_rows(struct making *making, struct item_table **tablep, 
 {
     const struct item_table *before = making->before;
     if (before) keep_rows(making);
-    add_rows(making);
+    dictionary_add_rows(making);
     return item_table_open(tablep, making->entries, making->entries_count, making->names,
                            making->names_count,
                            before ? item_table_oov(before) : making->options->oov, error);

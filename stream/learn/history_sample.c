@@ -43,19 +43,19 @@ static bool no_memory(struct reading *reading)
                                              (uint64_t)reading->sample->users_count));
 }
 
-static bool is_active(const struct reading *reading, const struct history *history)
+static bool sample_is_active(const struct reading *reading, const struct history *history)
 {
     return history_last_ms(history) > reading->options->active_since_ms ||
            reading->options->active_since_ms == INT64_MIN;
 }
 
-static uint64_t length_of(const struct history *history)
+static uint64_t sample_length(const struct history *history)
 {
     return history_events(history) - history->from;
 }
 
 /* Decodes a user's record; false ends the scan. A tombstone's history is over: *histories is 0. */
-static bool read_record(struct reading *reading, struct bytes value, struct history *history)
+static bool sample_record(struct reading *reading, struct bytes value, struct history *history)
 {
     enum status status = history_decode(history, value, reading->error);
     if (status != STATUS_OK) return reading_failed(reading, status);
@@ -69,10 +69,10 @@ static bool count_user(void *context, const struct store_key *key, struct bytes 
     struct reading *reading = context;
     struct history history;
     (void)key;
-    if (!read_record(reading, value, &history)) return false;
-    const uint64_t length = length_of(&history);
+    if (!sample_record(reading, value, &history)) return false;
+    const uint64_t length = sample_length(&history);
     if (length == 0) return true;
-    const bool active = is_active(reading, &history);
+    const bool active = sample_is_active(reading, &history);
     reading->sample->users_seen++;
     reading->sample->users_active += active;
     reading->sample->behaviors_seen += length;
@@ -114,7 +114,7 @@ static bool grow_behaviors(struct reading *reading, size_t more)
     return true;
 }
 
-static bool grow_users(struct reading *reading)
+static bool sample_grow_users(struct reading *reading)
 {
     struct history_sample *sample = reading->sample;
     if (sample->users_count < reading->users_room) return true;
@@ -144,11 +144,11 @@ static bool draw_user(void *context, const struct store_key *key, struct bytes v
     struct reading *reading = context;
     struct history_sample *sample = reading->sample;
     struct history history;
-    if (!read_record(reading, value, &history)) return false;
-    const uint64_t length = length_of(&history);
+    if (!sample_record(reading, value, &history)) return false;
+    const uint64_t length = sample_length(&history);
     const uint64_t hash = identity_of(key->user.at, key->user.size);
-    if (length == 0 || !is_drawn(reading, hash, is_active(reading, &history))) return true;
-    if (!grow_users(reading) || !grow_behaviors(reading, length)) return false;
+    if (length == 0 || !is_drawn(reading, hash, sample_is_active(reading, &history))) return true;
+    if (!sample_grow_users(reading) || !grow_behaviors(reading, length)) return false;
     struct sampled_user *user = &sample->users[sample->users_count++];
     *user = (struct sampled_user){hash, history.from, sample->behaviors_count, (uint32_t)length, 0};
     sample->behaviors_count += length;
@@ -250,9 +250,9 @@ void history_sample_close(struct history_sample *sample)
     *sample = (struct history_sample){0};
 }
 
-static enum status add_user(struct dataset *dataset, const struct history_sample *sample,
-                            const struct sampled_user *user, const struct item_table *items,
-                            uint64_t *unknownp, struct error *error)
+static enum status sample_add_user(struct dataset *dataset, const struct history_sample *sample,
+                                   const struct sampled_user *user, const struct item_table *items,
+                                   uint64_t *unknownp, struct error *error)
 {
     TRY(dataset_begin_user(dataset, user->hash, user->from, error));
     for (uint32_t i = 0; i < user->count; i++) {
@@ -276,7 +276,7 @@ enum status history_sample_dataset(const struct history_sample *sample,
     TRY(dataset_open(&dataset, item_table_rows(items), item_table_oov(items), error));
     enum status status = STATUS_OK;
     for (uint32_t i = 0; status == STATUS_OK && i < sample->users_count; i++) {
-        status = add_user(dataset, sample, &sample->users[i], items, unknownp, error);
+        status = sample_add_user(dataset, sample, &sample->users[i], items, unknownp, error);
     }
     if (status == STATUS_OK) status = dataset_seal(dataset, error);
     if (status != STATUS_OK) {

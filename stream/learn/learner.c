@@ -33,7 +33,7 @@ struct learner {
 
 /* ---- opening ---- */
 
-static struct round_options options_of(const struct config *config)
+static struct round_options learner_options(const struct config *config)
 {
     struct round_options options = round_options_defaults();
     options.model = config->train.model;
@@ -117,7 +117,7 @@ enum status learner_open(struct learner **learnerp, const struct config *config,
     *learnerp = learner;
     if (!learner) return error_set(error, STATUS_IO, "out of memory: a learner");
     learner->config = config;
-    learner->options = options_of(config);
+    learner->options = learner_options(config);
     for (int verdict = 0; verdict < VERDICTS; verdict++) {
         learner->verdicts[verdict] = metrics_get("braid_generation_verdicts_total", "verdict",
                                                  verdict_name((enum verdict)verdict));
@@ -148,8 +148,8 @@ const struct checkpoint *learner_current(const struct learner *learner)
 
 /* ---- what a round found ---- */
 
-static enum status read_names(void *context, struct name_set *items, struct name_set *categories,
-                              struct error *error)
+static enum status learner_names(void *context, struct name_set *items, struct name_set *categories,
+                                 struct error *error)
 {
     const struct learner *learner = context;
     return known_items_read(learner->config, items, categories, error);
@@ -259,13 +259,13 @@ static bool has_learned(const struct learner *learner, const struct learner_plac
     return cut->partitions == 1 && cut->offsets[0] >= place->position;
 }
 
-static enum status run(struct learner *learner, const struct learner_place *place, bool *adoptedp,
-                       struct error *error)
+static enum status learner_run(struct learner *learner, const struct learner_place *place,
+                               bool *adoptedp, struct error *error)
 {
     const int64_t begun_ns = clock_monotonic_ns();
     const struct round_input input = {
         .stores = place->stores,
-        .names = read_names,
+        .names = learner_names,
         .names_context = learner,
         .current = learner->current->generation > 0 ? learner->current : NULL,
         .learned_ms = learned_until(learner->current),
@@ -294,7 +294,7 @@ enum status learner_round(struct learner *learner, const struct learner_place *p
     *adoptedp = false;
     if (has_learned(learner, place)) return STATUS_OK;
     if (place->last && learner->current->generation > 0) return STATUS_OK;
-    const enum status status = run(learner, place, adoptedp, &own);
+    const enum status status = learner_run(learner, place, adoptedp, &own);
     if (status == STATUS_NOT_FOUND) {
         log_info("no round of training", log_text("why", own.text),
                  log_int("position", place->position));
