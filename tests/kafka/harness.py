@@ -184,7 +184,8 @@ class Job:
         return bool(int(caught[1], 16) >> (number - 1) & 1)
 
     def ended(self, expected, seconds=60):
-        code = self.process.wait(seconds)
+        wait_until(lambda: self.process.poll() is not None, seconds, f"its end:\n{self.tail()}")
+        code = self.process.returncode
         assert code == expected, f"exit code {code}, not {expected}:\n{self.tail()}"
 
     def tail(self, size=3000):
