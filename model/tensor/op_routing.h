@@ -6,22 +6,13 @@
 
 #include <stdint.h>
 
-#include "model/tensor/behavior.h"
 #include "model/tensor/params.h"
 #include "model/tensor/tape.h"
+#include "model/tensor/windows.h"
 
 struct routing {
     const struct param *init; /* [period, interests]: where an event begins, by its ordinal */
     uint32_t iterations;
-};
-
-/* Windows over the events of one tensor; they may overlap. The caller keeps them until backward. */
-struct windows {
-    const struct behavior *at; /* the events */
-    const uint32_t *first;     /* [count] */
-    const uint32_t *end;       /* [count] */
-    const uint32_t *live;      /* [count] interests that take part */
-    uint32_t count;
 };
 
 /*

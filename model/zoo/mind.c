@@ -1,36 +1,21 @@
 /*
  * mind.c - behavior-to-interest dynamic routing over a window (models.md 5.5).
  *
- * The state is the window itself: a user's last behaviors, as rows of the tables, in a ring.
- * Reading embeds them, routes them to at most K capsules, as many as the window can fill, and
- * passes each through two layers. An event keeps its embedding as the window slides, since what is
- * stored of its gap is the bucket that it fell into when it came.
+ * Reading embeds the window, routes it to at most K capsules, as many as the window can fill, and
+ * passes each through two layers.
  */
 #include <stdlib.h>
 
 #include "model/tensor/op_routing.h"
 #include "model/zoo/layers.h"
-
-/* A behavior as the state keeps it. */
-struct slot {
-    uint32_t item;
-    uint32_t category;
-    uint32_t bucket; /* of the gap, without an upper limit */
-    uint32_t phase;  /* ordinal mod window */
-};
-
-/* What a state row holds. Behavior i of the fold is at[i % window]. */
-struct ring {
-    uint64_t count; /* ever absorbed */
-    struct slot at[];
-};
+#include "model/zoo/window.h"
 
 struct mind {
     struct linear bilinear;
     struct routing routing;
     struct linear hidden;
     struct linear output;
-    size_t ring_at; /* of the ring in a state */
+    struct window window;
 };
 
 static enum status mind_check(const struct model_dims *dims, struct error *error)
@@ -61,8 +46,7 @@ static void mind_declare(struct param_set *params, const struct model_dims *dims
 
 static void mind_layout(struct state_layout *layout, const struct model_dims *dims)
 {
-    const size_t size = sizeof(struct ring) + dims->window * sizeof(struct slot);
-    state_layout_add(layout, size / sizeof(real), "window");
+    window_layout(layout, dims);
 }
 
 static void mind_close(struct interest_model *model)
@@ -91,80 +75,28 @@ static enum status mind_open(struct interest_model *model, struct error *error)
     model->zoo = mind;
     mind->routing = (struct routing){.init = param_set_get(params, "routing.init"),
                                      .iterations = model->dims.iterations};
-    mind->ring_at = state_layout_at(&model->state, "window");
+    mind->window = window_of(model);
     enum status status = mind_open_weights(mind, params, error);
     if (status != STATUS_OK) mind_close(model);
     return status;
-}
-
-/* The bucket of a gap if there were no last one, and a gap of that bucket. */
-static uint32_t bucket_of(int64_t gap_s)
-{
-    return gap_bucket(gap_s, UINT32_MAX);
-}
-
-static int64_t gap_of(uint32_t bucket)
-{
-    return bucket == 0 ? -1 : (int64_t)((UINT64_C(1) << (bucket - 1)) - 1);
 }
 
 static void mind_absorb(struct tape *tape, const struct interest_model *model, real *const *states,
                         const struct behavior_batch *batch)
 {
     const struct mind *mind = model->zoo;
-    const uint32_t window = model->dims.window;
     (void)tape;
-    for (uint32_t user = 0; user < batch->users; user++) {
-        struct ring *ring = (void *)(states[user] + mind->ring_at);
-        for (uint32_t i = batch->offsets[user]; i < batch->offsets[user + 1]; i++) {
-            const struct behavior *behavior = &batch->at[i];
-            ring->at[ring->count++ % window] = (struct slot){
-                .item = behavior->item,
-                .category = behavior->category,
-                .bucket = bucket_of(behavior->gap_s),
-                .phase = (uint32_t)(behavior->ordinal % window),
-            };
-        }
-    }
-}
-
-static uint32_t fill_of(const struct model_dims *dims, uint64_t events)
-{
-    return events < dims->window ? (uint32_t)events : dims->window;
+    window_absorb(&mind->window, states, batch);
 }
 
 /* max(1, min(K, floor(log2 n))) of a window of n > 0 behaviors; min(K, n) if K is fixed. */
 static uint32_t mind_live(const struct model_dims *dims, uint64_t events)
 {
-    const uint32_t n = fill_of(dims, events);
+    const uint32_t n = window_fill(dims->window, events);
     if (dims->fixed_interests) return n < dims->interests ? n : dims->interests;
     if (n < 4) return n > 0;
     const uint32_t log2 = 31 - (uint32_t)__builtin_clz(n);
     return log2 < dims->interests ? log2 : dims->interests;
-}
-
-/* The behaviors of all windows, oldest first, as a batch in the tape's arena. */
-static struct behavior_batch unroll(struct tape *tape, const struct interest_model *model,
-                                    const real *const *states, uint32_t users)
-{
-    const struct mind *mind = model->zoo;
-    const uint32_t window = model->dims.window;
-    struct behavior *at = arena_take(tape->arena, (size_t)users * window * sizeof *at);
-    uint32_t *offsets = arena_take(tape->arena, (users + (size_t)1) * sizeof *offsets);
-    uint32_t end = 0;
-    for (uint32_t user = 0; user < users; user++) {
-        const struct ring *ring = (const void *)(states[user] + mind->ring_at);
-        offsets[user] = end;
-        for (uint64_t i = ring->count - fill_of(&model->dims, ring->count); i < ring->count; i++) {
-            const struct slot *slot = &ring->at[i % window];
-            at[end++] = (struct behavior){.item = slot->item,
-                                          .category = slot->category,
-                                          .gap_s = gap_of(slot->bucket),
-                                          .ordinal = slot->phase};
-        }
-    }
-    offsets[users] = end;
-    return (struct behavior_batch){at, offsets, users};
 }
 
 /* Interests of windows over the events of `batch`. Both are kept until the backward pass. */
@@ -183,44 +115,16 @@ static struct interest_reads mind_interests(struct tape *tape, const struct inte
 static struct interest_reads mind_read(struct tape *tape, const struct interest_model *model,
                                        const real *const *states, uint32_t users)
 {
-    const struct behavior_batch batch = unroll(tape, model, states, users);
-    uint32_t *live = arena_take(tape->arena, users * sizeof *live);
-    for (uint32_t user = 0; user < users; user++) {
-        live[user] = mind_live(&model->dims, batch.offsets[user + 1] - batch.offsets[user]);
-    }
-    const struct windows windows = {batch.at, batch.offsets, batch.offsets + 1, live, users};
-    return mind_interests(tape, model, &batch, &windows);
-}
-
-/* The window of each point: its event and those before it, of the same user. */
-static const struct windows *windows_of(struct tape *tape, const struct model_dims *dims,
-                                        const struct behavior_batch *batch,
-                                        const struct read_points *points)
-{
-    struct windows *windows = arena_take(tape->arena, sizeof *windows);
-    uint32_t *first = arena_take(tape->arena, points->count * sizeof *first);
-    uint32_t *end = arena_take(tape->arena, points->count * sizeof *end);
-    uint32_t *live = arena_take(tape->arena, points->count * sizeof *live);
-    uint32_t user = 0;
-    for (uint32_t i = 0; i < points->count; i++) {
-        const uint32_t event = points->events[i];
-        while (batch->offsets[user + 1] <= event) {
-            user++;
-        }
-        const uint32_t seen = event + 1 - batch->offsets[user];
-        end[i] = event + 1;
-        first[i] = event + 1 - fill_of(dims, seen);
-        live[i] = mind_live(dims, seen);
-    }
-    *windows = (struct windows){batch->at, first, end, live, points->count};
-    return windows;
+    const struct mind *mind = model->zoo;
+    const struct behavior_batch *batch = window_unroll(tape, &mind->window, states, users);
+    return mind_interests(tape, model, batch, window_whole(tape, model, batch));
 }
 
 static struct interest_reads mind_steps(struct tape *tape, const struct interest_model *model,
                                         const struct behavior_batch *batch,
                                         const struct read_points *points)
 {
-    return mind_interests(tape, model, batch, windows_of(tape, &model->dims, batch, points));
+    return mind_interests(tape, model, batch, window_points(tape, model, batch, points));
 }
 
 const struct interest_ops mind_ops = {
