@@ -16,16 +16,9 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "model/item_table.h"
-#include "stream/job/absorb.h"
-#include "stream/job/assignment.h"
 #include "stream/job/hold.h"
-#include "stream/job/item_names.h"
-#include "stream/job/log_compaction.h"
 #include "stream/job/outbox.h"
-#include "stream/job/snapshot_writer.h"
-#include "stream/job/sweeper.h"
-#include "stream/job/transaction.h"
-#include "stream/job/user_loader.h"
+#include "stream/job/processor_parts.h"
 #include "stream/source/dead_letter.h"
 #include "stream/source/item_record.h"
 
@@ -33,43 +26,6 @@ enum {
     POLL_TIMEOUT_MS = 20,
     PREFETCH_AHEAD = 8, /* events whose users are fetched before they are needed */
 };
-
-struct processor {
-    const struct job_shared *shared;
-    const struct config *config;
-    const struct broker_ops *ops;
-    struct session *session;
-    struct assignment *assignment;
-    struct state_cache *cache;
-    struct user_loader *loader;
-    struct snapshot_writer *snapshots;
-    struct item_names *names;
-    struct log_compaction *compaction;
-    struct absorber *absorber;
-    struct transaction *transaction;
-    const struct interest_model *model; /* of the generation that serves */
-    struct sweeper *sweeper;            /* of a job that learns, else NULL */
-
-    /* of the poll under way: */
-    uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
-    struct cached_user **users; /* [poll_events_max] of each accepted event */
-    struct history_behavior *behaviors; /* [poll_events_max] */
-    int64_t *offsets;                   /* [poll_events_max] source offset of each accepted event */
-    uint32_t accepted;
-    struct change **changed; /* [poll_events_max] each user of the poll once */
-    uint32_t changed_count;
-    bool needs_stored;       /* a fold needs what the commit under way brings to the stores */
-    struct change **missing; /* [poll_events_max] those of them that were not in memory */
-    uint32_t missing_count;
-
-    uint8_t *record; /* a dead letter or an item record */
-    bool warned;     /* of the first bad event */
-};
-
-/* Takes notice of a commit that is finished, or waits for the one under way. */
-enum patience { LOOK, WAIT };
-static enum status finish_commit(struct processor *processor, enum patience patience,
-                                 struct error *error);
 
 /* ---- a poll ---- */
 
@@ -85,7 +41,7 @@ static enum status send_beside(struct processor *processor, const struct record 
     bool full;
     TRY(transaction_send(processor->transaction, record, &full, error));
     if (!full) return STATUS_OK;
-    TRY(finish_commit(processor, WAIT, error));
+    TRY(processor_finish(processor, WAIT, error));
     return transaction_send(processor->transaction, record, &full, error);
 }
 
@@ -130,9 +86,7 @@ static enum status send_dead_letter(struct processor *processor, const struct ev
     return send_beside(processor, &record, error);
 }
 
-/* Finds a user or inserts it, and makes it part of the changeset. */
-static struct cached_user *admit_user(struct processor *processor, struct task *task,
-                                      struct bytes id)
+struct cached_user *processor_admit(struct processor *processor, struct task *task, struct bytes id)
 {
     uint64_t hash = user_hash(id);
     struct cached_user *user = cache_find(processor->cache, task->partition, id, hash);
@@ -153,7 +107,7 @@ static struct cached_user *admit_user(struct processor *processor, struct task *
 /* An accepted event: its user, and what will be appended to the user's history. */
 static void admit(struct processor *processor, struct task *task, const struct event *event)
 {
-    processor->users[processor->accepted] = admit_user(processor, task, event->user);
+    processor->users[processor->accepted] = processor_admit(processor, task, event->user);
     processor->behaviors[processor->accepted] =
         history_behavior_of(event->item_hash, event->time_ms, event->action);
     processor->offsets[processor->accepted++] = event->offset;
@@ -165,7 +119,7 @@ static void prefetch_user(struct processor *processor, const struct event *event
     cache_prefetch(processor->cache, event->partition, user_hash(event->user));
 }
 
-static void begin_batch(struct processor *processor)
+void processor_begin_batch(struct processor *processor)
 {
     processor->polls++;
     processor->accepted = processor->changed_count = processor->missing_count = 0;
@@ -175,7 +129,7 @@ static void begin_batch(struct processor *processor)
 static enum status group(struct processor *processor, const struct poll *poll, struct error *error)
 {
     struct changeset *set = transaction_changes(processor->transaction);
-    begin_batch(processor);
+    processor_begin_batch(processor);
     for (uint32_t i = 0; i < poll->events_count; i++) {
         const struct event *event = &poll->events[i];
         if (i + PREFETCH_AHEAD < poll->events_count) {
@@ -231,7 +185,7 @@ static enum status process_events(struct processor *processor, const struct poll
     TRY(snapshot_writer_flush(processor->snapshots, error));
     TRY(user_loader_load(processor->loader, processor->missing, processor->missing_count, error));
     append_behaviors(processor);
-    if (processor->needs_stored) TRY(finish_commit(processor, WAIT, error));
+    if (processor->needs_stored) TRY(processor_finish(processor, WAIT, error));
     TRY(absorber_run(processor->absorber, processor->changed, processor->changed_count, error));
     if (transaction_is_committing(processor->transaction)) FAULT_POINT("absorbed_ahead");
     const struct changeset *set = transaction_changes(processor->transaction);
@@ -292,8 +246,8 @@ static enum status abort_transaction(struct processor *processor, struct error *
     return transaction_abort(processor->transaction, error);
 }
 
-static enum status finish_commit(struct processor *processor, enum patience patience,
-                                 struct error *error)
+enum status processor_finish(struct processor *processor, enum patience patience,
+                             struct error *error)
 {
     const struct changeset *finished;
     TRY(transaction_finish(processor->transaction, patience == WAIT, &finished, error));
@@ -308,10 +262,9 @@ static enum status finish_commit(struct processor *processor, enum patience pati
     return log_compaction_step(processor->compaction, tasks, count, error);
 }
 
-/* Closes the open changeset; its commit goes on while the next one gathers. */
-static enum status commit(struct processor *processor, struct error *error)
+enum status processor_commit(struct processor *processor, struct error *error)
 {
-    TRY(finish_commit(processor, WAIT, error));
+    TRY(processor_finish(processor, WAIT, error));
     snapshot_writer_copy(processor->snapshots, transaction_changes(processor->transaction),
                          clock_monotonic_ns());
     return transaction_commit(processor->transaction, error);
@@ -337,7 +290,7 @@ static enum status resume_restored(struct processor *processor, struct error *er
 static enum status give_up_partitions(struct processor *processor, const struct poll *poll,
                                       struct error *error)
 {
-    enum status status = finish_commit(processor, WAIT, error);
+    enum status status = processor_finish(processor, WAIT, error);
     if (status == STATUS_OK && transaction_changes(processor->transaction)->events > 0) {
         status = error_set(error, STATUS_ABORTABLE, "partitions were lost");
     }
@@ -352,7 +305,7 @@ static enum status give_up_partitions(struct processor *processor, const struct 
 
 /* ---- what depends on the generation ---- */
 
-static void close_model_parts(struct processor *processor)
+void processor_close_model(struct processor *processor)
 {
     transaction_close(processor->transaction);
     absorber_close(processor->absorber);
@@ -367,7 +320,7 @@ static void close_model_parts(struct processor *processor)
 }
 
 /* The cache is empty then, and users come back from the stores. */
-static enum status open_model_parts(struct processor *processor, struct error *error)
+enum status processor_open_model(struct processor *processor, struct error *error)
 {
     const struct job_shared *shared = processor->shared;
     const struct config *config = shared->config;
@@ -384,95 +337,10 @@ static enum status open_model_parts(struct processor *processor, struct error *e
     return absorber_open(&processor->absorber, config, model, processor->loader, error);
 }
 
-/* ---- training ---- */
-
-/* Folds some users of the partition by the generation that serves now, as if they had acted. */
-static enum status move_users(struct processor *processor, struct task *task,
-                              const struct bytes *users, uint32_t count, struct error *error)
-{
-    begin_batch(processor);
-    for (uint32_t i = 0; i < count; i++) {
-        (void)admit_user(processor, task, users[i]);
-    }
-    TRY(snapshot_writer_flush(processor->snapshots, error));
-    TRY(user_loader_load(processor->loader, processor->missing, processor->missing_count, error));
-    return absorber_run(processor->absorber, processor->changed, processor->changed_count, error);
-}
-
-/* As many users as a transaction takes; *morep: there are others. */
-static enum status sweep_some(struct processor *processor, bool *morep, struct error *error)
-{
-    const uint64_t generation = interest_model_generation(processor->model);
-    const uint32_t room =
-        processor->shared->plan->users_max - processor->config->job.poll_events_max;
-    uint32_t tasks_count;
-    struct task *const *tasks = assignment_live(processor->assignment, &tasks_count);
-    *morep = true;
-    for (uint32_t t = 0; t < tasks_count; t++) {
-        while (tasks[t]->unswept) {
-            const struct bytes *users;
-            uint32_t count;
-            if (transaction_changes(processor->transaction)->count > room) return STATUS_OK;
-            TRY(sweeper_next(processor->sweeper, tasks[t], generation, &users, &count, error));
-            TRY(move_users(processor, tasks[t], users, count, error));
-            tasks[t]->unswept = count > 0;
-        }
-    }
-    *morep = false;
-    return STATUS_OK;
-}
-
-/* All workers commit together, until none of them has users left to move. */
-static enum status sweep(struct processor *processor, struct error *error)
-{
-    for (bool more = true; more;) {
-        bool mine;
-        TRY(sweep_some(processor, &mine, error));
-        FAULT_POINT("sweep_folded");
-        TRY(commit(processor, error));
-        TRY(finish_commit(processor, WAIT, error));
-        FAULT_POINT("sweep_committed");
-        TRY(hold_step(processor->shared->hold, mine, &more, error));
-    }
-    return STATUS_OK;
-}
-
-/* Partitions that were sealed under another generation have users to move. */
-static void mark_unswept(struct processor *processor, bool *anyp)
-{
-    const uint64_t generation = interest_model_generation(processor->model);
-    uint32_t count;
-    struct task *const *tasks = assignment_live(processor->assignment, &count);
-    for (uint32_t t = 0; t < count; t++) {
-        struct task *task = tasks[t];
-        if (task->seal.number > 0 && task->seal.generation != generation) task->unswept = true;
-        *anyp = *anyp || task->unswept;
-    }
-}
-
-/* A round of training; if it gave another generation, everybody is moved to it before work goes on. */
-static enum status hold_and_train(struct processor *processor, const struct poll *poll,
-                                  struct error *error)
-{
-    struct hold *hold = processor->shared->hold;
-    uint32_t count;
-    bool adopted, any = false;
-    TRY(finish_commit(processor, WAIT, error));
-    struct task *const *tasks = assignment_live(processor->assignment, &count);
-    TRY(hold_round(hold, tasks, count, poll, &processor->model, &adopted, error));
-    if (adopted) {
-        close_model_parts(processor);
-        TRY(open_model_parts(processor, error));
-    }
-    mark_unswept(processor, &any);
-    TRY(hold_step(hold, any, &any, error));
-    return any ? sweep(processor, error) : STATUS_OK;
-}
-
 /* Nothing is open any more; what is being committed is. */
 static enum status end(struct processor *processor, struct error *error)
 {
-    TRY(finish_commit(processor, WAIT, error));
+    TRY(processor_finish(processor, WAIT, error));
     return STATUS_END;
 }
 
@@ -482,13 +350,13 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
 {
     switch (poll->kind) {
     case POLL_EVENTS: return process_events(processor, poll, error);
-    case POLL_COMMIT: return commit(processor, error);
+    case POLL_COMMIT: return processor_commit(processor, error);
     case POLL_ASSIGN:
         return assignment_take(processor->assignment, poll->partitions, poll->partitions_count,
                                error);
     case POLL_REVOKE:
     case POLL_LOST: return give_up_partitions(processor, poll, error);
-    case POLL_HOLD: return hold_and_train(processor, poll, error);
+    case POLL_HOLD: return adoption_hold(processor, poll, error);
     case POLL_END: return end(processor, error);
     }
     return STATUS_OK;
@@ -500,7 +368,7 @@ enum status processor_run(struct processor *processor, struct error *error)
     struct poll poll = nothing;
     for (;;) {
         TRY(resume_restored(processor, error));
-        enum status status = finish_commit(processor, LOOK, error);
+        enum status status = processor_finish(processor, LOOK, error);
         if (status == STATUS_OK) {
             TRY(processor->ops->poll(processor->session, POLL_TIMEOUT_MS, &poll, error));
             status = answer(processor, &poll, error);
@@ -555,7 +423,7 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
         TRY(sweeper_open(&processor->sweeper, config, shared->stores, config->job.poll_events_max,
                          error));
     }
-    return open_model_parts(processor, error);
+    return processor_open_model(processor, error);
 }
 
 enum status processor_open(struct processor **processorp, const struct job_shared *shared,
@@ -581,7 +449,7 @@ void processor_close(struct processor *processor)
 {
     if (!processor) return;
     if (processor->shared->hold) hold_leave(processor->shared->hold);
-    close_model_parts(processor);
+    processor_close_model(processor);
     sweeper_close(processor->sweeper);
     log_compaction_close(processor->compaction);
     assignment_close(processor->assignment);

@@ -1,0 +1,79 @@
+/*
+ * processor_parts.h - what the two files of a worker share: its memory, and the steps of its loop
+ * that adoption.c takes as well. For them alone; everybody else includes processor.h.
+ *
+ * Thread: the worker's.
+ */
+#ifndef STREAM_JOB_PROCESSOR_PARTS_H
+#define STREAM_JOB_PROCESSOR_PARTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "stream/job/absorb.h"
+#include "stream/job/assignment.h"
+#include "stream/job/item_names.h"
+#include "stream/job/job_shared.h"
+#include "stream/job/log_compaction.h"
+#include "stream/job/processor.h"
+#include "stream/job/snapshot_writer.h"
+#include "stream/job/sweeper.h"
+#include "stream/job/transaction.h"
+#include "stream/job/user_loader.h"
+
+struct processor {
+    const struct job_shared *shared;
+    const struct config *config;
+    const struct broker_ops *ops;
+    struct session *session;
+    struct assignment *assignment;
+    struct state_cache *cache;
+    struct user_loader *loader;
+    struct snapshot_writer *snapshots;
+    struct item_names *names;
+    struct log_compaction *compaction;
+    struct absorber *absorber;
+    struct transaction *transaction;
+    const struct interest_model *model; /* of the generation that serves */
+    struct sweeper *sweeper;            /* of a job that learns, else NULL */
+
+    /* of the poll under way: */
+    uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
+    struct cached_user **users; /* [poll_events_max] of each accepted event */
+    struct history_behavior *behaviors; /* [poll_events_max] */
+    int64_t *offsets;                   /* [poll_events_max] source offset of each accepted event */
+    uint32_t accepted;
+    struct change **changed; /* [poll_events_max] each user of the poll once */
+    uint32_t changed_count;
+    bool needs_stored;       /* a fold needs what the commit under way brings to the stores */
+    struct change **missing; /* [poll_events_max] those of them that were not in memory */
+    uint32_t missing_count;
+
+    uint8_t *record; /* a dead letter or an item record */
+    bool warned;     /* of the first bad event */
+};
+
+/* Begins a new batch of users: `changed` and `missing` are empty. */
+void processor_begin_batch(struct processor *processor);
+
+/* Finds a user or inserts it, makes it part of the changeset and, once, of the batch. */
+struct cached_user *processor_admit(struct processor *processor, struct task *task,
+                                    struct bytes id);
+
+/* Takes notice of a commit that is finished, or waits for the one under way. */
+enum patience { LOOK, WAIT };
+MUST_CHECK enum status processor_finish(struct processor *processor, enum patience patience,
+                                        struct error *error);
+
+/* Closes the open changeset; its commit goes on while the next one gathers. */
+MUST_CHECK enum status processor_commit(struct processor *processor, struct error *error);
+
+/* Opens and closes what depends on the generation. Nothing may be open or under commit. */
+MUST_CHECK enum status processor_open_model(struct processor *processor, struct error *error);
+void processor_close_model(struct processor *processor);
+
+/* A POLL_HOLD: a round of training, and if it gave another generation, everybody moves to it. */
+MUST_CHECK enum status adoption_hold(struct processor *processor, const struct poll *poll,
+                                     struct error *error);
+
+#endif
