@@ -40,7 +40,8 @@
     K(kernel_memory_read) K(kernel_memory_read_backward) K(kernel_memory_write)                    \
     K(kernel_memory_write_backward)                                                                \
     /* kernel_pool.h */                                                                            \
-    K(kernel_pool_keep) K(kernel_pool_absorb) K(kernel_pool_read)                                  \
+    K(kernel_pool_keep) K(kernel_pool_absorb) K(kernel_pool_read) K(kernel_softmax_pool_absorb)    \
+    K(kernel_softmax_pool_read_backward) K(kernel_softmax_pool_backward)                           \
     /* kernel_recurrent.h */                                                                       \
     K(kernel_gru_open) K(kernel_gru_close) K(kernel_gru_close_backward)                            \
     K(kernel_gru_open_backward)                                                                    \

@@ -13,6 +13,7 @@
 #include "model/tensor/op_recurrent.h"
 #include "model/tensor/op_routing.h"
 #include "model/tensor/op_rows.h"
+#include "model/tensor/op_softmax_pool.h"
 #include "tests/gradient/op_check.h"
 
 /* Three users, the second without events; with gaps and without. */
@@ -192,6 +193,24 @@ RUN(run_pool_steps)
     return op_pool_steps(tape, &pool, x[0], points, 4, &batch);
 }
 
+/* Every event into both pools. */
+RUN(run_softmax_pool)
+{
+    static const struct softmax_pools pools = {.pools = 2, .width = 3};
+    static const uint32_t points[] = {0, 1, 3, 5};
+    (void)p;
+    return op_softmax_pool_steps(tape, &pools, x[0], x[1], NULL, points, 4, &batch);
+}
+
+/* Every event into one pool of three, one of which stays empty. */
+RUN(run_softmax_pool_of_choice)
+{
+    static const struct softmax_pools pools = {.pools = 3, .width = 3};
+    static const uint32_t points[] = {1, 2, 3, 4}, chosen[] = {0, 2, 0, 0, 2, 2};
+    (void)p;
+    return op_softmax_pool_steps(tape, &pools, x[0], x[1], chosen, points, 4, &batch);
+}
+
 /*
  * Two windows that overlap and one that is empty. Shares after the first iteration are constants to
  * backward, which differences cannot know; those of one iteration, or of one interest, are.
@@ -258,6 +277,11 @@ static const struct op_case cases[] = {
     {"op_replace_rows", {{4, 3}, {2, 3}}, {{0}}, run_replace_rows},
     {"op_place_rows", {{2, 4}, {1, 4}}, {{0}}, run_place_rows},
     {"op_pool_steps", {{EVENTS, 3}}, {{0}}, run_pool_steps},
+    {"op_softmax_pool_steps", {{EVENTS, 3}, {EVENTS, 2}}, {{0}}, run_softmax_pool},
+    {"op_softmax_pool_steps of chosen pools",
+     {{EVENTS, 3}, {EVENTS, 3}},
+     {{0}},
+     run_softmax_pool_of_choice},
     {"op_route", {{EVENTS, 4}}, {{0}}, run_route},
     {"op_route to one interest", {{EVENTS, 4}}, {{0}}, run_route_to_one},
 };

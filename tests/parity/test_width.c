@@ -76,6 +76,28 @@ CASE(kernel_pool_keep, x->y[0] = kernel_pool_keep((int64_t)(x->share[0] * 1e6), 
 CASE(kernel_pool_absorb, kernel_pool_absorb(x->y, x->y2, x->a, x->share[0], x->cols))
 CASE(kernel_pool_read, kernel_pool_read(x->y, x->a, x->share[0], x->cols))
 
+static void try_kernel_softmax_pool_absorb(struct call *x)
+{
+    const struct softmax_pool pool = {x->z, x->y2, x->y};
+    x->y2[0] = x->rows % 3 ? x->share[0] : 0;
+    const struct softmax_step step = kernel_softmax_pool_absorb(pool, x->a, x->b[0], x->cols);
+    x->y3[0] = step.keep;
+    x->y3[1] = step.add;
+}
+
+static void try_kernel_softmax_pool_read_backward(struct call *x)
+{
+    const struct softmax_pool_gradient gradient = {x->y, x->y2};
+    kernel_softmax_pool_read_backward(gradient, x->a, x->b, x->share[0], x->cols);
+}
+
+static void try_kernel_softmax_pool_backward(struct call *x)
+{
+    const struct softmax_pool_gradient gradient = {x->y, x->y2};
+    const struct softmax_step step = {x->share[0], x->share[1]};
+    kernel_softmax_pool_backward(gradient, x->y3, x->y4, step, x->a, x->cols);
+}
+
 /* ---- sums over a row ---- */
 
 CASE(kernel_expf, kernel_expf(x->y, x->rows, x->cols))
