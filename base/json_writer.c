@@ -112,6 +112,15 @@ void json_unsigned(struct json_writer *json, uint64_t value)
     if (to) end_value(json, put_unsigned(to, value));
 }
 
+void json_bool(struct json_writer *json, bool value)
+{
+    const struct bytes text = bytes_of(value ? "true" : "false");
+    char *to = begin_value(json, text.size);
+    if (!to) return;
+    memcpy(to, text.at, text.size);
+    end_value(json, to + text.size);
+}
+
 void json_signed(struct json_writer *json, int64_t value)
 {
     char *to = begin_value(json, NUMBER_TEXT_MAX);

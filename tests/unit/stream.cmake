@@ -11,6 +11,8 @@ braid_test(unit.table_row test_table_row.c LIBRARIES stream)
 braid_test(unit.fold test_fold.c LIBRARIES stream)
 braid_test(unit.interest_record test_interest_record.c LIBRARIES stream)
 braid_test(unit.interest_record_protobuf test_interest_record_protobuf.c LIBRARIES stream)
+braid_test(unit.item_vector test_item_vector.c LIBRARIES stream protobuf-c)
+target_include_directories(test_unit_item_vector PRIVATE ${CMAKE_BINARY_DIR}/stream/interests)
 
 braid_test(unit.commit_file test_commit_file.c LIBRARIES stream)
 braid_test(unit.history_file test_history_file.c LIBRARIES stream)

@@ -26,6 +26,8 @@ static void write_everything(struct json_writer *json)
     json_end(json, ']');
     json_float(json, 0.1f);
     json_float(json, -0.0f);
+    json_bool(json, true);
+    json_bool(json, false);
     json_end(json, ']');
     json_key(json, "hash");
     json_hex(json, 0xabc);
@@ -36,7 +38,7 @@ static void write_everything(struct json_writer *json)
 
 static const char everything[] =
     "{\"text\":\"a\\\"\\u000a\",\"k\\\\\":18446744073709551615,\"list\":[-9223372036854775808,"
-    "0.123457,null,[],0.1,-0.0],\"hash\":\"0000000000000abc\",\"bytes\":\"YWJjZA==\"}";
+    "0.123457,null,[],0.1,-0.0,true,false],\"hash\":\"0000000000000abc\",\"bytes\":\"YWJjZA==\"}";
 
 static void every_kind_of_value_is_written(void **state)
 {
