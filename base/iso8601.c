@@ -43,6 +43,14 @@ static bool skip_symbol(struct byte_reader *reader, char symbol)
     return true;
 }
 
+static bool skip_spaces(struct byte_reader *reader)
+{
+    const bool skipped = skip_symbol(reader, ' ');
+    while (skip_symbol(reader, ' ')) {
+    }
+    return skipped;
+}
+
 /* Milliseconds of ".123456", if there is a fraction. */
 static int64_t read_fraction(struct byte_reader *reader)
 {
@@ -60,20 +68,34 @@ static int64_t read_fraction(struct byte_reader *reader)
     return ms;
 }
 
-/* hh:mm[:ss[.fraction]] */
+static bool at_digit(const struct byte_reader *reader)
+{
+    return !reader->failed && reader->left && *reader->at >= '0' && *reader->at <= '9';
+}
+
+/* Whether another two digits follow: behind a colon if `colons`, else at once. */
+static bool skip_to_digits(struct byte_reader *reader, bool colons)
+{
+    return colons ? skip_symbol(reader, ':') : at_digit(reader);
+}
+
+/* hh[:mm[:ss[.fraction]]] or hh[mm[ss[.fraction]]]; with colons the hour may have one digit. */
 static int64_t read_clock(struct byte_reader *reader)
 {
-    int64_t hours = read_digits(reader, 2);
-    if (!skip_symbol(reader, ':')) reader->failed = true;
-    int64_t minutes = read_digits(reader, 2);
-    int64_t ms = 0;
-    if (skip_symbol(reader, ':')) {
-        int64_t seconds = read_digits(reader, 2);
+    const bool one_digit = reader->left > 1 && reader->at[1] == ':';
+    const int64_t hours = read_digits(reader, one_digit ? 1 : 2);
+    const bool colons = reader->left && *reader->at == ':';
+    int64_t minutes = 0, ms = 0;
+    if (skip_to_digits(reader, colons)) minutes = read_digits(reader, 2);
+    if (skip_to_digits(reader, colons)) {
+        const int64_t seconds = read_digits(reader, 2);
         if (seconds > 60) reader->failed = true; /* 60: a leap second is the next minute's first */
         ms = seconds * MS_PER_SECOND + read_fraction(reader);
     }
-    if (hours > 23 || minutes > 59) reader->failed = true;
-    return hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + ms;
+    ms += minutes * MS_PER_MINUTE;
+    if (minutes > 59 || hours > 24) reader->failed = true;
+    if (hours == 24 && ms > 0) reader->failed = true; /* 24:00 is the next day's 00:00 */
+    return hours * MS_PER_HOUR + ms;
 }
 
 static bool skip_word(struct byte_reader *reader, const char *word)
@@ -84,29 +106,30 @@ static bool skip_word(struct byte_reader *reader, const char *word)
     return true;
 }
 
-/* +hh, +hhmm, +hh:mm, and behind it the zone's name: [Europe/Berlin]. */
+/* +hh, +hhmm, +hh:mm, +hh:mm:ss, and behind it the zone's name: [Europe/Berlin]. */
 static int64_t read_shift(struct byte_reader *reader)
 {
-    bool behind = skip_symbol(reader, '-');
+    const bool behind = skip_symbol(reader, '-');
     if (!behind && !skip_symbol(reader, '+')) reader->failed = true;
-    int64_t hours = read_digits(reader, 2);
-    int64_t minutes = 0;
-    bool more = reader->left && *reader->at != '[';
-    if (skip_symbol(reader, ':') || more) minutes = read_digits(reader, 2);
-    if (hours > 23 || minutes > 59) reader->failed = true;
+    const int64_t hours = read_digits(reader, 2);
+    const bool colons = reader->left && *reader->at == ':';
+    int64_t minutes = 0, seconds = 0;
+    if (skip_to_digits(reader, colons)) minutes = read_digits(reader, 2);
+    if (skip_to_digits(reader, colons)) seconds = read_digits(reader, 2);
+    if (hours > 23 || minutes > 59 || seconds > 59) reader->failed = true;
     if (skip_symbol(reader, '[')) {
         const uint8_t *end = memchr(reader->at, ']', reader->left);
         if (!end) reader->failed = true;
         read_raw(reader, end ? (size_t)(end - reader->at) + 1 : 0);
     }
-    int64_t ms = hours * MS_PER_HOUR + minutes * MS_PER_MINUTE;
+    const int64_t ms = hours * MS_PER_HOUR + minutes * MS_PER_MINUTE + seconds * MS_PER_SECOND;
     return behind ? -ms : ms;
 }
 
 /* Z, UTC, GMT, a shift or nothing: what local time is ahead of UTC. */
 static int64_t read_offset(struct byte_reader *reader)
 {
-    skip_symbol(reader, ' ');
+    skip_spaces(reader);
     if (reader->left == 0 || skip_symbol(reader, 'Z') || skip_symbol(reader, 'z')) return 0;
     if (skip_word(reader, "UTC") || skip_word(reader, "GMT")) return 0;
     return read_shift(reader);
@@ -115,15 +138,15 @@ static int64_t read_offset(struct byte_reader *reader)
 bool iso8601_parse(struct bytes text, int64_t *msp)
 {
     struct byte_reader reader = byte_reader_of(text);
-    int64_t year = read_digits(&reader, 4);
-    if (!skip_symbol(&reader, '-')) return false;
-    int64_t month = read_digits(&reader, 2);
-    if (!skip_symbol(&reader, '-')) return false;
-    int64_t day = read_digits(&reader, 2);
+    const int64_t year = read_digits(&reader, 4);
+    const bool dashes = skip_symbol(&reader, '-');
+    const int64_t month = read_digits(&reader, 2);
+    if (dashes && !skip_symbol(&reader, '-')) return false;
+    const int64_t day = read_digits(&reader, 2);
     if (reader.failed || month < 1 || month > 12) return false;
     if (day < 1 || day > month_days(year, month)) return false;
     int64_t ms = days_of(year, month, day) * MS_PER_DAY;
-    if (skip_symbol(&reader, 'T') || skip_symbol(&reader, 't') || skip_symbol(&reader, ' ')) {
+    if (skip_symbol(&reader, 'T') || skip_symbol(&reader, 't') || skip_spaces(&reader)) {
         ms += read_clock(&reader);
         ms -= read_offset(&reader);
     }

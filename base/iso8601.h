@@ -16,10 +16,12 @@ enum { ISO8601_SIZE = 32 };
 #define ISO8601_MAX_MS INT64_C(253402300799999)
 
 /*
- * Reads a date, or a date and time (T or a space between them; seconds, a fraction of them and the
- * offset may be missing): 2024-05-01, 2024-05-01T12:00Z, 2024-05-01 12:00:00.123456+02:00. The
- * offset may stand behind a space, be UTC or GMT, and have a zone's name in brackets behind it.
- * Without one it is UTC; of a fraction whole milliseconds count. False if `text` is nothing of that.
+ * Reads a date, or a date and time (T or spaces between them; seconds, a fraction of them and the
+ * offset may be missing): 2024-05-01, 2024-05-01T12:00Z, 2024-05-01 12:00:00.123456+02:00. Dashes
+ * and colons may be missing: 20240501T120000Z. With colons the hour may have one digit; 24:00 is
+ * 00:00 of the next day. The offset may stand behind spaces, have seconds, be UTC or GMT, and have a
+ * zone's name in brackets behind it. Without one it is UTC; of a fraction whole milliseconds count.
+ * False if `text` is nothing of that.
  */
 bool iso8601_parse(struct bytes text, int64_t *msp);
 
