@@ -23,8 +23,7 @@ static enum status run_check_config(struct arguments *arguments, struct config *
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(config_check(config, error));
-    config_print(config, stdout);
-    return STATUS_OK;
+    return config_print(config, stdout, error);
 }
 
 const struct command command_check_config = {

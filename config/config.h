@@ -207,7 +207,7 @@ const char *config_value(const struct config *config, const char *key, char to[C
 void config_print_help(FILE *out);
 void config_print_reference(FILE *out);
 
-/* Prints the effective values, those of kafka.client.*, which may be secrets, as ***. */
-void config_print(const struct config *config, FILE *out);
+/* Prints the effective values as YAML, those of kafka.client.*, which may be secrets, as ***. */
+MUST_CHECK enum status config_print(const struct config *config, FILE *out, struct error *error);
 
 #endif

@@ -1,7 +1,9 @@
 /* config_print.c - the option table as help and as reference; a config as YAML without secrets. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/json_writer.h"
 #include "config/option.h"
 
 /* The part of a key before its first dot: its section. */
@@ -72,21 +74,14 @@ void config_print_reference(FILE *out)
             CONFIG_ACTIONS_MAX, CONFIG_CLIENT_MAX);
 }
 
-/* A text between double quotes, as YAML reads it. */
-static void print_quoted(const char *text, FILE *out)
+/* A text between double quotes, as JSON and so YAML reads it. */
+static enum status print_quoted(const char *text, FILE *out, struct error *error)
 {
-    fputc('"', out);
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '"' || byte == '\\') {
-            fprintf(out, "\\%c", byte);
-        } else if (byte < 0x20 || byte == 0x7F) {
-            fprintf(out, "\\x%02x", byte);
-        } else {
-            fputc(byte, out);
-        }
-    }
-    fputc('"', out);
+    struct json_writer json = json_writer_growing();
+    json_text(&json, bytes_of(text));
+    if (!json.failed) fwrite(json.at, 1, json.used, out);
+    free(json.at);
+    return json.failed ? error_set(error, STATUS_IO, "out of memory: a setting") : STATUS_OK;
 }
 
 const char *config_value(const struct config *config, const char *key, char to[CONFIG_TEXT_MAX])
@@ -95,7 +90,7 @@ const char *config_value(const struct config *config, const char *key, char to[C
     return option ? option_print(config, option, to) : NULL;
 }
 
-void config_print(const struct config *config, FILE *out)
+enum status config_print(const struct config *config, FILE *out, struct error *error)
 {
     char value[CONFIG_TEXT_MAX];
     for (unsigned i = 0; i < option_count; i++) {
@@ -103,7 +98,7 @@ void config_print(const struct config *config, FILE *out)
         fprintf(out, "%s: ", option->key);
         const char *text = option_print(config, option, value);
         if (option->type == OPTION_TEXT || option->type == OPTION_BYTE) {
-            print_quoted(text, out);
+            TRY(print_quoted(text, out, error));
         } else {
             fputs(text, out);
         }
@@ -112,10 +107,11 @@ void config_print(const struct config *config, FILE *out)
     fputs(config->actions_count ? "actions:\n" : "", out);
     for (uint32_t i = 0; i < config->actions_count; i++) {
         fputs("  ", out);
-        print_quoted(config->actions[i].name, out);
+        TRY(print_quoted(config->actions[i].name, out, error));
         fprintf(out, ": %g\n", config->actions[i].weight);
     }
     for (uint32_t i = 0; i < config->kafka.client_count; i++) {
         fprintf(out, "kafka.client.%s: \"***\"\n", config->kafka.client[i].key);
     }
+    return STATUS_OK;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number_text.h"
+
 static const char columns[] = "epoch,steps,loss,hit_rate,ndcg,seconds\n";
 
 enum {
@@ -48,6 +50,27 @@ struct curve {
     uint32_t count;
 };
 
+/* What stands before the next comma or the line's end, which goes with it. */
+static struct bytes take_field(const char **linep)
+{
+    const struct bytes field = {*linep, strcspn(*linep, ",\n")};
+    *linep += field.size;
+    *linep += **linep != '\0';
+    return field;
+}
+
+static bool read_point(const char *line, struct curve_point *point)
+{
+    uint64_t epoch;
+    if (!parse_unsigned(take_field(&line), UINT32_MAX, &epoch)) return false;
+    point->epoch = (uint32_t)epoch;
+    return parse_unsigned(take_field(&line), UINT64_MAX, &point->steps) &&
+           parse_real(take_field(&line), &point->loss) &&
+           parse_real(take_field(&line), &point->hit_rate) &&
+           parse_real(take_field(&line), &point->ndcg) &&
+           parse_real(take_field(&line), &point->seconds) && *line == '\0';
+}
+
 static enum status read_points(struct curve *curve, FILE *file, const char *path,
                                struct error *error)
 {
@@ -55,8 +78,7 @@ static enum status read_points(struct curve *curve, FILE *file, const char *path
     for (uint32_t number = 1; fgets(line, sizeof line, file); number++) {
         struct curve_point point;
         if (strcmp(line, columns) == 0) continue;
-        if (sscanf(line, "%" SCNu32 ",%" SCNu64 ",%lf,%lf,%lf,%lf", &point.epoch, &point.steps,
-                   &point.loss, &point.hit_rate, &point.ndcg, &point.seconds) != 6) {
+        if (!read_point(line, &point)) {
             return error_set(error, STATUS_CORRUPT, "%s:%" PRIu32 ": no point of a curve", path,
                              number);
         }

@@ -318,7 +318,7 @@ static void secrets_are_never_printed(void **state)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    config_print(&config, out);
+    assert_int_equal(config_print(&config, out, &error), STATUS_OK);
     fclose(out);
     assert_null(strstr(text, "hunter2"));
     assert_non_null(strstr(text, "kafka.client.sasl.password: \"***\"\n"));
@@ -381,6 +381,32 @@ static void help_names_every_section(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Quotes, control characters, line ends of Unicode: a file of what is printed says the same. */
+static void any_text_is_printed_so_that_it_reads_back(void **state)
+{
+    (void)state;
+    static const char odd[] =
+        "a \"b\" \\c: #d\t\n\x01\x7f \xc3\xa9 \xe2\x80\xa8 \xf0\x9f\x98\x80 '%s'";
+    char long_path[3000];
+    memset(long_path, '"', sizeof long_path - 1);
+    long_path[sizeof long_path - 1] = '\0';
+    assert_int_equal(config_set(&config, "source.path", odd, "x", &error), STATUS_OK);
+    assert_int_equal(config_set(&config, "output.dir", long_path, "x", &error), STATUS_OK);
+    assert_int_equal(config_set(&config, "source.separator", "\\x01", "x", &error), STATUS_OK);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(config_print(&config, out, &error), STATUS_OK);
+    fclose(out);
+    config_close(&config);
+    config_defaults(&config);
+    if (read_yaml(text) != STATUS_OK) fail_msg("%s", error.text);
+    assert_string_equal(config.source.path, odd);
+    assert_string_equal(config.output.dir, long_path);
+    assert_int_equal(config.source.separator, 1);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +420,7 @@ int main(void)
         TEST(actions_have_a_limit),
         TEST(options_are_checked_together),
         TEST(secrets_are_never_printed),
+        TEST(any_text_is_printed_so_that_it_reads_back),
         TEST(the_examples_pass_their_checks),
         TEST(the_reference_is_up_to_date),
         TEST(help_names_every_section),
