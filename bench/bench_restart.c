@@ -31,11 +31,11 @@ static int64_t next_commit(const struct runner *runner, int64_t line, int64_t *s
 {
     int64_t deadline_ns = clock_monotonic_ns() + WAIT_MAX_S * INT64_C(1000000000);
     while (clock_monotonic_ns() < deadline_ns) {
-        struct commit_file commit;
+        struct commit commit;
         int64_t now = line;
         if (commit_file_read(&commit, runner->state, NULL) == STATUS_OK) {
             now = commit.offset;
-            commit_file_close(&commit);
+            commit_close(&commit);
         }
         *seen_ns = clock_monotonic_ns();
         if (now > line) return now;

@@ -24,7 +24,7 @@ enum {
 
 struct log_input {
     const struct config *config;
-    struct commit_file commit;
+    struct commit commit;
     struct json_decoder *json;
     uint32_t line_max; /* bytes of an output line */
     uint8_t *scratch;
@@ -59,7 +59,7 @@ static void file_input_close(struct log_input *input)
 {
     end_sequence(input);
     json_decoder_close(input->json);
-    commit_file_close(&input->commit);
+    commit_close(&input->commit);
     free(input->scratch);
     free(input);
 }
@@ -113,7 +113,7 @@ static enum status file_input_seal(struct log_input *input, uint32_t partition,
                                    struct history_seal *seal, struct error *error)
 {
     (void)error;
-    *seal = commit_file_seal(&input->commit, partition);
+    *seal = commit_seal(&input->commit, partition);
     return STATUS_OK;
 }
 

@@ -34,10 +34,10 @@ static int remove_directory(void **state)
     return rmdir(dir);
 }
 
-static struct commit_file written_commit(uint32_t partitions)
+static struct commit written_commit(uint32_t partitions)
 {
-    struct commit_file commit;
-    assert_int_equal(commit_file_init(&commit, partitions, NULL), STATUS_OK);
+    struct commit commit;
+    assert_int_equal(commit_init(&commit, partitions, NULL), STATUS_OK);
     static const char *const names[] = {"a b.jsonl", "c.jsonl.gz", ""};
     commit.offset = INT64_MAX;
     for (uint32_t i = 0; i < 3; i++) {
@@ -69,8 +69,8 @@ static void reads_what_was_written(void **state)
     (void)state;
     const uint32_t counts[] = {1, 4, POLL_PARTITIONS_MAX};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        struct commit_file commit = written_commit(counts[i]);
-        struct commit_file read;
+        struct commit commit = written_commit(counts[i]);
+        struct commit read;
         assert_int_equal(commit_file_read(&read, dir, NULL), STATUS_OK);
         assert_int_equal(read.partitions, commit.partitions);
         assert_int_equal(read.source, commit.source);
@@ -84,15 +84,15 @@ static void reads_what_was_written(void **state)
         }
         assert_memory_equal(read.decoding, commit.decoding, sizeof read.decoding);
         assert_memory_equal(read.entries, commit.entries, counts[i] * sizeof *read.entries);
-        commit_file_close(&read);
-        commit_file_close(&commit);
+        commit_close(&read);
+        commit_close(&commit);
     }
 }
 
 static void a_missing_file_is_not_found(void **state)
 {
     (void)state;
-    struct commit_file read;
+    struct commit read;
     assert_int_equal(commit_file_read(&read, dir, NULL), STATUS_NOT_FOUND);
 }
 
@@ -116,12 +116,12 @@ static void store(const char *text, size_t size)
 static void any_changed_or_missing_byte_is_refused(void **state)
 {
     (void)state;
-    struct commit_file commit = written_commit(2);
-    commit_file_close(&commit);
+    struct commit commit = written_commit(2);
+    commit_close(&commit);
     char text[2048], damaged[2048];
     size_t size = load(text, sizeof text);
     for (size_t i = 0; i < size; i++) {
-        struct commit_file read;
+        struct commit read;
         memcpy(damaged, text, size);
         damaged[i] ^= 1;
         store(damaged, size);
@@ -135,7 +135,7 @@ static void a_newer_format_is_refused(void **state)
 {
     (void)state;
     store("braid-commit 3\nwhatever\n", 24);
-    struct commit_file read;
+    struct commit read;
     struct error error;
     assert_int_equal(commit_file_read(&read, dir, &error), STATUS_REFUSED);
     assert_non_null(strstr(error.text, "format 3"));
@@ -153,7 +153,7 @@ static void format_1_is_read_and_knows_no_fingerprints(void **state)
     size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016llx\n",
                      (unsigned long long)checksum_of(text, (size_t)size));
     store(text, (size_t)size);
-    struct commit_file read;
+    struct commit read;
     assert_int_equal(commit_file_read(&read, dir, NULL), STATUS_OK);
     const struct commit_entry expected = {
         .seal = 3, .generation = 2, .log = 4, .base = 5, .length = {6, 7, 8, 9}};
@@ -167,7 +167,62 @@ static void format_1_is_read_and_knows_no_fingerprints(void **state)
     for (int i = 0; i < HISTORY_DECODING_MAX; i++) {
         assert_int_equal(read.decoding[i], 0);
     }
-    commit_file_close(&read);
+    commit_close(&read);
+}
+
+/* Of a program that knew of fewer options, or that knows of more than this one. */
+static void a_commit_with_fewer_or_more_fingerprints_is_read(void **state)
+{
+    (void)state;
+    static const int counts[] = {0, 1, HISTORY_DECODING_MAX - 5, HISTORY_DECODING_MAX + 3};
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        char text[1024];
+        int size = snprintf(text, sizeof text,
+                            "braid-commit 2\nsource 0000000000000007\n"
+                            "offset 9\ndecoding");
+        for (int i = 0; i < counts[c]; i++) {
+            size += snprintf(text + size, sizeof text - (size_t)size, " %08x", i + 1);
+        }
+        size += snprintf(text + size, sizeof text - (size_t)size,
+                         "\npartitions 1\ninputs 0\npartition 0 seal 3 generation 2 checkpoint "
+                         "00000000000000ab log 4 base 5 interests 6 history 7 dead-letters 8 "
+                         "items 9\n");
+        size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016llx\n",
+                         (unsigned long long)checksum_of(text, (size_t)size));
+        store(text, (size_t)size);
+        struct commit read;
+        struct error error;
+        if (commit_file_read(&read, dir, &error) != STATUS_OK) fail_msg("%s", error.text);
+        assert_int_equal(read.source, 7);
+        assert_int_equal(read.entries[0].checkpoint, 0xab);
+        for (int i = 0; i < HISTORY_DECODING_MAX; i++) {
+            assert_int_equal(read.decoding[i], i < counts[c] ? i + 1 : 0);
+        }
+        commit_close(&read);
+    }
+}
+
+/* The checksum is right, a number is not. */
+static void a_number_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "source zz\noffset 0",  "source 1\noffset 1x", "source 1\noffset 99999999999999999999",
+        "source 1 2\noffset 0", "source 1\noffset",    "source 11111111111111111\noffset 0",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char text[512];
+        int size = snprintf(text, sizeof text,
+                            "braid-commit 2\n%s\ndecoding 0\npartitions 1\ninputs 0\npartition 0 "
+                            "seal 0 generation 0 checkpoint 0 log 1 base 0 interests 0 history 0 "
+                            "dead-letters 0 items 0\n",
+                            lines[i]);
+        size += snprintf(text + size, sizeof text - (size_t)size, "checksum %016llx\n",
+                         (unsigned long long)checksum_of(text, (size_t)size));
+        store(text, (size_t)size);
+        struct commit read;
+        if (commit_file_read(&read, dir, NULL) != STATUS_CORRUPT) fail_msg("taken: %s", lines[i]);
+    }
 }
 
 int main(void)
@@ -179,6 +234,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(any_changed_or_missing_byte_is_refused, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(format_1_is_read_and_knows_no_fingerprints, make_directory,
+                                        remove_directory),
+        cmocka_unit_test_setup_teardown(a_commit_with_fewer_or_more_fingerprints_is_read,
+                                        make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(a_number_that_is_none_is_refused, make_directory,
                                         remove_directory),
         cmocka_unit_test_setup_teardown(a_newer_format_is_refused, make_directory,
                                         remove_directory),

@@ -108,13 +108,13 @@ static void an_overgrown_log_is_rewritten_and_still_rebuilds_the_store(void **st
     fixture.config.job.commit_events_max = 500; /* each user's record many times over */
     fixture_log(&fixture, MANY, USERS);
     fixture_run(&fixture);
-    struct commit_file commit;
+    struct commit commit;
     assert_int_equal(commit_file_read(&commit, fixture.state, NULL), STATUS_OK);
     assert_true(commit.entries[0].log > 1);
     char path[160];
     snprintf(path, sizeof path, "%s/history-0000.1.log", fixture.state);
     assert_int_equal(access(path, F_OK), -1);
-    commit_file_close(&commit);
+    commit_close(&commit);
 
     fixture_delete(&fixture, stores[0]);
     fixture_log(&fixture, MANY, USERS);
@@ -168,11 +168,11 @@ static void a_pausing_input_holds_up_neither_commits_nor_the_end(void **state)
     assert_int_equal(pthread_create(&thread, NULL, run_in_thread, &fixture), 0);
     int64_t committed = 0;
     for (int i = 0; i < 2000 && committed < LINES; i++) {
-        struct commit_file commit;
+        struct commit commit;
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
         if (commit_file_read(&commit, fixture.state, NULL) != STATUS_OK) continue;
         committed = commit.offset;
-        commit_file_close(&commit);
+        commit_close(&commit);
     }
     assert_int_equal(committed, LINES);
     job_stop();

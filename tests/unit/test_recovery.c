@@ -52,10 +52,10 @@ static void run_recovery(struct recovery *recovery)
 /* What the job that has run would write again. */
 static struct history_seal seal_of(const struct fixture *fixture)
 {
-    struct commit_file commit;
+    struct commit commit;
     assert_int_equal(commit_file_read(&commit, fixture->state, NULL), STATUS_OK);
-    const struct history_seal seal = commit_file_seal(&commit, 0);
-    commit_file_close(&commit);
+    const struct history_seal seal = commit_seal(&commit, 0);
+    commit_close(&commit);
     return seal;
 }
 
@@ -148,12 +148,12 @@ static void a_store_ahead_of_the_log_is_refused(void **state)
     fixture_open(&fixture, 3);
     fixture_log(&fixture, 400, 20);
     fixture_run(&fixture);
-    struct commit_file old;
+    struct commit old;
     assert_int_equal(commit_file_read(&old, fixture.state, NULL), STATUS_OK);
     fixture_log(&fixture, 400, 20);
     fixture_run(&fixture);
     assert_int_equal(commit_file_write(&old, fixture.state, NULL), STATUS_OK);
-    commit_file_close(&old);
+    commit_close(&old);
 
     struct job_summary summary;
     struct error error = {.text = ""};

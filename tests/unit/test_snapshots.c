@@ -50,10 +50,10 @@ typedef void saved_visit(struct opened *opened, struct bytes user, struct saved 
 
 static void open_store(struct opened *opened, const struct fixture *fixture, uint32_t partition)
 {
-    struct commit_file commit;
+    struct commit commit;
     assert_int_equal(commit_file_read(&commit, fixture->state, NULL), STATUS_OK);
     const struct store_identity identity = {commit.source, partition, commit.partitions};
-    commit_file_close(&commit);
+    commit_close(&commit);
     const struct store_options options = {8 << 20, 8 << 20};
     char path[128];
     snprintf(path, sizeof path, "%s/store-%04u", fixture->state, partition);

@@ -59,7 +59,7 @@ static void load(enum record_kind kind)
 /* Writes the lines, and their length into the commit file. */
 static void plant(void)
 {
-    struct commit_file commit;
+    struct commit commit;
     struct error error;
     FILE *file = fopen(output.path, "wb");
     assert_non_null(file);
@@ -71,7 +71,7 @@ static void plant(void)
     assert_int_equal(commit_file_read(&commit, config.state.dir, &error), 0);
     commit.entries[PARTITION].length[output.kind] = (uint64_t)size;
     assert_int_equal(commit_file_write(&commit, config.state.dir, &error), 0);
-    commit_file_close(&commit);
+    commit_close(&commit);
 }
 
 static int put_back(void **state)

@@ -68,7 +68,7 @@ static enum status file_open(struct broker **brokerp, const struct config *confi
     pthread_cond_init(&broker->crossed, NULL);
     enum status status = file_state_open(&broker->state, config, error);
     if (status == STATUS_OK) {
-        const struct commit_file *commit = &broker->state.commit;
+        const struct commit *commit = &broker->state.commit;
         status = file_reader_open(&broker->reader, config, config->job.workers, commit->partitions,
                                   &commit->inputs, error);
     }
@@ -453,10 +453,10 @@ static enum status file_history_open(struct history_reader **readerp, struct bro
                                      struct committed_position *committed, struct error *error)
 {
     *readerp = NULL;
-    const struct commit_file *commit = &broker->state.commit;
+    const struct commit *commit = &broker->state.commit;
     const struct commit_entry *entry = &commit->entries[partition];
     *committed = (struct committed_position){
-        .seal = commit_file_seal(commit, partition),
+        .seal = commit_seal(commit, partition),
         .end = (int64_t)entry->length[RECORD_HISTORY],
         .rebuild = start->next >= 0 && start->log != entry->log,
     };

@@ -7,51 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "stream/broker/file/append_file.h"
 #include "stream/broker/file/commit_text.h"
-
-enum status commit_file_init(struct commit_file *commit, uint32_t partitions, struct error *error)
-{
-    *commit = (struct commit_file){.partitions = partitions};
-    if (getrandom(&commit->source, sizeof commit->source, 0) != sizeof commit->source) {
-        return error_set(error, STATUS_IO, "drawing a number: %s", strerror(errno));
-    }
-    commit->entries = calloc(partitions, sizeof *commit->entries);
-    if (!commit->entries) return error_set(error, STATUS_IO, "out of memory: a commit file");
-    for (uint32_t p = 0; p < partitions; p++) {
-        commit->entries[p].log = 1;
-    }
-    return STATUS_OK;
-}
-
-void commit_file_close(struct commit_file *commit)
-{
-    free(commit->entries);
-    source_files_close(&commit->inputs);
-    *commit = (struct commit_file){0};
-}
-
-struct history_seal commit_file_seal(const struct commit_file *commit, uint32_t partition)
-{
-    const struct commit_entry *entry = &commit->entries[partition];
-    struct history_seal seal = {
-        .number = entry->seal,
-        .source_identity = commit->source,
-        .partitions = commit->partitions,
-        .next_offset = commit->offset,
-        .generation = entry->generation,
-        .target = entry->generation,
-        .watermark_ms = HISTORY_NO_TIME,
-        .checkpoint = entry->checkpoint,
-    };
-    memcpy(seal.decoding, commit->decoding, sizeof seal.decoding);
-    return seal;
-}
 
 static enum status join_path(char *path, const char *dir, const char *name, struct error *error)
 {
@@ -107,7 +68,7 @@ static enum status write_synced(const char *path, const char *text, size_t size,
     return status;
 }
 
-enum status commit_file_write(const struct commit_file *commit, const char *state_dir,
+enum status commit_file_write(const struct commit *commit, const char *state_dir,
                               struct error *error)
 {
     char path[COMMIT_PATH_MAX], next[COMMIT_PATH_MAX];
@@ -155,9 +116,9 @@ static enum status read_text(int file, const char *path, char **textp, size_t *s
     return STATUS_OK;
 }
 
-enum status commit_file_read(struct commit_file *commit, const char *state_dir, struct error *error)
+enum status commit_file_read(struct commit *commit, const char *state_dir, struct error *error)
 {
-    *commit = (struct commit_file){0};
+    *commit = (struct commit){0};
     char path[COMMIT_PATH_MAX];
     TRY(join_path(path, state_dir, "commit", error));
     int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -174,8 +135,7 @@ enum status commit_file_read(struct commit_file *commit, const char *state_dir, 
     return status;
 }
 
-enum status commit_file_expect(struct commit_file *commit, const char *state_dir,
-                               struct error *error)
+enum status commit_file_expect(struct commit *commit, const char *state_dir, struct error *error)
 {
     const enum status status = commit_file_read(commit, state_dir, error);
     if (status != STATUS_NOT_FOUND) return status;

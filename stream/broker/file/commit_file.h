@@ -26,51 +26,24 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "stream/broker/broker.h"
-#include "stream/source/event_reader.h"
+#include "stream/broker/file/commit.h"
 
 enum { COMMIT_PATH_MAX = 4096 };
-
-struct commit_entry {
-    uint64_t seal;                 /* number of the last committed seal, 0 before the first */
-    uint64_t generation;           /* that published it, */
-    uint64_t checkpoint;           /* and its fingerprint, 0: not known */
-    uint64_t log;                  /* number of the history log file */
-    uint64_t base;                 /* bytes the log had when it was last rewritten */
-    uint64_t length[RECORD_KINDS]; /* committed bytes of each file, by record kind */
-};
-
-struct commit_file {
-    uint64_t source;                         /* identity of the source, for seals and stores */
-    int64_t offset;                          /* of the first event not yet processed */
-    uint32_t decoding[HISTORY_DECODING_MAX]; /* as in history_seal; 0: not known */
-    struct source_files inputs;              /* what was processed of them; owned */
-    uint32_t partitions;
-    struct commit_entry *entries; /* [partitions], owned */
-};
-
-/* A commit file of a new job, with an identity of its own: nothing processed, logs numbered 1. */
-MUST_CHECK enum status commit_file_init(struct commit_file *commit, uint32_t partitions,
-                                        struct error *error);
-void commit_file_close(struct commit_file *commit);
 
 /*
  * Reads state_dir/commit. STATUS_NOT_FOUND: there is none. STATUS_CORRUPT: damaged. STATUS_REFUSED:
  * a newer format. On failure there is nothing to close.
  */
-MUST_CHECK enum status commit_file_read(struct commit_file *commit, const char *state_dir,
+MUST_CHECK enum status commit_file_read(struct commit *commit, const char *state_dir,
                                         struct error *error);
 
 /* The same for a folder that must be a job's: STATUS_INVALID, and what to look at, if it is not. */
-MUST_CHECK enum status commit_file_expect(struct commit_file *commit, const char *state_dir,
+MUST_CHECK enum status commit_file_expect(struct commit *commit, const char *state_dir,
                                           struct error *error);
 
 /* Replaces state_dir/commit: temporary file, fsync, rename, fsync of the directory. */
-MUST_CHECK enum status commit_file_write(const struct commit_file *commit, const char *state_dir,
+MUST_CHECK enum status commit_file_write(const struct commit *commit, const char *state_dir,
                                          struct error *error);
-
-/* A partition's last committed seal; number 0: nothing of it was committed. */
-struct history_seal commit_file_seal(const struct commit_file *commit, uint32_t partition);
 
 /*
  * Path of a partition's file into `path` (COMMIT_PATH_MAX bytes), as the configuration places it.

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "base/hex.h"
+#include "base/number_text.h"
 
 enum {
     COMMIT_VERSION = 2,
@@ -19,7 +21,7 @@ static const char *const remedy =
 
 /* ---- printing ---- */
 
-static void print_head(const struct commit_file *commit, FILE *out)
+static void print_head(const struct commit *commit, FILE *out)
 {
     fprintf(out, "braid-commit %d\nsource %016" PRIx64 "\noffset %" PRId64 "\ndecoding",
             COMMIT_VERSION, commit->source, commit->offset);
@@ -54,7 +56,7 @@ static void print_checksum(char *line, const char *text, size_t size)
     snprintf(line, CHECKSUM_LINE + 1, "checksum %016" PRIx64 "\n", checksum_of(text, size));
 }
 
-char *commit_text_print(const struct commit_file *commit, size_t *sizep)
+char *commit_text_print(const struct commit *commit, size_t *sizep)
 {
     char last[CHECKSUM_LINE + 1];
     char *text = NULL;
@@ -77,97 +79,129 @@ char *commit_text_print(const struct commit_file *commit, size_t *sizep)
     return NULL;
 }
 
-/* ---- parsing: each takes a line off the text, false if it is another ---- */
+/* ---- parsing: each takes something off the text, false if it is another ---- */
 
-static bool take_decoding(const char **textp, uint32_t decoding[HISTORY_DECODING_MAX])
+static bool take(char **textp, const char *word)
 {
-    static const char name[] = "decoding";
-    if (strncmp(*textp, name, sizeof name - 1) != 0) return false;
-    *textp += sizeof name - 1;
+    const size_t size = strlen(word);
+    if (strncmp(*textp, word, size) != 0) return false;
+    *textp += size;
+    return true;
+}
+
+/* What comes before the next blank or line end, which stays. */
+static struct bytes take_word(char **textp)
+{
+    const struct bytes word = {*textp, strcspn(*textp, " \n")};
+    *textp += word.size;
+    return word;
+}
+
+static bool take_number(char **textp, const char *before, uint64_t most, uint64_t *valuep)
+{
+    return take(textp, before) && parse_unsigned(take_word(textp), most, valuep);
+}
+
+static bool take_u32(char **textp, const char *before, uint32_t *valuep)
+{
+    uint64_t value;
+    if (!take_number(textp, before, UINT32_MAX, &value)) return false;
+    *valuep = (uint32_t)value;
+    return true;
+}
+
+static bool take_place(char **textp, const char *before, int64_t *valuep)
+{
+    return take(textp, before) && parse_signed(take_word(textp), valuep);
+}
+
+static bool take_hex(char **textp, const char *before, uint64_t *valuep)
+{
+    return take(textp, before) && parse_hex(take_word(textp), valuep);
+}
+
+/* A program that knew of fewer options wrote fewer; what a later one knows of is passed over. */
+static bool take_decoding(char **textp, uint32_t decoding[HISTORY_DECODING_MAX])
+{
+    uint64_t print;
+    if (!take(textp, "decoding")) return false;
     for (int i = 0; **textp == ' '; i++) {
-        char *end;
-        unsigned long print = strtoul(*textp, &end, 16);
-        if (end == *textp) return false;
+        if (!take_hex(textp, " ", &print) || print > UINT32_MAX) return false;
         if (i < HISTORY_DECODING_MAX) decoding[i] = (uint32_t)print;
-        *textp = end;
     }
-    return *(*textp)++ == '\n';
+    return take(textp, "\n");
 }
 
 /* What comes before the inputs; *inputsp is their number. */
-static bool take_head(const char **textp, struct commit_file *head, uint32_t *inputsp)
+static bool take_head(char **textp, struct commit *head, uint32_t *inputsp)
 {
-    int size = 0;
-    if (sscanf(*textp, "braid-commit %*d\nsource %" SCNx64 "\noffset %" SCNd64 "\n%n",
-               &head->source, &head->offset, &size) != 2 ||
-        size == 0) {
-        return false;
-    }
-    *textp += size;
-    size = 0;
-    if (!take_decoding(textp, head->decoding)) return false;
-    int fields = sscanf(*textp, "partitions %" SCNu32 "\ninputs %" SCNu32 "\n%n", &head->partitions,
-                        inputsp, &size);
-    *textp += size;
-    return fields == 2 && size > 0;
+    return take_hex(textp, "source ", &head->source) &&
+           take_place(textp, "\noffset ", &head->offset) && take(textp, "\n") &&
+           take_decoding(textp, head->decoding) &&
+           take_u32(textp, "partitions ", &head->partitions) &&
+           take_u32(textp, "\ninputs ", inputsp) && take(textp, "\n");
 }
 
-/* An input's line into the last of `inputs`, which is added. */
-static bool take_input(char **textp, struct source_files *inputs)
+/* An input's line; its name stays in the text. */
+static bool take_input(char **textp, struct source_file *input)
 {
-    struct source_file input = {0};
-    int size = 0;
-    int fields = sscanf(*textp, "input %" SCNx64 " %" SCNu32 " line %" SCNd64 " byte %" SCNd64 "%n",
-                        &input.identity.hash, &input.identity.size, &input.position.line,
-                        &input.position.byte, &size);
-    if (fields != 4 || size == 0 || (*textp)[size] != ' ') return false;
-    char *name = *textp + size + 1;
-    char *end = strchr(name, '\n');
+    if (!take_hex(textp, "input ", &input->identity.hash) ||
+        !take_u32(textp, " ", &input->identity.size) ||
+        !take_place(textp, " line ", &input->position.line) ||
+        !take_place(textp, " byte ", &input->position.byte) || !take(textp, " ")) {
+        return false;
+    }
+    char *end = strchr(*textp, '\n');
     if (!end) return false;
     *end = 0;
+    input->name = *textp;
     *textp = end + 1;
-    if (source_files_add(inputs, name, NULL) != STATUS_OK) return false;
-    struct source_file *added = &inputs->at[inputs->count - 1];
-    added->identity = input.identity;
-    added->position = input.position;
     return true;
 }
 
 /* Format 1: one input without a name, whose identity was the source's. */
-static bool take_head_of_format_1(const char **textp, struct commit_file *head,
-                                  struct source_file *input)
+static bool take_head_of_format_1(char **textp, struct commit *head, struct source_file *input)
 {
-    int size = 0;
-    int fields = sscanf(*textp,
-                        "braid-commit %*d\ninput %" SCNx64 " %" SCNu32 "\npartitions %" SCNu32
-                        "\nposition %" SCNd64 " %" SCNd64 "\n%n",
-                        &input->identity.hash, &input->identity.size, &head->partitions,
-                        &input->position.line, &input->position.byte, &size);
-    *textp += size;
+    if (!take_hex(textp, "input ", &input->identity.hash) ||
+        !take_u32(textp, " ", &input->identity.size) ||
+        !take_u32(textp, "\npartitions ", &head->partitions) ||
+        !take_place(textp, "\nposition ", &input->position.line) ||
+        !take_place(textp, " ", &input->position.byte) || !take(textp, "\n")) {
+        return false;
+    }
     head->source = splitmix64(input->identity.hash ^ input->identity.size);
     head->offset = input->position.line;
-    return fields == 5 && size > 0;
+    return true;
 }
 
 /* A partition's line, which in format 1 has no checkpoint. */
 static bool take_partition(char **textp, struct commit_entry *entry, uint32_t partition)
 {
+    static const struct {
+        const char *before;
+        enum record_kind kind;
+    } lengths[] = {
+        {" interests ", RECORD_INTERESTS},
+        {" history ", RECORD_HISTORY},
+        {" dead-letters ", RECORD_DEAD_LETTER},
+        {" items ", RECORD_ITEM},
+    };
     uint32_t number;
-    int size = 0, checkpoint = 0, rest = 0;
-    int fields = sscanf(*textp, "partition %" SCNu32 " seal %" SCNu64 " generation %" SCNu64 " %n",
-                        &number, &entry->seal, &entry->generation, &size);
-    if (fields != 3 || size == 0 || number != partition) return false;
-    if (sscanf(*textp + size, "checkpoint %" SCNx64 " %n", &entry->checkpoint, &checkpoint) < 1) {
-        checkpoint = 0;
+    if (!take_u32(textp, "partition ", &number) || number != partition ||
+        !take_number(textp, " seal ", UINT64_MAX, &entry->seal) ||
+        !take_number(textp, " generation ", UINT64_MAX, &entry->generation)) {
+        return false;
     }
-    fields = sscanf(*textp + size + checkpoint,
-                    "log %" SCNu64 " base %" SCNu64 " interests %" SCNu64 " history %" SCNu64
-                    " dead-letters %" SCNu64 " items %" SCNu64 "\n%n",
-                    &entry->log, &entry->base, &entry->length[RECORD_INTERESTS],
-                    &entry->length[RECORD_HISTORY], &entry->length[RECORD_DEAD_LETTER],
-                    &entry->length[RECORD_ITEM], &rest);
-    *textp += size + checkpoint + rest;
-    return fields == 6 && rest > 0;
+    if (take(textp, " checkpoint ") && !take_hex(textp, "", &entry->checkpoint)) return false;
+    if (!take_number(textp, " log ", UINT64_MAX, &entry->log) ||
+        !take_number(textp, " base ", UINT64_MAX, &entry->base)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        uint64_t *length = &entry->length[lengths[i].kind];
+        if (!take_number(textp, lengths[i].before, UINT64_MAX, length)) return false;
+    }
+    return take(textp, "\n");
 }
 
 static enum status refuse_line(const char *path, const char *text, struct error *error)
@@ -176,32 +210,40 @@ static enum status refuse_line(const char *path, const char *text, struct error 
                      remedy);
 }
 
-/* Parses the lines before the checksum. */
-static enum status parse_lines(struct commit_file *commit, int version, char *text,
+static enum status add_input(struct source_files *inputs, const struct source_file *input,
+                             struct error *error)
+{
+    TRY(source_files_add(inputs, input->name, error));
+    struct source_file *added = &inputs->at[inputs->count - 1];
+    added->identity = input->identity;
+    added->position = input->position;
+    return STATUS_OK;
+}
+
+/* Parses the lines between the version and the checksum. */
+static enum status parse_lines(struct commit *commit, uint32_t version, char *text,
                                const char *path, struct error *error)
 {
-    struct commit_file head = {0};
-    struct source_file first = {.name = (char[]){""}};
+    struct commit head = {0};
+    struct source_file input = {0};
     uint32_t inputs = 0;
-    const char *at = text;
-    bool taken =
-        version == 1 ? take_head_of_format_1(&at, &head, &first) : take_head(&at, &head, &inputs);
+    bool taken = version == 1 ? take_head_of_format_1(&text, &head, &input)
+                              : take_head(&text, &head, &inputs);
     if (!taken || head.partitions == 0 || head.partitions > POLL_PARTITIONS_MAX) {
-        return refuse_line(path, at, error);
+        return refuse_line(path, text, error);
     }
-    TRY(commit_file_init(commit, head.partitions, error));
+    TRY(commit_init(commit, head.partitions, error));
     commit->source = head.source;
     commit->offset = head.offset;
     memcpy(commit->decoding, head.decoding, sizeof commit->decoding);
-    text += at - text;
     if (version == 1) {
-        bool piped = first.identity.hash == 0 && first.identity.size == 0;
-        TRY(source_files_add(&commit->inputs, piped ? "-" : "", error));
-        commit->inputs.at[0].identity = first.identity;
-        commit->inputs.at[0].position = first.position;
+        const bool piped = input.identity.hash == 0 && input.identity.size == 0;
+        input.name = piped ? (char[]){"-"} : (char[]){""};
+        TRY(add_input(&commit->inputs, &input, error));
     }
     for (uint32_t i = 0; i < inputs; i++) {
-        if (!take_input(&text, &commit->inputs)) return refuse_line(path, text, error);
+        if (!take_input(&text, &input)) return refuse_line(path, text, error);
+        TRY(add_input(&commit->inputs, &input, error));
     }
     for (uint32_t p = 0; p < commit->partitions; p++) {
         if (!take_partition(&text, &commit->entries[p], p)) return refuse_line(path, text, error);
@@ -209,18 +251,19 @@ static enum status parse_lines(struct commit_file *commit, int version, char *te
     return STATUS_OK;
 }
 
-enum status commit_text_parse(struct commit_file *commit, char *text, size_t size, const char *path,
+enum status commit_text_parse(struct commit *commit, char *text, size_t size, const char *path,
                               struct error *error)
 {
-    int version = 0;
-    *commit = (struct commit_file){0};
-    if (sscanf(text, "braid-commit %d\n", &version) != 1 || version < 1) {
+    uint32_t version = 0;
+    char *rest = text;
+    *commit = (struct commit){0};
+    if (!take_u32(&rest, "braid-commit ", &version) || !take(&rest, "\n") || version < 1) {
         return refuse_line(path, text, error);
     }
     if (version > COMMIT_VERSION) {
         return error_set(error, STATUS_REFUSED,
-                         "%s: format %d is newer than this build reads (%d): use the version of "
-                         "Braid that wrote it, or a later one",
+                         "%s: format %" PRIu32 " is newer than this build reads (%d): use the "
+                         "version of Braid that wrote it, or a later one",
                          path, version, COMMIT_VERSION);
     }
     char last[CHECKSUM_LINE + 1];
@@ -230,7 +273,7 @@ enum status commit_text_parse(struct commit_file *commit, char *text, size_t siz
         return error_set(error, STATUS_CORRUPT, "%s: its checksum fails; %s", path, remedy);
     }
     text[covered] = 0;
-    enum status status = parse_lines(commit, version, text, path, error);
-    if (status != STATUS_OK) commit_file_close(commit);
+    enum status status = parse_lines(commit, version, rest, path, error);
+    if (status != STATUS_OK) commit_close(commit);
     return status;
 }

@@ -5,16 +5,16 @@
 #include <stddef.h>
 
 #include "base/status.h"
-#include "stream/broker/file/commit_file.h"
+#include "stream/broker/file/commit.h"
 
 /* The text, `*sizep` bytes, which the caller frees. NULL: out of memory. */
-char *commit_text_print(const struct commit_file *commit, size_t *sizep);
+char *commit_text_print(const struct commit *commit, size_t *sizep);
 
 /*
  * Parses `size` bytes of text, which a zero follows and which it changes; `path` is for errors.
  * STATUS_CORRUPT: damaged. STATUS_REFUSED: a newer format. On failure there is nothing to close.
  */
-MUST_CHECK enum status commit_text_parse(struct commit_file *commit, char *text, size_t size,
+MUST_CHECK enum status commit_text_parse(struct commit *commit, char *text, size_t size,
                                          const char *path, struct error *error);
 
 #endif

@@ -95,10 +95,10 @@ static enum status begin_anew(struct file_state *state, struct error *error)
         }
     }
     state->is_new = true;
-    return commit_file_init(&state->commit, config->state.partitions, error);
+    return commit_init(&state->commit, config->state.partitions, error);
 }
 
-static bool has_committed(const struct commit_file *commit)
+static bool has_committed(const struct commit *commit)
 {
     for (uint32_t p = 0; p < commit->partitions; p++) {
         if (commit->entries[p].seal > 0) return true;
@@ -124,7 +124,7 @@ static enum status open_commit(struct file_state *state, struct error *error)
     if (status == STATUS_NOT_FOUND) return begin_anew(state, error);
     TRY(status);
     TRY(check_partitions(state, error));
-    struct commit_file *commit = &state->commit;
+    struct commit *commit = &state->commit;
     if (!has_committed(commit)) source_files_close(&commit->inputs);
     if (strcmp(config->source.path, "-") == 0) {
         /* Lines go on being counted, but what a crash left unread in the pipe is gone. */
@@ -228,7 +228,7 @@ void file_state_close(struct file_state *state)
         }
     }
     free(state->partitions);
-    commit_file_close(&state->commit);
+    commit_close(&state->commit);
     if (state->lock >= 0) close(state->lock);
     *state = (struct file_state){.lock = -1};
 }

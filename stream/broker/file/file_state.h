@@ -25,7 +25,7 @@ struct partition_files {
 struct file_state {
     const struct config *config;
     int lock; /* held while the job lives */
-    struct commit_file commit;
+    struct commit commit;
     bool is_new;                        /* there is no commit file yet */
     struct partition_files *partitions; /* [commit.partitions] */
 };
