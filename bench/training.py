@@ -49,6 +49,8 @@ RUNS = {
     "limarec": ({**LIMAREC, "interests": 1}, {}),
     "mimn": ({"model": "mimn"}, {}),
     "mind": ({"model": "mind"}, {"readout": "label-aware", "power": 2, "cuts": 32}),
+    "octopus": ({"model": "octopus"}, {}),
+    "octopus-hard": ({"model": "octopus"}, {"readout": "hard"}),
     "single": ({"model": "single"}, {}),
     "brief-limarec": ({**LIMAREC, "interests": 1}, BRIEF),
     "brief-limarec-k4": (LIMAREC, BRIEF),

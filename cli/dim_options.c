@@ -29,7 +29,7 @@ static const struct dim_option {
     {"--conditional", "conditional", ATTENTION, false},
     {"--induction-top", "induction_top", "mimn", false},
     {"--utilization", "utilization", "mimn", false},
-    {"--penalty-weight", "penalty_weight", "mimn", false},
+    {"--penalty-weight", "penalty_weight", "mimn octopus", false},
     {"--window", "window", "mind", false},
     {"--iterations", "iterations", "mind", false},
     {"--mlp", "mlp", "mind", false},

@@ -9,6 +9,7 @@
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_delta.h"
 #include "model/tensor/op_memory.h"
+#include "model/tensor/op_penalty.h"
 #include "model/tensor/op_pool.h"
 #include "model/tensor/op_recurrent.h"
 #include "model/tensor/op_routing.h"
@@ -193,6 +194,12 @@ RUN(run_pool_steps)
     return op_pool_steps(tape, &pool, x[0], points, 4, &batch);
 }
 
+RUN(run_skewness)
+{
+    (void)x;
+    return op_skewness(tape, p[0]);
+}
+
 /* Every event into both pools. */
 RUN(run_softmax_pool)
 {
@@ -282,6 +289,7 @@ static const struct op_case cases[] = {
      {{EVENTS, 3}, {EVENTS, 3}},
      {{0}},
      run_softmax_pool_of_choice},
+    {"op_skewness", {{0}}, {MATRIX(3, 5)}, run_skewness},
     {"op_route", {{EVENTS, 4}}, {{0}}, run_route},
     {"op_route to one interest", {{EVENTS, 4}}, {{0}}, run_route_to_one},
 };

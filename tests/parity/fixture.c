@@ -148,6 +148,7 @@ static bool has_true(const struct fixture *fixture, const char *key)
 static uint32_t interests_of(const struct fixture *fixture)
 {
     if (fixture_is(fixture, "model", "mimn")) return fixture_number(fixture, "slots");
+    if (fixture_is(fixture, "model", "octopus")) return fixture_number(fixture, "channels");
     return fixture_is(fixture, "model", "single") ? 1 : fixture_number(fixture, "K");
 }
 

@@ -130,8 +130,9 @@ static uint64_t any(struct random *random, uint64_t most)
 
 static void draw_model(struct draw *draw, struct random *random)
 {
-    static const char *const models[] = {"limarec", "gdelta", "mimn", "mind", "single", "ledger"};
-    const char *model = models[random_below(random, 6)];
+    static const char *const models[] = {"limarec", "gdelta", "mimn",  "mind",
+                                         "octopus", "single", "ledger"};
+    const char *model = models[random_below(random, sizeof models / sizeof models[0])];
     add_model(draw, model);
     const uint64_t heads = 1 + random_below(random, 4);
     add_option(draw, "d", any(random, 24) * heads);

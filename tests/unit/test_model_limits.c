@@ -97,6 +97,7 @@ static uint32_t greatest_count(uint32_t index)
 static void follow(struct model_dims *dims)
 {
     if (dims->heads > dims->d || dims->extract_heads > dims->d) dims->d = 256;
+    if (dims->interests > dims->d) dims->d = dims->interests;
     if (dims->induction_top > dims->interests) dims->interests = dims->induction_top;
     if (dims->entries && dims->entries < dims->interests) dims->entries = dims->interests;
 }

@@ -34,6 +34,8 @@ static const struct golden {
     {"mimn", true, 0x96debb2b09bafed7, 0xa0459159146fcced},
     {"mind", false, 0x6db839b4e7d14898, 0x829ef83981fabe80},
     {"mind", true, 0x6db839b4e7d14898, 0xf77b9ec6c7540f26},
+    {"octopus", false, 0x573610fa64a1c501, 0x29bed221e23e929b},
+    {"octopus", true, 0xbdc55ac104e49d8d, 0x46a275f332f30c91},
     {"single", false, 0x970e3cf1c2dce222, 0x35a76bc06a39f428},
     {"single", true, 0x8ac817732cc94777, 0x0ddcf8be07c84343},
     {"ledger", false, 0x77a2d2e9b6ab8534, 0xb545c81dff3e14e1},

@@ -110,6 +110,12 @@ static struct train_epoch run_epoch(struct trainer *trainer)
     return epoch;
 }
 
+/* Means of embeddings with no layer behind them hold fewer steps. */
+static uint32_t length_to_learn(const struct interest_ops *ops)
+{
+    return strcmp(ops->name, "octopus") == 0 ? 4 : 10;
+}
+
 static void every_model_can_learn_one_minibatch_by_heart(void **state)
 {
     (void)state;
@@ -118,7 +124,7 @@ static void every_model_can_learn_one_minibatch_by_heart(void **state)
         const struct interest_ops *ops = interest_ops_at(i);
         struct scene scene;
         if (!ops->steps) continue;
-        scene_open(&scene, ops->name, 8, 10);
+        scene_open(&scene, ops->name, 8, length_to_learn(ops));
         scene.options.epochs = 200;
         struct trainer *trainer = open_trainer(&scene);
         const double first = run_epoch(trainer).loss;

@@ -1,0 +1,43 @@
+/* op_penalty.c - penalties and their gradients. */
+#include "model/tensor/op_penalty.h"
+
+#include <string.h>
+
+#include "model/kernel/kernel.h"
+
+/* `skew` = H H^T - 1, [rows, rows]. The gradient of H is 4 (H H^T - 1) H. */
+static void skewness_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *h = node->inputs[0];
+    const real *skew = node->saved, slope = 4 * node->output->gradient[0];
+    const size_t mark = arena_mark(tape->arena), count = (size_t)h->rows * h->rows;
+    real *scaled = arena_take(tape->arena, count * sizeof(real));
+    for (size_t i = 0; i < count; i++) {
+        scaled[i] = slope * skew[i];
+    }
+    kernel_product(tape_gradient(tape, h), h->cols, factor_of(scaled, h->rows),
+                   factor_of(h->data, h->cols), h->rows, h->cols, h->rows, true);
+    arena_release(tape->arena, mark);
+}
+
+struct tensor *op_skewness(struct tape *tape, const struct param *matrix)
+{
+    const uint32_t rows = matrix->spec.shape[0], cols = (uint32_t)(matrix->count / rows);
+    const size_t packed = kernel_packed_size(rows, cols) * sizeof(real);
+    struct tensor *y = tape_tensor(tape, 1, 1);
+    real *skew = arena_take(tape->arena, (size_t)rows * rows * sizeof(real));
+    const size_t mark = arena_mark(tape->arena);
+    real *panels = memset(arena_take(tape->arena, packed), 0, packed);
+    kernel_pack(panels, matrix->data, 0, rows, cols);
+    kernel_matmul_packed(skew, matrix->data, panels, NULL, rows, rows, cols);
+    arena_release(tape->arena, mark);
+    y->data[0] = 0;
+    for (uint32_t i = 0; i < rows * rows; i++) {
+        if (i % (rows + 1) == 0) skew[i] -= 1;
+        y->data[0] += skew[i] * skew[i];
+    }
+    if (tape_records(tape)) {
+        tape_record(tape, (struct node){skewness_backward, y, {tape_param(tape, matrix)}, skew});
+    }
+    return y;
+}
