@@ -119,14 +119,15 @@ struct config {
 
     struct {
         enum config_train enabled; /* train.enabled: auto | false | true */
-        const char *model;         /* of the first generation */
+        const char *model;         /* of the first generation, */
+        const char *dimensions;    /* and those that are not its defaults */
         uint64_t events;           /* of the source between two rounds */
         uint32_t first_epochs;
         uint32_t epochs;
         double rate;
-        uint32_t sequences;
+        uint32_t minibatch;
         double dropout;
-        double rehearsal; /* share of the users without new events */
+        double rehearsal; /* share of the users who are learned from again */
         bool fresh;
         uint64_t item_min;
         uint32_t gate_events;

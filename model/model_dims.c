@@ -145,6 +145,30 @@ enum status model_dim_parse(struct model_dims *dims, uint32_t index, const char 
                      text, dim->kind == DIM_COUNT ? "whole " : "", dim->least, dim->most);
 }
 
+enum status model_dims_set(struct model_dims *dims, const char *name, const char *text,
+                           struct error *error)
+{
+    char pair[2 * DIM_TEXT_MAX];
+    while (*text) {
+        const size_t size = strcspn(text, ",");
+        const int copied = snprintf(pair, sizeof pair, "%.*s", (int)size, text);
+        char *value = strchr(pair, '=');
+        uint32_t index = 0;
+        if (value) *value++ = 0;
+        while (index < MODEL_DIMS && strcmp(dim_table[index].key, pair) != 0) {
+            index++;
+        }
+        if (!value || index == MODEL_DIMS || copied >= (int)sizeof pair) {
+            return error_set(error, STATUS_INVALID,
+                             "%s: '%.32s' is no dimension with its value, such as d=32", name,
+                             pair);
+        }
+        TRY(model_dim_parse(dims, index, pair, value, error));
+        text += size + (text[size] == ',');
+    }
+    return STATUS_OK;
+}
+
 static double value_of_dim(const struct model_dims *dims, const struct dim *dim)
 {
     const char *at = (const char *)dims + dim->at;

@@ -79,6 +79,13 @@ void model_dim_print(const struct model_dims *dims, uint32_t index, char text[DI
 MUST_CHECK enum status model_dim_parse(struct model_dims *dims, uint32_t index, const char *name,
                                        const char *text, struct error *error);
 
+/*
+ * Sets the dimensions that `text` lists, as "d=32,K=2"; an empty text sets none. STATUS_INVALID,
+ * calling the text `name`: no such dimension, or no such value.
+ */
+MUST_CHECK enum status model_dims_set(struct model_dims *dims, const char *name, const char *text,
+                                      struct error *error);
+
 /* The index of the dimension called `key`; there must be one. */
 uint32_t model_dim_find(const char *key);
 

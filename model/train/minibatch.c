@@ -19,6 +19,7 @@ struct piece {
 struct minibatches {
     const struct dataset *dataset;
     struct minibatch_options options;
+    uint32_t *context;    /* [users] first behaviors that are no targets */
     struct piece *pieces; /* as the dataset has them */
     uint32_t *order;      /* [count] of this epoch */
     uint32_t count;
@@ -27,10 +28,11 @@ struct minibatches {
     uint64_t epoch;
 };
 
-/* Of a behavior as a target; 0 if it cannot be one. */
-static real weight_of(const struct minibatches *source, const struct dataset_sequence *sequence,
-                      uint32_t position)
+/* Of a user's behavior as a target; 0 if it cannot be one. */
+static real weight_of(const struct minibatches *source, uint32_t user,
+                      const struct dataset_sequence *sequence, uint32_t position)
 {
+    if (position < source->context[user]) return 0;
     if (sequence->at[position].item < dataset_first_item(source->dataset)) return 0;
     return source->options.action_weight[sequence->action[position]];
 }
@@ -40,7 +42,7 @@ static uint32_t piece_targets(const struct minibatches *source, const struct pie
     const struct dataset_sequence sequence = dataset_sequence(source->dataset, piece->user);
     uint32_t count = 0;
     for (uint32_t i = piece->begin; i < piece->end; i++) {
-        count += weight_of(source, &sequence, i + 1) > 0;
+        count += weight_of(source, piece->user, &sequence, i + 1) > 0;
     }
     return count;
 }
@@ -62,7 +64,8 @@ static void add_pieces(struct minibatches *source, uint32_t user, uint32_t known
         const struct piece piece = {user, begin, end};
         const uint32_t targets = piece_targets(source, &piece);
         for (uint32_t i = begin; i < end; i++) {
-            if (weight_of(source, &sequence, i + 1) > 0) source->targets[sequence.at[i + 1].item]++;
+            source->targets[sequence.at[i + 1].item] +=
+                weight_of(source, user, &sequence, i + 1) > 0;
         }
         if (targets) source->pieces[source->count++] = piece;
         source->samples += piece_samples(source, targets);
@@ -90,10 +93,13 @@ enum status minibatches_open(struct minibatches **sourcep, const struct dataset 
     source->pieces = malloc(pieces_max * sizeof *source->pieces);
     source->order = malloc(pieces_max * sizeof *source->order);
     source->targets = calloc(dataset_rows(dataset), sizeof *source->targets);
-    if (!source->pieces || !source->order || !source->targets) {
+    source->context = calloc(users + (size_t)1, sizeof *source->context);
+    if (!source->pieces || !source->order || !source->targets || !source->context) {
         minibatches_close(source);
         return minibatches_no_memory(error);
     }
+    if (options->context) memcpy(source->context, options->context, users * sizeof(uint32_t));
+    source->options.context = NULL;
     for (uint32_t user = 0; user < users; user++) {
         REQUIRE(known[user] <= dataset_sequence(dataset, user).count);
         add_pieces(source, user, known[user]);
@@ -112,6 +118,7 @@ enum status minibatches_open(struct minibatches **sourcep, const struct dataset 
 void minibatches_close(struct minibatches *source)
 {
     if (!source) return;
+    free(source->context);
     free(source->pieces);
     free(source->order);
     free(source->targets);
@@ -189,7 +196,8 @@ static bool sampler_next(struct sampler *sampler, uint32_t *positionp, real *wei
 {
     while (sampler->wanted > 0) {
         const uint32_t position = sampler->position++;
-        const real weight = weight_of(sampler->source, &sampler->sequence, position);
+        const real weight =
+            weight_of(sampler->source, sampler->piece->user, &sampler->sequence, position);
         if (weight <= 0) continue;
         const uint32_t left = sampler->left--;
         if (sampler->wanted < left && random_below(&sampler->random, left) >= sampler->wanted) {

@@ -3,7 +3,9 @@
  *
  * A sequence is a piece of a user's history: what is absorbed, from an empty state on, and after
  * its steps the item that came next, which is what the interests read there are to find. A history
- * longer than `steps_max` is several pieces, counted from its end. Models that advance by one step
+ * longer than `steps_max` is several pieces, counted from its end. A user's first behaviors can be
+ * context alone: absorbed by the pieces that reach back to them, and not to be found; a piece without
+ * anything to find is left out. Models that advance by one step
  * at a time learn from every step; window models from a few steps of each piece, drawn anew in each
  * epoch. Batches are ragged: nothing is padded.
  *
@@ -28,6 +30,7 @@ struct minibatch_options {
     uint32_t steps_max; /* behaviors that a piece absorbs; <= MINIBATCH_STEPS_MAX */
     uint32_t cuts;      /* steps of a piece that are samples; 0: all */
     real action_weight[MINIBATCH_ACTIONS]; /* of a sample, by its target's action; 0: no target */
+    const uint32_t *context; /* [users] first behaviors that are no targets; NULL: none; copied */
     uint64_t seed;
 };
 

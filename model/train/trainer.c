@@ -85,7 +85,8 @@ static enum status open_source(struct trainer *trainer, const struct dataset *da
 {
     const struct train_options *options = &trainer->options;
     const size_t users = dataset_users(dataset) + (size_t)1;
-    struct minibatch_options samples = {options->steps_max, options->cuts, {0}, options->seed};
+    struct minibatch_options samples = {
+        options->steps_max, options->cuts, {0}, options->context, options->seed};
     memcpy(samples.action_weight, options->action_weight, sizeof samples.action_weight);
     trainer->dataset = dataset;
     trainer->known = malloc(users * sizeof *trainer->known);
@@ -93,6 +94,7 @@ static enum status open_source(struct trainer *trainer, const struct dataset *da
     memcpy(trainer->known, known, dataset_users(dataset) * sizeof *known);
     TRY(validation_open(&trainer->validation, dataset, trainer->known, options->validation_users,
                         options->seed, error));
+    trainer->options.context = NULL;
     return minibatches_open(&trainer->source, dataset, trainer->known, &samples, error);
 }
 
@@ -201,6 +203,7 @@ static uint64_t identity_of_run(const struct trainer *trainer, const struct data
         trainer->checkpoint->fingerprint,
         param_set_fingerprint(trainer->checkpoint->params, PARAMS_ALL),
         dataset_fingerprint(dataset),
+        minibatches_samples(trainer->source),
         checksum_of(trainer->known, dataset_users(dataset) * sizeof *trainer->known),
         trainer->optimizer.step,
         checksum_of(trainer->optimizer.mean, size),

@@ -46,6 +46,7 @@ struct train_options {
     double final_share;
     uint32_t validation_users; /* 0: none, and the last epoch remains */
     uint32_t patience;         /* epochs without a better NDCG that end the run; 0: never */
+    const uint32_t *context;   /* [users] first behaviors that are no targets; NULL: none; copied */
     bool warm;                 /* go on with the moments that the checkpoint has, if it has any */
     uint64_t seed;
 };

@@ -36,9 +36,9 @@ struct learner {
 static struct round_options learner_options(const struct config *config)
 {
     struct round_options options = round_options_defaults();
-    options.model = config->train.model;
     options.behaviors_max = config->train.memory / ROUND_BYTES;
     options.rehearsal = config->train.rehearsal;
+    options.minibatch = config->train.minibatch;
     options.item_min = config->train.item_min;
     options.fresh = config->train.fresh;
     options.seed = config->train.seed;
@@ -49,7 +49,6 @@ static struct round_options learner_options(const struct config *config)
     for (struct train_options *train = &options.first; train;
          train = train == &options.first ? &options.next : NULL) {
         train->rate = config->train.rate;
-        train->sequences = config->train.sequences;
         train->dropout = config->train.dropout;
         train->shards = config->train.threads;
         for (uint32_t i = 0; i < config->actions_count; i++) {
@@ -59,21 +58,31 @@ static struct round_options learner_options(const struct config *config)
     return options;
 }
 
-/* Generation 0. */
-static enum status open_nothing(struct learner *learner, struct error *error)
+/* The model of a first generation. */
+static enum status choose_model(struct learner *learner, struct error *error)
 {
-    const struct interest_ops *ops = interest_ops_find(learner->config->train.model);
-    struct item_table *items;
+    const struct config *config = learner->config;
+    const struct interest_ops *ops = interest_ops_find(config->train.model);
     if (!ops || !ops->steps) {
         return error_set(error, STATUS_INVALID,
                          "train.model=%s: no model of that name can be trained",
-                         learner->config->train.model);
+                         config->train.model);
     }
-    struct model_dims dims = ops->defaults;
+    learner->options.model = ops->name;
+    learner->options.dims = ops->defaults;
+    return model_dims_set(&learner->options.dims, "train.dimensions", config->train.dimensions,
+                          error);
+}
+
+/* Generation 0. */
+static enum status open_nothing(struct learner *learner, struct error *error)
+{
+    struct model_dims dims = learner->options.dims;
+    struct item_table *items;
     dims.use_category = false;
     TRY(item_table_open(&items, NULL, 0, NULL, 0, ROUND_OOV_ROWS, error));
-    TRY(checkpoint_init(&learner->current, ops->name, &dims, items, learner->config->train.seed,
-                        error));
+    TRY(checkpoint_init(&learner->current, learner->options.model, &dims, items,
+                        learner->config->train.seed, error));
     learner->current->generation = learner->current->state_generation = 0;
     return STATUS_OK;
 }
@@ -123,7 +132,8 @@ enum status learner_open(struct learner **learnerp, const struct config *config,
                                                  verdict_name((enum verdict)verdict));
     }
     learner->failed = metrics_get("braid_training_rounds_failed_total", NULL, NULL);
-    enum status status = open_newest(learner, error);
+    enum status status = choose_model(learner, error);
+    if (status == STATUS_OK) status = open_newest(learner, error);
     if (status == STATUS_OK) {
         learner->measured_ms = learned_until(learner->current);
         return STATUS_OK;

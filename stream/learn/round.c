@@ -25,15 +25,18 @@ struct work {
     struct name_set items, categories;
     struct dataset *known;   /* the sample as the current generation resolves it, or NULL */
     struct dataset *dataset; /* as the candidate does */
-    uint32_t *until;         /* [users] behaviors to learn from */
+    uint32_t *until;         /* [users] behaviors to learn from, */
+    uint32_t *context;       /* [users] and the first of them that are learned from no more */
 };
 
 struct round_options round_options_defaults(void)
 {
     struct round_options options = {
         .model = "gdelta",
+        .dims = interest_ops_find("gdelta")->defaults,
         .behaviors_max = 2000000,
         .rehearsal = 0.2,
+        .minibatch = 512,
         .item_min = 2,
         .items_max = NAMES_MAX,
         .first = train_options_defaults(),
@@ -42,8 +45,8 @@ struct round_options round_options_defaults(void)
         .seed = 1,
     };
     options.first.rate = options.next.rate = 0.002;
-    options.first.epochs = 8;
-    options.next.epochs = 2;
+    options.first.epochs = 16;
+    options.next.epochs = 8;
     options.first.validation_users = options.next.validation_users = 0; /* the gate judges */
     options.next.warm = true;
     return options;
@@ -92,8 +95,7 @@ static void count_items(struct work *work)
 static enum status draw_candidate(struct work *work, struct item_table *items, struct error *error)
 {
     const struct checkpoint *current = work->input->current;
-    struct model_dims dims =
-        current ? current->dims : interest_ops_find(work->options->model)->defaults;
+    struct model_dims dims = current ? current->dims : work->options->dims;
     if (item_table_categories(items) == 0) dims.use_category = false;
     if (!dims.use_gap) dims.gap_buckets = 0; /* what a model does not have is 0 */
     if (!dims.cosine) dims.temperature = 0;
@@ -139,21 +141,21 @@ static enum status open_datasets(struct work *work, struct error *error)
     return history_sample_dataset(&work->sample, current->items, &work->known, &unknown, error);
 }
 
-/* Users without new events are learned from again only if they are drawn. */
-static void rest_users(struct work *work)
+/*
+ * What was learned from before is context of what is new, unless the user is drawn to be rehearsed.
+ * A first generation, or one drawn anew, learns from everything.
+ */
+static void plan_learning(struct work *work)
 {
     const struct dataset *dataset = work->dataset;
     const bool all = work->options->fresh || !work->input->current;
     const uint64_t seed = splitmix64(~work->options->seed ^ splitmix64(work->input->number));
+    gate_known(dataset, work->result->learned_ms, work->until);
+    if (!all) gate_known(dataset, work->input->learned_ms, work->context);
     for (uint32_t user = 0; user < dataset_users(dataset); user++) {
-        const struct dataset_sequence sequence = dataset_sequence(dataset, user);
         const uint64_t draw = splitmix64(dataset_user_hash(dataset, user) ^ seed) >> 11;
-        const bool active = work->until[user] > 0 &&
-                            sequence.time_ms[work->until[user] - 1] > work->input->learned_ms;
-        if (!all && !active && (double)draw * 0x1p-53 >= work->options->rehearsal) {
-            work->until[user] = 0;
-        }
-        work->result->users_learned += work->until[user] > 0;
+        if ((double)draw * 0x1p-53 < work->options->rehearsal) work->context[user] = 0;
+        work->result->users_learned += work->until[user] > work->context[user];
     }
 }
 
@@ -173,13 +175,29 @@ static enum status set_cut(struct work *work, struct error *error)
     }
     work->result->learned_ms = cut_ms;
     work->until = calloc(users + (size_t)1, sizeof *work->until);
-    if (!work->until) return error_set(error, STATUS_IO, "out of memory: a round of training");
-    gate_known(dataset, cut_ms, work->until);
-    rest_users(work);
+    work->context = calloc(users + (size_t)1, sizeof *work->context);
+    if (!work->until || !work->context) {
+        return error_set(error, STATUS_IO, "out of memory: a round of training");
+    }
+    plan_learning(work);
     return STATUS_OK;
 }
 
 /* ---- learning ---- */
+
+/* How many pieces of histories have about as many events to find as a minibatch is to have. */
+static uint32_t minibatch_sequences(const struct work *work, uint32_t steps_max)
+{
+    uint64_t pieces = 0, events = 0;
+    for (uint32_t user = 0; user < dataset_users(work->dataset); user++) {
+        const uint32_t found = work->until[user] - work->context[user];
+        pieces += (found + steps_max - 1) / steps_max;
+        events += found;
+    }
+    const uint64_t wanted = events ? work->options->minibatch * pieces / events : 1;
+    if (wanted < 1) return 1;
+    return wanted < TRAIN_SEQUENCES_MAX ? (uint32_t)wanted : TRAIN_SEQUENCES_MAX;
+}
 
 static struct train_options train_options_of(const struct work *work)
 {
@@ -187,6 +205,8 @@ static struct train_options train_options_of(const struct work *work)
     struct train_options options = first ? work->options->first : work->options->next;
     const struct interest_ops *ops = interest_ops_find(work->result->candidate->model);
     options.cuts = ops->keeps_history ? WINDOW_CUTS : 0;
+    options.context = work->context;
+    options.sequences = minibatch_sequences(work, options.steps_max);
     options.seed = splitmix64(work->options->seed ^ work->input->number);
     return options;
 }
@@ -246,6 +266,7 @@ enum status round_run(const struct round_options *options, const struct round_in
     struct work work = {.options = options, .input = input, .result = result};
     enum status status = run_steps(&work, error ? error : &own);
     free(work.until);
+    free(work.context);
     dataset_close(work.dataset);
     dataset_close(work.known);
     name_set_close(&work.categories);

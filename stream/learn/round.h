@@ -5,8 +5,9 @@
  *     what came up to a cut -> asked, beside the current one, for what came after it
  *
  * The first round has no current generation: it draws one and learns from all there is, and what
- * cannot be compared is adopted. A later one goes on from the parameters that serve, on users who
- * were active since and a share of the others, and leaves out the newest events, which judge it.
+ * cannot be compared is adopted. A later one goes on from the parameters that serve, on what came
+ * since, with what was learned before as its context, and on the whole histories of a share of the
+ * users; it leaves out the newest events, which judge it.
  *
  * What a round gives is a function of the stores, the names, the options and the current generation:
  * no clock and no unseeded draw. Long: never on a polling thread.
@@ -26,9 +27,11 @@
 enum { ROUND_OOV_ROWS = 64 }; /* of a first dictionary */
 
 struct round_options {
-    const char *model;      /* registry name, of a first generation */
+    const char *model;      /* registry name of a first generation, */
+    struct model_dims dims; /* and its dimensions */
     uint64_t behaviors_max; /* of a sample: bounds memory */
-    double rehearsal;       /* share of the users who were not active since the last round */
+    double rehearsal;       /* share of the users whose whole history is learned from again */
+    uint32_t minibatch;     /* events that a step of training is to find, about */
     uint64_t item_min;      /* events that an item needs for a row */
     uint32_t items_max;
     bool fresh;                       /* every generation is drawn anew and learns from everybody */

@@ -122,6 +122,32 @@ static void what_is_held_out_is_neither_absorbed_nor_a_target(void **state)
     scene_close(&scene);
 }
 
+static void what_was_learned_before_is_context_and_no_target(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, (const uint32_t[]){12, 5, 3}, 3);
+    struct minibatch_options options = {
+        .steps_max = 4, .context = (const uint32_t[]){10, 5, 0}, .seed = 7};
+    options.action_weight[0] = options.action_weight[1] = 1;
+    assert_int_equal(minibatches_open(&scene.source, scene.dataset, scene.known, &options, NULL),
+                     STATUS_OK);
+    assert_int_equal(minibatches_pieces(scene.source), 2); /* the last of user 0, and user 2 */
+    assert_int_equal(minibatches_samples(scene.source), 4);
+    const struct minibatch minibatch = fill(&scene, 0, 2);
+    assert_int_equal(minibatch.batch.offsets[2], 4 + 2);
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < minibatch.points.count; i++) {
+        const struct behavior *last = &minibatch.batch.at[minibatch.points.events[i]];
+        assert_int_equal(minibatch.target[i], last->item + 1);
+        found |= 1U << (minibatch.target[i] - FIRST);
+    }
+    assert_int_equal(minibatch.points.count, 4);
+    assert_int_equal(found, 1U << 10 | 1U << 11 | 1U << 1 | 1U << 2);
+    assert_int_equal(minibatches_targets(scene.source)[FIRST + 9], 0);
+    scene_close(&scene);
+}
+
 static void shared_rows_and_actions_of_no_weight_are_no_targets(void **state)
 {
     (void)state;
@@ -204,6 +230,7 @@ int main(void)
         cmocka_unit_test(every_step_is_to_find_the_next_item),
         cmocka_unit_test(a_long_history_is_cut_from_its_end),
         cmocka_unit_test(what_is_held_out_is_neither_absorbed_nor_a_target),
+        cmocka_unit_test(what_was_learned_before_is_context_and_no_target),
         cmocka_unit_test(shared_rows_and_actions_of_no_weight_are_no_targets),
         cmocka_unit_test(cuts_are_drawn_anew_in_each_epoch_and_alike_in_the_same),
         cmocka_unit_test(each_epoch_has_its_own_order_of_all_pieces),

@@ -115,7 +115,7 @@ static struct round_options small_options(void)
 {
     struct round_options options = round_options_defaults();
     options.gate.events_min = 200;
-    options.first.sequences = options.next.sequences = 16;
+    options.minibatch = 400;
     options.first.rate = options.next.rate = 0.005;
     options.first.dropout = options.next.dropout = 0;
     options.first.epochs = 2;
