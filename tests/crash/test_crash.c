@@ -3,7 +3,8 @@
  *
  * After each kill the job is started again until its input is drained; then `braid verify` must
  * find nothing lost and nothing repeated, and every user's newest record must be, byte for byte,
- * that of an undisturbed run. $CRASH_PART chooses the half: `points` or `moments`.
+ * that of an undisturbed run. $CRASH_PART chooses the part: `points`, `moments`, or `models`, which
+ * does some of both with every model there is.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,13 +22,15 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "model/interest_ops.h"
 #include "tests/crash/scene.h"
 
 enum {
     EVENTS = 6000,
-    KILLS = 5,    /* at each point, each at another of its passes */
-    MOMENTS = 60, /* kills at random moments, */
-    STRIKES = 3,  /* at most so many of one job */
+    KILLS = 5,      /* at each point, each at another of its passes */
+    MOMENTS = 60,   /* kills at random moments, */
+    STRIKES = 3,    /* at most so many of one job */
+    OF_A_MODEL = 2, /* kills at moments of every model's run */
 };
 
 /* Points that only other jobs pass: on Kafka (tests/kafka), and one that learns (test_learning.c). */
@@ -36,6 +39,7 @@ static const char *const of_others[] = {"seals_sent",         "offsets_sent",   
                                         "sweep_committed"};
 
 static struct scene scene;
+static const char *setting;  /* of all runs: the checkpoint of a model; NULL: the scene's own */
 static uint64_t undisturbed; /* what every job must come to */
 static uint32_t users;
 static int64_t run_us; /* how long it took undisturbed */
@@ -65,12 +69,13 @@ static void count_verified(const char *what)
 static void finish_and_prove(const char *name, const char *what)
 {
     uint32_t found;
-    int code = scene_run(&scene, "run", name, NULL);
+    const struct scene_run plain = {.setting = setting};
+    int code = scene_run(&scene, "run", name, &plain);
     if (code != 0) {
         print_output();
         fail_msg("%s: restarting ended with %d", what, code);
     }
-    code = scene_run(&scene, "verify", name, NULL);
+    code = scene_run(&scene, "verify", name, &plain);
     count_verified(what);
     if (code != 0) {
         print_output();
@@ -83,22 +88,29 @@ static void finish_and_prove(const char *name, const char *what)
     scene_remove(&scene, name);
 }
 
-static int run_undisturbed(void **state)
+/* What every job with `setting` must come to. */
+static int run_undisturbed(const char *name)
 {
-    (void)state;
-    scene_open(&scene, EVENTS, 11);
+    const struct scene_run plain = {.setting = setting};
     int64_t start_ns = clock_monotonic_ns();
-    if (scene_run(&scene, "run", "undisturbed", NULL) != 0) {
+    if (scene_run(&scene, "run", name, &plain) != 0) {
         print_output();
         return -1;
     }
     run_us = (clock_monotonic_ns() - start_ns) / 1000;
-    if (scene_run(&scene, "verify", "undisturbed", NULL) != 0) {
+    if (scene_run(&scene, "verify", name, &plain) != 0) {
         print_output();
         return -1;
     }
-    undisturbed = scene_result(&scene, "undisturbed", &users);
+    undisturbed = scene_result(&scene, name, &users);
     return 0;
+}
+
+static int open_scene(void **state)
+{
+    (void)state;
+    scene_open(&scene, EVENTS, 11);
+    return run_undisturbed("undisturbed");
 }
 
 static int report(void **state)
@@ -123,7 +135,8 @@ static bool killed_at(const char *point, uint32_t pass)
 {
     char fault[128];
     snprintf(fault, sizeof fault, "%s:%u", point, pass);
-    int code = scene_run(&scene, "run", "job", &(struct scene_run){.fault = fault});
+    int code =
+        scene_run(&scene, "run", "job", &(struct scene_run){.fault = fault, .setting = setting});
     if (code != -SIGKILL && code != 0) {
         print_output();
         fail_msg("%s: the run ended with %d", fault, code);
@@ -178,6 +191,36 @@ static void nothing_is_lost_or_repeated_when_killed_at_any_moment(void **state)
     }
 }
 
+static void every_model_survives_what_the_default_survives(void **state)
+{
+    (void)state;
+    static const char *const points[] = {"log_appended", "snapshots_written"};
+    const struct interest_ops *ops;
+    for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
+        static char checkpoint[SCENE_PATH_MAX + 64];
+        char model[64], what[128];
+        snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
+                 scene_path(&scene, "%s.safetensors", ops->name));
+        snprintf(model, sizeof model, "--model=%s", ops->name);
+        const char *init[] = {"init", "--config", "braid.yaml", model, checkpoint, "--d=16", NULL};
+        if (scene_program(&scene, init, NULL) != 0) fail_msg("%s", scene.output);
+        setting = checkpoint;
+        assert_int_equal(run_undisturbed(ops->name), 0);
+        for (size_t p = 0; p < sizeof points / sizeof *points; p++) {
+            if (!killed_at(points[p], 3)) fail_msg("%s: never came to %s", ops->name, points[p]);
+        }
+        for (uint32_t kill = 1; kill <= OF_A_MODEL; kill++) {
+            const struct scene_run how = {.signal = SIGKILL,
+                                          .signal_us = run_us * kill / (OF_A_MODEL + 1),
+                                          .setting = setting};
+            kills += scene_run(&scene, "run", "job", &how) == -SIGKILL;
+            snprintf(what, sizeof what, "%s killed %u thirds through", ops->name, kill);
+            if (kill == OF_A_MODEL) scene_remove(&scene, "job/state/store-0001");
+            finish_and_prove("job", what);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest points[] = {
@@ -186,9 +229,15 @@ int main(void)
     const struct CMUnitTest moments[] = {
         cmocka_unit_test(nothing_is_lost_or_repeated_when_killed_at_any_moment),
     };
-    const char *half = getenv("CRASH_PART");
-    if (half && strcmp(half, "points") == 0) {
-        return cmocka_run_group_tests(points, run_undisturbed, report);
+    const struct CMUnitTest models[] = {
+        cmocka_unit_test(every_model_survives_what_the_default_survives),
+    };
+    const char *part = getenv("CRASH_PART");
+    if (part && strcmp(part, "points") == 0) {
+        return cmocka_run_group_tests(points, open_scene, report);
     }
-    return cmocka_run_group_tests(moments, run_undisturbed, report);
+    if (part && strcmp(part, "models") == 0) {
+        return cmocka_run_group_tests(models, open_scene, report);
+    }
+    return cmocka_run_group_tests(moments, open_scene, report);
 }
