@@ -6,7 +6,7 @@
 #include "model/interest_select.h"
 
 #define ATTENTION  "limarec gdelta"
-#define SELECTABLE "limarec gdelta mimn"
+#define SELECTABLE "limarec gdelta mimn hpmn"
 
 /* A dimension as an option; what it may be is said in model_dims.c. */
 static const struct dim_option {
@@ -29,7 +29,8 @@ static const struct dim_option {
     {"--conditional", "conditional", ATTENTION, false},
     {"--induction-top", "induction_top", "mimn", false},
     {"--utilization", "utilization", "mimn", false},
-    {"--penalty-weight", "penalty_weight", "mimn octopus", false},
+    {"--penalty-weight", "penalty_weight", "mimn hpmn octopus", false},
+    {"--steps", "steps", "hpmn", false},
     {"--window", "window", "mind", false},
     {"--iterations", "iterations", "mind", false},
     {"--mlp", "mlp", "mind", false},

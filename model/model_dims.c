@@ -8,7 +8,9 @@
 
 #include "base/number_text.h"
 
-enum dim_kind { DIM_COUNT, DIM_FLAG, DIM_REAL };
+enum dim_kind { DIM_COUNT, DIM_FLAG, DIM_REAL, DIM_LIST };
+
+enum { LIST_MAX = 8, LIST_BITS = 4 }; /* numbers of a list, bits of each */
 
 #define AT(field) offsetof(struct model_dims, field)
 
@@ -37,6 +39,7 @@ static const struct dim {
     {"induction_top", AT(induction_top), DIM_COUNT, 1, INTERESTS_MAX},
     {"utilization", AT(utilization), DIM_FLAG, 0, 1},
     {"penalty_weight", AT(penalty_weight), DIM_REAL, 0, 1e6},
+    {"steps", AT(steps), DIM_LIST, 1, 15},
     {"window", AT(window), DIM_COUNT, 1, WINDOW_MAX},
     {"iterations", AT(iterations), DIM_COUNT, 1, 16},
     {"mlp", AT(mlp), DIM_COUNT, 1, 4096},
@@ -74,6 +77,32 @@ uint32_t model_dim_bits(const struct model_dims *dims, uint32_t index)
     return bits;
 }
 
+uint32_t model_dims_steps(uint32_t steps)
+{
+    uint32_t count = 0;
+    while (count < LIST_MAX && steps >> LIST_BITS * count != 0) {
+        count++;
+    }
+    return count;
+}
+
+uint32_t model_dims_step(uint32_t steps, uint32_t index)
+{
+    REQUIRE(index < LIST_MAX);
+    return steps >> LIST_BITS * index & ((1u << LIST_BITS) - 1);
+}
+
+/* "4,4,2" */
+static void print_list(uint32_t list, char text[DIM_TEXT_MAX])
+{
+    size_t size = 0;
+    text[0] = 0;
+    for (uint32_t i = 0; i < model_dims_steps(list); i++) {
+        size += (size_t)snprintf(text + size, DIM_TEXT_MAX - size, "%s%u", size ? "," : "",
+                                 model_dims_step(list, i));
+    }
+}
+
 void model_dim_print(const struct model_dims *dims, uint32_t index, char text[DIM_TEXT_MAX])
 {
     const uint32_t bits = model_dim_bits(dims, index);
@@ -83,6 +112,7 @@ void model_dim_print(const struct model_dims *dims, uint32_t index, char text[DI
     case DIM_COUNT: snprintf(text, DIM_TEXT_MAX, "%" PRIu32, bits); break;
     case DIM_FLAG: snprintf(text, DIM_TEXT_MAX, "%s", bits ? "true" : "false"); break;
     case DIM_REAL: snprintf(text, DIM_TEXT_MAX, "%.9g", (double)number); break;
+    case DIM_LIST: print_list(bits, text); break;
     }
 }
 
@@ -118,6 +148,25 @@ static bool parse_float(const struct dim *dim, const char *text, float *value)
     return true;
 }
 
+/* Numbers with commas between; an empty text is an empty list. */
+static bool parse_list(const struct dim *dim, const char *text, uint32_t *list)
+{
+    uint32_t value = 0;
+    for (uint32_t i = 0; *text; i++) {
+        uint64_t number;
+        const size_t size = strcspn(text, ",");
+        if (i == LIST_MAX || !parse_unsigned((struct bytes){text, size}, UINT32_MAX, &number) ||
+            (double)number < dim->least || (double)number > dim->most) {
+            return false;
+        }
+        value |= (uint32_t)number << LIST_BITS * i;
+        text += size;
+        if (*text == ',' && *++text == 0) return false;
+    }
+    *list = value;
+    return true;
+}
+
 static bool parse_flag(const char *text, bool *value)
 {
     *value = strcmp(text, "true") == 0;
@@ -140,6 +189,12 @@ enum status model_dim_parse(struct model_dims *dims, uint32_t index, const char 
     case DIM_REAL:
         if (parse_float(dim, text, at)) return STATUS_OK;
         break;
+    case DIM_LIST:
+        if (parse_list(dim, text, at)) return STATUS_OK;
+        return error_set(error, STATUS_INVALID,
+                         "%s=%.32s: up to %d whole numbers from %g to %g are expected, with commas "
+                         "between",
+                         name, text, LIST_MAX, dim->least, dim->most);
     }
     return error_set(error, STATUS_INVALID, "%s=%.32s: a %snumber from %g to %g is expected", name,
                      text, dim->kind == DIM_COUNT ? "whole " : "", dim->least, dim->most);
@@ -179,11 +234,26 @@ static double value_of_dim(const struct model_dims *dims, const struct dim *dim)
     return dim->kind == DIM_REAL ? (double)real : count;
 }
 
+static enum status check_list(const struct dim *dim, uint32_t list, struct error *error)
+{
+    for (uint32_t i = 0; i < model_dims_steps(list); i++) {
+        const uint32_t number = model_dims_step(list, i);
+        if (number != 0 && is_within(dim, number)) continue;
+        return error_set(error, STATUS_INVALID, "%s: number %u is %u: must be from %g to %g",
+                         dim->key, i + 1, number, dim->least, dim->most);
+    }
+    return STATUS_OK;
+}
+
 enum status model_dims_check(const struct model_dims *dims, struct error *error)
 {
     for (uint32_t i = 0; i < MODEL_DIMS; i++) {
         const struct dim *dim = &dim_table[i];
         if (dim->kind == DIM_FLAG) continue;
+        if (dim->kind == DIM_LIST) {
+            TRY(check_list(dim, model_dim_bits(dims, i), error));
+            continue;
+        }
         const double value = value_of_dim(dims, dim);
         if (is_within(dim, value)) continue;
         return error_set(error, STATUS_INVALID, "%s = %g: must be from %g to %g", dim->key, value,

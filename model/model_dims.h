@@ -43,9 +43,11 @@ struct model_dims {
     uint32_t induction_top; /* memory slots whose channels an event advances */
     bool utilization;       /* writes are balanced over the memory slots */
     float penalty_weight;   /* of the model's own term in the loss */
-    uint32_t window;        /* behaviors that a window model keeps */
-    uint32_t iterations;    /* of routing */
-    uint32_t mlp;           /* hidden width of the layers after routing */
+    uint32_t
+        steps; /* updates of a level for one of the next: 4 bits each, the lowest level first */
+    uint32_t window;      /* behaviors that a window model keeps */
+    uint32_t iterations;  /* of routing */
+    uint32_t mlp;         /* hidden width of the layers after routing */
     bool fixed_interests; /* as many are live as there are behaviors, up to K; else log2 of them */
     float half_life_days; /* of a behavior in a pool or a ledger; 0: it does not fade */
     bool project;         /* a linear layer after pooling */
@@ -62,7 +64,7 @@ struct model_dims {
     float split_share;
 };
 
-enum { MODEL_DIMS = 32, DIM_TEXT_MAX = 48 };
+enum { MODEL_DIMS = 33, DIM_TEXT_MAX = 48 };
 
 /* The key of dimension `index`, 0 .. MODEL_DIMS - 1: "d", "H", "blocks", ... */
 const char *model_dim_key(uint32_t index);
@@ -91,6 +93,10 @@ uint32_t model_dim_find(const char *key);
 
 /* STATUS_INVALID, naming the dimension and its limits, if one is neither 0 nor within them. */
 MUST_CHECK enum status model_dims_check(const struct model_dims *dims, struct error *error);
+
+/* How many numbers model_dims.steps holds, and the one at `index`, the lowest level's first. */
+uint32_t model_dims_steps(uint32_t steps);
+uint32_t model_dims_step(uint32_t steps, uint32_t index);
 
 bool model_dims_equal(const struct model_dims *a, const struct model_dims *b);
 

@@ -5,6 +5,7 @@
 #include "model/interest_ops.h"
 
 extern const struct interest_ops gdelta_ops;
+extern const struct interest_ops hpmn_ops;
 extern const struct interest_ops ledger_ops;
 extern const struct interest_ops limarec_ops;
 extern const struct interest_ops mimn_ops;
@@ -13,7 +14,8 @@ extern const struct interest_ops octopus_ops;
 extern const struct interest_ops single_ops;
 
 static const struct interest_ops *const models[] = {
-    &limarec_ops, &gdelta_ops, &mimn_ops, &mind_ops, &octopus_ops, &single_ops, &ledger_ops,
+    &limarec_ops, &gdelta_ops,  &mimn_ops,   &hpmn_ops,
+    &mind_ops,    &octopus_ops, &single_ops, &ledger_ops,
 };
 
 enum { MODELS = sizeof(models) / sizeof(models[0]) };

@@ -8,6 +8,7 @@
 
 #include "model/kernel/kernel.h"
 #include "model/kernel/kernel_activation.h"
+#include "model/kernel/kernel_covariance.h"
 #include "model/kernel/kernel_delta.h"
 #include "model/kernel/kernel_memory.h"
 #include "model/kernel/kernel_pool.h"
@@ -31,6 +32,8 @@
     K(kernel_gate_backward) K(kernel_expf) K(kernel_softmax) K(kernel_unit_silu)                   \
     K(kernel_unit_silu_backward) K(kernel_unit_expf) K(kernel_unit_expf_backward) K(kernel_rms)    \
     K(kernel_rms_backward) K(kernel_squash) K(kernel_squash_slope)                                 \
+    /* kernel_covariance.h */                                                                      \
+    K(kernel_offdiag) K(kernel_offdiag_backward)                                                   \
     /* kernel_delta.h */                                                                           \
     K(kernel_delta_absorb) K(kernel_delta_step) K(kernel_delta_read) K(kernel_delta_gates)         \
     K(kernel_delta_gates_backward) K(kernel_delta_sequence) K(kernel_delta_scratch)                \

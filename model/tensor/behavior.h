@@ -12,6 +12,9 @@ struct behavior {
     uint64_t ordinal;  /* in the user's life */
 };
 
+/* An ordinal after which a whole number of any period has passed: it wraps around to 0. */
+static const uint64_t ORDINAL_OF_ALL = UINT64_MAX;
+
 /* Behaviors of several users, ragged: user u owns at[offsets[u]] .. at[offsets[u + 1] - 1]. */
 struct behavior_batch {
     const struct behavior *at;

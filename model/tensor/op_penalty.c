@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/kernel/kernel.h"
+#include "model/kernel/kernel_covariance.h"
 
 /* `skew` = H H^T - 1, [rows, rows]. The gradient of H is 4 (H H^T - 1) H. */
 static void skewness_backward(struct tape *tape, const struct node *node)
@@ -39,5 +40,32 @@ struct tensor *op_skewness(struct tape *tape, const struct param *matrix)
     if (tape_records(tape)) {
         tape_record(tape, (struct node){skewness_backward, y, {tape_param(tape, matrix)}, skew});
     }
+    return y;
+}
+
+static void offdiag_backward(struct tape *tape, const struct node *node)
+{
+    const struct tensor *y = node->output;
+    struct tensor *x = node->inputs[0];
+    const size_t size = tensor_count(x) / y->rows;
+    const real *centered = node->saved;
+    real *dx = tape_gradient(tape, x);
+    for (uint32_t group = 0; group < y->rows; group++) {
+        kernel_offdiag_backward(dx + group * size, y->gradient[group], centered + group * size,
+                                (uint32_t)(size / x->cols), x->cols);
+    }
+}
+
+struct tensor *op_offdiag(struct tape *tape, struct tensor *x, uint32_t each)
+{
+    REQUIRE(x->rows % each == 0);
+    const size_t size = (size_t)each * x->cols;
+    struct tensor *y = tape_tensor(tape, x->rows / each, 1);
+    real *centered = arena_take(tape->arena, tensor_count(x) * sizeof(real));
+    for (uint32_t group = 0; group < y->rows; group++) {
+        y->data[group] =
+            kernel_offdiag(centered + group * size, x->data + group * size, each, x->cols);
+    }
+    tape_record(tape, (struct node){offdiag_backward, y, {x}, centered});
     return y;
 }

@@ -36,4 +36,20 @@ void gru_close(struct gru *gru);
 /* One step: x [rows, in], h [rows, n] -> the next h. */
 struct tensor *op_gru(struct tape *tape, const struct gru *gru, struct tensor *x, struct tensor *h);
 
+/*
+ * Sequences side by side: wave t holds event t of every sequence that is longer, the longest first,
+ * so that sequence i is row i of each wave that it is in.
+ */
+struct waves {
+    const uint32_t *sizes; /* [count] rows of a wave, at least 1, never rising */
+    uint32_t count;        /* at least 1 */
+};
+
+/*
+ * A step for each wave, from h [sizes[0], n] on: x [rows, in] has one wave after the other, and so
+ * has the result [rows, n]. The caller keeps `waves` until the backward pass.
+ */
+struct tensor *op_gru_waves(struct tape *tape, const struct gru *gru, struct tensor *x,
+                            struct tensor *h, const struct waves *waves);
+
 #endif

@@ -89,7 +89,7 @@ static size_t measure_tape(struct shard *shard, uint32_t behaviors, uint32_t rea
     real weight[MEASURE_MAX] = {0};
     REQUIRE(behaviors <= MEASURE_MAX && reads <= behaviors);
     for (uint32_t i = 0; i < behaviors; i++) {
-        at[i] = (struct behavior){.item = 1};
+        at[i] = (struct behavior){.item = 1, .ordinal = ORDINAL_OF_ALL};
     }
     for (uint32_t i = 0; i < reads; i++) {
         events[i] = behaviors - reads + i;

@@ -106,7 +106,7 @@ RUN(run_delta_steps)
 }
 
 /* A unit that is not packed: a recording tape multiplies with the parameters. */
-RUN(run_gru)
+static struct gru *gru_on(const struct param *const *p)
 {
     static struct gru gru;
     gru = (struct gru){.in = 4, .n = 3, .gates = *p[2], .candidate = *p[2]};
@@ -118,7 +118,26 @@ RUN(run_gru)
     gru.input = (struct linear){.parts = {p[0]}, .bias = p[1], .in = 4, .out = 9};
     gru.gates_recurrent = (struct linear){.parts = {&gru.gates}, .in = 3, .out = 6};
     gru.candidate_recurrent = (struct linear){.parts = {&gru.candidate}, .in = 3, .out = 3};
-    return op_gru(tape, &gru, x[0], x[1]);
+    return &gru;
+}
+
+RUN(run_gru)
+{
+    return op_gru(tape, gru_on(p), x[0], x[1]);
+}
+
+/* Three sequences, of 3, 2 and 1 steps. */
+RUN(run_gru_waves)
+{
+    static const uint32_t sizes[] = {3, 2, 1};
+    static const struct waves waves = {sizes, 3};
+    return op_gru_waves(tape, gru_on(p), x[0], x[1], &waves);
+}
+
+RUN(run_offdiag)
+{
+    (void)p;
+    return op_offdiag(tape, x[0], 3);
 }
 
 RUN(run_strength)
@@ -273,6 +292,8 @@ static const struct op_case cases[] = {
     {"op_delta of 35 events", {{37, 48}, {37, 2}}, {{0}}, run_long_delta},
     {"op_delta_steps", {{3, 12}, {EVENTS, 12}, {EVENTS, 4}}, {{0}}, run_delta_steps},
     {"op_gru", {{2, 4}, {2, 3}}, {MATRIX(9, 4), VECTOR(9), MATRIX(9, 3)}, run_gru},
+    {"op_gru_waves", {{6, 4}, {3, 3}}, {MATRIX(9, 4), VECTOR(9), MATRIX(9, 3)}, run_gru_waves},
+    {"op_offdiag", {{6, 5}}, {{0}}, run_offdiag},
     {"op_strength", {{4, 1}}, {{0}}, run_strength},
     {"op_address", {{2, 5}, {2, 1}, {6, 5}}, {MATRIX(3, 5)}, run_address},
     {"op_balance", {{2, 3}, {2, 9}}, {{0}}, run_balance},

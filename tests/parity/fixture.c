@@ -144,11 +144,24 @@ static bool has_true(const struct fixture *fixture, const char *key)
     return has(fixture, key) && fixture_is(fixture, key, "true");
 }
 
+/* A list of numbers, as a dimension of that key. */
+static uint32_t list_of(const struct fixture *fixture, const char *key)
+{
+    struct model_dims dims = {0};
+    struct error error;
+    const uint32_t index = model_dim_find(key);
+    check(model_dim_parse(&dims, index, key, metadata(fixture, key), &error), &error);
+    return model_dim_bits(&dims, index);
+}
+
 /* What the file calls K, except where a model counts its interests by another name. */
 static uint32_t interests_of(const struct fixture *fixture)
 {
     if (fixture_is(fixture, "model", "mimn")) return fixture_number(fixture, "slots");
     if (fixture_is(fixture, "model", "octopus")) return fixture_number(fixture, "channels");
+    if (fixture_is(fixture, "model", "hpmn")) {
+        return 1 + model_dims_steps(list_of(fixture, "steps"));
+    }
     return fixture_is(fixture, "model", "single") ? 1 : fixture_number(fixture, "K");
 }
 
@@ -170,6 +183,7 @@ static struct model_dims dims_of(const struct fixture *fixture)
         .temperature = (float)fixture_real(fixture, "temperature"),
         .induction_top = number_or_0(fixture, "induction_top"),
         .utilization = has_true(fixture, "utilization"),
+        .steps = fixture_is(fixture, "model", "hpmn") ? list_of(fixture, "steps") : 0,
         .window = fixture_number(fixture, "window"),
         .iterations = number_or_0(fixture, "iterations"),
         .mlp = fixture_number(fixture, "mlp"),

@@ -15,6 +15,7 @@
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_delta.h"
 #include "model/tensor/op_memory.h"
+#include "model/tensor/op_penalty.h"
 #include "model/tensor/op_recurrent.h"
 #include "model/tensor/op_rows.h"
 #include "tests/parity/fixture.h"
@@ -178,6 +179,19 @@ static void squash_equals_the_reference(void **state)
     compare_input(&run, "s", s);
     free(y);
     free(dy);
+    run_close(&run);
+}
+
+static void covariances_equal_the_reference(void **state)
+{
+    (void)state;
+    struct run run;
+    const uint64_t *shape = NULL;
+    run_open(&run, "op-offdiag.default", NULL, NULL);
+    fixture_f64(&run.fixture, "input/rows", &shape);
+    struct tensor *rows = input(&run, "rows", 1);
+    compare_result(&run, op_offdiag(&run.tape, rows, (uint32_t)shape[1]));
+    compare_input(&run, "rows", rows);
     run_close(&run);
 }
 
@@ -406,6 +420,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(activations_equal_the_reference),
         cmocka_unit_test(squash_equals_the_reference),
+        cmocka_unit_test(covariances_equal_the_reference),
         cmocka_unit_test(a_recurrent_step_equals_the_reference),
         cmocka_unit_test(addressing_equals_the_reference),
         cmocka_unit_test(writing_equals_the_reference),

@@ -248,6 +248,13 @@ static void try_kernel_address_backward(struct call *x)
                             x->cols);
 }
 
+static void try_kernel_offdiag(struct call *x)
+{
+    x->y2[0] = kernel_offdiag(x->y, x->a, x->rows, x->cols);
+}
+
+CASE(kernel_offdiag_backward,
+     kernel_offdiag_backward(x->y, x->share[0] * (real)x->cols, x->a, x->rows + 1, x->cols))
 CASE(kernel_balance, kernel_balance(x->y, x->y2, x->share, x->rows))
 CASE(kernel_balance_backward,
      kernel_balance_backward(x->y, x->y2, x->a, x->share, x->share + 5, x->rows))

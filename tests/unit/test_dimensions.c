@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "model/interest_ops.h"
 #include "tests/crash/scene.h"
 
 enum { EVENTS = 150, ROUNDS = 10, OPTIONS_MAX = 12, TEXT_MAX = 64 };
@@ -130,9 +131,11 @@ static uint64_t any(struct random *random, uint64_t most)
 
 static void draw_model(struct draw *draw, struct random *random)
 {
-    static const char *const models[] = {"limarec", "gdelta", "mimn",  "mind",
-                                         "octopus", "single", "ledger"};
-    const char *model = models[random_below(random, sizeof models / sizeof models[0])];
+    uint32_t models = 0;
+    while (interest_ops_at(models)) {
+        models++;
+    }
+    const char *model = interest_ops_at((uint32_t)random_below(random, models))->name;
     add_model(draw, model);
     const uint64_t heads = 1 + random_below(random, 4);
     add_option(draw, "d", any(random, 24) * heads);
@@ -144,6 +147,7 @@ static void draw_model(struct draw *draw, struct random *random)
     }
     if (strcmp(model, "single") != 0) add_option(draw, "interests", any(random, 64));
     if (strcmp(model, "mimn") == 0) add_option(draw, "induction-top", any(random, 8));
+    if (strcmp(model, "hpmn") == 0) add_option(draw, "steps", any(random, 15));
     if (strcmp(model, "ledger") == 0) add_option(draw, "entries", any(random, 64));
     if (strcmp(model, "mind") == 0) {
         add_option(draw, "window", any(random, 512));

@@ -32,6 +32,8 @@ static const struct golden {
     {"gdelta", true, 0x0a2ae701869722a4, 0x3b79a1d5e94503f0},
     {"mimn", false, 0xa1f76c389984597b, 0x7967041864e10c60},
     {"mimn", true, 0x96debb2b09bafed7, 0xa0459159146fcced},
+    {"hpmn", false, 0xa8916d5413d05806, 0xf1b2aeae13ac0cd8},
+    {"hpmn", true, 0x3ab770c23e0d9a5a, 0xf36385e44c1d1043},
     {"mind", false, 0x6db839b4e7d14898, 0x829ef83981fabe80},
     {"mind", true, 0x6db839b4e7d14898, 0xf77b9ec6c7540f26},
     {"octopus", false, 0x573610fa64a1c501, 0x29bed221e23e929b},

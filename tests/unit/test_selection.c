@@ -19,7 +19,7 @@
 #include "tests/near.h"
 #include "tests/parity/fixture.h"
 
-enum { D = 16, K = 6, EVENTS = 25, USERS = 12 };
+enum { D = 16, K = 6, EVENTS = 35, USERS = 12 };
 
 static const struct model_dims selecting = {.d = D,
                                             .heads = 2,
@@ -30,6 +30,7 @@ static const struct model_dims selecting = {.d = D,
                                             .use_gap = true,
                                             .gap_buckets = 12,
                                             .induction_top = 2,
+                                            .steps = 2, /* every level has a period in EVENTS */
                                             .select = true,
                                             .evidence_min = 0.8f,
                                             .residual_min = 0.3f};
