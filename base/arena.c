@@ -63,10 +63,29 @@ static void *take_overflow(struct arena *arena, size_t rounded)
 {
     free_overflow(arena, arena->used);
     struct arena_overflow *overflow = aligned_alloc(ARENA_ALIGNMENT, ARENA_ALIGNMENT + rounded);
-    REQUIRE(overflow != NULL);
+    if (!overflow) {
+        REQUIRE(arena->tried);
+        longjmp(*arena->tried, 1);
+    }
     *overflow = (struct arena_overflow){arena->overflow, arena->used};
     arena->overflow = overflow;
     return (unsigned char *)overflow + ARENA_ALIGNMENT;
+}
+
+enum status arena_try(struct arena *arena, void (*work)(void *context), void *context,
+                      struct error *error)
+{
+    jmp_buf place;
+    REQUIRE(arena->grows && !arena->tried);
+    arena->tried = &place;
+    if (setjmp(place) == 0) {
+        work(context);
+        arena->tried = NULL;
+        return STATUS_OK;
+    }
+    arena->tried = NULL;
+    return error_set(error, STATUS_IO, "out of memory: what is measured takes more than %zu MB",
+                     arena->used >> 20);
 }
 
 void arena_close(struct arena *arena)

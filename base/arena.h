@@ -12,6 +12,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -27,6 +28,7 @@ struct arena {
     size_t used; /* bytes taken so far */
     size_t peak; /* the greatest `used` ever */
     bool grows;
+    jmp_buf *tried;                  /* where arena_try goes on if the heap has no more */
     struct arena_overflow *overflow; /* what was taken beyond the block, the newest first */
 };
 
@@ -40,15 +42,22 @@ void *arena_block(size_t size);
 /* Takes one block of `size` bytes from the heap; pages are touched when they are first used. */
 MUST_CHECK enum status arena_open(struct arena *arena, size_t size, struct error *error);
 
-/* One that takes from the heap what its block has no room for. For measuring. */
+/* One that takes from the heap what its block has no room for. For measuring, with arena_try. */
 MUST_CHECK enum status arena_open_growing(struct arena *arena, size_t size, struct error *error);
+
+/*
+ * Calls work(context), which takes from an arena that grows. STATUS_IO: the heap had no more; the
+ * work was left where it stood (longjmp), so it may own nothing but what it has taken.
+ */
+MUST_CHECK enum status arena_try(struct arena *arena, void (*work)(void *context), void *context,
+                                 struct error *error);
 
 /* Frees everything. Legal on a zeroed or closed arena. */
 void arena_close(struct arena *arena);
 
 /*
  * `size` bytes aligned to ARENA_ALIGNMENT, uninitialized. Whoever opened the arena sized it for the
- * worst case: a full one is a broken precondition, and of one that grows, a heap that has no more.
+ * worst case: a full one is a broken precondition. One that grows is taken from within arena_try.
  */
 void *arena_take(struct arena *arena, size_t size);
 

@@ -167,30 +167,42 @@ static double *take_basis(struct tape *tape, const struct interest_model *model)
     return model->prior ? arena_take(tape->arena, size) : NULL;
 }
 
-/* The peak of full tiles of absorbing, deep and wide, and of reading full windows. */
+/* A model that is measured, in an arena that grows, with one state for all users. */
+struct measuring {
+    const struct interest_model *model;
+    struct arena arena;
+    real *state;
+};
+
+/* Full tiles of absorbing, deep and wide, and of reading full windows. */
+static void pass_once(void *context)
+{
+    struct measuring *measuring = context;
+    const struct interest_model *model = measuring->model;
+    struct tape tape = {.arena = &measuring->arena};
+    const real *states[TILE_USERS];
+    for (uint32_t user = 0; user < TILE_USERS; user++) {
+        states[user] = measuring->state;
+    }
+    interest_state_init(model, measuring->state);
+    absorb_padding(&tape, model, measuring->state, model->tile_events);
+    for (uint32_t seen = 0; seen <= model->dims.window; seen += model->tile_events) {
+        absorb_padding(&tape, model, measuring->state, 1);
+    }
+    model->ops->read(&tape, model, states, model->tile_users);
+    take_basis(&tape, model);
+}
+
+/* The most memory that a pass takes. */
 static enum status measure_scratch(struct interest_model *model, struct error *error)
 {
-    struct arena arena;
-    real *state = calloc(model->state.size, sizeof(real));
-    if (!state) return error_set(error, STATUS_IO, "out of memory for a state");
-    enum status status = arena_open_growing(&arena, MEASURE_SIZE, error);
-    if (status == STATUS_OK) {
-        const real *states[TILE_USERS];
-        for (uint32_t user = 0; user < TILE_USERS; user++) {
-            states[user] = state;
-        }
-        struct tape tape = {.arena = &arena};
-        interest_state_init(model, state);
-        absorb_padding(&tape, model, state, model->tile_events);
-        for (uint32_t seen = 0; seen <= model->dims.window; seen += model->tile_events) {
-            absorb_padding(&tape, model, state, 1);
-        }
-        model->ops->read(&tape, model, states, model->tile_users);
-        take_basis(&tape, model);
-        model->scratch_size = arena.peak;
-        arena_close(&arena);
-    }
-    free(state);
+    struct measuring measuring = {.model = model, .state = calloc(model->state.size, sizeof(real))};
+    if (!measuring.state) return error_set(error, STATUS_IO, "out of memory for a state");
+    enum status status = arena_open_growing(&measuring.arena, MEASURE_SIZE, error);
+    if (status == STATUS_OK) status = arena_try(&measuring.arena, pass_once, &measuring, error);
+    model->scratch_size = measuring.arena.peak;
+    arena_close(&measuring.arena);
+    free(measuring.state);
     return status;
 }
 

@@ -104,19 +104,25 @@ static size_t measure_tape(struct shard *shard, uint32_t behaviors, uint32_t rea
 }
 
 /* Memory grows with behaviors and reads alike; of a model with a window, once that is full. */
-static enum status measure_growth(struct shard *shard, struct error *error)
+static void measure_growth(void *context)
 {
+    struct shard *shard = context;
     const uint32_t window = shard->model->dims.window;
     const uint32_t behaviors = window > MEASURE_MORE ? window : MEASURE_MORE;
-    TRY(arena_open_growing(&shard->tape, MEASURE_SIZE, error));
     const size_t least = measure_tape(shard, behaviors, MEASURE_READS);
     const size_t longer = measure_tape(shard, behaviors + MEASURE_MORE, MEASURE_READS);
     const size_t denser = measure_tape(shard, behaviors + MEASURE_MORE, MEASURE_MORE);
-    arena_close(&shard->tape);
     shard->tape_least = least;
     shard->tape_each = (longer - least) / MEASURE_MORE + 1 +
                        (denser - longer) / (MEASURE_MORE - MEASURE_READS) + 1;
-    return STATUS_OK;
+}
+
+static enum status measure_shard(struct shard *shard, struct error *error)
+{
+    TRY(arena_open_growing(&shard->tape, MEASURE_SIZE, error));
+    const enum status status = arena_try(&shard->tape, measure_growth, shard, error);
+    arena_close(&shard->tape);
+    return status;
 }
 
 size_t shard_tape_size(const struct shard *shard, uint32_t behaviors)
@@ -148,7 +154,7 @@ enum status shard_open(struct shard *shard, const struct interest_model *model,
     enum status status =
         gradients_open(&shard->gradients, model->checkpoint->params, limits->touched, error);
     if (status == STATUS_OK) status = arena_open(&shard->scratch, scratch, error);
-    if (status == STATUS_OK) status = measure_growth(shard, error);
+    if (status == STATUS_OK) status = measure_shard(shard, error);
     if (status != STATUS_OK) shard_close(shard);
     return status;
 }

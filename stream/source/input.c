@@ -123,6 +123,9 @@ static enum status read_gzip(struct input *input, void *to, size_t size, size_t 
         int result = inflate(gzip, Z_NO_FLUSH);
         input->in_member = result != Z_STREAM_END;
         if (result == Z_BUF_ERROR && input->ended) break;
+        if (result == Z_MEM_ERROR) {
+            return error_set(error, STATUS_IO, "out of memory: reading %s", input->path);
+        }
         if (result != Z_OK && result != Z_STREAM_END) return damaged(input, gzip->msg, error);
         input->next = gzip->next_in;
         input->left = gzip->avail_in;

@@ -53,12 +53,43 @@ static void one_that_grows_tells_what_its_block_must_hold(void **state)
     arena_close(&arena);
 }
 
+struct greedy {
+    struct arena *arena;
+    size_t size;
+    bool finished;
+};
+
+static void take_much(void *context)
+{
+    struct greedy *greedy = context;
+    arena_take(greedy->arena, 1000);
+    arena_take(greedy->arena, greedy->size);
+    greedy->finished = true;
+}
+
+static void a_heap_that_has_no_more_is_an_error_of_what_is_measured(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct error error;
+    assert_int_equal(arena_open_growing(&arena, 128, NULL), STATUS_OK);
+    struct greedy greedy = {&arena, SIZE_MAX / 4, false};
+    assert_int_equal(arena_try(&arena, take_much, &greedy, &error), STATUS_IO);
+    assert_non_null(strstr(error.text, "out of memory"));
+    assert_false(greedy.finished);
+    greedy.size = 100;
+    assert_int_equal(arena_try(&arena, take_much, &greedy, &error), STATUS_OK);
+    assert_true(greedy.finished);
+    arena_close(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_are_aligned_and_fill_the_arena),
         cmocka_unit_test(release_gives_back_and_keeps_the_peak),
         cmocka_unit_test(one_that_grows_tells_what_its_block_must_hold),
+        cmocka_unit_test(a_heap_that_has_no_more_is_an_error_of_what_is_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
