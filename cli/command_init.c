@@ -87,6 +87,12 @@ static void print_made(const struct init_summary *summary, const char *path)
     printf("%s: %s of %" PRIu32 " items and %" PRIu32 " categories have a row, from %s events\n",
            path, progress_number(summary->items, items), summary->items_seen, summary->categories,
            progress_number(summary->log.accepted, events));
+    if (summary->unknown) {
+        fprintf(stderr,
+                "braid init: %" PRIu64 " of %" PRIu64
+                " events are of items without a row (--items-max, --count-min)\n",
+                summary->unknown, summary->log.accepted);
+    }
     event_log_report(&summary->log, "init");
 }
 

@@ -85,7 +85,17 @@ static void warn_of_nonsense(const struct job_summary *summary)
     if (summary->late) {
         log_warn("events come after later ones of their user: is the source in the order of time?",
                  log_int("late", (int64_t)summary->late),
-                 log_real("share", (double)summary->late / accepted));
+                 log_real("share", (double)summary->late / accepted),
+                 log_real("worst_hours", (double)summary->worst_late.by_ms / 3.6e6),
+                 log_text("user", summary->worst_late.user),
+                 log_int("partition", summary->worst_late.partition),
+                 log_int("offset", summary->worst_late.offset));
+    }
+    if (summary->odd_categories) {
+        log_warn("events count without their category, which cannot be used",
+                 log_int("events", (int64_t)summary->odd_categories),
+                 log_real("share", (double)summary->odd_categories / accepted),
+                 log_text("see", "source.fields.category"));
     }
     if (summary->unknown) {
         log_warn("events of items that the generation does not know",

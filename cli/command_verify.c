@@ -64,11 +64,23 @@ static void print_verdict(const struct verify_report *report, bool passed)
                "the source no longer has their events.\n",
                report->unverifiable);
     }
+    if (report->unknown_items) {
+        printf("%" PRIu64 " events are of items that the newest generation does not know.\n",
+               report->unknown_items);
+    }
+    if (report->odd_categories) {
+        printf("%" PRIu64
+               " events count without their category, which cannot be used (source.fields.category)"
+               ".\n",
+               report->odd_categories);
+    }
     printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64
-           " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " unverifiable=%" PRIu64
-           " violations=%" PRIu64 " lost=%" PRIu64 " repeated=%" PRIu64 " verdict=%s\n",
+           " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " unknown_items=%" PRIu64
+           " odd_categories=%" PRIu64 " unverifiable=%" PRIu64 " violations=%" PRIu64
+           " lost=%" PRIu64 " repeated=%" PRIu64 " verdict=%s\n",
            report->records, report->users, report->events, report->accepted, report->dropped,
-           report->dead_letters, report->blank, report->unverifiable, violations,
+           report->dead_letters, report->blank, report->unknown_items, report->odd_categories,
+           report->unverifiable, violations,
            report->violations[VERIFY_LOST] + report->violations[VERIFY_BAD_EVENT_LOST],
            report->violations[VERIFY_REPEATED] + report->violations[VERIFY_BAD_EVENT_REPEATED],
            passed ? "ok" : "failed");

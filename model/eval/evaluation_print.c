@@ -164,6 +164,8 @@ enum status evaluation_print_json(const struct evaluation *evaluation,
     json_text(&json, bytes_of(evaluation_protocol_name(evaluation_options(evaluation)->protocol)));
     json_key(&json, "cases");
     json_unsigned(&json, evaluation_cases(evaluation));
+    json_key(&json, "left_out");
+    json_unsigned(&json, evaluation_left_out(evaluation));
     json_key(&json, "results");
     json_begin(&json, '[');
     for (uint32_t i = 0; i < count; i++) {

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "state/state_cache.h"
 #include "state/store.h"
+#include "stream/source/disorder.h"
 #include "stream/source/event.h"
 
 /* A full chunk that was closed by the changeset; in order of ordinals. */
@@ -52,8 +53,10 @@ struct changeset {
     uint64_t behaviors; /* appended */
     uint64_t events;    /* that it is of, and how many of each verdict: */
     uint64_t verdicts[EVENT_VERDICTS];
-    uint64_t late;    /* accepted, but earlier than the one before of their user */
-    uint64_t unknown; /* accepted, of an item that the generation does not know */
+    uint64_t late;           /* accepted, but before an earlier one of their user, */
+    struct late_event worst; /* and the one of them that came latest */
+    uint64_t unknown;        /* accepted, of an item that the generation does not know */
+    uint64_t odd_categories; /* accepted without the category they have */
 };
 
 /* For transactions of at most so many users, and behaviors. */

@@ -42,7 +42,8 @@ struct job {
     pthread_mutex_t lock;
     pthread_cond_t finished;
     uint32_t left; /* threads that run: the workers', and before them the one that starts them */
-    struct error failure; /* the first one, STATUS_OK if none */
+    struct error failure;         /* the first one, STATUS_OK if none */
+    struct late_event worst_late; /* of all workers that have ended */
 };
 
 void job_stop(void)
@@ -60,6 +61,7 @@ void job_shared_init(struct job_shared *shared)
     }
     shared->late = metrics_get("braid_late_events_total", NULL, NULL);
     shared->unknown = metrics_get("braid_unknown_item_events_total", NULL, NULL);
+    shared->odd_categories = metrics_get("braid_odd_category_events_total", NULL, NULL);
     shared->records = metrics_get("braid_records_total", NULL, NULL);
     shared->commits = metrics_get("braid_commits_total", NULL, NULL);
 }
@@ -166,6 +168,15 @@ static void note_failure(struct job *job, const struct error *error)
     pthread_mutex_unlock(&job->lock);
 }
 
+static void keep_worst(const struct worker *worker)
+{
+    struct job *job = worker->job;
+    const struct late_event *worst = processor_worst_late(worker->processor);
+    pthread_mutex_lock(&job->lock);
+    if (worst->by_ms > job->worst_late.by_ms) job->worst_late = *worst;
+    pthread_mutex_unlock(&job->lock);
+}
+
 static void *work(void *context)
 {
     struct worker *worker = context;
@@ -173,6 +184,7 @@ static void *work(void *context)
     struct error error = {.status = STATUS_OK};
     if (processor_run(worker->processor, &error) != STATUS_OK) note_failure(job, &error);
     /* The stores are flushed and the session ends here, so that others need not wait for it. */
+    keep_worst(worker);
     processor_close(worker->processor);
     worker->processor = NULL;
     finished_one(job);
@@ -283,6 +295,7 @@ static void summarize_job(const struct job_shared *shared, struct job_summary *s
     summary->dead_letters = summary->events - summary->accepted - summary->dropped - summary->blank;
     summary->late = (uint64_t)metric_value(shared->late);
     summary->unknown = (uint64_t)metric_value(shared->unknown);
+    summary->odd_categories = (uint64_t)metric_value(shared->odd_categories);
     summary->records = (uint64_t)metric_value(shared->records);
     summary->commits = (uint64_t)metric_value(shared->commits);
 }
@@ -297,6 +310,7 @@ static void subtract(struct job_summary *summary, const struct job_summary *befo
     summary->dead_letters -= before->dead_letters;
     summary->late -= before->late;
     summary->unknown -= before->unknown;
+    summary->odd_categories -= before->odd_categories;
     summary->records -= before->records;
     summary->commits -= before->commits;
 }
@@ -325,6 +339,7 @@ enum status job_run(const struct config *config, const struct job_learner *learn
         summary->seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
         summarize_job(&job->shared, summary);
         subtract(summary, &before);
+        summary->worst_late = job->worst_late;
     }
     close_job(job);
     free(job);

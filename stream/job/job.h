@@ -15,20 +15,23 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "stream/job/hold.h"
+#include "stream/source/disorder.h"
 
 /* What a job did, all workers together; only what was committed counts. */
 struct job_summary {
-    uint64_t events;       /* accepted, dropped, blank and bad ones */
-    uint64_t accepted;     /* absorbed into histories */
-    uint64_t dropped;      /* action not listed */
-    uint64_t blank;        /* blank lines, tombstones */
-    uint64_t dead_letters; /* bad events */
-    uint64_t late;         /* accepted, but before an earlier one of their user */
-    uint64_t unknown;      /* accepted, their item newer than the generation's dictionary */
-    uint64_t records;      /* interest records published */
-    uint64_t commits;      /* transactions, each worker's counted */
-    double seconds;        /* that the workers ran, recovery included */
-    bool stopped;          /* by job_stop, before the input's end */
+    uint64_t events;              /* accepted, dropped, blank and bad ones */
+    uint64_t accepted;            /* absorbed into histories */
+    uint64_t dropped;             /* action not listed */
+    uint64_t blank;               /* blank lines, tombstones */
+    uint64_t dead_letters;        /* bad events */
+    uint64_t late;                /* accepted, but before an earlier one of their user */
+    struct late_event worst_late; /* the one of those that came latest */
+    uint64_t unknown;             /* accepted, their item newer than the generation's dictionary */
+    uint64_t odd_categories;      /* accepted without their category, which cannot be used */
+    uint64_t records;             /* interest records published */
+    uint64_t commits;             /* transactions, each worker's counted */
+    double seconds;               /* that the workers ran, recovery included */
+    bool stopped;                 /* by job_stop, before the input's end */
 };
 
 /*

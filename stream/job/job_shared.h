@@ -25,8 +25,9 @@ struct job_shared {
 
     /* Of what is committed: */
     struct metric *events[EVENT_VERDICTS];
-    struct metric *late;    /* accepted, but earlier than the one before of their user */
-    struct metric *unknown; /* accepted, of an item that the generation does not know */
+    struct metric *late;           /* accepted, but before an earlier one of their user */
+    struct metric *unknown;        /* accepted, of an item that the generation does not know */
+    struct metric *odd_categories; /* accepted without the category they have */
     struct metric *records;
     struct metric *commits;
 };

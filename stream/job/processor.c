@@ -69,6 +69,15 @@ static void warn_of_bad(struct processor *processor, const struct event *event)
              log_text("see", event_verdict_option(event->verdict)));
 }
 
+static void warn_of_odd(struct processor *processor, const struct event *event)
+{
+    if (processor->warned_of_odd) return;
+    processor->warned_of_odd = true;
+    log_warn("first event whose category cannot be used, and which counts without one",
+             log_text("why", event->why), log_int("partition", event->partition),
+             log_int("offset", event->offset), log_text("see", "source.fields.category"));
+}
+
 static enum status send_dead_letter(struct processor *processor, const struct event *event,
                                     struct error *error)
 {
@@ -145,12 +154,23 @@ static enum status group(struct processor *processor, const struct poll *poll, s
             TRY(send_dead_letter(processor, event, error));
         } else if (event->verdict == EVENT_ACCEPTED) {
             admit(processor, task, event);
+            if (event->odd_category) warn_of_odd(processor, event);
+            set->odd_categories += event->odd_category;
             if (item_names_is_new(processor->names, event)) {
                 TRY(send_item(processor, event, error));
             }
         }
     }
     return STATUS_OK;
+}
+
+static void note_time(struct changeset *set, const struct cached_user *user, int64_t time_ms,
+                      int64_t offset)
+{
+    const int64_t latest_ms = history_last_ms(&user->history);
+    if (time_ms >= latest_ms) return;
+    set->late++;
+    late_event_note(&set->worst, latest_ms - time_ms, user->user, user->partition, offset);
 }
 
 /* Pass 3: histories grow, in source order. A full chunk is kept before the next one opens. */
@@ -163,7 +183,7 @@ static void append_behaviors(struct processor *processor)
     for (uint32_t i = 0; i < processor->accepted; i++) {
         struct cached_user *user = processor->users[i];
         const struct history_behavior behavior = processor->behaviors[i];
-        set->late += history_time_ms(behavior) < user->history.event_ms;
+        note_time(set, user, history_time_ms(behavior), processor->offsets[i]);
         set->unknown += item_table_find(items, behavior.item) == 0;
         if (history_full(&user->history)) changeset_keep_chunk(set, changeset_of(set, user));
         /*
@@ -197,13 +217,15 @@ static enum status process_events(struct processor *processor, const struct poll
 
 /* ---- a commit ---- */
 
-static void count_committed(const struct processor *processor, const struct changeset *set)
+static void count_committed(struct processor *processor, const struct changeset *set)
 {
     const struct job_shared *shared = processor->shared;
     for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
         metric_add(shared->events[verdict], (int64_t)set->verdicts[verdict]);
     }
     metric_add(shared->late, (int64_t)set->late);
+    if (set->worst.by_ms > processor->worst_late.by_ms) processor->worst_late = set->worst;
+    metric_add(shared->odd_categories, (int64_t)set->odd_categories);
     if (interest_model_generation(processor->model) >
         0) { /* 0 knows nothing and publishes nothing */
         metric_add(shared->unknown, (int64_t)set->unknown);
@@ -443,6 +465,11 @@ enum status processor_open(struct processor **processorp, const struct job_share
     }
     *processorp = processor;
     return STATUS_OK;
+}
+
+const struct late_event *processor_worst_late(const struct processor *processor)
+{
+    return &processor->worst_late;
 }
 
 void processor_close(struct processor *processor)

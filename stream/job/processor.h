@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "model/interest_model.h"
 #include "stream/job/job_shared.h"
+#include "stream/source/disorder.h"
 
 struct processor;
 
@@ -30,6 +31,9 @@ void processor_close(struct processor *processor);
  * Works until the session ends. STATUS_OK: everything polled is committed, the stores are flushed.
  */
 MUST_CHECK enum status processor_run(struct processor *processor, struct error *error);
+
+/* Of the events it committed, the one that came latest after a later one of its user. */
+const struct late_event *processor_worst_late(const struct processor *processor);
 
 /* Heap that a processor takes beside its cache and changeset, for the memory plan. */
 size_t processor_size(const struct config *config, const struct interest_model *model);

@@ -49,8 +49,10 @@ struct processor {
     struct change **missing; /* [poll_events_max] those of them that were not in memory */
     uint32_t missing_count;
 
-    uint8_t *record; /* a dead letter or an item record */
-    bool warned;     /* of the first bad event */
+    uint8_t *record;    /* a dead letter or an item record */
+    bool warned;        /* of the first bad event, */
+    bool warned_of_odd; /* and the first odd category */
+    struct late_event worst_late;
 };
 
 /* Begins a new batch of users: `changed` and `missing` are empty. */

@@ -4,8 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/checksum.h"
-
 enum status event_log_open(struct event_log *log, const struct config *config,
                            struct progress *progress, struct error *error)
 {
@@ -23,35 +21,42 @@ void event_log_close(struct event_log *log)
     event_reader_close(log->source);
 }
 
-static void count_late(struct event_log *log, const struct event *event)
+/* "line 7: WHAT" */
+static void describe(const struct event_log *log, const struct event *event, const char *what,
+                     char *to, size_t room)
 {
-    struct event_log_counts *counts = &log->counts;
-    struct disorder *disorder = &log->disorder;
-    disorder_note(disorder, identity_of(event->user.at, event->user.size), event->time_ms,
-                  event->offset);
-    counts->late = disorder->late;
-    counts->compared = disorder->compared;
-    if (disorder->worst_ms == counts->worst_ms) return;
     char place[SOURCE_PLACE_MAX];
     event_reader_place(log->source, event->offset, place);
-    counts->worst_ms = disorder->worst_ms;
-    snprintf(counts->worst_place, sizeof counts->worst_place, "%s", place);
+    snprintf(to, room, "%s%s%s", place, *what ? ": " : "", what);
+}
+
+static void count_accepted(struct event_log *log, const struct event *event)
+{
+    struct event_log_counts *counts = &log->counts;
+    const bool worst = disorder_note(&log->disorder, event);
+    counts->accepted++;
+    counts->late = log->disorder.late;
+    counts->compared = log->disorder.compared;
+    if (worst) {
+        counts->worst = log->disorder.worst;
+        describe(log, event, "", counts->worst_place, sizeof counts->worst_place);
+    }
+    if (!event->odd_category || counts->odd_categories++) return;
+    describe(log, event, event->why, counts->odd_why, sizeof counts->odd_why);
 }
 
 static void count_event(struct event_log *log, const struct event *event)
 {
     struct event_log_counts *counts = &log->counts;
+    char why[200];
     counts->events++;
-    counts->accepted += event->verdict == EVENT_ACCEPTED;
     counts->dropped += event->verdict == EVENT_DROPPED;
     counts->blank += event->verdict == EVENT_BLANK;
-    if (event->verdict == EVENT_ACCEPTED) count_late(log, event);
+    if (event->verdict == EVENT_ACCEPTED) count_accepted(log, event);
     if (!event_is_bad(event->verdict) || counts->bad++) return;
-    char place[SOURCE_PLACE_MAX];
-    event_reader_place(log->source, event->offset, place);
     counts->bad_verdict = event->verdict;
-    snprintf(counts->bad_why, sizeof counts->bad_why, "%s: %s: %s", place,
-             event_verdict_name(event->verdict), event->why);
+    snprintf(why, sizeof why, "%s: %s", event_verdict_name(event->verdict), event->why);
+    describe(log, event, why, counts->bad_why, sizeof counts->bad_why);
 }
 
 static void show_reading(const struct event_log *log)
@@ -94,13 +99,19 @@ void event_log_report(const struct event_log_counts *counts, const char *name)
                 "braid %s: %" PRIu64 " events of unlisted actions were passed over (see %s)\n",
                 name, counts->dropped, event_verdict_option(EVENT_DROPPED));
     }
+    if (counts->odd_categories) {
+        fprintf(stderr,
+                "braid %s: %" PRIu64 " events count without their category, which cannot be used, "
+                "the first: %s (see source.fields.category)\n",
+                name, counts->odd_categories, counts->odd_why);
+    }
     if (counts->late) {
         fprintf(stderr,
                 "braid %s: %" PRIu64 " of %" PRIu64 " events (%.1f %%) come after a later one of "
-                "their user, the worst by %.1f hours in %s"
+                "their user, the worst by %.1f hours in %s, of user '%s'"
                 ": is the log in the order of time?\n",
                 name, counts->late, counts->compared, percent(counts->late, counts->compared),
-                (double)counts->worst_ms / 3.6e6, counts->worst_place);
+                (double)counts->worst.by_ms / 3.6e6, counts->worst_place, counts->worst.user);
     }
 }
 

@@ -28,8 +28,10 @@ struct event_log_counts {
     char bad_why[256];              /* where it lies, and what is wrong with it */
     uint64_t late;                  /* accepted, but before an earlier one of their user, of */
     uint64_t compared;              /* so many that could be compared (disorder.h) */
-    int64_t worst_ms;               /* how late the latest came, */
+    struct late_event worst;        /* of those, */
     char worst_place[256];          /* and where it lies */
+    uint64_t odd_categories;        /* accepted without the category they have, */
+    char odd_why[256];              /* the first: where it lies, and what is wrong with it */
 };
 
 struct event_log {

@@ -50,6 +50,17 @@ static enum status count_events(struct reading *reading, struct error *error)
     return event_log_check(&reading->log, error);
 }
 
+/* Events of items that the dictionary does not have. */
+static uint64_t count_unknown(const struct name_set *items, const struct item_table *table)
+{
+    uint64_t events = 0;
+    for (uint32_t i = 0; i < items->count; i++) {
+        const struct name *name = &items->names[i];
+        if (item_table_find(table, name->hash) == 0) events += name->count;
+    }
+    return events;
+}
+
 /* Where it was asked for. */
 static enum status write_first(struct checkpoint *checkpoint, const struct init_options *options,
                                const char *path, struct error *error)
@@ -70,6 +81,7 @@ static enum status make_checkpoint(const struct reading *reading,
     TRY(dictionary_open(&table, NULL, &reading->items, &reading->categories, &rows, error));
     summary->items = item_table_items(table);
     summary->categories = item_table_categories(table);
+    summary->unknown = count_unknown(&reading->items, table);
     if (item_table_items(table) == 0) {
         item_table_close(table);
         return error_set(error, STATUS_INVALID, "%s: none of its %u items has %" PRIu64 " events",

@@ -44,6 +44,7 @@ struct init_summary {
     uint32_t items_seen; /* distinct items of accepted events, */
     uint32_t items;      /* and those that got a row */
     uint32_t categories; /* of those items */
+    uint64_t unknown;    /* accepted events of items that got none */
 };
 
 /*

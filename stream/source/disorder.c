@@ -2,21 +2,31 @@
 #include "stream/source/disorder.h"
 
 #include "base/checksum.h"
+#include "base/escape.h"
 
-void disorder_note(struct disorder *disorder, uint64_t user, int64_t time_ms, int64_t at)
+bool late_event_note(struct late_event *worst, int64_t by_ms, struct bytes user, uint32_t partition,
+                     int64_t offset)
 {
+    if (by_ms <= worst->by_ms) return false;
+    *worst = (struct late_event){.by_ms = by_ms, .partition = partition, .offset = offset};
+    escape_message(user, worst->user, sizeof worst->user);
+    return true;
+}
+
+bool disorder_note(struct disorder *disorder, const struct event *event)
+{
+    const uint64_t user = identity_of(event->user.at, event->user.size);
     struct disorder_slot *slot = &disorder->slots[splitmix64(user) % DISORDER_SLOTS];
     if (slot->user != user) {
-        *slot = (struct disorder_slot){user, time_ms};
-        return;
+        *slot = (struct disorder_slot){user, event->time_ms};
+        return false;
     }
     disorder->compared++;
-    if (time_ms >= slot->latest_ms) {
-        slot->latest_ms = time_ms;
-        return;
+    const int64_t by_ms = slot->latest_ms - event->time_ms;
+    if (by_ms <= 0) {
+        slot->latest_ms = event->time_ms;
+        return false;
     }
     disorder->late++;
-    if (slot->latest_ms - time_ms <= disorder->worst_ms) return;
-    disorder->worst_ms = slot->latest_ms - time_ms;
-    disorder->worst_at = at;
+    return late_event_note(&disorder->worst, by_ms, event->user, event->partition, event->offset);
 }

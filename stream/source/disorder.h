@@ -12,9 +12,25 @@
 #ifndef STREAM_SOURCE_DISORDER_H
 #define STREAM_SOURCE_DISORDER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-enum { DISORDER_SLOTS = 1 << 14 };
+#include "base/bytes.h"
+#include "stream/source/event.h"
+
+enum { DISORDER_SLOTS = 1 << 14, LATE_USER_SIZE = 64 };
+
+/* An event that came after a later one of its user. */
+struct late_event {
+    int64_t by_ms; /* how much later that one is; 0: there is no such event */
+    uint32_t partition;
+    int64_t offset;
+    char user[LATE_USER_SIZE]; /* escaped, and cut if it is long */
+};
+
+/* Notes an event in `worst` if it came later than the one there. True if it did. */
+bool late_event_note(struct late_event *worst, int64_t by_ms, struct bytes user, uint32_t partition,
+                     int64_t offset);
 
 struct disorder {
     struct disorder_slot {
@@ -23,11 +39,10 @@ struct disorder {
     } slots[DISORDER_SLOTS];
     uint64_t compared; /* events whose user was remembered, */
     uint64_t late;     /* and those of them that came late */
-    int64_t worst_ms;  /* how late the latest was, */
-    int64_t worst_at;  /* and where: a line or an offset */
+    struct late_event worst;
 };
 
-/* Takes in the next event of a user (identity_of its id). All zeros is an empty table. */
-void disorder_note(struct disorder *disorder, uint64_t user, int64_t time_ms, int64_t at);
+/* Takes in the next accepted event. True if it is the worst so far. All zeros is an empty table. */
+bool disorder_note(struct disorder *disorder, const struct event *event);
 
 #endif

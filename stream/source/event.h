@@ -50,8 +50,9 @@ struct event {
     struct bytes user;  /* valid if accepted; also set for a bad event if it could be read */
     struct bytes item;
     struct bytes category; /* empty if none */
+    bool odd_category;     /* accepted: it has one that cannot be used, and goes without */
     struct bytes payload;  /* bad events: the raw event, cut at source.event_size_max */
-    char why[128];         /* bad events: what exactly is wrong, with the field and its value */
+    char why[128];         /* bad events, odd categories: what exactly is wrong, and the value */
 };
 
 /* Bytes that must be readable behind a raw event, of any content. */

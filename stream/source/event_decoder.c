@@ -68,6 +68,11 @@ static enum status open_format(struct event_decoder *decoder, struct error *erro
                  decoder->names[i]);
     }
     TRY(list_nulls(decoder, error));
+    if (config->actions_count > 0 && !*decoder->names[FIELD_ACTION]) {
+        return error_set(error, STATUS_INVALID,
+                         "actions are listed, and source.fields.action names no field that would "
+                         "say which one an event is: set it, or leave the list out");
+    }
     if (config->source.format == CONFIG_JSON) {
         return event_json_open(&decoder->json, decoder->names, config->source.event_size_max,
                                error);
@@ -244,16 +249,16 @@ static enum event_verdict judge_time(const struct event_decoder *decoder,
     return judge_range(decoder, cell, broker_ms, event);
 }
 
-/* A category that cannot be used is none: the event is worth more than it. */
+/* A category that cannot be used is left out, and why is said: the event is worth more than it. */
 static void judge_category(const struct event_decoder *decoder, const struct event_cell *cell,
                            char *to, struct event *event)
 {
     struct bytes category;
     if (cell->kind == CELL_ABSENT) return;
-    if (judge_id(decoder, FIELD_CATEGORY, cell, to, event, &category) == EVENT_ACCEPTED) {
-        event->category = category;
-    }
-    event->why[0] = '\0';
+    const enum event_verdict verdict =
+        judge_id(decoder, FIELD_CATEGORY, cell, to, event, &category);
+    if (verdict == EVENT_ACCEPTED) event->category = category;
+    event->odd_category = event_is_bad(verdict) && verdict != EVENT_MISSING_FIELD;
 }
 
 /*
@@ -340,10 +345,11 @@ void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broke
     event->time_ms = 0;
     event->item_hash = 0;
     event->user = event->item = event->category = event->payload = none;
+    event->odd_category = false;
     event->why[0] = '\0';
     event->verdict = decode(decoder, raw, broker_ms, scratch, event);
     if (!event_is_bad(event->verdict)) {
-        event->why[0] = '\0'; /* of a dropped event it may say what else is wrong */
+        if (!event->odd_category) event->why[0] = '\0'; /* it may say what does not matter */
         return;
     }
     event->payload = (struct bytes){raw.at, raw.size < size_max ? raw.size : size_max};

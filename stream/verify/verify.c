@@ -96,6 +96,16 @@ static struct replay *replay_of(const struct verify *verify, uint64_t generation
     return NULL;
 }
 
+static struct replay *newest_replay(const struct verify *verify)
+{
+    struct replay *newest = verify->replays[0];
+    for (uint32_t i = 1; i < verify->replays_count; i++) {
+        struct replay *replay = verify->replays[i];
+        if (replay_generation(replay) > replay_generation(newest)) newest = replay;
+    }
+    return newest;
+}
+
 /* (ii), (iii): against the newest record before it; true if this one is newer. */
 static bool check_order(struct verify *verify, const struct verify_user *user,
                         const struct verify_published *newest,
@@ -216,6 +226,7 @@ static void check_slice(struct verify *verify, double weight)
 {
     struct verify_report *report = verify->report;
     const struct verify_slice *slice = &verify->slice;
+    const struct replay *newest = newest_replay(verify);
     uint64_t before = report->accepted;
     for (const struct verify_user *user = slice->first_user; user; user = user->next) {
         check_user(verify, user);
@@ -224,6 +235,7 @@ static void check_slice(struct verify *verify, double weight)
         }
         report->accepted += user->events;
         report->users += user->events > 0;
+        if (newest) report->unknown_items += replay_unknown_items(newest, user);
         double share = (double)(report->accepted - before) / (double)(slice->accepted + 1);
         progress_show(&verify->progress,
                       (verify->done + weight * share) /
@@ -231,6 +243,7 @@ static void check_slice(struct verify *verify, double weight)
                       report->accepted);
     }
     check_bad_events(verify);
+    report->odd_categories += slice->odd_categories;
     report->dropped += slice->dropped;
     report->blank += slice->blank;
     report->dead_letters += slice->bad;

@@ -67,6 +67,8 @@ struct verify_report {
     uint64_t dropped;
     uint64_t blank;
     uint64_t dead_letters;
+    uint64_t unknown_items;  /* accepted, of an item that the newest generation does not know */
+    uint64_t odd_categories; /* accepted without the category they have, which cannot be used */
     uint64_t users;
     uint64_t records;
     uint64_t unverifiable; /* records whose checkpoint was not given, or whose events are gone */

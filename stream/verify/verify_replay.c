@@ -79,6 +79,16 @@ uint64_t replay_fingerprint(const struct replay *replay)
     return replay->checkpoint->fingerprint;
 }
 
+uint64_t replay_unknown_items(const struct replay *replay, const struct verify_user *user)
+{
+    const struct item_table *items = interest_model_items(replay->model);
+    uint64_t unknown = 0;
+    for (const struct verify_event *event = user->first_event; event; event = event->next) {
+        unknown += item_table_find(items, event->behavior.item) == 0;
+    }
+    return unknown;
+}
+
 /*
  * Stands before the event of ordinal `from`, which lies at or behind `first`, with nothing folded.
  */

@@ -27,6 +27,9 @@ void replay_close(struct replay *replay);
 uint64_t replay_generation(const struct replay *replay);
 uint64_t replay_fingerprint(const struct replay *replay); /* of its checkpoint */
 
+/* How many of a user's events are of items that the generation's dictionary does not have. */
+uint64_t replay_unknown_items(const struct replay *replay, const struct verify_user *user);
+
 /* Turns to a user, whose events must stay. */
 void replay_begin(struct replay *replay, const struct verify_user *user);
 

@@ -91,6 +91,7 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
     user->partition = event->partition;
     user->events++;
     slice->accepted++;
+    slice->odd_categories += event->odd_category;
     return true;
 }
 

@@ -87,6 +87,7 @@ struct verify_slice {
     struct verify_anomaly *unreadable; /* records */
     struct verify_anomaly *unexpected; /* dead letters */
     uint64_t accepted;
+    uint64_t odd_categories;
     uint64_t dropped;
     uint64_t blank;
     uint64_t bad;

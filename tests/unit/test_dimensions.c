@@ -173,25 +173,14 @@ static void random_dimensions_are_refused_or_work(void **state)
     assert_true(made > 0);
 }
 
-static int open_scene(void **state)
-{
-    (void)state;
-    scene_open(&scene, EVENTS, 11);
-    return 0;
-}
-
-static int close_scene(void **state)
-{
-    (void)state;
-    scene_close(&scene);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dimensions_that_init_accepts_can_be_run_and_trained),
         cmocka_unit_test(random_dimensions_are_refused_or_work),
     };
-    return cmocka_run_group_tests(tests, open_scene, close_scene);
+    scene_open(&scene, EVENTS, 11);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scene_close(&scene);
+    return failed;
 }

@@ -273,7 +273,8 @@ static void json_names_protocol_cases_and_every_metric(void **state)
                           "\"hit_rate\":0,\"ndcg\":0,\"mrr\":0}";
     char want[1024];
     snprintf(want, sizeof want,
-             "{\"protocol\":\"leave-one-out\",\"cases\":1,\"results\":[{\"name\":\"recorder\","
+             "{\"protocol\":\"leave-one-out\",\"cases\":1,\"left_out\":0,\"results\":[{\"name\":"
+             "\"recorder\","
              "\"seconds\":0.5,\"interests\":2,\"cosine\":0.5,\"idle\":0.5,"
              "\"cuts\":[{\"n\":1,\"recall\":1,\"hit_rate\":1,\"ndcg\":1,"
              "\"mrr\":1,\"coverage\":0.0909091,\"diversity\":0}],"

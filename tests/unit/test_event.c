@@ -70,6 +70,16 @@ static void without_listed_actions_every_event_counts(void **state)
     assert_int_equal(event.action, 0);
 }
 
+static void actions_without_a_field_that_tells_them_are_refused(void **state)
+{
+    (void)state;
+    struct error error;
+    set("actions", "view:1");
+    set("source.fields.action", "");
+    assert_int_equal(event_decoder_open(&decoder, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "source.fields.action"));
+}
+
 static void bad_json_events_say_why(void **state)
 {
     (void)state;
@@ -234,11 +244,11 @@ static void a_number_is_one_id_however_it_is_written(void **state)
     assert_text(event.item, "007");
 }
 
-static void an_odd_category_is_none(void **state)
+static void an_odd_category_is_left_out_and_said(void **state)
 {
     (void)state;
-    static const char *const odd[] = {"true", "[\"a\"]", "{}",   "\"123456789\"", "\"\\ud800\"",
-                                      "1.5",  "NaN",     "\"\"", "\"NULL\"",      "\"\xff\""};
+    static const char *const odd[] = {"true",        "[\"a\"]", "{}",  "\"123456789\"",
+                                      "\"\\ud800\"", "1.5",     "NaN", "\"\xff\""};
     set("source.id_size_max", "8");
     set("source.fields.category", "c");
     open_decoder();
@@ -248,10 +258,21 @@ static void an_odd_category_is_none(void **state)
                  odd[i]);
         if (decode(text) != EVENT_ACCEPTED) fail_msg("%s: %s", text, event.why);
         assert_int_equal(event.category.size, 0);
+        assert_true(event.odd_category);
+        assert_true(strncmp(event.why, "c is ", 5) == 0 || strncmp(event.why, "c has ", 6) == 0);
+    }
+    static const char *const none[] = {"", ",\"c\":null", ",\"c\":\"\"", ",\"c\":\"NULL\""};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "{\"user\":1,\"item\":2,\"time\":1714564800123%s}", none[i]);
+        assert_int_equal(decode(text), EVENT_ACCEPTED);
+        assert_int_equal(event.category.size, 0);
+        assert_false(event.odd_category);
         assert_string_equal(event.why, "");
     }
     assert_int_equal(decode("{\"user\":1,\"item\":2,\"time\":1714564800123,\"c\":7.0}"),
                      EVENT_ACCEPTED);
+    assert_false(event.odd_category);
     assert_text(event.category, "7");
 }
 
@@ -317,13 +338,14 @@ int main(void)
         TEST(a_json_event_is_read),
         TEST(unlisted_actions_are_dropped_whatever_else_they_are),
         TEST(without_listed_actions_every_event_counts),
+        TEST(actions_without_a_field_that_tells_them_are_refused),
         TEST(bad_json_events_say_why),
         TEST(a_bad_event_still_names_its_user),
         TEST(times_are_read_in_the_configured_unit),
         TEST(broker_time_judges_where_there_is_one),
         TEST(times_that_no_behavior_can_hold_are_bad),
         TEST(a_number_is_one_id_however_it_is_written),
-        TEST(an_odd_category_is_none),
+        TEST(an_odd_category_is_left_out_and_said),
         TEST(null_values_are_missing_fields),
         TEST(reasons_are_printable_whatever_the_event_holds),
     };

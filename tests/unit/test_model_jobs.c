@@ -11,32 +11,11 @@
 #include <string.h>
 
 #include "model/interest_ops.h"
-#include "tests/crash/scene.h"
+#include "tests/unit/said.h"
 
 enum { EVENTS = 600 };
 
 static struct scene scene;
-
-static int open_scene(void **state)
-{
-    (void)state;
-    scene_open(&scene, EVENTS, 11);
-    return 0;
-}
-
-static int close_scene(void **state)
-{
-    (void)state;
-    scene_close(&scene);
-    return 0;
-}
-
-static void expect(int code, const char *text)
-{
-    if (code != 0 || !strstr(scene.output, text)) {
-        fail_msg("exit code %d, expected 0 and '%s', said:\n%s", code, text, scene.output);
-    }
-}
 
 /*
  * The same job with its log in one transaction, and in many of a few small polls. `option`: one
@@ -54,9 +33,9 @@ static void check_model(const char *name, const char *of, const char *option)
     const char *init[] = {"init",     "--config", "braid.yaml", model,
                           checkpoint, "--d=16",   option,       NULL};
     const struct scene_run plain = {.setting = checkpoint};
-    expect(scene_program(&scene, init, NULL), name);
-    expect(scene_run(&scene, "run", whole, &plain), "events=600 ");
-    expect(scene_run(&scene, "verify", whole, &plain), "verdict=ok");
+    expect_said(&scene, scene_program(&scene, init, NULL), 0, name);
+    expect_said(&scene, scene_run(&scene, "run", whole, &plain), 0, "events=600 ");
+    expect_said(&scene, scene_run(&scene, "verify", whole, &plain), 0, "verdict=ok");
     const uint64_t result = scene_result(&scene, whole, &users);
     char output[SCENE_PATH_MAX], state[SCENE_PATH_MAX];
     snprintf(output, sizeof output, "--output.dir=%s", scene_path(&scene, "%s/output", parts));
@@ -70,8 +49,8 @@ static void check_model(const char *name, const char *of, const char *option)
                          "--job.commit_events_max=64",
                          "--job.poll_events_max=17",
                          NULL};
-    expect(scene_program(&scene, run, NULL), "events=600 ");
-    expect(scene_run(&scene, "verify", parts, &plain), "verdict=ok");
+    expect_said(&scene, scene_program(&scene, run, NULL), 0, "events=600 ");
+    expect_said(&scene, scene_run(&scene, "verify", parts, &plain), 0, "verdict=ok");
     assert_true(scene_result(&scene, parts, &users_in_parts) == result);
     assert_int_equal(users, users_in_parts);
 }
@@ -103,5 +82,8 @@ int main(void)
         cmocka_unit_test(every_model_runs_and_proves_itself),
         cmocka_unit_test(every_way_to_adapt_the_interests_runs_and_proves_itself),
     };
-    return cmocka_run_group_tests(tests, open_scene, close_scene);
+    scene_open(&scene, EVENTS, 11);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scene_close(&scene);
+    return failed;
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/crash/scene.h"
+#include "tests/unit/said.h"
 
 enum { EVENTS = 300, USERS = 30, LENGTH = 6, MORE_MAX = 6 };
 
@@ -30,10 +30,7 @@ static int command(const char *name, const char *const *more)
 
 static void expect(int code, int wanted, const char *const *texts)
 {
-    if (code != wanted) fail_msg("exit code %d, expected %d:\n%s", code, wanted, scene.output);
-    for (; *texts; texts++) {
-        if (!strstr(scene.output, *texts)) fail_msg("no '%s' in:\n%s", *texts, scene.output);
-    }
+    expect_all_said(&scene, code, wanted, texts);
 }
 
 /* How a log of walks is written. */
@@ -101,6 +98,68 @@ static void a_log_out_of_the_order_of_time_is_told(void **state)
     assert_null(strstr(scene.output, "order of time"));
 }
 
+static void write_log(const char *name, const char *text)
+{
+    scene_write(scene_path(&scene, "%s", name), text, strlen(text));
+}
+
+static void the_worst_late_event_is_named(void **state)
+{
+    (void)state;
+    write_log("late.jsonl",
+              "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i1\",\"time\":1500360000}\n"
+              "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i2\",\"time\":1500180000}\n"
+              "{\"action\":\"view\",\"user\":\"b\",\"item\":\"i2\",\"time\":1500180000}\n"
+              "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i3\",\"time\":1500216000}\n"
+              "{\"action\":\"view\",\"user\":\"b\",\"item\":\"i3\",\"time\":1500178200}\n");
+    const char *const init[] = {"--source.path=late.jsonl", "--d=8", "--heads=2",
+
+                                "--model.checkpoint=late.safetensors", NULL};
+    expect(command("init", init), 0,
+           (const char *[]){"3 of 3 events (100.0 %) come after a later one of their user, the "
+                            "worst by 50.0 hours in line 2, of user 'a'",
+                            NULL});
+    const char *const run[] = {"--source.path=late.jsonl",
+
+                               "--state.dir=late/state", "--output.dir=late/output",
+                               "--model.checkpoint=late.safetensors", NULL};
+    expect(command("run", run), 0,
+           (const char *[]){"late=3 share=0.6 worst_hours=50 user=a", "offset=1", NULL});
+}
+
+static void odd_categories_are_left_out_counted_and_said(void **state)
+{
+    (void)state;
+    write_log(
+        "odd.jsonl",
+        "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i1\",\"time\":1500000000,\"c\":\"x\"}\n"
+        "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i2\",\"time\":1500000001,\"c\":[\"x\"]}\n"
+        "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i3\",\"time\":1500000002,\"c\":1.5}\n"
+        "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i4\",\"time\":1500000003,\"c\":null}\n"
+        "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i5\",\"time\":1500000004,\"c\":7}\n");
+    setenv("BRAID_SOURCE_FIELDS_CATEGORY", "c", 1);
+    const char *const init[] = {"--source.path=odd.jsonl", "--d=8", "--heads=2",
+
+                                "--model.checkpoint=odd.safetensors", NULL};
+    expect(command("init", init), 0,
+           (const char *[]){"5 of 5 items and 2 categories",
+                            "2 events count without their category, which cannot be used, the "
+                            "first: line 2: c is neither text nor a whole number",
+                            "source.fields.category", NULL});
+    const char *const job[] = {"--source.path=odd.jsonl",
+
+                               "--state.dir=odd/state", "--output.dir=odd/output",
+                               "--model.checkpoint=odd.safetensors", NULL};
+    expect(command("run", job), 0,
+           (const char *[]){"first event whose category cannot be used", "offset=1 ",
+                            "events count without their category, which cannot be used events=2",
+                            "accepted=5", NULL});
+    expect(command("verify", job), 0,
+           (const char *[]){"2 events count without their category", "odd_categories=2",
+                            "verdict=ok", NULL});
+    unsetenv("BRAID_SOURCE_FIELDS_CATEGORY");
+}
+
 static void users_who_return_are_left_out_and_counted(void **state)
 {
     (void)state;
@@ -109,6 +168,9 @@ static void users_who_return_are_left_out_and_counted(void **state)
     const char *const some[] = {"--source.path=some.jsonl", "--checkpoint=walk.safetensors", NULL};
     expect(command("evaluate", some), 0,
            (const char *[]){"18 cases; 12 users left out, whose last item", NULL});
+    const char *const json[] = {"--source.path=some.jsonl", "--checkpoint=walk.safetensors",
+                                "--json", NULL};
+    expect(command("evaluate", json), 0, (const char *[]){"\"cases\":18,\"left_out\":12,", NULL});
     const char *const all[] = {"--source.path=all.jsonl", "--checkpoint=walk.safetensors", NULL};
     expect(command("evaluate", all), 2,
            (const char *[]){"all users return to an item that they have had", NULL});
@@ -139,20 +201,14 @@ static void items_newer_than_the_dictionary_are_counted(void **state)
                                NULL};
     expect(command("run", run), 0,
            (const char *[]){"events of items that the generation does not know unknown=", NULL});
-}
-
-static int open_scene(void **state)
-{
-    (void)state;
-    scene_open(&scene, EVENTS, 11);
-    return 0;
-}
-
-static int close_scene(void **state)
-{
-    (void)state;
-    scene_close(&scene);
-    return 0;
+    expect(command("verify", run), 0,
+           (const char *[]){" events are of items that the newest generation does not know",
+                            "verdict=ok", NULL});
+    const char *const init[] = {
+        "--source.path=newer.jsonl",          "--d=8", "--heads=2", "--items-max=5",
+        "--model.checkpoint=few.safetensors", NULL};
+    expect(command("init", init), 0,
+           (const char *[]){" of 180 events are of items without a row", "--items-max", NULL});
 }
 
 int main(void)
@@ -160,8 +216,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_of_which_nothing_can_be_used_fails_and_names_the_option),
         cmocka_unit_test(a_log_out_of_the_order_of_time_is_told),
+        cmocka_unit_test(the_worst_late_event_is_named),
+        cmocka_unit_test(odd_categories_are_left_out_counted_and_said),
         cmocka_unit_test(users_who_return_are_left_out_and_counted),
         cmocka_unit_test(items_newer_than_the_dictionary_are_counted),
     };
-    return cmocka_run_group_tests(tests, open_scene, close_scene);
+    scene_open(&scene, EVENTS, 11);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scene_close(&scene);
+    return failed;
 }

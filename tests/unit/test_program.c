@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
-#include "tests/crash/scene.h"
+#include "tests/unit/said.h"
 
 enum { EVENTS = 1500 };
 
@@ -24,22 +24,14 @@ static struct scene scene;
 static void assert_says(const char *a, const char *b, const char *c, int code, const char *text)
 {
     const char *arguments[] = {a, b, c, NULL};
-    int found = scene_program(&scene, arguments, NULL);
-    if (found != code || !strstr(scene.output, text)) {
-        fail_msg("%s %s %s: exit code %d, expected %d and '%s', said:\n%s", a, b ? b : "",
-                 c ? c : "", found, code, text, scene.output);
-    }
+    expect_said(&scene, scene_program(&scene, arguments, NULL), code, text);
 }
 
 /* As assert_says, of a command that works on the job `name` of the scene. */
 static void assert_job(const char *command, const char *name, const struct scene_run *how, int code,
                        const char *text)
 {
-    int found = scene_run(&scene, command, name, how);
-    if (found != code || !strstr(scene.output, text)) {
-        fail_msg("%s of %s: exit code %d, expected %d and '%s', said:\n%s", command, name, found,
-                 code, text, scene.output);
-    }
+    expect_said(&scene, scene_run(&scene, command, name, how), code, text);
 }
 
 static void every_command_has_help_with_examples(void **state)
@@ -344,20 +336,6 @@ static void a_job_that_began_with_an_empty_log_goes_on_when_it_grows(void **stat
     assert_job("verify", "grows", &grows, 0, "verdict=ok");
 }
 
-static int open_scene(void **state)
-{
-    (void)state;
-    scene_open(&scene, EVENTS, 5);
-    return 0;
-}
-
-static int close_scene(void **state)
-{
-    (void)state;
-    scene_close(&scene);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,5 +360,8 @@ int main(void)
         cmocka_unit_test(a_source_that_cannot_be_read_again_is_refused),
         cmocka_unit_test(a_job_that_began_with_an_empty_log_goes_on_when_it_grows),
     };
-    return cmocka_run_group_tests(tests, open_scene, close_scene);
+    scene_open(&scene, EVENTS, 5);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scene_close(&scene);
+    return failed;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/crash/scene.h"
+#include "tests/unit/said.h"
 
 enum { EVENTS = 1500, MORE_MAX = 10 };
 
@@ -23,10 +23,7 @@ static void recommend(int code, const char *text, const char *const *more)
         assert_true(i < MORE_MAX);
         arguments[2 + i] = more[i];
     }
-    const int found = scene_program(&scene, arguments, NULL);
-    if (found != code || !strstr(scene.output, text)) {
-        fail_msg("exit code %d, expected %d and '%s', said:\n%s", found, code, text, scene.output);
-    }
+    expect_said(&scene, scene_program(&scene, arguments, NULL), code, text);
 }
 
 static uint32_t lines(void)
@@ -110,21 +107,6 @@ static void what_cannot_be_done_is_said(void **state)
     recommend(2, "--diversity=x", (const char *[]){"--user=u3", "--diversity=x", NULL});
 }
 
-static int open_scene(void **state)
-{
-    (void)state;
-    scene_open(&scene, EVENTS, 5);
-    snprintf(config, sizeof config, "--config=%s", scene_path(&scene, "braid.yaml"));
-    return 0;
-}
-
-static int close_scene(void **state)
-{
-    (void)state;
-    scene_close(&scene);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,5 +117,9 @@ int main(void)
         cmocka_unit_test(titles_stand_beside_ids),
         cmocka_unit_test(what_cannot_be_done_is_said),
     };
-    return cmocka_run_group_tests(tests, open_scene, close_scene);
+    scene_open(&scene, EVENTS, 5);
+    snprintf(config, sizeof config, "--config=%s", scene_path(&scene, "braid.yaml"));
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scene_close(&scene);
+    return failed;
 }

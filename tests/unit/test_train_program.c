@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/crash/scene.h"
+#include "tests/unit/said.h"
 
 enum { EVENTS = 1500, MORE_MAX = 8 };
 
@@ -27,10 +27,7 @@ static void train_for(const char *epochs, int code, const char *text, const char
         assert_true(i < MORE_MAX);
         arguments[5 + i] = more[i];
     }
-    const int found = scene_program(&scene, arguments, NULL);
-    if (found != code || !strstr(scene.output, text)) {
-        fail_msg("exit code %d, expected %d and '%s', said:\n%s", found, code, text, scene.output);
-    }
+    expect_said(&scene, scene_program(&scene, arguments, NULL), code, text);
 }
 
 static void train(int code, const char *text, const char *const *more)
@@ -122,8 +119,7 @@ static void the_course_is_kept_and_drawn(void **state)
 static void expect_inspected(const char *name, const char *text)
 {
     const char *arguments[] = {"inspect", "checkpoint", scene_path(&scene, "%s", name), NULL};
-    assert_int_equal(scene_program(&scene, arguments, NULL), 0);
-    if (!strstr(scene.output, text)) fail_msg("no '%s' in:\n%s", text, scene.output);
+    expect_said(&scene, scene_program(&scene, arguments, NULL), 0, text);
 }
 
 /* The generation rises, that of the states does not: nothing that they depend on has changed. */
@@ -152,10 +148,7 @@ static void how_interests_are_chosen_changes_without_training(void **state)
 static void expect_job(const char *command, const char *name, const char *models, const char *text)
 {
     const struct scene_run how = {.setting = models};
-    const int code = scene_run(&scene, command, name, &how);
-    if (code != 0 || !strstr(scene.output, text)) {
-        fail_msg("exit code %d, expected 0 and '%s', said:\n%s", code, text, scene.output);
-    }
+    expect_said(&scene, scene_run(&scene, command, name, &how), 0, text);
 }
 
 static void a_directory_of_generations_is_trained_and_served(void **state)
@@ -216,20 +209,6 @@ static void what_cannot_be_done_is_said_before_the_log_is_read(void **state)
     train(2, "must be leave-one-out", (const char *[]){out, "--hold-out=half", NULL});
 }
 
-static int open_scene(void **state)
-{
-    (void)state;
-    scene_open(&scene, EVENTS, 11);
-    return 0;
-}
-
-static int close_scene(void **state)
-{
-    (void)state;
-    scene_close(&scene);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,5 +221,8 @@ int main(void)
         cmocka_unit_test(a_job_serves_the_newest_generation_and_verify_knows_all),
         cmocka_unit_test(what_cannot_be_done_is_said_before_the_log_is_read),
     };
-    return cmocka_run_group_tests(tests, open_scene, close_scene);
+    scene_open(&scene, EVENTS, 11);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scene_close(&scene);
+    return failed;
 }
