@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "bench/job_runner.h"
 #include "stream/job/recovery.h"
+#include "stream/source/decoding.h"
 
 enum {
     PARTITIONS = 4,
@@ -493,7 +494,8 @@ static void poll_until(struct session *session, enum poll_kind kind)
     } while (poll.kind != kind || (kind == POLL_EVENTS && poll.events_count == 0));
 }
 
-static void send_history(struct broker *broker, struct session *session)
+static struct history_seal send_history(struct broker *broker, struct session *session,
+                                        const struct config *config)
 {
     struct error error;
     struct history history;
@@ -524,8 +526,10 @@ static void send_history(struct broker *broker, struct session *session)
                  .target = 1,
                  .watermark_ms = HISTORY_NO_TIME},
     };
+    decoding_fingerprints(config, part.seal.decoding);
     runner_check(broker_kafka.seal(session, &part, 1, &error), &error);
     runner_check(broker_kafka.commit(session, &part, 1, &error), &error);
+    return part.seal;
 }
 
 static void bench_takeover(void)
@@ -548,11 +552,13 @@ static void bench_takeover(void)
     runner_check(broker_kafka.resume(session, 0, &(struct history_seal){0}, &error), &error);
     poll_until(session, POLL_EVENTS);
     runner_check(broker_kafka.begin(session, &error), &error);
-    send_history(broker, session);
+    const struct history_seal seal = send_history(broker, session, &runner.config);
 
     atomic_bool cancel = false;
     const struct store_options options = {.memtable_size = 64 << 20, .block_cache_size = 64 << 20};
     struct recovery recovery = {
+        .config = &runner.config,
+        .own = &seal,
         .ops = &broker_kafka,
         .broker = broker,
         .stores = &store_rocksdb,

@@ -28,31 +28,53 @@
 enum {
     HEARTBEAT_MS_MAX = 3000,
     POLL_INTERVAL_MS_MIN = 300000, /* librdkafka's default; never below the session's timeout */
-    QUEUE_SHARE = 64,              /* a queue of all workers may take this part of job.memory */
-    QUEUE_KB_MIN = 1024,
-    QUEUE_KB_MAX = 16384,
-    MESSAGE_SIZE = 512, /* what librdkafka takes for a queued message beside its content, at most */
+    FETCH_SHARE = 16, /* what was fetched, of all workers, may take this part of job.memory, */
+    SEND_SHARE = 32,  /* and what is to be sent this one */
+    QUEUE_KB_MIN = 2048,
+    FETCH_KB_MAX = 128 * 1024,
+    SEND_KB_MAX = 32 * 1024,
+    FETCHED_SIZE = 320, /* what librdkafka takes for a fetched message beside its content, */
+    SENT_SIZE = 512,    /* and for one to be sent, with its headers, at most */
+    FETCH_BACKOFF_MS = 10,
+    FETCH_BACKOFF_SINCE = 0x02020000, /* the librdkafka that can be told so */
     ROOM_SIZE =
         8 << 20, /* payloads and scratch of one poll, beside one event of the largest size */
 };
 
 /* --- the consumer ----------------------------------------------------------------------------- */
 
-static uint64_t queue_kb(const struct config *config)
+/* A worker's part of what the queues of one kind may take. */
+static uint64_t queue_kb(const struct config *config, uint64_t share, uint64_t kb_max)
 {
-    uint64_t share = config->job.memory / 1024 / QUEUE_SHARE / config->job.workers;
-    if (share < QUEUE_KB_MIN) return QUEUE_KB_MIN;
-    return share < QUEUE_KB_MAX ? share : QUEUE_KB_MAX;
+    uint64_t kb = config->job.memory / 1024 / share / config->job.workers;
+    if (kb < QUEUE_KB_MIN) return QUEUE_KB_MIN;
+    return kb < kb_max ? kb : kb_max;
 }
 
+static uint64_t fetch_kb(const struct config *config)
+{
+    return queue_kb(config, FETCH_SHARE, FETCH_KB_MAX);
+}
+
+static uint64_t send_kb(const struct config *config)
+{
+    return queue_kb(config, SEND_SHARE, SEND_KB_MAX);
+}
+
+/*
+ * Of what was fetched a quarter is content: an event of a hundred bytes takes three hundred around
+ * it. Of what is to be sent it is half.
+ */
 static void session_derive_settings(struct session *session)
 {
     const struct config *config = session->broker->config;
     struct session_settings *settings = &session->settings;
     uint32_t tenth = config->kafka.session_timeout_ms / 10;
     settings->heartbeat_ms = tenth < HEARTBEAT_MS_MAX ? tenth : HEARTBEAT_MS_MAX;
-    settings->queue_kb = queue_kb(config);
-    settings->queue_messages = settings->queue_kb * 1024 / MESSAGE_SIZE;
+    settings->fetch_kb = fetch_kb(config) / 4;
+    settings->fetch_messages = 3 * settings->fetch_kb * 1024 / FETCHED_SIZE;
+    settings->send_kb = send_kb(config) / 2;
+    settings->send_messages = settings->send_kb * 1024 / SENT_SIZE;
     snprintf(settings->instance, sizeof settings->instance, "%s-%u", config->kafka.instance,
              session->worker);
 }
@@ -65,9 +87,9 @@ static size_t room_size(const struct config *config)
 /* Of each worker: what its two clients queue, and a poll. */
 static uint64_t kafka_memory(const struct config *config)
 {
-    uint64_t queue = queue_kb(config) * 1024 * 2; /* contents, and as much around */
+    uint64_t queues = (fetch_kb(config) + send_kb(config)) * 1024;
     uint64_t of_event = sizeof(struct event) + sizeof(rd_kafka_message_t *);
-    uint64_t session = 2 * queue + room_size(config) + config->job.poll_events_max * of_event;
+    uint64_t session = queues + room_size(config) + config->job.poll_events_max * of_event;
     return config->job.workers * session;
 }
 
@@ -161,9 +183,16 @@ static enum status consumer_open(struct session *session, struct error *error)
     client_set(&setup, "enable.partition.eof", "true");
     client_set(&setup, "auto.offset.reset", "error");
     client_set(&setup, "isolation.level", "read_committed");
+    /*
+     * Once a queue is full, librdkafka fetches again after a second at the latest and often not
+     * earlier, however soon the queue is empty: so it should hold what a worker does in a second.
+     */
     client_set(&setup, "queued.max.messages.kbytes", "%llu",
-               (unsigned long long)settings->queue_kb);
-    client_set(&setup, "queued.min.messages", "%llu", (unsigned long long)settings->queue_messages);
+               (unsigned long long)settings->fetch_kb);
+    client_set(&setup, "queued.min.messages", "%llu", (unsigned long long)settings->fetch_messages);
+    if (rd_kafka_version() >= FETCH_BACKOFF_SINCE) {
+        client_set(&setup, "fetch.queue.backoff.ms", "%d", FETCH_BACKOFF_MS);
+    }
     rd_kafka_conf_set_rebalance_cb(setup.conf, on_rebalance);
     session->consumer = (struct client){.role = "consumer", .owner = session};
     TRY(client_open(&session->consumer, &setup, RD_KAFKA_CONSUMER));

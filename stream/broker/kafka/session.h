@@ -34,8 +34,8 @@ enum rebalance { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE, REBALANCE_L
 struct session_settings {
     char instance[MEMBER_ID_SIZE]; /* group.instance.id: what the group calls this member */
     uint32_t heartbeat_ms;
-    uint64_t queue_kb; /* the share of job.memory that a client may queue, */
-    uint64_t queue_messages;
+    uint64_t fetch_kb, fetch_messages; /* that may be queued: contents, and how many */
+    uint64_t send_kb, send_messages;
 };
 
 struct session {

@@ -62,9 +62,9 @@ enum status producer_open(struct session *session, struct error *error)
     client_set(&setup, "partitioner", "murmur2_random");
     client_set(&setup, "batch.size", "%lld", (long long)session->broker->batch_size_max);
     client_set(&setup, "queue.buffering.max.kbytes", "%llu",
-               (unsigned long long)session->settings.queue_kb);
+               (unsigned long long)session->settings.send_kb);
     client_set(&setup, "queue.buffering.max.messages", "%llu",
-               (unsigned long long)session->settings.queue_messages);
+               (unsigned long long)session->settings.send_messages);
     rd_kafka_conf_set_dr_msg_cb(setup.conf, on_delivery);
     session->producer = (struct client){.role = "producer", .owner = session};
     TRY(client_open(&session->producer, &setup, RD_KAFKA_PRODUCER));
