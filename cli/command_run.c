@@ -106,20 +106,18 @@ static void warn_of_nonsense(const struct job_summary *summary)
 
 /* ---- the job and its learner, which know nothing of each other ---- */
 
-static const struct checkpoint *current_generation(void *context)
-{
-    return learner_current(context);
-}
-
-static enum status run_round(void *context, const struct hold_place *place, bool *adoptedp,
-                             struct error *error)
+static enum status run_round(void *context, const struct job_round *round, struct error *error)
 {
     const struct learner_place at = {
-        .stores = {place->stores, place->at, place->count},
-        .position = place->position,
-        .last = place->last,
+        .stores = {round->stores, round->at, round->count, round->gone, round->cancel},
+        .sampled = round->sampled,
+        .sampled_context = round->context,
+        .offsets = round->offsets,
+        .partitions = round->partitions,
+        .position = round->position,
+        .last = round->last,
     };
-    return learner_round(context, &at, adoptedp, error);
+    return learner_round(context, &at, error);
 }
 
 static enum status learn_and_serve(const struct config *config, struct job_summary *summary,
@@ -127,7 +125,7 @@ static enum status learn_and_serve(const struct config *config, struct job_summa
 {
     struct learner *learner;
     TRY(learner_open(&learner, config, error));
-    const struct job_learner callbacks = {learner, current_generation, run_round};
+    const struct job_learner callbacks = {learner, learner_generations(learner), run_round, NULL};
     const enum status status = job_run(config, &callbacks, summary, error);
     learner_close(learner);
     return status;

@@ -189,6 +189,15 @@ bool config_trains(const struct config *config)
     return config->train.enabled == CONFIG_TRAIN_ON;
 }
 
+bool config_trains_beside(const struct config *config)
+{
+    const enum config_pace usual =
+        config->source.broker == CONFIG_BROKER_FILE ? CONFIG_PACE_STEP : CONFIG_PACE_FREE;
+    const enum config_pace pace =
+        config->train.pace == CONFIG_PACE_AUTO ? usual : config->train.pace;
+    return config_trains(config) && pace == CONFIG_PACE_FREE;
+}
+
 static enum status check_generation(const struct config *config, struct error *error)
 {
     if (!config_trains(config)) {

@@ -37,6 +37,7 @@ enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
 enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
 enum config_vector_bits { CONFIG_BITS_WIDEST, CONFIG_BITS_256, CONFIG_BITS_512 };
 enum config_train { CONFIG_TRAIN_AUTO, CONFIG_TRAIN_OFF, CONFIG_TRAIN_ON };
+enum config_pace { CONFIG_PACE_AUTO, CONFIG_PACE_STEP, CONFIG_PACE_FREE };
 enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 enum config_log_level { CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
@@ -121,7 +122,10 @@ struct config {
         enum config_train enabled; /* train.enabled: auto | false | true */
         const char *model;         /* of the first generation, */
         const char *dimensions;    /* and those that are not its defaults */
+        enum config_pace pace;     /* train.pace: auto | step | free */
         uint64_t events;           /* of the source between two rounds */
+        int64_t interval_ms;       /* free: time between two rounds; 0: events alone count */
+        uint64_t republish_rate;   /* free: users a second that are moved; 0: as fast as may be */
         uint32_t first_epochs;
         uint32_t epochs;
         double rate;
@@ -194,6 +198,9 @@ MUST_CHECK enum status config_arguments(struct config *config, int count, char *
 
 /* Whether the job learns: as train.enabled says. */
 bool config_trains(const struct config *config);
+
+/* Whether it does so beside the stream (train.pace=free), not while the stream waits. */
+bool config_trains_beside(const struct config *config);
 
 /* Checks what involves several options (a broker needs its topic, a path...). */
 MUST_CHECK enum status config_check(const struct config *config, struct error *error);

@@ -60,6 +60,7 @@ static const char *const records[] = {"json", "protobuf", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
 static const char *const vector_bits[] = {"widest", "256", "512", NULL};
 static const char *const trains[] = {"auto", "false", "true", NULL};
+static const char *const paces[] = {"auto", "step", "free", NULL};
 static const char *const logs[] = {"text", "json", NULL};
 static const char *const log_levels[] = {"info", "debug", NULL};
 
@@ -178,9 +179,19 @@ const struct option option_table[] = {
     TEXT("train.dimensions", train.dimensions, "",
          "Its dimensions that are not the defaults: d=32,K=2,..., named as `braid inspect "
          "checkpoint` prints them"),
+    CHOICE(
+        "train.pace", train.pace, paces, "auto",
+        "step: reading waits for a due round, so the same log gives the same generations (file); "
+        "free: training runs beside the stream and nothing waits for it; auto: step on files"),
     COUNT("train.events", train.events, "10000", 100, 1000000000,
           "Source events before the first round of training; a later one comes after as many, or "
           "after an eighth of all there were"),
+    DURATION("train.interval", train.interval_ms, "0s", 0, 365 * DAY,
+             "Time after which a round is due whatever came, if anything did (free); 0s: never"),
+    COUNT(
+        "train.republish_rate", train.republish_rate, "5000", 0, 100000000,
+        "Users a second that are moved to a new generation and published while the stream goes on "
+        "(free); 0: as many as a worker can between two polls"),
     COUNT("train.first_epochs", train.first_epochs, "16", 1, 1000,
           "Passes over the histories in the first round"),
     COUNT("train.epochs", train.epochs, "8", 1, 1000, "Passes in a later round"),

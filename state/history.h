@@ -149,15 +149,15 @@ struct history_seal {
     uint64_t source_identity; /* of the input: topic name and id, or file; never another one */
     uint32_t partitions;      /* partition count of the source */
     int64_t next_offset;      /* first source offset not yet processed */
-    uint64_t generation;      /* active generation */
-    uint64_t target;          /* generation being moved to; = generation when none is */
-    uint64_t sweep;           /* sweep cursor, 0 when none runs */
+    uint64_t generation;      /* the oldest that may still fold a user of the partition */
+    uint64_t target;          /* the one that folds whoever is touched; = generation: all of them */
+    uint64_t sweep;           /* 0: a sweep needs no cursor */
     int64_t watermark_ms;     /* greatest broker time seen, HISTORY_NO_TIME if none */
     uint64_t lost; /* source offsets that were gone before they were read and were skipped, in all;
                     * 0 in a seal of format 1 */
 
     /* Of what this was made with, 0 where it is not known (a seal of format 1): */
-    uint64_t checkpoint;                     /* fingerprint of the active generation */
+    uint64_t checkpoint;                     /* fingerprint of the target */
     uint32_t decoding[HISTORY_DECODING_MAX]; /* of each option that decides which events are
                                               * accepted, and how (stream/source/decoding.h) */
 };

@@ -406,6 +406,8 @@ static enum status run_cases(struct run *run, struct error *error)
     const struct ranker *ranker = run->ranker;
     uint32_t observed = 0;
     for (uint32_t from = 0, batch = 1; from < evaluation->cases_count; batch++) {
+        const atomic_bool *cancel = evaluation->options.cancel;
+        if (cancel && atomic_load(cancel)) return error_set(error, STATUS_END, "canceled");
         for (; observed < evaluation->cases[from].after; observed++) {
             observe(run, evaluation->shown[observed]);
         }

@@ -11,6 +11,7 @@
 #ifndef MODEL_EVAL_EVALUATION_H
 #define MODEL_EVAL_EVALUATION_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -44,6 +45,7 @@ struct evaluation_options {
     uint32_t warm;            /* prequential: behaviors of the replay that are only learned from, */
     double asked;             /* and the share of users who are asked about, drawn by their ids */
     const uint32_t *category; /* [rows], for diversity; NULL: not measured */
+    const atomic_bool *cancel; /* looked at before each batch of cases; NULL: never */
 };
 
 /* "leave-one-out", "user-split", "prequential". */
@@ -97,6 +99,7 @@ void evaluation_shown(const struct evaluation *evaluation, uint32_t *known);
 /*
  * Shows the ranker what it may learn from and measures it on every case. `ndcg` [cases] gets what
  * each is worth at the last cut, so that rankers can be compared case by case; it may be NULL.
+ * STATUS_END: canceled.
  */
 MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,
                                       const struct ranker *ranker, double *ndcg,

@@ -447,6 +447,8 @@ enum status trainer_epoch(struct trainer *trainer, const struct train_observer *
     minibatches_shuffle(trainer->source, trainer->epochs_before + epoch->number);
     for (uint32_t from = 0, to; from < pieces; from = to) {
         double loss;
+        const atomic_bool *cancel = trainer->options.cancel;
+        if (cancel && atomic_load(cancel)) return error_set(error, STATUS_END, "canceled");
         to = pieces - from < sequences ? pieces : from + sequences;
         TRY(run_minibatch(trainer, from, to, &loss, error));
         for (uint32_t at = from; at < to; at++) {

@@ -16,6 +16,7 @@
 #ifndef MODEL_TRAIN_TRAINER_H
 #define MODEL_TRAIN_TRAINER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -49,6 +50,7 @@ struct train_options {
     const uint32_t *context;   /* [users] first behaviors that are no targets; NULL: none; copied */
     bool warm;                 /* go on with the moments that the checkpoint has, if it has any */
     uint64_t seed;
+    const atomic_bool *cancel; /* looked at before each minibatch; NULL: never */
 };
 
 /* What one epoch gave. */
@@ -95,7 +97,8 @@ bool trainer_more(const struct trainer *trainer);
 /*
  * Trains once over all samples and validates. Of a model that selects, select.prior is measured
  * first: validation reads what would be published. STATUS_INVALID if the loss is no number any
- * more. `observer` may be NULL.
+ * more. STATUS_END: canceled; the trainer is good for nothing but to be closed. `observer` may be
+ * NULL.
  */
 MUST_CHECK enum status trainer_epoch(struct trainer *trainer, const struct train_observer *observer,
                                      struct train_epoch *epoch, struct error *error);

@@ -152,6 +152,9 @@ struct broker_ops {
     /* Asks for a POLL_COMMIT soon: a limit of the transaction is near. */
     void (*want_commit)(struct session *session);
 
+    /* The open changeset holds something that no event brought: a POLL_COMMIT comes in time. */
+    void (*gather)(struct session *session);
+
     /*
      * A transaction: begin, send ..., seal, commit. send copies what it is given. seal writes each
      * partition's seal as the last record of its history, and takes the partitions' next offsets

@@ -1,42 +1,197 @@
 /*
- * adoption.c - how a worker passes from one generation to the next: what depends on it is opened
- * anew, and every user of its partitions is folded again, as if it had acted.
+ * adoption.c - how a worker passes from one generation to the next.
+ *
+ * Between two commits it opens anew what depends on the generation. From then on whoever acts is
+ * folded by the new one, and everybody else is moved in the background, as if it had acted: a scan
+ * in key order, which passes over those whose record says that they have been moved. So a sweep that
+ * was interrupted needs no cursor. The seal of a partition names the oldest generation that may
+ * still fold a user of it beside the one that serves, until the scan has ended and what it moved is
+ * committed.
+ *
+ * A user is moved once: one that is in memory under the new generation is published by the
+ * changeset that loaded it, and is passed over whatever the store says of it yet.
  */
+#include "base/checksum.h"
+#include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "stream/job/hold.h"
 #include "stream/job/processor_parts.h"
 
-/* Folds some users of the partition by the generation that serves now, as if they had acted. */
+enum { STEP_USERS = 256 }; /* moved between two polls, at most */
+
+static bool is_behind(const struct processor *processor, const struct task *task)
+{
+    return task->seal.number > 0 && task->seal.generation != processor->generation->number;
+}
+
+void adoption_mark(struct processor *processor)
+{
+    uint32_t count;
+    if (!processor->sweeper) return;
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    processor->sweeping = false;
+    for (uint32_t t = 0; t < count; t++) {
+        tasks[t]->unswept = is_behind(processor, tasks[t]);
+        processor->sweeping = processor->sweeping || tasks[t]->unswept;
+    }
+    sweeper_restart(processor->sweeper);
+}
+
+void adoption_committed(struct processor *processor, const struct changeset *set)
+{
+    metric_add(processor->shared->swept, (int64_t)set->swept);
+    if (set->swept > 0) FAULT_POINT("sweep_committed");
+    if (!processor->sweeping) return;
+    uint32_t count;
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    for (uint32_t t = 0; t < count; t++) {
+        if (is_behind(processor, tasks[t])) return;
+    }
+    processor->sweeping = false;
+    log_info("everybody is of the generation that serves",
+             log_int("generation", (int64_t)processor->generation->number),
+             log_int("partitions", count));
+}
+
+/* ---- another generation ---- */
+
+static bool is_due(const struct processor *processor)
+{
+    return generations_number(processor->shared->generations) != processor->generation->number;
+}
+
+/* Nothing is open. Where the states are the same fold the cache stays as it is. */
+static enum status adopt(struct processor *processor, struct error *error)
+{
+    struct generations *generations = processor->shared->generations;
+    struct generation *before = processor->generation, *next = generations_take(generations);
+    const bool same = interest_model_state_fingerprint(before->model) ==
+                      interest_model_state_fingerprint(next->model);
+    processor_close_model(processor, same);
+    processor->generation = next;
+    processor->model = next->model;
+    generations_release(generations, before);
+    TRY(processor_open_model(processor, error));
+    adoption_mark(processor);
+    FAULT_POINT("generation_adopted");
+    return STATUS_OK;
+}
+
+enum status adoption_look(struct processor *processor, struct error *error)
+{
+    if (!is_due(processor)) return STATUS_OK;
+    if (transaction_is_empty(processor->transaction)) return adopt(processor, error);
+    processor->ops->want_commit(processor->session);
+    return STATUS_OK;
+}
+
+enum status adoption_after_commit(struct processor *processor, struct error *error)
+{
+    if (!is_due(processor)) return STATUS_OK;
+    TRY(processor_finish(processor, WAIT, error));
+    return adopt(processor, error);
+}
+
+/* ---- moving users ---- */
+
+static bool is_moved(const struct processor *processor, const struct task *task, struct bytes id)
+{
+    const struct cached_user *user =
+        cache_find(processor->cache, task->partition, id, identity_of(id.at, id.size));
+    return user && user->history.generation == processor->generation->number;
+}
+
+/* Folds some users of the partition by the generation that serves, as if they had acted. */
 static enum status move_users(struct processor *processor, struct task *task,
                               const struct bytes *users, uint32_t count, struct error *error)
 {
     processor_begin_batch(processor);
     for (uint32_t i = 0; i < count; i++) {
-        (void)processor_admit(processor, task, users[i]);
+        if (!is_moved(processor, task, users[i])) (void)processor_admit(processor, task, users[i]);
     }
+    transaction_changes(processor->transaction)->swept += processor->changed_count;
     TRY(snapshot_writer_flush(processor->snapshots, error));
     TRY(user_loader_load(processor->loader, processor->missing, processor->missing_count, error));
     return absorber_run(processor->absorber, processor->changed, processor->changed_count, error);
 }
 
+/* The next users of a partition, at most `most`. */
+static enum status sweep_task(struct processor *processor, struct task *task, uint32_t most,
+                              struct error *error)
+{
+    const struct bytes *users;
+    uint32_t count;
+    bool ended;
+    TRY(sweeper_next(processor->sweeper, task, processor->generation->number, most, &users, &count,
+                     &ended, error));
+    TRY(move_users(processor, task, users, count, error));
+    task->unswept = !ended;
+    return STATUS_OK;
+}
+
+static struct task *first_unswept(const struct processor *processor)
+{
+    uint32_t count;
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    for (uint32_t t = 0; t < count; t++) {
+        if (tasks[t]->unswept) return tasks[t];
+    }
+    return NULL;
+}
+
+/* ---- beside the stream ---- */
+
+/* Each worker has its part of the rate; a pause saves up no more than a step. */
+static uint32_t allowed(struct processor *processor)
+{
+    const uint32_t step = processor->config->job.poll_events_max < STEP_USERS
+                              ? processor->config->job.poll_events_max
+                              : STEP_USERS;
+    const double rate =
+        (double)processor->config->train.republish_rate / processor->config->job.workers;
+    if (rate == 0) return step;
+    const int64_t now_ns = clock_monotonic_ns();
+    if (processor->sweep_allowed_ns) {
+        processor->sweep_allowance += rate * (double)(now_ns - processor->sweep_allowed_ns) / 1e9;
+    }
+    processor->sweep_allowed_ns = now_ns;
+    if (processor->sweep_allowance > step) processor->sweep_allowance = step;
+    return (uint32_t)processor->sweep_allowance;
+}
+
+enum status adoption_step(struct processor *processor, struct error *error)
+{
+    processor->sweep_waits = true;
+    if (!processor->sweeping || !config_trains_beside(processor->config)) return STATUS_OK;
+    const struct changeset *set = transaction_changes(processor->transaction);
+    const uint64_t swept = set->swept;
+    struct task *task = first_unswept(processor);
+    const uint32_t most = allowed(processor);
+    if (set->count + most > processor->shared->plan->users_wanted) {
+        processor->ops->want_commit(processor->session);
+    } else if (task && most > 0) {
+        TRY(sweep_task(processor, task, most, error));
+        processor->sweep_allowance -= (double)(set->swept - swept);
+        processor->sweep_waits = processor->sweep_allowance >= 1;
+    }
+    processor->ops->gather(processor->session);
+    FAULT_POINT("sweep_folded");
+    return STATUS_OK;
+}
+
+/* ---- while all workers hold ---- */
+
 /* As many users as a transaction takes; *morep: there are others. */
 static enum status sweep_some(struct processor *processor, bool *morep, struct error *error)
 {
-    const uint64_t generation = interest_model_generation(processor->model);
-    const uint32_t room =
-        processor->shared->plan->users_max - processor->config->job.poll_events_max;
-    uint32_t tasks_count;
-    struct task *const *tasks = assignment_live(processor->assignment, &tasks_count);
-    *morep = true;
-    for (uint32_t t = 0; t < tasks_count; t++) {
-        while (tasks[t]->unswept) {
-            const struct bytes *users;
-            uint32_t count;
-            if (transaction_changes(processor->transaction)->count > room) return STATUS_OK;
-            TRY(sweeper_next(processor->sweeper, tasks[t], generation, &users, &count, error));
-            TRY(move_users(processor, tasks[t], users, count, error));
-            tasks[t]->unswept = count > 0;
-        }
+    const uint32_t most = processor->config->job.poll_events_max;
+    const uint32_t room = processor->shared->plan->users_max - most;
+    struct task *task;
+    while ((task = first_unswept(processor)) != NULL) {
+        *morep = true;
+        if (transaction_changes(processor->transaction)->count > room) return STATUS_OK;
+        TRY(sweep_task(processor, task, most, error));
     }
     *morep = false;
     return STATUS_OK;
@@ -51,38 +206,23 @@ static enum status sweep(struct processor *processor, struct error *error)
         FAULT_POINT("sweep_folded");
         TRY(processor_commit(processor, error));
         TRY(processor_finish(processor, WAIT, error));
-        FAULT_POINT("sweep_committed");
         TRY(hold_step(processor->shared->hold, mine, &more, error));
     }
     return STATUS_OK;
-}
-
-/* Partitions that were sealed under another generation have users to move. */
-static void mark_unswept(struct processor *processor, bool *anyp)
-{
-    const uint64_t generation = interest_model_generation(processor->model);
-    uint32_t count;
-    struct task *const *tasks = assignment_live(processor->assignment, &count);
-    for (uint32_t t = 0; t < count; t++) {
-        struct task *task = tasks[t];
-        if (task->seal.number > 0 && task->seal.generation != generation) task->unswept = true;
-        *anyp = *anyp || task->unswept;
-    }
 }
 
 enum status adoption_hold(struct processor *processor, const struct poll *poll, struct error *error)
 {
     struct hold *hold = processor->shared->hold;
     uint32_t count;
-    bool adopted, any = false;
+    bool any;
+    /* Users moved beside the stream may have come after the last commit. */
+    if (config_trains_beside(processor->config)) TRY(processor_commit(processor, error));
     TRY(processor_finish(processor, WAIT, error));
     struct task *const *tasks = assignment_live(processor->assignment, &count);
-    TRY(hold_round(hold, tasks, count, poll, &processor->model, &adopted, error));
-    if (adopted) {
-        processor_close_model(processor);
-        TRY(processor_open_model(processor, error));
-    }
-    mark_unswept(processor, &any);
-    TRY(hold_step(hold, any, &any, error));
+    TRY(hold_round(hold, tasks, count, poll, error));
+    TRY(adoption_look(processor, error));
+    adoption_mark(processor);
+    TRY(hold_step(hold, processor->sweeping, &any, error));
     return any ? sweep(processor, error) : STATUS_OK;
 }

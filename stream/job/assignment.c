@@ -16,6 +16,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/job/recovery.h"
+#include "stream/job/store_leases.h"
+#include "stream/job/training.h"
 
 enum {
     STORE_PATH_MAX = 4096,
@@ -31,12 +33,7 @@ struct task_list {
 };
 
 struct assignment {
-    const struct broker_ops *ops;
-    struct broker *broker;
-    const struct store_ops *stores;
-    const struct store_options *options;
-    const struct config *config;
-    const struct history_seal *seal; /* what all of the job's say */
+    const struct job_shared *shared;
     struct task_list live;
     struct task *by_partition[POLL_PARTITIONS_MAX]; /* the live ones */
 
@@ -81,35 +78,42 @@ static struct task *take_partition(struct task_list *list, uint32_t partition)
 static void close_task(struct assignment *assignment, struct task *task)
 {
     if (!task) return;
-    assignment->stores->close(task->store);
+    if (task->lease) {
+        store_leases_withdraw(assignment->shared->leases, task->lease);
+    } else {
+        assignment->shared->stores->close(task->store);
+    }
     free(task);
 }
 
 static enum status restore(struct assignment *assignment, struct task *task, struct error *error)
 {
     char path[STORE_PATH_MAX];
-    const char *dir = assignment->config->state.dir;
+    const struct job_shared *shared = assignment->shared;
+    const char *dir = shared->config->state.dir;
     int size = snprintf(path, sizeof path, "%s/store-%04u", dir, task->partition);
     if (size < 0 || size >= STORE_PATH_MAX) {
         return error_set(error, STATUS_INVALID, "%s: path too long", dir);
     }
+    const struct history_seal own = job_seal(shared);
     struct recovery recovery = {
-        .config = assignment->config,
-        .own = assignment->seal,
-        .ops = assignment->ops,
-        .broker = assignment->broker,
-        .stores = assignment->stores,
-        .options = assignment->options,
+        .config = shared->config,
+        .own = &own,
+        .ops = shared->ops,
+        .broker = shared->broker,
+        .stores = shared->stores,
+        .options = &shared->plan->store,
         .path = path,
         .partition = task->partition,
+        .waits = shared->training && shared->config->source.broker == CONFIG_BROKER_KAFKA,
         .cancel = &assignment->cancel,
     };
     enum status status = recovery_run(&recovery, error);
+    if (recovery.waits) training_want(shared->training, recovery.seal.target);
     task->store = recovery.store;
     task->seal = recovery.seal;
     task->position = recovery.position;
     task->next_offset = recovery.seal.next_offset;
-    task->unswept = recovery.seal.sweep != 0;
     task->flushed_ns = clock_monotonic_ns();
     task->flushed = recovery.position;
     return status;
@@ -143,7 +147,7 @@ static void wait_for_tasks(struct assignment *assignment)
 /* With the lock held: behind the others, which are not to wait for what this one lacks. */
 static void put_off(struct assignment *assignment, struct task *task, const struct error *why)
 {
-    assignment->stores->close(task->store);
+    assignment->shared->stores->close(task->store);
     task->store = NULL;
     if (++task->tries == TRIES_SILENT) {
         log_warn("waiting for a partition's store or log", log_int("partition", task->partition),
@@ -197,20 +201,13 @@ static void *run_restores(void *context)
     return NULL;
 }
 
-enum status assignment_open(struct assignment **assignmentp, const struct broker_ops *ops,
-                            struct broker *broker, const struct store_ops *stores,
-                            const struct store_options *options, const struct config *config,
-                            const struct history_seal *seal, struct error *error)
+enum status assignment_open(struct assignment **assignmentp, const struct job_shared *shared,
+                            struct error *error)
 {
     *assignmentp = NULL;
     struct assignment *assignment = calloc(1, sizeof *assignment);
     if (!assignment) return error_set(error, STATUS_IO, "out of memory: an assignment");
-    assignment->ops = ops;
-    assignment->broker = broker;
-    assignment->stores = stores;
-    assignment->options = options;
-    assignment->config = config;
-    assignment->seal = seal;
+    assignment->shared = shared;
     pthread_mutex_init(&assignment->lock, NULL);
     pthread_cond_init(&assignment->changed, NULL);
     int failed = pthread_create(&assignment->thread, NULL, run_restores, assignment);
@@ -261,18 +258,40 @@ enum status assignment_take(struct assignment *assignment, const uint32_t *parti
     return STATUS_OK;
 }
 
-enum status assignment_restored(struct assignment *assignment, struct task **taskp,
-                                struct error *error)
+/* With the lock held: the first restored task that the worker's generation may go on with. */
+static struct task *take_restored(struct assignment *assignment, uint64_t generation)
+{
+    struct task_list *list = &assignment->restored;
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct task *task = list->at[i];
+        if (task->seal.target > generation) continue;
+        list_remove(list, i);
+        return task;
+    }
+    return NULL;
+}
+
+static enum status make_live(struct assignment *assignment, struct task *task, struct error *error)
+{
+    assignment->live.at[assignment->live.count++] = task;
+    assignment->by_partition[task->partition] = task;
+    struct store_leases *leases = assignment->shared->leases;
+    if (!leases) return STATUS_OK;
+    TRY(store_leases_lend(leases, task->partition, task->store, &task->lease, error));
+    atomic_store(&task->lease->next_offset, task->seal.next_offset);
+    return STATUS_OK;
+}
+
+enum status assignment_restored(struct assignment *assignment, uint64_t generation,
+                                struct task **taskp, struct error *error)
 {
     pthread_mutex_lock(&assignment->lock);
-    *taskp = take_first(&assignment->restored);
+    *taskp = take_restored(assignment, generation);
     enum status status = assignment->failure.status;
     if (status != STATUS_OK && error) *error = assignment->failure;
     pthread_mutex_unlock(&assignment->lock);
-    if (*taskp) {
-        assignment->live.at[assignment->live.count++] = *taskp;
-        assignment->by_partition[(*taskp)->partition] = *taskp;
-    }
+    if (!*taskp) return status;
+    TRY(make_live(assignment, *taskp, error));
     return status;
 }
 

@@ -17,21 +17,23 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "config/config.h"
 #include "state/store.h"
 #include "stream/broker/broker.h"
 #include "stream/job/changeset.h"
+#include "stream/job/job_shared.h"
 
 /* One partition's work. */
 struct task {
     uint32_t partition;
     struct store *store;
-    struct history_seal seal;       /* the last committed one */
+    struct store_lease
+        *lease;               /* of a live one whose store may be read beside the worker, or NULL */
+    struct history_seal seal; /* the last committed one */
     struct store_position position; /* that the store's last commit recorded */
-    bool unswept;                   /* some users are not of the generation that serves */
-    int64_t next_offset;            /* after the last event processed, committed or not */
-    struct change_list changes;     /* of the open transaction */
-    struct store_write *writes;     /* the same as writes, during a commit */
+    bool unswept;               /* users may be of an older generation than the one that serves */
+    int64_t next_offset;        /* after the last event processed, committed or not */
+    struct change_list changes; /* of the open transaction */
+    struct store_write *writes; /* the same as writes, during a commit */
     size_t writes_count;
     int64_t flushed_ns;            /* when the store was last flushed, */
     struct store_position flushed; /* and its position then */
@@ -41,13 +43,9 @@ struct task {
 
 struct assignment;
 
-/* Keeps everything it is given; `seal` is what the job would write. */
+/* Keeps `shared`. */
 MUST_CHECK enum status assignment_open(struct assignment **assignmentp,
-                                       const struct broker_ops *ops, struct broker *broker,
-                                       const struct store_ops *stores,
-                                       const struct store_options *options,
-                                       const struct config *config, const struct history_seal *seal,
-                                       struct error *error);
+                                       const struct job_shared *shared, struct error *error);
 
 /* Cancels restores and closes the stores, flushing them. Legal on NULL. */
 void assignment_close(struct assignment *assignment);
@@ -57,11 +55,12 @@ MUST_CHECK enum status assignment_take(struct assignment *assignment, const uint
                                        uint32_t count, struct error *error);
 
 /*
- * A task whose restore has finished since the last call, now live, or NULL. Fails with the
- * restore's error.
+ * A task whose restore has finished since the last call, now live, or NULL; only one whose seal
+ * names no later generation than `generation`, which the worker serves. Fails with the restore's
+ * error.
  */
-MUST_CHECK enum status assignment_restored(struct assignment *assignment, struct task **taskp,
-                                           struct error *error);
+MUST_CHECK enum status assignment_restored(struct assignment *assignment, uint64_t generation,
+                                           struct task **taskp, struct error *error);
 
 /* Gives partitions up: cancels their restore, or flushes and closes their stores. Does not wait. */
 void assignment_drop(struct assignment *assignment, const uint32_t *partitions, uint32_t count);

@@ -172,6 +172,6 @@ void changeset_clear(struct changeset *set)
     set->count = 0;
     set->behaviors = set->events = 0;
     memset(set->verdicts, 0, sizeof set->verdicts);
-    set->late = set->unknown = set->odd_categories = 0;
+    set->late = set->unknown = set->odd_categories = set->swept = 0;
     set->worst = (struct late_event){0};
 }

@@ -57,6 +57,7 @@ struct changeset {
     struct late_event worst; /* and the one of them that came latest */
     uint64_t unknown;        /* accepted, of an item that the generation does not know */
     uint64_t odd_categories; /* accepted without the category they have */
+    uint64_t swept;          /* users that were moved to another generation, and did not act */
 };
 
 /* For transactions of at most so many users, and behaviors. */

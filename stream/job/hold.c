@@ -4,8 +4,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "stream/job/training.h"
+
 struct hold {
     const struct job_learner *learner;
+    struct training *training; /* beside the workers, or NULL */
     uint32_t workers;
     pthread_mutex_t lock;
     pthread_cond_t met;
@@ -17,47 +20,34 @@ struct hold {
 
     struct store **stores; /* [partitions] by partition, NULL where there is none */
     uint32_t partitions;
-    struct hold_place place;
-    struct interest_model *model, *before; /* of the generation that serves, and of the last one */
-    bool adopted;
+    struct job_round round;
     struct error failure; /* of the round */
 };
 
 enum status hold_open(struct hold **holdp, uint32_t workers, uint32_t partitions,
-                      const struct job_learner *learner, const struct store_ops *stores,
-                      struct error *error)
+                      const struct job_learner *learner, struct training *training,
+                      const struct store_ops *stores, struct error *error)
 {
     struct hold *hold = calloc(1, sizeof *hold);
     *holdp = hold;
     if (!hold) return error_set(error, STATUS_IO, "out of memory: a hold");
     hold->learner = learner;
+    hold->training = training;
     hold->workers = workers;
     hold->partitions = partitions;
-    hold->place.stores = stores;
+    hold->round.stores = stores;
     pthread_mutex_init(&hold->lock, NULL);
     pthread_cond_init(&hold->met, NULL);
     hold->stores = calloc(partitions, sizeof(struct store *));
-    enum status status =
-        hold->stores ? STATUS_OK : error_set(error, STATUS_IO, "out of memory: a hold");
-    if (status == STATUS_OK) {
-        status = interest_model_open(&hold->model, learner->current(learner->context), error);
-    }
-    if (status == STATUS_OK) return STATUS_OK;
+    if (hold->stores) return STATUS_OK;
     hold_close(hold);
     *holdp = NULL;
-    return status;
-}
-
-const struct interest_model *hold_model(const struct hold *hold)
-{
-    return hold->model;
+    return error_set(error, STATUS_IO, "out of memory: a hold");
 }
 
 void hold_close(struct hold *hold)
 {
     if (!hold) return;
-    interest_model_close(hold->model);
-    interest_model_close(hold->before);
     free(hold->stores);
     pthread_cond_destroy(&hold->met);
     pthread_mutex_destroy(&hold->lock);
@@ -82,19 +72,15 @@ static uint32_t pack_stores(struct hold *hold)
     return count;
 }
 
-/* All workers hold. The model that the workers are about to leave stays open until the next round. */
+/* All workers hold, and nothing trains beside them any more. */
 static enum status hold_run_round(struct hold *hold, struct error *error)
 {
-    interest_model_close(hold->before);
-    hold->before = NULL;
-    hold->adopted = false;
-    hold->place.at = hold->stores;
-    hold->place.count = pack_stores(hold);
-    TRY(hold->learner->round(hold->learner->context, &hold->place, &hold->adopted, error));
-    if (!hold->adopted) return STATUS_OK;
-    hold->before = hold->model;
-    hold->model = NULL;
-    return interest_model_open(&hold->model, hold->learner->current(hold->learner->context), error);
+    training_stop(hold->training);
+    hold->round.at = hold->stores;
+    hold->round.count = pack_stores(hold);
+    hold->round.offsets = &hold->round.position; /* of files there is one */
+    hold->round.partitions = 1;
+    return hold->learner->round(hold->learner->context, &hold->round, error);
 }
 
 /* With the lock held: waits until all have arrived; the last one does `work`, which may be NULL. */
@@ -122,8 +108,7 @@ static enum status meet(struct hold *hold, enum status (*work)(struct hold *, st
 }
 
 enum status hold_round(struct hold *hold, struct task *const *tasks, uint32_t count,
-                       const struct poll *poll, const struct interest_model **modelp,
-                       bool *adoptedp, struct error *error)
+                       const struct poll *poll, struct error *error)
 {
     pthread_mutex_lock(&hold->lock);
     for (uint32_t p = 0; hold->arrived == 0 && p < hold->partitions; p++) {
@@ -132,11 +117,9 @@ enum status hold_round(struct hold *hold, struct task *const *tasks, uint32_t co
     for (uint32_t t = 0; t < count; t++) {
         hold->stores[tasks[t]->partition] = tasks[t]->store;
     }
-    hold->place.position = poll->position;
-    hold->place.last = poll->last;
+    hold->round.position = poll->position;
+    hold->round.last = poll->last;
     enum status status = meet(hold, hold_run_round, error);
-    *adoptedp = status == STATUS_OK && hold->adopted;
-    if (*adoptedp) *modelp = hold->model;
     pthread_mutex_unlock(&hold->lock);
     return status;
 }

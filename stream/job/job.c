@@ -10,9 +10,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/checkpoint.h"
+#include "stream/job/hold.h"
 #include "stream/job/job_shared.h"
 #include "stream/job/memory_plan.h"
 #include "stream/job/processor.h"
+#include "stream/job/store_leases.h"
+#include "stream/job/training.h"
 #include "stream/source/decoding.h"
 #include "base/progress.h"
 
@@ -32,9 +35,7 @@ struct worker {
 struct job {
     struct config config;              /* with polls and queues as the memory plan allows */
     const struct job_learner *learner; /* NULL: one generation is served, */
-    struct checkpoint *checkpoint;     /* this one */
-    struct interest_model *model;
-    struct hold *hold; /* of a job that learns */
+    struct generations *generations;   /* of this alone */
     struct memory_plan plan;
     struct job_shared shared;
     struct worker *workers;
@@ -53,37 +54,27 @@ void job_stop(void)
 
 /* ---- opening ---- */
 
-void job_shared_init(struct job_shared *shared)
-{
-    for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
-        shared->events[verdict] = metrics_get("braid_events_total", "verdict",
-                                              event_verdict_name((enum event_verdict)verdict));
-    }
-    shared->late = metrics_get("braid_late_events_total", NULL, NULL);
-    shared->unknown = metrics_get("braid_unknown_item_events_total", NULL, NULL);
-    shared->odd_categories = metrics_get("braid_odd_category_events_total", NULL, NULL);
-    shared->records = metrics_get("braid_records_total", NULL, NULL);
-    shared->commits = metrics_get("braid_commits_total", NULL, NULL);
-}
-
 /* A job that learns has its generations from its learner. */
-static enum status job_open_model(struct job *job, struct error *error)
+static enum status job_open_generations(struct job *job, struct error *error)
 {
+    struct checkpoint *checkpoint;
     if (job->learner) {
-        TRY(hold_open(&job->hold, job->config.job.workers, POLL_PARTITIONS_MAX, job->learner,
-                      &store_rocksdb, error));
-        job->shared.model = hold_model(job->hold);
+        job->shared.generations = job->learner->generations;
         return STATUS_OK;
     }
-    TRY(checkpoint_open(&job->checkpoint, job->config.model.checkpoint, error));
-    TRY(interest_model_open(&job->model, job->checkpoint, error));
-    job->shared.model = job->model;
+    TRY(checkpoint_open(&checkpoint, job->config.model.checkpoint, error));
+    TRY(generations_open(&job->generations, checkpoint, error));
+    job->shared.generations = job->generations;
     return STATUS_OK;
 }
 
 static enum status make_plan(struct job *job, struct error *error)
 {
-    TRY(memory_plan_make(&job->plan, &job->config, job->shared.model, memory_resident(), error));
+    struct generation *first = generations_take(job->shared.generations);
+    const enum status status =
+        memory_plan_make(&job->plan, &job->config, first->model, memory_resident(), error);
+    generations_release(job->shared.generations, first);
+    TRY(status);
     job->config.job.poll_events_max = job->plan.poll_events_max;
     job->config.job.queue_polls_max = job->plan.queue_polls_max;
     log_info("memory planned", log_int("budget_mb", (int64_t)(job->config.job.memory >> 20)),
@@ -101,22 +92,34 @@ static void fill_seal(struct job *job)
     shared->seal = (struct history_seal){
         .source_identity = shared->ops->source_identity(shared->broker),
         .partitions = shared->ops->partitions(shared->broker),
-        .generation = interest_model_generation(shared->model),
-        .target = interest_model_generation(shared->model),
         .watermark_ms = HISTORY_NO_TIME,
-        .checkpoint = interest_model_fingerprint(shared->model),
     };
     decoding_fingerprints(&job->config, shared->seal.decoding);
 }
 
+/* Training beside the stream, and where the workers of a job on files meet. */
+static enum status open_learning(struct job *job, struct error *error)
+{
+    struct job_shared *shared = &job->shared;
+    const struct config *config = &job->config;
+    if (!job->learner) return STATUS_OK;
+    if (config_trains_beside(config)) {
+        TRY(store_leases_open(&shared->leases, shared->stores, POLL_PARTITIONS_MAX, error));
+        TRY(training_open(&shared->training, shared, job->learner, error));
+    }
+    if (config->source.broker != CONFIG_BROKER_FILE) return STATUS_OK;
+    return hold_open(&shared->hold, config->job.workers, POLL_PARTITIONS_MAX, job->learner,
+                     shared->training, shared->stores, error);
+}
+
 static enum status open_job(struct job *job, struct error *error)
 {
-    TRY(job_open_model(job, error));
+    TRY(job_open_generations(job, error));
     TRY(make_plan(job, error));
     job->shared = (struct job_shared){
         .config = &job->config,
-        .model = job->shared.model,
-        .hold = job->hold,
+        .generations = job->shared.generations,
+        .moves = job->learner != NULL,
         .plan = &job->plan,
         .ops = broker_ops_of(&job->config),
         .stores = &store_rocksdb,
@@ -126,19 +129,21 @@ static enum status open_job(struct job *job, struct error *error)
     if (!job->workers) return error_set(error, STATUS_IO, "out of memory: workers");
     TRY(job->shared.ops->open(&job->shared.broker, &job->config, error));
     fill_seal(job);
-    return STATUS_OK;
+    return open_learning(job, error);
 }
 
 static void close_job(struct job *job)
 {
+    training_stop(job->shared.training); /* which reads the workers' stores */
     for (uint32_t w = 0; job->workers && w < job->config.job.workers; w++) {
         processor_close(job->workers[w].processor);
     }
     free(job->workers);
+    hold_close(job->shared.hold);
+    training_close(job->shared.training);
+    store_leases_close(job->shared.leases);
     if (job->shared.ops) job->shared.ops->close(job->shared.broker);
-    hold_close(job->hold);
-    interest_model_close(job->model);
-    checkpoint_close(job->checkpoint);
+    generations_close(job->generations);
     pthread_cond_destroy(&job->finished);
     pthread_mutex_destroy(&job->lock);
 }
@@ -191,15 +196,6 @@ static void *work(void *context)
     return NULL;
 }
 
-static uint64_t counted_events(const struct job_shared *shared)
-{
-    uint64_t events = 0;
-    for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
-        events += (uint64_t)metric_value(shared->events[verdict]);
-    }
-    return events;
-}
-
 /* Waits for the workers; shows progress and passes a request to stop on to the broker. */
 static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
 {
@@ -214,7 +210,7 @@ static void watch(struct job *job, uint64_t events_before, bool *stoppedp)
             *stoppedp = true;
         }
         progress_show(&progress, shared->ops->progress(shared->broker),
-                      counted_events(shared) - events_before);
+                      job_events(shared) - events_before);
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += LOOK_EVERY_MS * 1000000L;
@@ -271,7 +267,7 @@ static void *start_job(void *context)
 
 static enum status run_workers(struct job *job, bool *stoppedp, struct error *error)
 {
-    uint64_t events_before = counted_events(&job->shared);
+    uint64_t events_before = job_events(&job->shared);
     pthread_t starter;
     started_one(job);
     int failed = pthread_create(&starter, NULL, start_job, job);
@@ -288,7 +284,7 @@ static enum status run_workers(struct job *job, bool *stoppedp, struct error *er
 
 static void summarize_job(const struct job_shared *shared, struct job_summary *summary)
 {
-    summary->events = counted_events(shared);
+    summary->events = job_events(shared);
     summary->accepted = (uint64_t)metric_value(shared->events[EVENT_ACCEPTED]);
     summary->dropped = (uint64_t)metric_value(shared->events[EVENT_DROPPED]);
     summary->blank = (uint64_t)metric_value(shared->events[EVENT_BLANK]);

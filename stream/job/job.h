@@ -14,7 +14,7 @@
 
 #include "base/status.h"
 #include "config/config.h"
-#include "stream/job/hold.h"
+#include "stream/job/job_learner.h"
 #include "stream/source/disorder.h"
 
 /* What a job did, all workers together; only what was committed counts. */

@@ -2,26 +2,32 @@
 #ifndef STREAM_JOB_JOB_SHARED_H
 #define STREAM_JOB_JOB_SHARED_H
 
+#include <stdbool.h>
+
 #include "base/metrics.h"
 #include "config/config.h"
-#include "model/interest_model.h"
+#include "model/generations.h"
 #include "state/store.h"
 #include "stream/broker/broker.h"
 #include "stream/job/memory_plan.h"
 #include "stream/source/event.h"
 
 struct hold;
+struct training;
+struct store_leases;
 
 struct job_shared {
     const struct config *config;
-    const struct interest_model *model; /* of the generation that serves at the start */
+    struct generations *generations; /* the one that serves */
     const struct memory_plan *plan;
     const struct broker_ops *ops;
     struct broker *broker;
     const struct store_ops *stores;
-    struct hold *hold; /* of a job that learns, else NULL */
-    struct history_seal
-        seal; /* what every seal of this job says, its generation that of the start */
+    struct store_leases *leases; /* of a job that learns beside the stream, else NULL */
+    struct hold *hold;           /* of a job on files that learns, else NULL */
+    struct training *training;   /* of a job that learns beside the stream, else NULL */
+    bool moves;               /* a job that learns moves every user to the generation that serves */
+    struct history_seal seal; /* what every seal of this job says, but for its generations */
 
     /* Of what is committed: */
     struct metric *events[EVENT_VERDICTS];
@@ -30,9 +36,16 @@ struct job_shared {
     struct metric *odd_categories; /* accepted without the category they have */
     struct metric *records;
     struct metric *commits;
+    struct metric *swept; /* users moved to another generation without an event */
 };
 
-/* Registers the metrics (job.c). */
+/* Registers the metrics. */
 void job_shared_init(struct job_shared *shared);
+
+/* What the job would seal now: `seal`, of the generation that serves. */
+struct history_seal job_seal(const struct job_shared *shared);
+
+/* Events committed so far by the jobs of this process, of every verdict. */
+uint64_t job_events(const struct job_shared *shared);
 
 #endif

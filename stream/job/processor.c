@@ -265,7 +265,9 @@ static enum status abort_transaction(struct processor *processor, struct error *
     log_warn("transaction aborted, its events will be read again", log_text("why", error->text));
     item_names_forget(processor->names);
     snapshot_writer_forget_copies(processor->snapshots);
-    return transaction_abort(processor->transaction, error);
+    TRY(transaction_abort(processor->transaction, error));
+    adoption_mark(processor);
+    return STATUS_OK;
 }
 
 enum status processor_finish(struct processor *processor, enum patience patience,
@@ -275,6 +277,7 @@ enum status processor_finish(struct processor *processor, enum patience patience
     TRY(transaction_finish(processor->transaction, patience == WAIT, &finished, error));
     if (!finished) return STATUS_OK;
     count_committed(processor, finished);
+    adoption_committed(processor, finished);
     int64_t now_ns = clock_monotonic_ns();
     TRY(snapshot_writer_write_copies(processor->snapshots, error));
     TRY(snapshot_writer_background(processor->snapshots, processor->cache, now_ns, error));
@@ -299,8 +302,10 @@ static enum status resume_restored(struct processor *processor, struct error *er
 {
     for (;;) {
         struct task *task;
-        TRY(assignment_restored(processor->assignment, &task, error));
+        TRY(assignment_restored(processor->assignment, processor->generation->number, &task,
+                                error));
         if (!task) return STATUS_OK;
+        adoption_mark(processor);
         TRY(processor->ops->resume(processor->session, task->partition, &task->seal, error));
     }
 }
@@ -313,7 +318,8 @@ static enum status give_up_partitions(struct processor *processor, const struct 
                                       struct error *error)
 {
     enum status status = processor_finish(processor, WAIT, error);
-    if (status == STATUS_OK && transaction_changes(processor->transaction)->events > 0) {
+    const struct changeset *set = transaction_changes(processor->transaction);
+    if (status == STATUS_OK && (set->events > 0 || set->count > 0)) {
         status = error_set(error, STATUS_ABORTABLE, "partitions were lost");
     }
     if (status == STATUS_ABORTABLE) status = abort_transaction(processor, error);
@@ -322,36 +328,44 @@ static enum status give_up_partitions(struct processor *processor, const struct 
         cache_drop_partition(processor->cache, poll->partitions[i]);
     }
     assignment_drop(processor->assignment, poll->partitions, poll->partitions_count);
+    adoption_mark(processor);
     return STATUS_OK;
 }
 
 /* ---- what depends on the generation ---- */
 
-void processor_close_model(struct processor *processor)
+void processor_close_model(struct processor *processor, bool keep_states)
 {
     transaction_close(processor->transaction);
     absorber_close(processor->absorber);
     user_loader_close(processor->loader);
-    cache_close(processor->cache);
-    snapshot_writer_close(processor->snapshots);
     processor->transaction = NULL;
     processor->absorber = NULL;
     processor->loader = NULL;
+    if (keep_states) return;
+    cache_close(processor->cache);
+    snapshot_writer_close(processor->snapshots);
     processor->cache = NULL;
     processor->snapshots = NULL;
 }
 
-/* The cache is empty then, and users come back from the stores. */
+/* A cache that is empty gets its users back from the stores. */
+static enum status open_states(struct processor *processor, struct error *error)
+{
+    const struct job_shared *shared = processor->shared;
+    TRY(snapshot_writer_open(&processor->snapshots, shared->config, processor->model,
+                             shared->stores, processor->assignment, error));
+    return cache_open(
+        &processor->cache, shared->plan->cache_users, interest_model_state_size(processor->model),
+        shared->config->source.id_size_max, snapshot_writer_evicted, processor->snapshots, error);
+}
+
 enum status processor_open_model(struct processor *processor, struct error *error)
 {
     const struct job_shared *shared = processor->shared;
     const struct config *config = shared->config;
     const struct interest_model *model = processor->model;
-    TRY(snapshot_writer_open(&processor->snapshots, config, model, shared->stores,
-                             processor->assignment, error));
-    TRY(cache_open(&processor->cache, shared->plan->cache_users, interest_model_state_size(model),
-                   config->source.id_size_max, snapshot_writer_evicted, processor->snapshots,
-                   error));
+    if (!processor->cache) TRY(open_states(processor, error));
     TRY(transaction_open(&processor->transaction, shared, model, processor->session,
                          processor->assignment, processor->cache, error));
     TRY(user_loader_open(&processor->loader, config, model, shared->stores, processor->assignment,
@@ -371,8 +385,12 @@ static enum status end(struct processor *processor, struct error *error)
 static enum status answer(struct processor *processor, const struct poll *poll, struct error *error)
 {
     switch (poll->kind) {
-    case POLL_EVENTS: return process_events(processor, poll, error);
-    case POLL_COMMIT: return processor_commit(processor, error);
+    case POLL_EVENTS:
+        TRY(process_events(processor, poll, error));
+        return adoption_step(processor, error);
+    case POLL_COMMIT:
+        TRY(processor_commit(processor, error));
+        return adoption_after_commit(processor, error);
     case POLL_ASSIGN:
         return assignment_take(processor->assignment, poll->partitions, poll->partitions_count,
                                error);
@@ -392,7 +410,9 @@ enum status processor_run(struct processor *processor, struct error *error)
         TRY(resume_restored(processor, error));
         enum status status = processor_finish(processor, LOOK, error);
         if (status == STATUS_OK) {
-            TRY(processor->ops->poll(processor->session, POLL_TIMEOUT_MS, &poll, error));
+            TRY(adoption_look(processor, error));
+            const uint32_t timeout_ms = processor->sweep_waits ? POLL_TIMEOUT_MS : 0;
+            TRY(processor->ops->poll(processor->session, timeout_ms, &poll, error));
             status = answer(processor, &poll, error);
         }
         if (status == STATUS_ABORTABLE) status = abort_transaction(processor, error);
@@ -437,11 +457,10 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
     TRY(processor_open_memory(processor, error));
     TRY(item_names_open(&processor->names, error));
     TRY(shared->ops->session_open(&processor->session, shared->broker, worker, error));
-    TRY(assignment_open(&processor->assignment, shared->ops, shared->broker, shared->stores,
-                        &shared->plan->store, config, &shared->seal, error));
+    TRY(assignment_open(&processor->assignment, shared, error));
     TRY(log_compaction_open(&processor->compaction, shared->ops, shared->broker, processor->session,
                             shared->stores, error));
-    if (shared->hold) {
+    if (shared->moves) {
         TRY(sweeper_open(&processor->sweeper, config, shared->stores, config->job.poll_events_max,
                          error));
     }
@@ -457,7 +476,9 @@ enum status processor_open(struct processor **processorp, const struct job_share
     processor->shared = shared;
     processor->config = shared->config;
     processor->ops = shared->ops;
-    processor->model = shared->model;
+    processor->generation = generations_take(shared->generations);
+    processor->model = processor->generation->model;
+    processor->sweep_waits = true;
     enum status status = processor_open_parts(processor, worker, error);
     if (status != STATUS_OK) {
         processor_close(processor);
@@ -476,11 +497,12 @@ void processor_close(struct processor *processor)
 {
     if (!processor) return;
     if (processor->shared->hold) hold_leave(processor->shared->hold);
-    processor_close_model(processor);
+    processor_close_model(processor, false);
     sweeper_close(processor->sweeper);
     log_compaction_close(processor->compaction);
     assignment_close(processor->assignment);
     if (processor->session) processor->ops->session_close(processor->session);
+    generations_release(processor->shared->generations, processor->generation);
     item_names_close(processor->names);
     free(processor->users);
     free(processor->behaviors);

@@ -34,8 +34,15 @@ struct processor {
     struct log_compaction *compaction;
     struct absorber *absorber;
     struct transaction *transaction;
-    const struct interest_model *model; /* of the generation that serves */
-    struct sweeper *sweeper;            /* of a job that learns, else NULL */
+    struct generation *generation;      /* that serves this worker's partitions */
+    const struct interest_model *model; /* its */
+
+    /* of a job that learns: */
+    struct sweeper *sweeper; /* else NULL */
+    bool sweeping;           /* users of a partition may be of an older generation */
+    bool sweep_waits;        /* for time, or for a commit; else more may be moved at once */
+    double sweep_allowance;  /* users that may be moved now */
+    int64_t sweep_allowed_ns;
 
     /* of the poll under way: */
     uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
@@ -70,9 +77,29 @@ MUST_CHECK enum status processor_finish(struct processor *processor, enum patien
 /* Closes the open changeset; its commit goes on while the next one gathers. */
 MUST_CHECK enum status processor_commit(struct processor *processor, struct error *error);
 
-/* Opens and closes what depends on the generation. Nothing may be open or under commit. */
+/*
+ * Opens what depends on the generation. Nothing may be open or under commit. Closing it may keep
+ * the states, for a generation that folds the same ones.
+ */
 MUST_CHECK enum status processor_open_model(struct processor *processor, struct error *error);
-void processor_close_model(struct processor *processor);
+void processor_close_model(struct processor *processor, bool keep_states);
+
+/* ---- adoption.c ---- */
+
+/* One look: is there another generation? It is taken as soon as nothing is open. */
+MUST_CHECK enum status adoption_look(struct processor *processor, struct error *error);
+
+/* After a commit was begun: waits for it, should another generation serve. */
+MUST_CHECK enum status adoption_after_commit(struct processor *processor, struct error *error);
+
+/* Partitions came or went, or a transaction was dropped: who is to be moved is to be found anew. */
+void adoption_mark(struct processor *processor);
+
+/* A commit is over: tells when everybody has been moved. */
+void adoption_committed(struct processor *processor, const struct changeset *set);
+
+/* Moves some users beside the stream, as many as train.republish_rate allows by now. */
+MUST_CHECK enum status adoption_step(struct processor *processor, struct error *error);
 
 /* A POLL_HOLD: a round of training, and if it gave another generation, everybody moves to it. */
 MUST_CHECK enum status adoption_hold(struct processor *processor, const struct poll *poll,

@@ -1,6 +1,7 @@
 /* recovery.c - from the store's position to the last seal, batch by batch. */
 #include "stream/job/recovery.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -138,6 +139,20 @@ static enum status catch_up(struct recovery *recovery, struct history_reader *re
     return STATUS_END;
 }
 
+/* Whether the job may go on from the seal, and may do so now. */
+static enum status check_seal(struct recovery *recovery, const struct history_seal *seal,
+                              struct error *error)
+{
+    recovery->seal = *seal;
+    if (recovery->waits && seal->target > recovery->own->target) {
+        return error_set(error, STATUS_BUSY,
+                         "waiting for generation %" PRIu64 ", which folds partition %" PRIu32
+                         " and has not been read from the topic of generations yet",
+                         seal->target, recovery->partition);
+    }
+    return seal_check(recovery->config, recovery->partition, seal, recovery->own, error);
+}
+
 enum status recovery_run(struct recovery *recovery, struct error *error)
 {
     struct history_reader *reader = NULL;
@@ -145,16 +160,13 @@ enum status recovery_run(struct recovery *recovery, struct error *error)
     int64_t begun_ns = clock_monotonic_ns();
     recovery->store = NULL;
     recovery->records = 0;
+    recovery->seal = (struct history_seal){0};
     TRY(open_store(recovery, error));
     enum status status = open_log(recovery, &reader, &committed, error);
-    if (status == STATUS_OK) {
-        status = seal_check(recovery->config, recovery->partition, &committed.seal, recovery->own,
-                            error);
-    }
+    if (status == STATUS_OK) status = check_seal(recovery, &committed.seal, error);
     if (status == STATUS_OK) status = catch_up(recovery, reader, &committed, error);
     recovery->ops->history_close(reader);
     TRY(status);
-    recovery->seal = committed.seal;
     if (recovery->records > 0) {
         log_info("partition restored", log_int("partition", recovery->partition),
                  log_int("records", (int64_t)recovery->records),

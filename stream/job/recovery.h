@@ -24,6 +24,7 @@ struct recovery {
     const struct store_options *options;
     const char *path; /* of the store */
     uint32_t partition;
+    bool waits; /* for a later generation than the job's, which others have published */
     const atomic_bool *cancel; /* give up early; what was applied stays */
 
     /* out: */

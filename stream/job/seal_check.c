@@ -10,23 +10,24 @@ static enum status check_generation(const struct config *config, uint32_t partit
                                     const struct history_seal *committed,
                                     const struct history_seal *own, struct error *error)
 {
-    if (own->generation < committed->generation) {
+    const bool file = *config->model.checkpoint;
+    const char *key = file ? "model.checkpoint" : "model.dir";
+    const char *path = file ? config->model.checkpoint : config->model.dir;
+    if (own->target < committed->target) {
         return error_set(error, STATUS_REFUSED,
-                         "model.checkpoint: %s is generation %" PRIu64 ", and generation %" PRIu64
+                         "%s: %s is generation %" PRIu64 ", and generation %" PRIu64
                          " has published partition %" PRIu32 " already: generations never fall; "
                          "give that checkpoint or a later one, or begin anew",
-                         config->model.checkpoint, own->generation, committed->generation,
-                         partition);
+                         key, path, own->target, committed->target, partition);
     }
-    if (own->generation == committed->generation && committed->checkpoint &&
+    if (own->target == committed->target && committed->checkpoint &&
         own->checkpoint != committed->checkpoint) {
         return error_set(error, STATUS_REFUSED,
-                         "model.checkpoint: %s is not the generation %" PRIu64 " that has "
+                         "%s: %s is not the generation %" PRIu64 " that has "
                          "published partition %" PRIu32 " (fingerprint %016" PRIx64
                          ", that one's is %016" PRIx64 "): put that file back, or train a next "
                          "generation from it",
-                         config->model.checkpoint, own->generation, partition, own->checkpoint,
-                         committed->checkpoint);
+                         key, path, own->target, partition, own->checkpoint, committed->checkpoint);
     }
     return STATUS_OK;
 }

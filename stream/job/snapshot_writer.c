@@ -29,9 +29,9 @@ struct snapshot_batch {
 
 struct snapshot_writer {
     const struct config *config;
-    const struct interest_model *model;
     const struct store_ops *stores;
     const struct assignment *assignment;
+    uint64_t fingerprint; /* of what folds the states */
     size_t state_size;
     size_t slot_size;               /* a user id, then a value */
     struct snapshot_batch gathered; /* of users that are clean */
@@ -68,7 +68,7 @@ enum status snapshot_writer_open(struct snapshot_writer **writerp, const struct 
     struct snapshot_writer *writer = calloc(1, sizeof *writer);
     if (!writer) return error_set(error, STATUS_IO, "out of memory: a snapshot writer");
     writer->config = config;
-    writer->model = model;
+    writer->fingerprint = interest_model_state_fingerprint(model);
     writer->stores = stores;
     writer->assignment = assignment;
     writer->state_size = interest_model_state_size(model);
@@ -135,7 +135,7 @@ static void add_snapshot(struct snapshot_writer *writer, struct snapshot_batch *
     struct pending *pending = &batch->pending[batch->count++];
     const struct snapshot_stamp stamp = {
         .generation = user->history.generation,
-        .fingerprint = interest_model_state_fingerprint(writer->model),
+        .fingerprint = writer->fingerprint,
         .from = user->state_from,
         .events = user->state_events,
         .absorbed = user->state_absorbed,

@@ -30,7 +30,7 @@
 
 struct snapshot_writer;
 
-/* Keeps everything it is given. */
+/* Keeps everything it is given but `model`, whose states it may outlive. */
 MUST_CHECK enum status snapshot_writer_open(struct snapshot_writer **writerp,
                                             const struct config *config,
                                             const struct interest_model *model,

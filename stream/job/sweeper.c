@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VISITS_MAX = 100000 /* records of one scan: it holds on to deleted files meanwhile */ };
-
 struct sweeper {
     const struct store_ops *stores;
     const struct task *task; /* whose partition is being swept, or NULL */
     uint64_t generation;
     struct bytes *users; /* [users_max] into `ids` */
-    uint32_t users_max, count;
+    uint32_t users_max, most, count;
     char *ids; /* [users_max][id_size_max] */
     size_t id_size_max;
     char *last; /* the id visited last; the next scan begins there */
@@ -80,13 +78,13 @@ static bool visit_user(void *context, const struct store_key *key, struct bytes 
         sweeper->users[sweeper->count++] = (struct bytes){id, key->user.size};
     }
     sweeper->ended = false;
-    return sweeper->count < sweeper->users_max && ++sweeper->visits < VISITS_MAX;
+    return sweeper->count < sweeper->most && ++sweeper->visits < SWEEPER_VISITS_MAX;
 }
 
 static enum status scan_on(struct sweeper *sweeper, struct error *error)
 {
     const struct store_key start = {.user = {sweeper->last, sweeper->last_size}};
-    sweeper->visits = 0;
+    sweeper->count = sweeper->visits = 0;
     sweeper->ended = true; /* unless somebody is visited */
     sweeper->status = STATUS_OK;
     TRY(sweeper->stores->scan(sweeper->task->store, STORE_USERS, sweeper->started ? &start : NULL,
@@ -96,19 +94,25 @@ static enum status scan_on(struct sweeper *sweeper, struct error *error)
 }
 
 enum status sweeper_next(struct sweeper *sweeper, const struct task *task, uint64_t generation,
-                         const struct bytes **usersp, uint32_t *countp, struct error *error)
+                         uint32_t most, const struct bytes **usersp, uint32_t *countp, bool *endedp,
+                         struct error *error)
 {
+    REQUIRE(most <= sweeper->users_max);
     if (sweeper->task != task || sweeper->generation != generation) {
         sweeper->task = task;
         sweeper->generation = generation;
         sweeper->started = false;
     }
-    sweeper->count = 0;
-    do {
-        TRY(scan_on(sweeper, error));
-    } while (sweeper->count == 0 && !sweeper->ended);
-    if (sweeper->count == 0) sweeper->task = NULL;
+    sweeper->most = most;
+    TRY(scan_on(sweeper, error));
+    if (sweeper->ended) sweeper->task = NULL;
     *usersp = sweeper->users;
     *countp = sweeper->count;
+    *endedp = sweeper->ended;
     return STATUS_OK;
+}
+
+void sweeper_restart(struct sweeper *sweeper)
+{
+    sweeper->task = NULL;
 }

@@ -10,6 +10,7 @@
 #ifndef STREAM_JOB_SWEEPER_H
 #define STREAM_JOB_SWEEPER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -30,11 +31,16 @@ void sweeper_close(struct sweeper *sweeper);
 size_t sweeper_size(const struct config *config, uint32_t users_max);
 
 /*
- * The next users of the task's partition, in key order, that have behaviors and are not of
- * `generation`, valid until the next call; *countp = 0 after the last. Another task begins anew.
+ * The next users of the task's partition, in key order, at most `most` of them, that have behaviors
+ * and are not of `generation`, valid until the next call. A call visits SWEEPER_VISITS_MAX users and
+ * may find none among them; *endedp: there is nobody after these. Another task begins anew.
  */
+enum { SWEEPER_VISITS_MAX = 4096 };
 MUST_CHECK enum status sweeper_next(struct sweeper *sweeper, const struct task *task,
-                                    uint64_t generation, const struct bytes **usersp,
-                                    uint32_t *countp, struct error *error);
+                                    uint64_t generation, uint32_t most, const struct bytes **usersp,
+                                    uint32_t *countp, bool *endedp, struct error *error);
+
+/* The next call begins anew. */
+void sweeper_restart(struct sweeper *sweeper);
 
 #endif

@@ -8,6 +8,7 @@
 #include "stream/job/committer.h"
 #include "stream/job/outbox.h"
 #include "stream/job/publisher.h"
+#include "stream/job/store_leases.h"
 
 /* Any state but FENCED may also pass to FENCED. The committer's moves are marked; all others are
  * the worker's. */
@@ -88,6 +89,12 @@ bool transaction_is_committing(const struct transaction *transaction)
     case TRANSACTION_FAILED: return true;
     default: return false;
     }
+}
+
+bool transaction_is_empty(const struct transaction *transaction)
+{
+    return transaction->state == TRANSACTION_IDLE && transaction->open->events == 0 &&
+           transaction->open->count == 0;
 }
 
 /* ---- the committer ---- */
@@ -190,12 +197,18 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
     struct history_seal seal = transaction->shared->seal;
     seal.number = task->seal.number + 1;
     seal.next_offset = next_offset(transaction, task);
-    if (transaction->shared->hold) { /* the generation is another one than at the start, maybe */
-        seal.generation = seal.target = interest_model_generation(transaction->model);
-        seal.checkpoint = interest_model_fingerprint(transaction->model);
-        seal.sweep = task->unswept;
-    }
+    seal.target = interest_model_generation(transaction->model);
+    seal.generation = task->unswept ? task->seal.generation : seal.target;
+    seal.checkpoint = interest_model_fingerprint(transaction->model);
     return seal;
+}
+
+/* Nothing was sealed before the first seal, and its generations are nobody's. */
+static bool says_more(const struct history_seal *seal, const struct history_seal *before)
+{
+    if (seal->next_offset > before->next_offset) return true;
+    return before->number > 0 &&
+           (seal->generation != before->generation || seal->target != before->target);
 }
 
 /* Freezes what the partitions that came further or changed will be: their writes and their seals. */
@@ -207,10 +220,7 @@ static void close_parts(struct transaction *transaction)
     for (uint32_t t = 0; t < count; t++) {
         struct task *task = tasks[t];
         const struct history_seal seal = next_seal(transaction, task);
-        if (seal.next_offset <= task->seal.next_offset && task->changes.count == 0 &&
-            seal.sweep == task->seal.sweep) {
-            continue;
-        }
+        if (!says_more(&seal, &task->seal) && task->changes.count == 0) continue;
         struct closed_part *part = &transaction->closed_parts[transaction->count];
         part->task = task;
         part->writes = changeset_writes(transaction->open, &task->changes, &part->writes_count);
@@ -277,6 +287,7 @@ enum status transaction_finish(struct transaction *transaction, bool wait,
         struct task *task = transaction->closed_parts[i].task;
         task->seal = transaction->parts[i].seal;
         task->position = transaction->parts[i].position;
+        if (task->lease) atomic_store(&task->lease->next_offset, task->seal.next_offset);
     }
     cache_clean(transaction->cache);
     *finishedp = transaction->closed;

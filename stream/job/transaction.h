@@ -75,6 +75,9 @@ struct changeset *transaction_changes(struct transaction *transaction);
 /* True while a commit is under way, or is done and the worker has not taken notice. */
 bool transaction_is_committing(const struct transaction *transaction);
 
+/* True while nothing is open and nothing under commit. */
+bool transaction_is_empty(const struct transaction *transaction);
+
 /* Begins a transaction, if none is open, and sends what waits for it. No commit may be under way. */
 MUST_CHECK enum status transaction_begin(struct transaction *transaction, struct error *error);
 

@@ -101,6 +101,7 @@ struct questions {
     int64_t cut_ms;
     double asked;
     uint32_t events; /* after the cut, of all users */
+    const atomic_bool *cancel;
 };
 
 static enum status open_questions(const struct dataset *dataset, const struct questions *questions,
@@ -112,6 +113,7 @@ static enum status open_questions(const struct dataset *dataset, const struct qu
         .cuts_count = 1,
         .warm = gate_learned(dataset, questions->cut_ms),
         .asked = questions->asked,
+        .cancel = questions->cancel,
     };
     return evaluation_open(evaluationp, dataset, &options, error);
 }
@@ -171,18 +173,19 @@ static enum status run_popularity(const struct dataset *dataset,
 }
 
 /* Users are thinned so that about `events_max` of the events after the cut are asked for. */
-static struct questions questions_after(const struct dataset *dataset, int64_t cut_ms,
+static struct questions questions_after(const struct gate_arm *arm, int64_t cut_ms,
                                         uint32_t events_max)
 {
+    const struct dataset *dataset = arm->dataset;
     const uint32_t events = dataset_behaviors(dataset) - gate_learned(dataset, cut_ms);
     const double asked = events > events_max ? (double)events_max / events : 1;
-    return (struct questions){cut_ms, asked, events};
+    return (struct questions){cut_ms, asked, events, arm->cancel};
 }
 
 enum status gate_measure(const struct gate_arm *arm, int64_t cut_ms, uint32_t events_max,
                          struct gate_served *served, struct error *error)
 {
-    const struct questions questions = questions_after(arm->dataset, cut_ms, events_max);
+    const struct questions questions = questions_after(arm, cut_ms, events_max);
     struct evaluation *evaluation;
     *served = (struct gate_served){{0}, {0}, {0}};
     if (questions.events == 0) {
@@ -242,8 +245,7 @@ enum status gate_judge(const struct gate_arm *current, const struct gate_arm *ca
                        int64_t cut_ms, const struct gate_options *options,
                        struct gate_result *result, struct error *error)
 {
-    const struct questions questions =
-        questions_after(candidate->dataset, cut_ms, options->events_max);
+    const struct questions questions = questions_after(candidate, cut_ms, options->events_max);
     *result = (struct gate_result){.verdict = VERDICT_BASELINE_NOT_EVALUABLE};
     if (questions.events == 0) {
         if (current->checkpoint) result->verdict = VERDICT_HELD;

@@ -17,6 +17,7 @@
 #ifndef STREAM_LEARN_GATE_H
 #define STREAM_LEARN_GATE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -78,6 +79,7 @@ MUST_CHECK enum status gate_cut(const struct dataset *dataset, int64_t since_ms,
 struct gate_arm {
     const struct checkpoint *checkpoint;
     const struct dataset *dataset;
+    const atomic_bool *cancel; /* end with STATUS_END when it is set; NULL: never */
 };
 
 /*

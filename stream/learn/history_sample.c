@@ -13,8 +13,15 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "base/clock.h"
 
-enum { NO_USER = UINT32_MAX, USERS_FIRST = 1024 };
+enum {
+    NO_USER = UINT32_MAX,
+    USERS_FIRST = 1024,
+    LOOK_EVERY = 256, /* entries between two looks at the clock and at what ends a scan */
+};
+
+static const int64_t VIEW_MAX_NS = 500000000; /* a view holds on to deleted files while it lasts */
 
 struct reading {
     struct history_sample *sample;
@@ -24,6 +31,15 @@ struct reading {
 
     uint64_t active_behaviors, other_behaviors; /* of the first scan */
     double active_share, other_share;           /* that are drawn */
+
+    /* of the scan under way: */
+    store_visit *visit;
+    const atomic_bool *gone, *cancel; /* what ends it, or NULL */
+    struct store_key last;            /* the entry that was visited last, its user in `user` */
+    uint8_t user[HISTORY_USER_SIZE_MAX];
+    bool started, paused;
+    uint32_t visits;
+    int64_t view_ns; /* when its view was opened */
 
     size_t behaviors_room, users_room;
     uint32_t *slots; /* open addressing over the users' hashes: index or NO_USER */
@@ -138,6 +154,13 @@ static void take_chunk(struct history_sample *sample, struct sampled_user *user,
     }
 }
 
+/* The draw meets its bound in the mean; an eighth more is for what chance and growth add. */
+static uint64_t behaviors_bound(const struct history_sample_options *options)
+{
+    const uint64_t most = options->behaviors_max, more = most / 8;
+    return most > UINT64_MAX - more ? UINT64_MAX : most + more;
+}
+
 /* Second scan: who is drawn, and the open chunks. */
 static bool draw_user(void *context, const struct store_key *key, struct bytes value)
 {
@@ -148,6 +171,10 @@ static bool draw_user(void *context, const struct store_key *key, struct bytes v
     const uint64_t length = sample_length(&history);
     const uint64_t hash = identity_of(key->user.at, key->user.size);
     if (length == 0 || !is_drawn(reading, hash, sample_is_active(reading, &history))) return true;
+    if (sample->behaviors_count + length > behaviors_bound(reading->options)) {
+        sample->users_left_out++;
+        return true;
+    }
     if (!sample_grow_users(reading) || !grow_behaviors(reading, length)) return false;
     struct sampled_user *user = &sample->users[sample->users_count++];
     *user = (struct sampled_user){hash, history.from, sample->behaviors_count, (uint32_t)length, 0};
@@ -204,12 +231,64 @@ static bool read_chunk(void *context, const struct store_key *key, struct bytes 
     return true;
 }
 
+static bool is_set(const atomic_bool *flag)
+{
+    return flag && atomic_load(flag);
+}
+
+/* Ends the view when it is old, and the scan when it is not wanted any more. */
+static bool may_go_on(struct reading *reading, const struct store_key *key)
+{
+    if (++reading->visits % LOOK_EVERY) return true;
+    if (is_set(reading->cancel) || is_set(reading->gone)) {
+        return reading_failed(reading, error_set(reading->error, STATUS_END,
+                                                 "the stores are not to be read any more"));
+    }
+    if (clock_monotonic_ns() - reading->view_ns < VIEW_MAX_NS) return true;
+    REQUIRE(key->user.size <= sizeof reading->user);
+    memcpy(reading->user, key->user.at, key->user.size);
+    reading->last = (struct store_key){{reading->user, key->user.size}, key->chunk};
+    reading->started = reading->paused = true;
+    return false;
+}
+
+static bool is_last(const struct reading *reading, const struct store_key *key)
+{
+    return reading->started && key->chunk == reading->last.chunk &&
+           key->user.size == reading->last.user.size &&
+           memcmp(key->user.at, reading->last.user.at, key->user.size) == 0;
+}
+
+static bool visit_entry(void *context, const struct store_key *key, struct bytes value)
+{
+    struct reading *reading = context;
+    if (is_last(reading, key)) return true;
+    return reading->visit(reading, key, value) && may_go_on(reading, key);
+}
+
+/* View by view, each from where the last one ended. */
+static enum status scan_store(struct reading *reading, const struct store_ops *ops,
+                              struct store *store, enum store_space space)
+{
+    reading->started = false;
+    do {
+        reading->paused = false;
+        reading->view_ns = clock_monotonic_ns();
+        TRY(ops->scan(store, space, reading->started ? &reading->last : NULL, visit_entry, reading,
+                      reading->error));
+        if (reading->status != STATUS_OK) return reading->status;
+    } while (reading->paused);
+    return STATUS_OK;
+}
+
 static enum status scan_all(struct reading *reading, const struct history_stores *stores,
                             enum store_space space, store_visit *visit)
 {
+    reading->visit = visit;
+    reading->cancel = stores->cancel;
     for (uint32_t i = 0; i < stores->count; i++) {
-        TRY(stores->ops->scan(stores->at[i], space, NULL, visit, reading, reading->error));
-        if (reading->status != STATUS_OK) return reading->status;
+        reading->gone = stores->gone ? stores->gone[i] : NULL;
+        TRY(scan_store(reading, stores->ops, stores->at[i], space));
     }
     return STATUS_OK;
 }
@@ -223,7 +302,7 @@ static void leave_out_incomplete(struct history_sample *sample)
             sample->users[kept++] = sample->users[i];
         }
     }
-    sample->users_left_out = sample->users_count - kept;
+    sample->users_left_out += sample->users_count - kept;
     sample->users_count = kept;
 }
 

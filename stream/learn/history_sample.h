@@ -7,8 +7,9 @@
  * drawn by a seed, so that what was learned before is rehearsed. What does not fit into the bound is
  * thinned by the same draw, so a sample is fair and the same for the same stores and seed.
  *
- * Reading it takes scans only, which may run beside the owner of a store. A user whose history
- * changes so much meanwhile that a chunk is missing is left out and counted.
+ * Reading it takes scans only, which may run beside the owner of a store; no view of it is held for
+ * longer than a second. A user whose history changes so much meanwhile that a chunk is missing is
+ * left out and counted, and so is one that would go beyond the bound because stores have grown.
  *
  *     history_sample_read -> history_sample_dataset ... -> history_sample_close
  *
@@ -18,6 +19,7 @@
 #ifndef STREAM_LEARN_HISTORY_SAMPLE_H
 #define STREAM_LEARN_HISTORY_SAMPLE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +34,8 @@ struct history_stores {
     const struct store_ops *ops;
     struct store *const *at;
     uint32_t count;
+    const atomic_bool *const *gone; /* [count] leave the store when it is set; NULL: quiet stores */
+    const atomic_bool *cancel;      /* end the reading when it is set; NULL: never */
 };
 
 struct history_sample_options {
@@ -63,7 +67,7 @@ struct history_sample {
 
 /*
  * Draws and reads. `sample` is to be closed also after a failure. STATUS_CORRUPT: a store holds a
- * record that does not decode.
+ * record that does not decode. STATUS_END: canceled, or a store was to be left.
  */
 MUST_CHECK enum status history_sample_read(struct history_sample *sample,
                                            const struct history_stores *stores,

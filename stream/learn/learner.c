@@ -25,8 +25,11 @@ enum {
 struct learner {
     const struct config *config;
     struct round_options options;
-    struct checkpoint *current, *before; /* the last one serves until all workers have left it */
-    int64_t measured_ms;                 /* up to where `current` was measured */
+    struct generations *generations;
+    struct generation *serving; /* during a round: the one that serves, */
+    struct checkpoint *current; /* and its checkpoint */
+    uint64_t measured;          /* the generation that was measured, */
+    int64_t measured_ms;        /* up to here */
     struct metric *verdicts[VERDICTS];
     struct metric *failed;
 };
@@ -75,15 +78,16 @@ static enum status choose_model(struct learner *learner, struct error *error)
 }
 
 /* Generation 0. */
-static enum status open_nothing(struct learner *learner, struct error *error)
+static enum status open_nothing(const struct learner *learner, struct checkpoint **newestp,
+                                struct error *error)
 {
     struct model_dims dims = learner->options.dims;
     struct item_table *items;
     dims.use_category = false;
     TRY(item_table_open(&items, NULL, 0, NULL, 0, ROUND_OOV_ROWS, error));
-    TRY(checkpoint_init(&learner->current, learner->options.model, &dims, items,
-                        learner->config->train.seed, error));
-    learner->current->generation = learner->current->state_generation = 0;
+    TRY(checkpoint_init(newestp, learner->options.model, &dims, items, learner->config->train.seed,
+                        error));
+    (*newestp)->generation = (*newestp)->state_generation = 0;
     return STATUS_OK;
 }
 
@@ -101,15 +105,16 @@ static enum status make_dir(const char *dir, struct error *error)
     return error_set(error, STATUS_IO, "model.dir %s: %s", dir, strerror(errno));
 }
 
-static enum status open_newest(struct learner *learner, struct error *error)
+static enum status open_newest(const struct learner *learner, struct checkpoint **newestp,
+                               struct error *error)
 {
     const char *dir = learner->config->model.dir;
     char path[MODEL_DIR_PATH_MAX];
     TRY(make_dir(dir, error));
     enum status status = model_dir_newest(dir, path, error);
-    if (status == STATUS_NOT_FOUND) return open_nothing(learner, error);
+    if (status == STATUS_NOT_FOUND) return open_nothing(learner, newestp, error);
     TRY(status);
-    return checkpoint_open_to_train(&learner->current, path, error);
+    return checkpoint_open_to_train(newestp, path, error);
 }
 
 /* 0 stands for a generation of which it is not known. */
@@ -132,12 +137,11 @@ enum status learner_open(struct learner **learnerp, const struct config *config,
                                                  verdict_name((enum verdict)verdict));
     }
     learner->failed = metrics_get("braid_training_rounds_failed_total", NULL, NULL);
+    struct checkpoint *newest;
     enum status status = choose_model(learner, error);
-    if (status == STATUS_OK) status = open_newest(learner, error);
-    if (status == STATUS_OK) {
-        learner->measured_ms = learned_until(learner->current);
-        return STATUS_OK;
-    }
+    if (status == STATUS_OK) status = open_newest(learner, &newest, error);
+    if (status == STATUS_OK) status = generations_open(&learner->generations, newest, error);
+    if (status == STATUS_OK) return STATUS_OK;
     learner_close(learner);
     *learnerp = NULL;
     return status;
@@ -146,14 +150,13 @@ enum status learner_open(struct learner **learnerp, const struct config *config,
 void learner_close(struct learner *learner)
 {
     if (!learner) return;
-    checkpoint_close(learner->current);
-    checkpoint_close(learner->before);
+    generations_close(learner->generations);
     free(learner);
 }
 
-const struct checkpoint *learner_current(const struct learner *learner)
+struct generations *learner_generations(const struct learner *learner)
 {
-    return learner->current;
+    return learner->generations;
 }
 
 /* ---- what a round found ---- */
@@ -169,6 +172,13 @@ static const char curve_columns[] =
     "position,generation,since_ms,until_ms,events,hr20,ndcg20,mrr,transitions_hr20,"
     "transitions_ndcg20,popularity_hr20,popularity_ndcg20,verdict,candidate_ndcg20,"
     "current_ndcg20,bound,users,users_learned,behaviors,items,samples,loss,train_cpu_s\n";
+
+/* Up to where the generation that serves was measured: as far as it has learned, if it never was. */
+static int64_t measured_until(const struct learner *learner)
+{
+    if (learner->measured != learner->current->generation) return learned_until(learner->current);
+    return learner->measured_ms;
+}
 
 /* A row of model.dir/curve.csv. That it can't be written is said, and harms nothing. */
 static void add_to_curve(const struct learner *learner, const struct learner_place *place,
@@ -191,7 +201,7 @@ static void add_to_curve(const struct learner *learner, const struct learner_pla
             "%.6f,%.6f,%s,%.6f,%.6f,%.6f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64
             ",%.4f,%.3f\n",
             place->position, learner->current->generation,
-            learner->measured_ms == INT64_MIN ? 0 : learner->measured_ms, result->measured_ms,
+            measured_until(learner) == INT64_MIN ? 0 : measured_until(learner), result->measured_ms,
             served->events, served->hit_rate, served->ndcg, served->reciprocal_rank,
             transitions->hit_rate, transitions->ndcg, popularity->hit_rate, popularity->ndcg,
             verdict_name(result->gate.verdict), result->gate.candidate.ndcg,
@@ -234,10 +244,11 @@ static enum status seal_candidate(struct learner *learner, const struct learner_
     training->parent = learner->current->generation;
     training->parent_fingerprint = learner->current->fingerprint;
     training->cut.event_time_ms = result->learned_ms;
-    training->cut.offsets = calloc(1, sizeof *training->cut.offsets);
+    training->cut.offsets = calloc(place->partitions, sizeof *training->cut.offsets);
     if (!training->cut.offsets) return error_set(error, STATUS_IO, "out of memory: a generation");
-    training->cut.offsets[0] = place->position;
-    training->cut.partitions = 1;
+    memcpy(training->cut.offsets, place->offsets,
+           place->partitions * sizeof *training->cut.offsets);
+    training->cut.partitions = place->partitions;
     training->verdict.events = gate->candidate.events;
     training->verdict.ndcg_current = gate->current.ndcg;
     training->verdict.ndcg_candidate = gate->candidate.ndcg;
@@ -251,13 +262,13 @@ static enum status seal_candidate(struct learner *learner, const struct learner_
     return STATUS_OK;
 }
 
-static enum status adopt(struct learner *learner, struct round_result *result, struct error *error)
+static enum status add_candidate(struct learner *learner, struct round_result *result,
+                                 struct error *error)
 {
     const uint64_t active[] = {result->candidate->generation, learner->current->generation};
-    checkpoint_close(learner->before);
-    learner->before = learner->current;
-    learner->current = result->candidate;
+    struct checkpoint *candidate = result->candidate;
     result->candidate = NULL;
+    TRY(generations_add(learner->generations, candidate, error));
     return model_dir_prune(learner->config->model.dir, learner->config->model.keep, active, 2,
                            error);
 }
@@ -270,16 +281,18 @@ static bool has_learned(const struct learner *learner, const struct learner_plac
 }
 
 static enum status learner_run(struct learner *learner, const struct learner_place *place,
-                               bool *adoptedp, struct error *error)
+                               struct error *error)
 {
     const int64_t begun_ns = clock_monotonic_ns();
     const struct round_input input = {
         .stores = place->stores,
+        .sampled = place->sampled,
+        .sampled_context = place->sampled_context,
         .names = learner_names,
         .names_context = learner,
         .current = learner->current->generation > 0 ? learner->current : NULL,
         .learned_ms = learned_until(learner->current),
-        .measured_ms = learner->measured_ms,
+        .measured_ms = measured_until(learner),
         .number = learner->current->generation + 1,
     };
     struct round_result result;
@@ -288,24 +301,33 @@ static enum status learner_run(struct learner *learner, const struct learner_pla
     tell(learner, place, &result, (double)(clock_monotonic_ns() - begun_ns) * 1e-9);
     if (verdict_adopts(result.gate.verdict)) {
         status = seal_candidate(learner, place, &result, error);
-        *adoptedp = status == STATUS_OK;
-        if (status == STATUS_OK) status = adopt(learner, &result, error);
+        if (status == STATUS_OK) status = add_candidate(learner, &result, error);
     }
     learner->measured_ms = result.measured_ms;
+    learner->measured = generations_number(learner->generations);
     checkpoint_close(result.candidate);
     return status;
 }
 
+/* With the serving generation taken: a round, if there is anything to learn. */
+static enum status learner_try(struct learner *learner, const struct learner_place *place,
+                               struct error *error)
+{
+    if (has_learned(learner, place)) return STATUS_OK;
+    if (place->last && learner->current->generation > 0) return STATUS_OK;
+    return learner_run(learner, place, error);
+}
+
 enum status learner_round(struct learner *learner, const struct learner_place *place,
-                          bool *adoptedp, struct error *error)
+                          struct error *error)
 {
     struct error own = {.status = STATUS_OK};
     (void)error;
-    *adoptedp = false;
-    if (has_learned(learner, place)) return STATUS_OK;
-    if (place->last && learner->current->generation > 0) return STATUS_OK;
-    const enum status status = learner_run(learner, place, adoptedp, &own);
-    if (status == STATUS_NOT_FOUND) {
+    learner->serving = generations_take(learner->generations);
+    learner->current = learner->serving->checkpoint;
+    const enum status status = learner_try(learner, place, &own);
+    generations_release(learner->generations, learner->serving);
+    if (status == STATUS_NOT_FOUND || status == STATUS_END) {
         log_info("no round of training", log_text("why", own.text),
                  log_int("position", place->position));
     } else if (status != STATUS_OK) {

@@ -17,7 +17,7 @@
 
 #include "base/status.h"
 #include "config/config.h"
-#include "model/checkpoint.h"
+#include "model/generations.h"
 #include "stream/learn/history_sample.h"
 
 struct learner;
@@ -25,7 +25,11 @@ struct learner;
 /* Where a round is due, and on what. */
 struct learner_place {
     struct history_stores stores;
-    int64_t position; /* records of the source before it */
+    void (*sampled)(void *context); /* the stores are not needed any more; or NULL */
+    void *sampled_context;
+    const int64_t *offsets; /* [partitions] source records before it, of each partition, */
+    uint32_t partitions;
+    int64_t position; /* and all together */
     bool last;        /* the source ends here: only a job without a generation still learns */
 };
 
@@ -35,16 +39,19 @@ struct learner_place {
  */
 MUST_CHECK enum status learner_open(struct learner **learnerp, const struct config *config,
                                     struct error *error);
+
+/* Whoever took a generation has released it. Legal on NULL. */
 void learner_close(struct learner *learner);
 
-/* The generation that serves, valid until a round has adopted another two times. */
-const struct checkpoint *learner_current(const struct learner *learner);
+/* The generations that a job serves, the newest one first of all. */
+struct generations *learner_generations(const struct learner *learner);
 
 /*
- * Runs a round. *adoptedp: another generation is current, and is on the disk. A round that finds too
- * little, or fails, is logged and changes nothing: then STATUS_OK as well.
+ * Runs a round. If it gives another generation, that is on the disk, and among the generations. A
+ * round that finds too little, fails or is canceled is logged and changes nothing: then STATUS_OK as
+ * well.
  */
 MUST_CHECK enum status learner_round(struct learner *learner, const struct learner_place *place,
-                                     bool *adoptedp, struct error *error);
+                                     struct error *error);
 
 #endif

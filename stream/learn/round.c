@@ -68,6 +68,7 @@ static enum status read_sample(struct work *work, struct error *error)
         .seed = splitmix64(options->seed ^ splitmix64(work->input->number)),
     };
     TRY(history_sample_read(&work->sample, &work->input->stores, &draw, error));
+    if (work->input->sampled) work->input->sampled(work->input->sampled_context);
     work->result->users = work->sample.users_count;
     work->result->behaviors = work->sample.behaviors_count;
     work->result->users_left_out = work->sample.users_left_out;
@@ -208,6 +209,7 @@ static struct train_options train_options_of(const struct work *work)
     options.context = work->context;
     options.sequences = minibatch_sequences(work, options.steps_max);
     options.seed = splitmix64(work->options->seed ^ work->input->number);
+    options.cancel = work->input->stores.cancel;
     return options;
 }
 
@@ -238,8 +240,9 @@ static enum status train_candidate(struct work *work, struct error *error)
 static enum status judge_candidate(struct work *work, struct error *error)
 {
     struct round_result *result = work->result;
-    const struct gate_arm current = {work->input->current, work->known};
-    const struct gate_arm candidate = {result->candidate, work->dataset};
+    const atomic_bool *cancel = work->input->stores.cancel;
+    const struct gate_arm current = {work->input->current, work->known, cancel};
+    const struct gate_arm candidate = {result->candidate, work->dataset, cancel};
     TRY(gate_judge(&current, &candidate, result->learned_ms, &work->options->gate, &result->gate,
                    error));
     if (!work->input->current) return STATUS_OK;
@@ -249,12 +252,14 @@ static enum status judge_candidate(struct work *work, struct error *error)
 
 static enum status run_steps(struct work *work, struct error *error)
 {
-    TRY(read_sample(work, error));
-    TRY(open_candidate(work, error));
-    TRY(open_datasets(work, error));
-    TRY(set_cut(work, error));
-    TRY(train_candidate(work, error));
-    return judge_candidate(work, error);
+    static enum status (*const steps[])(struct work *, struct error *) = {
+        read_sample, open_candidate, open_datasets, set_cut, train_candidate, judge_candidate};
+    const atomic_bool *cancel = work->input->stores.cancel;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        if (cancel && atomic_load(cancel)) return error_set(error, STATUS_END, "canceled");
+        TRY(steps[i](work, error));
+    }
+    return STATUS_OK;
 }
 
 enum status round_run(const struct round_options *options, const struct round_input *input,

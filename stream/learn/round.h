@@ -45,7 +45,9 @@ typedef enum status round_names(void *context, struct name_set *items, struct na
                                 struct error *error);
 
 struct round_input {
-    struct history_stores stores;
+    struct history_stores stores;   /* whose `cancel` ends the round, wherever it is */
+    void (*sampled)(void *context); /* the stores are not needed any more; or NULL */
+    void *sampled_context;
     round_names *names;
     void *names_context;
     const struct checkpoint *current; /* NULL: none */
@@ -75,8 +77,8 @@ struct round_options round_options_defaults(void);
 
 /*
  * Runs one. STATUS_NOT_FOUND: too little to learn from or too few new events to judge by, come back
- * later. STATUS_INVALID: the loss is no number any more. Whatever fails, nothing of the input has
- * changed.
+ * later. STATUS_INVALID: the loss is no number any more. STATUS_END: canceled. Whatever fails,
+ * nothing of the input has changed.
  */
 MUST_CHECK enum status round_run(const struct round_options *options,
                                  const struct round_input *input, struct round_result *result,

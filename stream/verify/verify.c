@@ -293,11 +293,11 @@ static enum status open_replays(struct verify *verify, struct error *error)
     return STATUS_OK;
 }
 
-/* Of what a seal says was the generation, another checkpoint would make every record a violation. */
+/* Of what a seal says was the newest generation, another checkpoint would make every record a violation. */
 static enum status check_checkpoint(const struct verify *verify, const struct history_seal *seal,
                                     struct error *error)
 {
-    struct replay *replay = replay_of(verify, seal->generation);
+    struct replay *replay = replay_of(verify, seal->target);
     if (!replay || !seal->checkpoint || replay_fingerprint(replay) == seal->checkpoint) {
         return STATUS_OK;
     }
@@ -305,7 +305,7 @@ static enum status check_checkpoint(const struct verify *verify, const struct hi
                      "model.checkpoint: generation %" PRIu64 " is not the one that published "
                      "(fingerprint %016" PRIx64 ", that one's is %016" PRIx64
                      "): give the file that the job ran with",
-                     seal->generation, replay_fingerprint(replay), seal->checkpoint);
+                     seal->target, replay_fingerprint(replay), seal->checkpoint);
 }
 
 /* What was committed must have been made with these settings and these checkpoints. */

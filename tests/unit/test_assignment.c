@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "model/interest_ops.h"
 #include "stream/job/assignment.h"
 #include "tests/store/store_memory.h"
 
@@ -89,18 +90,36 @@ static const struct broker_ops fake_ops = {
 
 static struct broker broker;
 static struct config config;
+static struct job_shared shared;
 static struct assignment *assignment;
+
+/* Generation 1 of a small model without items. */
+static enum status open_generation(struct generations **generationsp)
+{
+    struct item_table *items;
+    struct checkpoint *checkpoint;
+    TRY(item_table_open(&items, NULL, 0, NULL, 0, 1, NULL));
+    TRY(checkpoint_init(&checkpoint, "single", &interest_ops_find("single")->defaults, items, 1,
+                        NULL));
+    return generations_open(generationsp, checkpoint, NULL);
+}
 
 static int open_assignment(void **state)
 {
-    static const struct store_options options = {0};
-    static const struct history_seal seal = {0};
+    static const struct memory_plan plan;
     (void)state;
     broker = (struct broker){0};
     config_defaults(&config);
     config.state.dir = "/tmp";
-    return assignment_open(&assignment, &fake_ops, &broker, &store_memory, &options, &config, &seal,
-                           NULL);
+    shared = (struct job_shared){
+        .config = &config,
+        .plan = &plan,
+        .ops = &fake_ops,
+        .broker = &broker,
+        .stores = &store_memory,
+    };
+    if (open_generation(&shared.generations) != STATUS_OK) return -1;
+    return assignment_open(&assignment, &shared, NULL);
 }
 
 static int close_assignment(void **state)
@@ -110,6 +129,7 @@ static int close_assignment(void **state)
         atomic_store(&broker.stuck[p], false);
     }
     assignment_close(assignment);
+    generations_close(shared.generations);
     config_close(&config);
     return 0;
 }
@@ -125,7 +145,7 @@ static uint32_t restored(void)
     const int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_MS * 1000000;
     struct task *task = NULL;
     while (!task && clock_monotonic_ns() < deadline_ns) {
-        assert_int_equal(assignment_restored(assignment, &task, NULL), STATUS_OK);
+        assert_int_equal(assignment_restored(assignment, 1, &task, NULL), STATUS_OK);
         clock_sleep_ms(1);
     }
     if (!task) fail_msg("no partition was restored");

@@ -53,6 +53,7 @@ static struct commit written_commit(uint32_t partitions)
         struct commit_entry *entry = &commit.entries[p];
         entry->seal = UINT64_MAX - p;
         entry->generation = 3;
+        entry->target = 3 + p;
         entry->checkpoint = UINT64_C(0xabcdef) << p % 32;
         entry->log = p + 1;
         entry->base = 99;
@@ -134,11 +135,11 @@ static void any_changed_or_missing_byte_is_refused(void **state)
 static void a_newer_format_is_refused(void **state)
 {
     (void)state;
-    store("braid-commit 3\nwhatever\n", 24);
+    store("braid-commit 4\nwhatever\n", 24);
     struct commit read;
     struct error error;
     assert_int_equal(commit_file_read(&read, dir, &error), STATUS_REFUSED);
-    assert_non_null(strstr(error.text, "format 3"));
+    assert_non_null(strstr(error.text, "format 4"));
 }
 
 /* Of a program that knew of no fingerprints. */
@@ -156,7 +157,7 @@ static void format_1_is_read_and_knows_no_fingerprints(void **state)
     struct commit read;
     assert_int_equal(commit_file_read(&read, dir, NULL), STATUS_OK);
     const struct commit_entry expected = {
-        .seal = 3, .generation = 2, .log = 4, .base = 5, .length = {6, 7, 8, 9}};
+        .seal = 3, .generation = 2, .target = 2, .log = 4, .base = 5, .length = {6, 7, 8, 9}};
     assert_memory_equal(read.entries, &expected, sizeof expected);
     assert_int_equal(read.offset, 12);
     assert_int_equal(read.inputs.count, 1);

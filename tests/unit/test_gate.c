@@ -131,7 +131,8 @@ static struct gate_result judge(const struct world *world, const struct checkpoi
                                 const struct checkpoint *candidate, uint32_t events_min)
 {
     const struct gate_options options = {.events_min = events_min, .events_max = EVENTS};
-    const struct gate_arm arms[] = {{current, world->dataset}, {candidate, world->dataset}};
+    const struct gate_arm arms[] = {{current, world->dataset, NULL},
+                                    {candidate, world->dataset, NULL}};
     struct gate_result result;
     assert_int_equal(gate_judge(&arms[0], &arms[1], CUT_MS, &options, &result, NULL), STATUS_OK);
     return result;
@@ -183,7 +184,8 @@ static void a_smaller_dictionary_is_compared_on_the_same_events(void **state)
     struct checkpoint *older = generation_open(ITEMS / 2, 1);
     struct dataset *as_older = log_open(older->items);
     const struct gate_options options = {.events_min = 100, .events_max = EVENTS};
-    const struct gate_arm current = {older, as_older}, candidate = {world->trained, world->dataset};
+    const struct gate_arm current = {older, as_older, NULL};
+    const struct gate_arm candidate = {world->trained, world->dataset, NULL};
     struct gate_result result;
     assert_int_equal(gate_judge(&current, &candidate, CUT_MS, &options, &result, NULL), STATUS_OK);
     assert_int_equal(result.verdict, VERDICT_ADOPTED);
@@ -195,7 +197,7 @@ static void a_smaller_dictionary_is_compared_on_the_same_events(void **state)
 static void more_events_than_wanted_are_thinned_by_users(void **state)
 {
     const struct world *world = *state;
-    const struct gate_arm arm = {world->trained, world->dataset};
+    const struct gate_arm arm = {world->trained, world->dataset, NULL};
     struct gate_served all, some;
     assert_int_equal(gate_measure(&arm, CUT_MS, EVENTS, &all, NULL), STATUS_OK);
     assert_int_equal(gate_measure(&arm, CUT_MS, EVENTS / 6, &some, NULL), STATUS_OK);

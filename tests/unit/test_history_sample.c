@@ -93,7 +93,7 @@ static struct history_sample sample_of(struct stored *stored, struct history_sam
 {
     struct history_sample sample;
     struct error error = {.status = STATUS_OK};
-    const struct history_stores stores = {&store_memory, &stored->store, 1};
+    const struct history_stores stores = {&store_memory, &stored->store, 1, NULL, NULL};
     enum status status = history_sample_read(&sample, &stores, &options, &error);
     if (status != STATUS_OK) print_message("%s\n", error.text);
     assert_int_equal(status, STATUS_OK);
@@ -194,7 +194,7 @@ static void a_user_with_a_missing_chunk_is_left_out_and_counted(void **state)
 {
     struct stored *stored = *state;
     stored->ops.scan = scan_without_chunks;
-    const struct history_stores stores = {&stored->ops, &stored->store, 1};
+    const struct history_stores stores = {&stored->ops, &stored->store, 1, NULL, NULL};
     const struct history_sample_options options = {INT64_MIN, 0, UINT64_MAX, 1};
     struct history_sample sample;
     assert_int_equal(history_sample_read(&sample, &stores, &options, NULL), STATUS_OK);

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "model/checkpoint.h"
+#include "model/generations.h"
 #include "stream/job/outbox.h"
 #include "stream/job/processor.h"
 #include "stream/job/transaction.h"
@@ -27,8 +27,8 @@
 enum { SEED = 5, EVENTS = 1200, SCRIPTS = 40 };
 
 static struct fixture fixture;
-static struct checkpoint *checkpoint;
-static struct interest_model *model;
+static struct generations *generations;
+static struct generation *serving;
 static struct memory_plan plan;
 static struct broker *undisturbed;
 
@@ -72,14 +72,12 @@ static enum status run(struct broker *broker)
     struct error error = {.text = ""};
     struct job_shared shared = {
         .config = &fixture.config,
-        .model = model,
+        .generations = generations,
         .plan = &plan,
         .ops = &fake_ops,
         .broker = broker,
         .stores = fake_stores(broker),
-        .seal = {.partitions = FAKE_PARTITIONS,
-                 .generation = interest_model_generation(model),
-                 .watermark_ms = HISTORY_NO_TIME},
+        .seal = {.partitions = FAKE_PARTITIONS, .watermark_ms = HISTORY_NO_TIME},
     };
     job_shared_init(&shared);
     if (processor_open(&processor, &shared, 0, &error) != STATUS_OK) fail_msg("%s", error.text);
@@ -150,11 +148,14 @@ static struct fake_counts run_script(const struct fake_step *script, size_t step
 
 static int open_all(void **state)
 {
+    struct checkpoint *checkpoint;
     (void)state;
     fixture_open(&fixture, 1);
     fixture.config.output.dead_letter_payload_max = FAKE_PAYLOAD_MAX;
     if (checkpoint_open(&checkpoint, fixture.checkpoint, NULL) != STATUS_OK) return -1;
-    if (interest_model_open(&model, checkpoint, NULL) != STATUS_OK) return -1;
+    if (generations_open(&generations, checkpoint, NULL) != STATUS_OK) return -1;
+    serving = generations_take(generations);
+    const struct interest_model *model = serving->model;
     if (memory_plan_make(&plan, &fixture.config, model, 0, NULL) != STATUS_OK) return -1;
     undisturbed = fake_open(SEED, EVENTS, NULL, 0);
     if (run(undisturbed) != STATUS_OK) return -1;
@@ -166,8 +167,8 @@ static int close_all(void **state)
 {
     (void)state;
     fake_close(undisturbed);
-    interest_model_close(model);
-    checkpoint_close(checkpoint);
+    generations_release(generations, serving);
+    generations_close(generations);
     fixture_close(&fixture);
     return 0;
 }

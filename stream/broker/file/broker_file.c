@@ -249,6 +249,11 @@ static void file_want_commit(struct session *session)
     file_reader_want_commit(session->broker->reader);
 }
 
+static void file_gather(struct session *session)
+{
+    file_reader_gather(session->broker->reader);
+}
+
 /* ---- a transaction ---- */
 
 static enum status file_begin(struct session *session, struct error *error)
@@ -320,9 +325,7 @@ static void enter_partitions(struct session *session, struct commit_partition *p
     for (uint32_t i = 0; i < count; i++) {
         uint32_t p = parts[i].partition;
         struct commit_entry *entry = &state->commit.entries[p];
-        entry->seal = parts[i].seal.number;
-        entry->generation = parts[i].seal.generation;
-        entry->checkpoint = parts[i].seal.checkpoint;
+        commit_enter_seal(entry, &parts[i].seal);
         entry->log = state->partitions[p].log;
         entry->base = state->partitions[p].base;
         for (int kind = 0; kind < RECORD_KINDS; kind++) {
@@ -578,6 +581,7 @@ const struct broker_ops broker_file = {
     .resume = file_resume,
     .position = file_position,
     .want_commit = file_want_commit,
+    .gather = file_gather,
     .begin = file_begin,
     .send = file_send,
     .seal = file_seal,

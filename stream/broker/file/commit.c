@@ -27,6 +27,14 @@ void commit_close(struct commit *commit)
     *commit = (struct commit){0};
 }
 
+void commit_enter_seal(struct commit_entry *entry, const struct history_seal *seal)
+{
+    entry->seal = seal->number;
+    entry->generation = seal->generation;
+    entry->target = seal->target;
+    entry->checkpoint = seal->checkpoint;
+}
+
 struct history_seal commit_seal(const struct commit *commit, uint32_t partition)
 {
     const struct commit_entry *entry = &commit->entries[partition];
@@ -36,7 +44,7 @@ struct history_seal commit_seal(const struct commit *commit, uint32_t partition)
         .partitions = commit->partitions,
         .next_offset = commit->offset,
         .generation = entry->generation,
-        .target = entry->generation,
+        .target = entry->target,
         .watermark_ms = HISTORY_NO_TIME,
         .checkpoint = entry->checkpoint,
     };

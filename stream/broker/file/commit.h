@@ -13,8 +13,9 @@
 
 struct commit_entry {
     uint64_t seal;                 /* number of the last committed seal, 0 before the first */
-    uint64_t generation;           /* that published it, */
-    uint64_t checkpoint;           /* and its fingerprint, 0: not known */
+    uint64_t generation;           /* the oldest that may still fold one of its users, */
+    uint64_t target;               /* the one that folds whoever is touched, */
+    uint64_t checkpoint;           /* and the fingerprint of that, 0: not known */
     uint64_t log;                  /* number of the history log file */
     uint64_t base;                 /* bytes the log had when it was last rewritten */
     uint64_t length[RECORD_KINDS]; /* committed bytes of each file, by record kind */
@@ -32,6 +33,9 @@ struct commit {
 /* The commit of a new job, with an identity of its own: nothing processed, logs numbered 1. */
 MUST_CHECK enum status commit_init(struct commit *commit, uint32_t partitions, struct error *error);
 void commit_close(struct commit *commit);
+
+/* What of a seal is the partition's own. */
+void commit_enter_seal(struct commit_entry *entry, const struct history_seal *seal);
 
 /* A partition's last committed seal; number 0: nothing of it was committed. */
 struct history_seal commit_seal(const struct commit *commit, uint32_t partition);

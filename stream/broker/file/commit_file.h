@@ -5,7 +5,7 @@
  * every one of its own files is. Whatever lies beyond those lengths was never committed. A commit
  * replaces the file atomically: the rename is what commits.
  *
- *     braid-commit 2
+ *     braid-commit 3
  *     source 4c03d1e6a7f25b98                                 (names the job in seals and stores)
  *     offset 10000                                            (of the first event to come)
  *     decoding 1b2e88f0 00000000 ...                          (fingerprints: source/decoding.h)
@@ -13,12 +13,13 @@
  *     inputs 1
  *     input 9b1c5d0e6f7a8b90 65536 line 10000 byte 812345 clicks.jsonl
  *                                                             (one line for each, in their order)
- *     partition 0 seal 3 generation 1 checkpoint 5d0e6f7a8b909b1c log 1 base 0 interests 92100
- *         history 40122 dead-letters 0 items 1200             (one line for each)
+ *     partition 0 seal 3 generation 1 target 2 checkpoint 5d0e6f7a8b909b1c log 1 base 0
+ *         interests 92100 history 40122 dead-letters 0 items 1200     (one line for each)
  *     checksum 0123456789abcdef
  *
  * Until the first commit it names no input and has no fingerprints: nothing binds yet. Format 1,
- * which had one input, no name for it, and no fingerprints, is still read.
+ * which had one input, no name for it, and no fingerprints, and format 2, whose partitions had no
+ * target, are still read.
  */
 #ifndef STREAM_BROKER_FILE_COMMIT_FILE_H
 #define STREAM_BROKER_FILE_COMMIT_FILE_H

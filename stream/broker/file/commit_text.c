@@ -11,7 +11,7 @@
 #include "base/number_text.h"
 
 enum {
-    COMMIT_VERSION = 2,
+    COMMIT_VERSION = 3,
     CHECKSUM_LINE = sizeof "checksum 0123456789abcdef",
 };
 
@@ -42,11 +42,11 @@ static void print_input(const struct source_file *input, FILE *out)
 static void print_partition(const struct commit_entry *entry, uint32_t partition, FILE *out)
 {
     fprintf(out,
-            "partition %" PRIu32 " seal %" PRIu64 " generation %" PRIu64 " checkpoint %016" PRIx64
-            " log %" PRIu64 " base %" PRIu64 " interests %" PRIu64 " history %" PRIu64
-            " dead-letters %" PRIu64 " items %" PRIu64 "\n",
-            partition, entry->seal, entry->generation, entry->checkpoint, entry->log, entry->base,
-            entry->length[RECORD_INTERESTS], entry->length[RECORD_HISTORY],
+            "partition %" PRIu32 " seal %" PRIu64 " generation %" PRIu64 " target %" PRIu64
+            " checkpoint %016" PRIx64 " log %" PRIu64 " base %" PRIu64 " interests %" PRIu64
+            " history %" PRIu64 " dead-letters %" PRIu64 " items %" PRIu64 "\n",
+            partition, entry->seal, entry->generation, entry->target, entry->checkpoint, entry->log,
+            entry->base, entry->length[RECORD_INTERESTS], entry->length[RECORD_HISTORY],
             entry->length[RECORD_DEAD_LETTER], entry->length[RECORD_ITEM]);
 }
 
@@ -174,7 +174,7 @@ static bool take_head_of_format_1(char **textp, struct commit *head, struct sour
     return true;
 }
 
-/* A partition's line, which in format 1 has no checkpoint. */
+/* A partition's line, which in format 1 has no checkpoint, and no target before format 3. */
 static bool take_partition(char **textp, struct commit_entry *entry, uint32_t partition)
 {
     static const struct {
@@ -190,6 +190,10 @@ static bool take_partition(char **textp, struct commit_entry *entry, uint32_t pa
     if (!take_u32(textp, "partition ", &number) || number != partition ||
         !take_number(textp, " seal ", UINT64_MAX, &entry->seal) ||
         !take_number(textp, " generation ", UINT64_MAX, &entry->generation)) {
+        return false;
+    }
+    entry->target = entry->generation;
+    if (take(textp, " target ") && !take_number(textp, "", UINT64_MAX, &entry->target)) {
         return false;
     }
     if (take(textp, " checkpoint ") && !take_hex(textp, "", &entry->checkpoint)) return false;

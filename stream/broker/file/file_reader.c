@@ -58,6 +58,7 @@ struct file_reader {
     pthread_cond_t emptied;
     atomic_bool stop;
     atomic_bool commit_wanted;
+    atomic_bool gathered;            /* a worker has something to commit that no event brought */
     bool marking;                    /* the reader places a marker and may be waiting for room */
     bool ended;                      /* the end markers are queued, or reading failed */
     struct source_position position; /* after the last event placed */
@@ -125,7 +126,7 @@ static bool commit_full(const struct file_reader *reader)
 
 static bool commit_due(struct file_reader *reader, int64_t now_ns)
 {
-    if (reader->events == 0) return false;
+    if (reader->events == 0 && !atomic_load(&reader->gathered)) return false;
     if (atomic_load(&reader->commit_wanted)) return true;
     return now_ns - reader->marked_ns >= reader->config->job.commit_interval_ms * INT64_C(1000000);
 }
@@ -135,6 +136,7 @@ static void marker_placed(struct file_reader *reader)
     reader->events = 0;
     reader->marked_ns = clock_monotonic_ns();
     atomic_store(&reader->commit_wanted, false);
+    atomic_store(&reader->gathered, false); /* who still gathers says so again */
 }
 
 /* Puts a marker behind everything placed so far, into every ring; waits where a ring is full. */
@@ -222,6 +224,7 @@ static void place_hold(struct file_reader *reader)
 {
     if (reader->events > 0) place_marker(reader, FILE_COMMIT);
     place_marker(reader, FILE_HOLD);
+    if (reader->hold == INT64_MAX) return; /* the one at the end */
     reader->hold = file_hold_after(reader->position.offset, reader->config->train.events);
 }
 
@@ -277,7 +280,7 @@ static void *reader_thread(void *context)
     if (status == STATUS_OK && !reader->ended) {
         reader->failure.status = STATUS_OK;
         reader->progress = event_reader_progress(reader->source);
-        if (reader->hold != INT64_MAX && !atomic_load(&reader->stop)) {
+        if (config_trains(reader->config) && !atomic_load(&reader->stop)) {
             reader->last = true;
             place_hold(reader);
         }
@@ -310,7 +313,7 @@ static void stand_in(struct file_reader *reader, struct ring *ring)
     for (uint32_t w = 0; w < reader->workers; w++) {
         if (reader->rings[w].held + reader->rings[w].queued + 4u > reader->slots) return;
     }
-    if (reader->events > 0) place_marker(reader, FILE_COMMIT);
+    if (reader->events > 0 || !stopping) place_marker(reader, FILE_COMMIT);
     if (!stopping) return;
     place_marker(reader, FILE_END);
     reader->ended = true;
@@ -375,6 +378,11 @@ enum status file_reader_take(struct file_reader *reader, uint32_t worker, uint32
 void file_reader_want_commit(struct file_reader *reader)
 {
     atomic_store(&reader->commit_wanted, true);
+}
+
+void file_reader_gather(struct file_reader *reader)
+{
+    atomic_store(&reader->gathered, true);
 }
 
 void file_reader_stop(struct file_reader *reader)
@@ -454,7 +462,7 @@ static enum status open_input(struct file_reader *reader, const struct source_fi
     TRY(event_reader_check_regular(reader->source, error));
     reader->position = event_reader_position(reader->source);
     const struct config *config = reader->config;
-    reader->hold = config_trains(config)
+    reader->hold = config_trains(config) && !config_trains_beside(config)
                        ? file_hold_after(reader->position.offset, config->train.events)
                        : INT64_MAX;
     int failed = pthread_create(&reader->thread, NULL, reader_thread, reader);

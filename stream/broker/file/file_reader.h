@@ -9,7 +9,7 @@
  *     -> file_reader_close
  *
  * Where a round of training is due (file_hold_after) a FILE_HOLD follows the commit, and another one
- * where the input ends.
+ * where the input ends. If training runs beside the stream there is only that.
  *
  * An input that pauses (a pipe) stops neither polls nor commits: a worker that waits in vain does
  * the reader's part. Threads: take is for the queue's worker, the rest for anyone.
@@ -66,6 +66,9 @@ MUST_CHECK enum status file_reader_take(struct file_reader *reader, uint32_t wor
 
 /* Asks for a commit marker as soon as possible. */
 void file_reader_want_commit(struct file_reader *reader);
+
+/* Asks for one when the interval is over, also if no event comes. */
+void file_reader_gather(struct file_reader *reader);
 
 /* Ends the input here: a commit, then the end. Async-signal-safe. */
 void file_reader_stop(struct file_reader *reader);

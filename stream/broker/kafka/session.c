@@ -510,6 +510,11 @@ static void kafka_want_commit(struct session *session)
     session->wants_commit = true;
 }
 
+static void kafka_gather(struct session *session)
+{
+    session_gather(session);
+}
+
 static int64_t kafka_position(const struct session *session, uint32_t partition)
 {
     return session->partitions[partition].next;
@@ -559,6 +564,7 @@ const struct broker_ops broker_kafka = {
     .poll = kafka_poll,
     .resume = kafka_resume,
     .want_commit = kafka_want_commit,
+    .gather = kafka_gather,
     .position = kafka_position,
     .begin = kafka_begin,
     .send = kafka_send,

@@ -1,0 +1,51 @@
+/*
+ * generations.h - the generation that serves, and those before it that somebody still uses.
+ *
+ * A generation is a checkpoint and its open model, which borrows the checkpoint's dictionary, so
+ * they live and end together. Whoever learns adds one; whoever serves sees by its number that there
+ * is a newer one, takes it when that suits, and gives the old one back. The last user closes it.
+ *
+ *     generations_number (cheap) -> generations_take -> ... -> generation_release
+ *
+ * Threads: any.
+ */
+#ifndef MODEL_GENERATIONS_H
+#define MODEL_GENERATIONS_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "model/checkpoint.h"
+#include "model/interest_model.h"
+
+struct generation {
+    struct checkpoint *checkpoint;
+    struct interest_model *model;
+    uint64_t number;
+    uint32_t users; /* who took it and have not released it; under the lock of all */
+};
+
+struct generations;
+
+/* The first one to serve. Takes `checkpoint`, also on failure. */
+MUST_CHECK enum status generations_open(struct generations **generationsp,
+                                        struct checkpoint *checkpoint, struct error *error);
+
+/* Everybody has released what they took. Legal on NULL. */
+void generations_close(struct generations *generations);
+
+/*
+ * Another one serves from now on. Takes `checkpoint`, also on failure. STATUS_REFUSED: its number is
+ * not greater than that of the one that serves: numbers rise. Whatever fails, that one goes on.
+ */
+MUST_CHECK enum status generations_add(struct generations *generations,
+                                       struct checkpoint *checkpoint, struct error *error);
+
+/* The number of the one that serves: one atomic load. */
+uint64_t generations_number(const struct generations *generations);
+
+/* The one that serves, open until it is released. */
+struct generation *generations_take(struct generations *generations);
+void generations_release(struct generations *generations, struct generation *generation);
+
+#endif

@@ -1,0 +1,248 @@
+/* training.c - a loop that looks what is due, a few times a second. */
+#include "stream/job/training.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stream/job/store_leases.h"
+
+enum {
+    LOOK_MS = 50,     /* between two looks whether something is due */
+    TEND_MS = 2000,   /* between two looks at what others have trained */
+    NICENESS = 10,    /* a tenth of the share of a worker, where both want a core */
+    EVENTS_SHARE = 8, /* a round comes after an eighth more events, if that is more */
+};
+
+struct training {
+    const struct job_shared *shared;
+    const struct job_learner *learner;
+    pthread_t thread;
+    bool running;
+    atomic_bool stopping;
+    atomic_bool cancel;      /* the round under way */
+    _Atomic uint64_t wanted; /* generation */
+
+    /* when the next round is due: */
+    bool counted;     /* the events that waited at the start are */
+    uint64_t events;  /* of the last round, by the job's counters, less those */
+    int64_t round_ns; /* when it was */
+    int64_t tended_ns;
+
+    /* of the round under way: */
+    struct store_lease **leases; /* [partitions] */
+    struct store **stores;       /* [partitions] */
+    const atomic_bool **gone;    /* [partitions] */
+    int64_t *offsets;            /* [partitions] */
+    uint32_t partitions, count;
+};
+
+/* ---- when a round is due ---- */
+
+/* Source records before the stores' positions. Those of files all count in the one input. */
+static int64_t position_of(const struct training *training)
+{
+    const bool files = training->shared->config->source.broker == CONFIG_BROKER_FILE;
+    int64_t position = 0;
+    for (uint32_t i = 0; i < training->count; i++) {
+        const int64_t next = atomic_load(&training->leases[i]->next_offset);
+        position = !files ? position + next : next > position ? next : position;
+    }
+    return position;
+}
+
+/* What came before the process began and after the serving generation was trained, counts too. */
+static void count_waiting(struct training *training, int64_t position)
+{
+    struct generations *generations = training->shared->generations;
+    struct generation *serving = generations_take(generations);
+    const struct training_cut *cut = &serving->checkpoint->training.cut;
+    int64_t learned = 0;
+    for (uint32_t i = 0; cut->offsets && i < cut->partitions; i++) {
+        learned += cut->offsets[i];
+    }
+    generations_release(generations, serving);
+    if (position > learned) training->events -= (uint64_t)(position - learned);
+    training->counted = true;
+}
+
+static bool round_is_due(struct training *training, int64_t position)
+{
+    const struct config *config = training->shared->config;
+    if (!training->counted) count_waiting(training, position);
+    const uint64_t since = job_events(training->shared) - training->events;
+    uint64_t wanted = (uint64_t)position / EVENTS_SHARE;
+    if (wanted < config->train.events) wanted = config->train.events;
+    if (since >= wanted) return true;
+    const int64_t interval_ns = config->train.interval_ms * INT64_C(1000000);
+    return interval_ns > 0 && since > 0 && clock_monotonic_ns() - training->round_ns >= interval_ns;
+}
+
+/* ---- a round ---- */
+
+/* The stores are not needed any more. */
+static void give_back(void *context)
+{
+    struct training *training = context;
+    store_leases_give_back(training->shared->leases, training->leases, training->count);
+    training->count = 0;
+}
+
+static bool has_seat(const struct training *training)
+{
+    return store_leases_has(training->shared->leases, 0);
+}
+
+static void run_round(struct training *training, int64_t position)
+{
+    struct error error = {.status = STATUS_OK};
+    training->events = job_events(training->shared);
+    training->round_ns = clock_monotonic_ns();
+    const bool files = training->shared->config->source.broker == CONFIG_BROKER_FILE;
+    memset(training->offsets, 0, training->partitions * sizeof *training->offsets);
+    for (uint32_t i = 0; i < training->count; i++) {
+        struct store_lease *lease = training->leases[i];
+        training->stores[i] = lease->store;
+        training->gone[i] = &lease->withdrawn;
+        training->offsets[lease->partition] = atomic_load(&lease->next_offset);
+    }
+    if (files) training->offsets[0] = position;
+    const struct job_round round = {
+        .stores = training->shared->stores,
+        .at = training->stores,
+        .gone = training->gone,
+        .count = training->count,
+        .offsets = training->offsets,
+        .partitions = files ? 1 : training->partitions,
+        .position = position,
+        .cancel = &training->cancel,
+        .sampled = give_back,
+        .context = training,
+    };
+    atomic_store(&training->cancel, false);
+    if (!has_seat(training) || atomic_load(&training->stopping)) return;
+    if (training->learner->round(training->learner->context, &round, &error) != STATUS_OK) {
+        log_warn("a round of training failed", log_text("why", error.text));
+    }
+}
+
+static void run_round_if_due(struct training *training)
+{
+    if (!config_trains(training->shared->config) || !has_seat(training)) return;
+    training->count = store_leases_take(training->shared->leases, training->leases);
+    const int64_t position = position_of(training);
+    if (round_is_due(training, position)) run_round(training, position);
+    give_back(training);
+}
+
+/* ---- the thread ---- */
+
+static void tend_if_due(struct training *training)
+{
+    const int64_t now_ns = clock_monotonic_ns();
+    const bool wanted =
+        atomic_load(&training->wanted) > generations_number(training->shared->generations);
+    const bool late = now_ns - training->tended_ns >= TEND_MS * INT64_C(1000000);
+    if (!training->learner->tend || (training->tended_ns && !wanted && !late)) return;
+    training->learner->tend(training->learner->context, has_seat(training));
+    training->tended_ns = clock_monotonic_ns();
+}
+
+/* The stream comes first: also before the threads that a round starts, which inherit this. */
+static void lower_priority(void)
+{
+    const struct sched_param none = {0};
+    const long thread = syscall(SYS_gettid);
+    const int batch = sched_setscheduler(0, SCHED_BATCH, &none);
+    if (batch != 0 || setpriority(PRIO_PROCESS, (id_t)thread, NICENESS) != 0) {
+        log_warn("training runs with the priority of the workers: lowering it failed");
+    }
+}
+
+static void *training_run(void *context)
+{
+    struct training *training = context;
+    lower_priority();
+    while (!atomic_load(&training->stopping)) {
+        tend_if_due(training);
+        run_round_if_due(training);
+        if (!atomic_load(&training->stopping)) clock_sleep_ms(LOOK_MS);
+    }
+    return NULL;
+}
+
+static enum status training_open_parts(struct training *training, struct error *error)
+{
+    const uint32_t partitions = training->partitions;
+    training->leases = calloc(partitions, sizeof(struct store_lease *));
+    training->stores = calloc(partitions, sizeof(struct store *));
+    training->gone = calloc(partitions, sizeof(const atomic_bool *));
+    training->offsets = calloc(partitions, sizeof *training->offsets);
+    if (!training->leases || !training->stores || !training->gone || !training->offsets) {
+        return error_set(error, STATUS_IO, "out of memory: training");
+    }
+    store_leases_watch(training->shared->leases, &training->cancel);
+    const int failed = pthread_create(&training->thread, NULL, training_run, training);
+    if (failed) {
+        return error_set(error, STATUS_IO, "starting a thread to train: %s", strerror(failed));
+    }
+    training->running = true;
+    return STATUS_OK;
+}
+
+enum status training_open(struct training **trainingp, const struct job_shared *shared,
+                          const struct job_learner *learner, struct error *error)
+{
+    struct training *training = calloc(1, sizeof *training);
+    *trainingp = training;
+    if (!training) return error_set(error, STATUS_IO, "out of memory: training");
+    training->shared = shared;
+    training->learner = learner;
+    training->partitions = shared->ops->partitions(shared->broker);
+    training->events = job_events(shared);
+    training->round_ns = clock_monotonic_ns();
+    const enum status status = training_open_parts(training, error);
+    if (status == STATUS_OK) return STATUS_OK;
+    training_close(training);
+    *trainingp = NULL;
+    return status;
+}
+
+void training_stop(struct training *training)
+{
+    if (!training || !training->running) return;
+    atomic_store(&training->stopping, true);
+    atomic_store(&training->cancel, true);
+    pthread_join(training->thread, NULL);
+    store_leases_watch(training->shared->leases, NULL);
+    training->running = false;
+}
+
+void training_close(struct training *training)
+{
+    if (!training) return;
+    training_stop(training);
+    free(training->leases);
+    free(training->stores);
+    free(training->gone);
+    free(training->offsets);
+    free(training);
+}
+
+void training_want(struct training *training, uint64_t generation)
+{
+    if (!training) return;
+    uint64_t wanted = atomic_load(&training->wanted);
+    while (wanted < generation &&
+           !atomic_compare_exchange_weak(&training->wanted, &wanted, generation)) {
+    }
+    if (generation > generations_number(training->shared->generations)) {
+        atomic_store(&training->cancel, true); /* what it would give comes too late */
+    }
+}
