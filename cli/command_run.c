@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -37,11 +38,11 @@ static const char help[] =
     "before, a newer format, damage;\n"
     "128 + N a second signal N.\n";
 
+/* Two signals may be handled by two threads at once; only one of them is the first. */
 static void on_signal(int number)
 {
-    static volatile sig_atomic_t asked;
-    if (asked) _exit(128 + number);
-    asked = 1;
+    static atomic_bool asked;
+    if (atomic_exchange(&asked, true)) _exit(128 + number);
     job_stop();
 }
 

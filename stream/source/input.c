@@ -26,6 +26,7 @@ struct input {
     int file;
     int64_t done;    /* bytes read from the file */
     int64_t total;   /* its size; -1 = unknown */
+    bool looked;     /* whether it is gzip is known */
     z_stream *gzip;  /* NULL: the bytes are taken as they are */
     uint8_t *block;  /* [BLOCK_SIZE] what was read from the file ahead of what is wanted */
     size_t left;     /* bytes of it that are not taken yet ... */
@@ -134,9 +135,24 @@ static enum status read_gzip(struct input *input, void *to, size_t size, size_t 
     return STATUS_OK;
 }
 
+/* The first two bytes say whether the input is gzip. */
+static enum status look(struct input *input, struct error *error)
+{
+    if (input->looked) return STATUS_OK;
+    TRY(read_ahead(input, 2, error));
+    input->looked = true;
+    if (!at_member(input)) return STATUS_OK;
+    input->gzip = calloc(1, sizeof *input->gzip);
+    if (input->gzip && inflateInit2(input->gzip, 15 + 16) == Z_OK) return STATUS_OK;
+    free(input->gzip);
+    input->gzip = NULL;
+    return error_set(error, STATUS_IO, "out of memory: reading %s", input->path);
+}
+
 enum status input_read(struct input *input, void *to, size_t size, size_t *countp,
                        struct error *error)
 {
+    TRY(look(input, error));
     return (input->gzip ? read_gzip : read_plain)(input, to, size, countp, error);
 }
 
@@ -153,13 +169,8 @@ static enum status open_file(struct input *input, const char *path, struct error
     if (!input->path || !input->block) {
         return error_set(error, STATUS_IO, "out of memory: reading %s", path);
     }
-    TRY(read_ahead(input, 2, error));
-    if (!at_member(input)) return STATUS_OK;
-    input->gzip = calloc(1, sizeof *input->gzip);
-    if (input->gzip && inflateInit2(input->gzip, 15 + 16) == Z_OK) return STATUS_OK;
-    free(input->gzip);
-    input->gzip = NULL;
-    return error_set(error, STATUS_IO, "out of memory: reading %s", path);
+    /* Standard input may have nothing to say for long, and nobody shall wait for that here. */
+    return input->file == STDIN_FILENO ? STATUS_OK : look(input, error);
 }
 
 enum status input_open(struct input **inputp, const char *path, struct error *error)
@@ -198,6 +209,7 @@ static enum status shorter(const struct input *input, int64_t missing, struct er
 enum status input_skip(struct input *input, int64_t count, struct error *error)
 {
     uint8_t passed[4096];
+    TRY(look(input, error));
     if (!input->gzip && lseek(input->file, count, SEEK_SET) == count) {
         input->left = 0;
         input->done = count;

@@ -178,9 +178,10 @@ static void read_output(struct scene *scene, int output)
     close(output);
 }
 
-/* Whether the child has a handler for the signal, so that it no longer just dies of it. */
+/* Whether the child has a handler for the signal, so that it no longer just dies of it. 0: none. */
 static bool handles_signal(pid_t child, int signal)
 {
+    if (!signal) return true;
     char path[64], line[256];
     uint64_t caught = 0;
     snprintf(path, sizeof path, "/proc/%d/status", (int)child);
@@ -202,7 +203,9 @@ static bool has_ended(pid_t child)
 /* Two signals at the same moment are two that a stopped process finds when it goes on. */
 static void send_signals(pid_t child, const struct scene_run *how)
 {
-    while (how->signal != SIGKILL && !handles_signal(child, how->signal) && !has_ended(child)) {
+    while (how->signal != SIGKILL &&
+           !(handles_signal(child, how->signal) && handles_signal(child, how->second_signal)) &&
+           !has_ended(child)) {
         sleep_us(1000);
     }
     sleep_us(how->signal_us);

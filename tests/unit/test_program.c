@@ -238,13 +238,16 @@ static void bytes_from_data_are_escaped_wherever_they_are_printed(void **state)
     assert_non_null(strstr(scene.output, "  i\\x1b[31mred\\x07  (a\\x0ab)\n"));
 }
 
+/* What was committed before is there to be verified, however early the signal comes. */
 static void signal_finishes_the_transaction_and_exits_with_0(void **state)
 {
     (void)state;
     static const int signals[] = {SIGTERM, SIGINT};
     for (size_t i = 0; i < 2; i++) {
+        struct scene_run begin = {.fault = "commit_finished:2"};
         struct scene_run stop = {.signal = signals[i], .signal_us = 20000};
         const char *name = i ? "interrupted" : "terminated";
+        assert_int_equal(scene_run(&scene, "run", name, &begin), -SIGKILL);
         assert_job("run", name, &stop, 0, "events=");
         assert_job("verify", name, NULL, 0, "verdict=ok");
         assert_job("run", name, NULL, 0, "events=");
@@ -252,19 +255,36 @@ static void signal_finishes_the_transaction_and_exits_with_0(void **state)
     }
 }
 
-/* Standard input that never ends, and two signals that arrive together. */
+/* A pipe from which nothing comes and which never ends. */
+static const char *silent_pipe(const char *name)
+{
+    const char *pipe = scene_path(&scene, "%s", name);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    return pipe;
+}
+
+static void a_job_that_waits_for_its_first_event_stops_at_a_signal(void **state)
+{
+    (void)state;
+    struct scene_run stop = {.input = silent_pipe("silent-pipe"),
+                             .setting = "--source.path=-",
+                             .signal = SIGTERM,
+                             .signal_us = 20000};
+    assert_job("run", "silent", &stop, 0, "events=0 ");
+}
+
+/* Two signals that arrive together, while the job waits for a header, which one would not end. */
 static void second_signal_exits_at_once(void **state)
 {
     (void)state;
-    char pipe[SCENE_PATH_MAX];
-    snprintf(pipe, sizeof pipe, "%s", scene_path(&scene, "pipe"));
-    assert_int_equal(mkfifo(pipe, 0600), 0);
-    struct scene_run twice = {.input = pipe,
-                              .setting = "--source.path=-",
+    struct scene_run twice = {.input = silent_pipe("headless-pipe"),
+                              .setting = "--source.format=csv",
                               .signal = SIGTERM,
                               .second_signal = SIGINT,
                               .signal_us = 20000};
+    setenv("BRAID_SOURCE_PATH", "-", 1);
     int code = scene_run(&scene, "run", "twice", &twice);
+    unsetenv("BRAID_SOURCE_PATH");
     assert_true(code == 128 + SIGTERM || code == 128 + SIGINT);
 }
 
@@ -353,6 +373,7 @@ int main(void)
         cmocka_unit_test(inspect_names_items_that_the_generation_does_not_know),
         cmocka_unit_test(bytes_from_data_are_escaped_wherever_they_are_printed),
         cmocka_unit_test(signal_finishes_the_transaction_and_exits_with_0),
+        cmocka_unit_test(a_job_that_waits_for_its_first_event_stops_at_a_signal),
         cmocka_unit_test(second_signal_exits_at_once),
         cmocka_unit_test(standard_input_is_read_and_verified_with_a_file),
         cmocka_unit_test(gzip_input_gives_the_same_records),
