@@ -89,13 +89,13 @@ kafka_tools() {
     echo "log4j.rootLogger=OFF" >"$tools/log4j.properties"
     while read -r name class; do
         printf '#!/bin/sh\nexec java -Xmx256m -Dlog4j.configuration=file:%s -cp "%s/*" %s "$@"\n' \
-            "$PWD/$tools/log4j.properties" "$PWD/.cache/kafka/lib" "$class" >"$tools/$name.sh"
+            "$PWD/$tools/log4j.properties" "$TEST_KAFKA_JARS" "$class" >"$tools/$name.sh"
         chmod +x "$tools/$name.sh"
     done <<'TEXT'
 kafka-topics org.apache.kafka.tools.TopicCommand
 kafka-get-offsets org.apache.kafka.tools.GetOffsetShell
 kafka-consumer-groups org.apache.kafka.tools.consumer.group.ConsumerGroupCommand
-kafka-console-producer kafka.tools.ConsoleProducer
+kafka-console-producer org.apache.kafka.tools.ConsoleProducer
 kafka-console-consumer org.apache.kafka.tools.consumer.ConsoleConsumer
 TEXT
     PATH=$PWD/$tools:$PATH

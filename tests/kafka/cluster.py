@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """cluster.py - a real Apache Kafka on loopback for tests, from the jars of Maven Central.
 
-    cluster.py install                        fetch the jars into .cache/kafka
+    cluster.py install                        fetch the jars into .cache/kafka/VERSION
     cluster.py run [--nodes N] -- COMMAND...  run COMMAND with TEST_KAFKA=host:port,... set
 
+KAFKA_VERSION in the environment says which Kafka, else it is the newest that the tests know.
 Tests use `Cluster` directly: it formats, starts, kills and restarts nodes in KRaft mode, each a JVM
 of 512 MB at most. Nodes die with the process that started them. A cluster's directory, its logs
 included, is removed at the end unless something failed. Only the standard library is needed here.
@@ -24,8 +25,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache"
-JARS = CACHE / "kafka" / "lib"
+VERSION = os.environ.get("KAFKA_VERSION") or "4.4.0"
+JARS = ROOT / ".cache" / "kafka" / VERSION
 CLUSTER_ID = "AAAAAAAAQACAAAAAAAAAAA"
 START_SECONDS = 180  # a starved machine takes a minute; a free one five seconds
 SKIPPED = 77  # what a test returns that could not run
@@ -115,7 +116,7 @@ class Cluster:
 
     def __init__(self, nodes=1, keep=None, advertised=None):
         if not JARS.is_dir():
-            skip("no Kafka jars: run tests/kafka/cluster.py install")
+            skip(f"no jars of Kafka {VERSION}: run tests/kafka/cluster.py install")
         self.keep = keep
         self.directory = pathlib.Path(keep or tempfile.mkdtemp(prefix="braid-kafka-"))
         self.ports = {node: free_port() for node in range(1, nodes + 1)}
@@ -197,10 +198,11 @@ class Cluster:
 
 def install():
     if not JARS.is_dir():
-        partial = JARS.with_suffix(".partial")
+        partial = JARS.with_name(f"{VERSION}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         subprocess.run(["mvn", "-q", "-B", "-f", ROOT / "tests/kafka/pom.xml",
-                        "dependency:copy-dependencies", f"-DoutputDirectory={partial}",
+                        "dependency:copy-dependencies", f"-Dkafka.version={VERSION}",
+                        f"-DoutputDirectory={partial}",
                         "-DincludeScope=runtime"], check=True)
         partial.rename(JARS)
 
@@ -208,7 +210,7 @@ def install():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("install", help="fetch the jars into .cache/kafka")
+    verbs.add_parser("install", help="fetch the jars into .cache/kafka/VERSION")
     run = verbs.add_parser("run", help="run a command beside a fresh cluster")
     run.add_argument("--nodes", type=int, default=1)
     run.add_argument("--keep", help="directory for the cluster, kept afterwards")
@@ -218,7 +220,8 @@ def main():
         return install()
     with Cluster(arguments.nodes, arguments.keep) as cluster:
         pids = ",".join(str(process.pid) for process in cluster.processes.values())
-        environment = dict(os.environ, TEST_KAFKA=cluster.address, TEST_KAFKA_PIDS=pids)
+        environment = dict(os.environ, TEST_KAFKA=cluster.address, TEST_KAFKA_PIDS=pids,
+                           TEST_KAFKA_JARS=str(JARS))
         return subprocess.run(arguments.command, env=environment).returncode
 
 

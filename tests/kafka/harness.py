@@ -31,7 +31,7 @@ except ImportError as missing:
 BRAID = pathlib.Path(os.environ["TEST_BRAID"])
 ITEMS = 300
 USERS = 400
-DRAIN_SECONDS = 60
+PATIENCE = 600  # seconds for what is to happen; a starved machine needs some of them
 
 CONFIG = """\
 source:
@@ -53,9 +53,12 @@ kafka:
   group: {name}
   create_topics: true
   replication: {replication}
-  session_timeout: 6s
-  transaction_timeout: 3s
+  session_timeout: 60s
+  transaction_timeout: 30s
 """
+
+# Of a world in which members are given up. Elsewhere a starved machine shall give up none.
+SOON = {"kafka.session_timeout": "6s", "kafka.transaction_timeout": "3s"}
 
 
 def make_checkpoint(directory):
@@ -103,7 +106,8 @@ class Feed:
         self.number = 0
         self.ends = collections.defaultdict(int)
         self.producer = KafkaProducer(bootstrap_servers=world.cluster.address, linger_ms=5,
-                                      **producer)
+                                      delivery_timeout_ms=PATIENCE * 1000,
+                                      max_block_ms=PATIENCE * 1000, **producer)
         self.weights = [1 / (rank + 1) for rank in range(USERS)]
 
     def event(self):
@@ -123,7 +127,7 @@ class Feed:
     def wait(self, futures):
         self.producer.flush()
         for future in futures:
-            place = future.get(60)
+            place = future.get(PATIENCE)
             self.ends[place.partition] = max(self.ends[place.partition], place.offset + 1)
 
     def close(self):
@@ -131,22 +135,28 @@ class Feed:
 
 
 class Pulse(threading.Thread):
-    """Feeds a little all the time, until told to stop."""
+    """Feeds a little at once and then all the time, until told to stop."""
 
     def __init__(self, feed, count=40, pause=0.05):
         super().__init__(daemon=True)
         self.feed, self.count, self.pause = feed, count, pause
         self.over = threading.Event()
+        self.failure = None
+        feed.send(count)
         self.start()
 
     def run(self):
-        while not self.over.is_set():
-            self.feed.send(self.count)
-            time.sleep(self.pause)
+        try:
+            while not self.over.wait(self.pause):
+                self.feed.send(self.count)
+        except (KafkaError, OSError) as failure:
+            self.failure = failure
 
     def stop(self):
         self.over.set()
         self.join()
+        if self.failure:
+            raise self.failure
 
 
 class Job:
@@ -174,7 +184,7 @@ class Job:
     def stop(self, expected=0):
         """SIGTERM: finishes its transaction and leaves. A new process has first to ask for it."""
         wait_until(lambda: self.process.poll() is not None or self.handles(signal.SIGTERM),
-                   DRAIN_SECONDS, "a handler of SIGTERM")
+                   "a handler of SIGTERM")
         self.process.terminate()
         self.ended(expected)
 
@@ -183,8 +193,8 @@ class Job:
         caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
         return bool(int(caught[1], 16) >> (number - 1) & 1)
 
-    def ended(self, expected, seconds=60):
-        wait_until(lambda: self.process.poll() is not None, seconds, f"its end:\n{self.tail()}")
+    def ended(self, expected):
+        wait_until(lambda: self.process.poll() is not None, "its end", self)
         code = self.process.returncode
         assert code == expected, f"exit code {code}, not {expected}:\n{self.tail()}"
 
@@ -194,50 +204,84 @@ class Job:
     def said(self, pattern):
         return re.search(pattern, self.log.read_text(errors="replace")) is not None
 
-    def wait_said(self, pattern, seconds=DRAIN_SECONDS):
-        wait_until(lambda: self.said(pattern), seconds, f"{pattern!r}:\n{self.tail()}")
+    def wait_said(self, pattern):
+        wait_until(lambda: self.said(pattern), f"{pattern!r}", self)
 
 
-def wait_until(condition, seconds, what):
-    deadline = time.monotonic() + seconds
+def wait_until(condition, what, *jobs):
+    """Fails if it does not come true, and shows what the jobs have said last."""
+    deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, "\n".join(
+            [f"not within {PATIENCE} s: {what}", *(job.tail() for job in jobs)])
         time.sleep(0.05)
 
 
-class Offsets:
-    """The group's committed offsets."""
+class Group:
+    """What the job's group knows: committed offsets, and whose the partitions are."""
 
     def __init__(self, world):
-        self.group = world.name
-        self.admin = KafkaAdminClient(bootstrap_servers=world.cluster.address)
+        self.world, self.admin = world, None
 
-    def get(self):
+    def ask(self, question, unknown):
+        """Of a new client after a failure: an old one may know only of a broker that is dead."""
         try:
-            answer = self.admin.list_group_offsets({self.group: None})[self.group]
-        except KafkaError:  # no coordinator yet, or none at the moment
-            return {}
+            if not self.admin:
+                self.admin = KafkaAdminClient(bootstrap_servers=self.world.cluster.address)
+            return question(self.admin)[self.world.name]
+        except (KafkaError, OSError):  # no coordinator yet, or none at the moment
+            self.close()
+            return unknown
+
+    def offsets(self):
+        answer = self.ask(lambda admin: admin.list_group_offsets({self.world.name: None}), {})
         return {place.partition: told.offset for place, told in answer.items()
                 if told.offset >= 0}
 
+    def owners(self):
+        """By instance, how many partitions its workers have in all."""
+        answer = self.ask(lambda admin: admin.describe_groups([self.world.name]), {"members": []})
+        owners = collections.Counter()
+        for member in answer["members"]:
+            assigned = (member["member_assignment"] or {}).get("assigned_partitions", [])
+            instance = (member["group_instance_id"] or "").rsplit("-", 1)[0]
+            owners[instance] += sum(len(topic["partitions"]) for topic in assigned)
+        return {instance: count for instance, count in owners.items() if count}
+
     def close(self):
-        self.admin.close()
+        if self.admin:
+            self.admin.close()
+        self.admin = None
 
 
-def drain(world, feed, *jobs, seconds=DRAIN_SECONDS):
-    """Waits until everything that was fed is committed; the jobs must live meanwhile."""
-    offsets = Offsets(world)
+def drain(world, feed, *jobs):
+    """Waits until what was fed so far is committed; the jobs must live meanwhile."""
+    group, ends = Group(world), dict(feed.ends)
 
     def done():
         for job in jobs:
             assert job.process.poll() is None, f"job {job.instance} ended:\n{job.tail()}"
-        committed = offsets.get()
-        return all(committed.get(partition, 0) >= end for partition, end in feed.ends.items())
+        committed = group.offsets()
+        return all(committed.get(partition, 0) >= end for partition, end in ends.items())
 
     try:
-        wait_until(done, seconds, "; ".join(job.tail() for job in jobs) or "no job")
+        wait_until(done, f"{ends} committed", *jobs)
     finally:
-        offsets.close()
+        group.close()
+
+
+def shared_by(world, *instances):
+    """Waits until these instances, and no others, have the partitions of the source."""
+    group = Group(world)
+
+    def done():
+        owners = group.owners()
+        return owners.keys() == set(instances) and sum(owners.values()) == world.partitions
+
+    try:
+        wait_until(done, f"only {instances} have partitions")
+    finally:
+        group.close()
 
 
 def read_all(world, topic, isolation="read_committed"):

@@ -31,7 +31,7 @@ void create_topic(struct world *world, const char *name, int partitions, const c
     rd_kafka_NewTopic_set_config(topic, "cleanup.policy", cleanup);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(world->raw);
     rd_kafka_CreateTopics(world->raw, &topic, 1, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, PATIENCE_MS);
     assert_non_null(event);
     assert_int_equal(rd_kafka_event_error(event), 0);
     rd_kafka_event_destroy(event);
@@ -101,7 +101,7 @@ void send_events(struct world *world, int count)
             send_event(world, p, user);
         }
     }
-    assert_int_equal(rd_kafka_flush(world->raw, 20000), 0);
+    assert_int_equal(rd_kafka_flush(world->raw, PATIENCE_MS), 0);
 }
 
 static enum status restore(struct job *job, uint32_t p, struct error *error)
@@ -252,7 +252,7 @@ void job_close(struct job *job)
 void job_drain(struct job *job)
 {
     struct error error;
-    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_S * 1000000000;
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)PATIENCE_MS * 1000000;
     for (;;) {
         enum status status = job_turn(job, &error);
         if (status != STATUS_OK) fail_msg("%s", error.text);
@@ -261,7 +261,7 @@ void job_drain(struct job *job)
             done = done && job->mine[p] && job->seals[p].next_offset >= job->world->produced[p];
         }
         if (done) return;
-        if (clock_monotonic_ns() > deadline_ns) fail_msg("not drained in %d s", DEADLINE_S);
+        if (clock_monotonic_ns() > deadline_ns) fail_msg("not drained in %d ms", PATIENCE_MS);
     }
 }
 
@@ -280,7 +280,7 @@ void expect_every_event_once(struct world *world)
         rd_kafka_topic_partition_list_destroy(list);
         int64_t expected = 0;
         for (bool end = false; !end;) {
-            rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 20000);
+            rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, PATIENCE_MS);
             assert_non_null(message);
             end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
             if (!end) {

@@ -18,7 +18,7 @@
 
 #include "stream/broker/broker.h"
 
-enum { PARTITIONS = 2, NAME_MAX_SIZE = 64, DEADLINE_S = 40 };
+enum { PARTITIONS = 2, NAME_MAX_SIZE = 64, PATIENCE_MS = 600000 };
 
 /* The topics and the configuration of one test, which no other shares. */
 struct world {

@@ -1,9 +1,9 @@
 """proxy.py - a proxy between clients and a broker that drops chosen requests or their answers.
 
-It reads the frames that clients send far enough to know what they are (request type and client id);
-answers pass through unread. `lose` waits for a request of one type from one client, and then cuts
-that client off, with the request or only its answer lost, until `heal`. `fence` tells a member of a
-group that another has its place, in place of the broker.
+It reads the frames that clients send far enough to know what they are (request type and client id),
+and of answers to which request they belong. `lose` waits for a request of one type from one client,
+and then cuts that client off, with the request or only its answer lost, until `heal`. `fence` tells
+a member of a group that another has its place, in place of the broker.
 """
 
 import socket
@@ -54,15 +54,16 @@ class Proxy:
     def serve(self, client):
         try:
             with client, socket.create_connection(("127.0.0.1", self.broker_port)) as broker:
-                threading.Thread(target=pump, args=(broker, client), daemon=True).start()
-                while self.pass_on(client, broker):
+                kept = Kept()
+                threading.Thread(target=answer, args=(broker, client, kept), daemon=True).start()
+                while self.pass_on(client, broker, kept):
                     pass
                 for end in (client, broker):
                     end.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # one of the two has gone, and its connection with it
 
-    def pass_on(self, client, broker):
+    def pass_on(self, client, broker, kept):
         """Passes one request on; False if the connection shall be cut."""
         head = receive(client, 4)
         frame = receive(client, struct.unpack(">i", head)[0])
@@ -86,19 +87,32 @@ class Proxy:
             broker.sendall(head + frame)
             return True
         if delivered:
-            client.shutdown(socket.SHUT_WR)  # before the broker can answer
+            kept.number = frame[4:8]
             broker.sendall(head + frame)
-            threading.Event().wait(1)  # for the broker to act on it
+            kept.came.wait()
         self.lost.set()
         return False
 
 
-def pump(source, target):
+class Kept:
+    """The answer that a client shall not get: to the request of this number."""
+
+    def __init__(self):
+        self.number = None
+        self.came = threading.Event()
+
+
+def answer(broker, client, kept):
     try:
-        while data := source.recv(65536):
-            target.sendall(data)
+        while True:
+            head = receive(broker, 4)
+            frame = receive(broker, struct.unpack(">i", head)[0])
+            if frame[:4] == kept.number:
+                break
+            client.sendall(head + frame)
     except OSError:
         pass
+    kept.came.set()
 
 
 def receive(link, size):

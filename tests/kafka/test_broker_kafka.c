@@ -118,7 +118,7 @@ static void fence(void)
     snprintf(id, sizeof id, "%s-one-0-%zu", world.group, strlen(world.group));
     const char *const settings[][2] = {{"transactional.id", id}, {NULL, NULL}};
     rd_kafka_t *other = raw_client(RD_KAFKA_PRODUCER, settings);
-    rd_kafka_error_t *failure = rd_kafka_init_transactions(other, 20000);
+    rd_kafka_error_t *failure = rd_kafka_init_transactions(other, PATIENCE_MS);
     assert_null(failure);
     rd_kafka_destroy(other);
 }
@@ -162,7 +162,7 @@ static void a_second_holder_of_the_instance_id_makes_the_session_leave(void **st
     struct job job;
     struct error error;
     enum status status;
-    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_S * 1000000000;
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)PATIENCE_MS * 1000000;
     (void)state;
     job_open_and_drain(&job, 10);
     const char *const settings[][2] = {
@@ -198,15 +198,16 @@ static void an_open_transaction_hides_the_log_until_it_ends(void **state)
     job_open_and_drain(&job, 20);
 
     /* A third member writes to the same partition and dies; then we commit behind its records. */
-    const char *const settings[][2] = {{"transactional.id", "third"}, {NULL, NULL}};
+    const char *const settings[][2] = {
+        {"transactional.id", "third"}, {"transaction.timeout.ms", "600000"}, {NULL, NULL}};
     rd_kafka_t *third = raw_client(RD_KAFKA_PRODUCER, settings);
-    assert_null(rd_kafka_init_transactions(third, 20000));
+    assert_null(rd_kafka_init_transactions(third, PATIENCE_MS));
     assert_null(rd_kafka_begin_transaction(third));
     assert_int_equal(rd_kafka_producev(third, RD_KAFKA_V_TOPIC(world.history),
                                        RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("x", 1),
                                        RD_KAFKA_V_VALUE("y", 1), RD_KAFKA_V_END),
                      0);
-    rd_kafka_flush(third, 20000);
+    rd_kafka_flush(third, PATIENCE_MS);
     send_events(&world, 20);
     job_drain(&job);
 
@@ -225,7 +226,7 @@ static void an_open_transaction_hides_the_log_until_it_ends(void **state)
         }
     }
     assert_int_equal(total, 20);
-    assert_null(rd_kafka_abort_transaction(third, 20000));
+    assert_null(rd_kafka_abort_transaction(third, PATIENCE_MS));
     do {
         status = ops->history_next(reader, records, 64, &count, &error);
         if (status == STATUS_OK) total += count;
@@ -247,7 +248,7 @@ static void delete_group(void)
         size_t count;
         usleep(500000);
         rd_kafka_DeleteGroups(world.raw, &group, 1, NULL, queue);
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 20000);
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, PATIENCE_MS);
         assert_non_null(event);
         const rd_kafka_group_result_t *result =
             *rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
@@ -334,7 +335,7 @@ static void a_source_not_keyed_by_user_is_refused(void **state)
     send_events(&world, 50);
     send_event(&world, 0, "everywhere");
     send_event(&world, 1, "everywhere");
-    rd_kafka_flush(world.raw, 20000);
+    rd_kafka_flush(world.raw, PATIENCE_MS);
     expect_open_refused("user 'everywhere' has events in partitions");
 }
 
@@ -415,7 +416,7 @@ static void two_sessions_share_the_partitions_and_hand_them_over(void **state)
     if (ops->session_open(&two.session, two.broker, 1, &error) != STATUS_OK) {
         fail_msg("%s", error.text);
     }
-    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_S * 1000000000;
+    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)PATIENCE_MS * 1000000;
     for (int rounds = 0, sent = 0; sent < 20 || rounds < 50; rounds++) {
         assert_int_equal(job_turn(&one, &error), STATUS_OK);
         if (job_turn(&two, &error) != STATUS_OK) fail_msg("%s", error.text);

@@ -10,11 +10,10 @@ nothing read twice, and no history thrown away because of what happened to the s
 import json
 import re
 import subprocess
-import time
 import unittest
 
-from harness import BRAID, drain, read_all, verify, wait_until
-from test_job import KafkaCase, parse_protobuf, setUpModule, tearDownModule
+from case import KafkaCase, parse_protobuf, setUpModule, tearDownModule
+from harness import BRAID, SOON, drain, read_all, verify, wait_until
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -64,7 +63,7 @@ class SourceOffsets(KafkaCase):
         wanted = {TopicPartition(world.name, p): OffsetAndMetadata(offset, "", -1)
                   for p, offset in offsets.items()}
         wait_until(lambda: all(outcome is NoError for outcome in self.admin.alter_group_offsets(
-            world.name, wanted).values()), 30, "the group is empty")
+            world.name, wanted).values()), "the group is empty")
 
     # --- nothing is lost ---------------------------------------------------------------------
 
@@ -164,7 +163,7 @@ class SourceOffsets(KafkaCase):
         feed.send(200)
         self.run_until_read(world, feed)
         self.admin.delete_topics([world.name])
-        time.sleep(1)
+        wait_until(lambda: world.name not in self.admin.list_topics(), "the topic is gone")
         world.create(world.name, 1)
         feed.send(10)
         self.expect_refused(world, "ends at offset 10 and was processed up to 200: the topic was "
@@ -173,7 +172,7 @@ class SourceOffsets(KafkaCase):
     # --- the group's offsets were changed ----------------------------------------------------
 
     def expect_that_the_log_decides(self, offset):
-        world = self.world(partitions=1)
+        world = self.world(partitions=1, settings=SOON)
         feed = self.feed(world)
         feed.send(40)
         self.run_until_read(world, feed)

@@ -15,10 +15,9 @@ import subprocess
 import threading
 import unittest
 
-import test_job
-from harness import (BRAID, Feed, Job, Pulse, World, drain, expected_history, numbers, read_all,
-                     verify, wait_until)
-from test_job import KafkaCase, common, setUpModule
+from case import SEED, KafkaCase, common, setUpModule
+from harness import (BRAID, PATIENCE, SOON, Feed, Job, Pulse, World, drain, expected_history,
+                     numbers, read_all, verify, wait_until)
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -54,7 +53,7 @@ def flipped(record):
 
 def inspect(world, *words, state="/nowhere", expected=0):
     done = subprocess.run([BRAID, "inspect", *words, "--config", world.config,
-                           f"--state.dir={state}"], capture_output=True, text=True, timeout=100)
+                           f"--state.dir={state}"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == expected, f"{done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
@@ -65,7 +64,7 @@ class Topics(KafkaCase):
         super().setUpClass()
         cls.done = World(cls.cluster, common["checkpoint"], "done", partitions=PARTITIONS)
         cls.addClassCleanup(shutil.rmtree, cls.done.directory, ignore_errors=True)
-        feed, job = Feed(cls.done, seed=test_job.SEED), Job(cls.done)
+        feed, job = Feed(cls.done, seed=SEED), Job(cls.done)
         for _ in range(3):
             cls.feed_all_kinds(feed)
             drain(cls.done, feed, job)
@@ -144,10 +143,11 @@ class Topics(KafkaCase):
 
     def test_an_open_transaction_is_waited_for(self):
         setting = self.planted("interests", self.records)
-        other = KafkaProducer(bootstrap_servers=self.cluster.address, transactional_id="other")
+        other = KafkaProducer(bootstrap_servers=self.cluster.address, transactional_id="other",
+                              transaction_timeout_ms=600000)
         other.init_transactions()
         other.begin_transaction()
-        other.send(setting["output.topic"], b"garbage", b"user-0", partition=0).get(30)
+        other.send(setting["output.topic"], b"garbage", b"user-0", partition=0).get(PATIENCE)
         said = []
         waiting = threading.Thread(target=lambda: said.append(verify(self.done, **setting)))
         waiting.start()
@@ -155,11 +155,11 @@ class Topics(KafkaCase):
         self.assertTrue(waiting.is_alive())
         other.abort_transaction()
         other.close()
-        waiting.join(30)
+        waiting.join(PATIENCE)
         self.assertEqual(numbers(said[0])["records"], str(len(self.records)))
 
     def test_a_group_that_was_forgotten(self):
-        world = self.world()
+        world = self.world(settings=SOON)
         feed = self.feed(world)
         feed.send(300)
         job = self.job(world)
@@ -174,7 +174,7 @@ class Topics(KafkaCase):
                 return False
             return world.name not in {group["group_id"] for group in admin.list_groups()}
 
-        wait_until(deleted, 30, "the group is empty and gone")
+        wait_until(deleted, "the group is empty and gone")
         admin.close()
         self.assertEqual(numbers(verify(world))["accepted"], str(sum(
             map(len, expected_history(world)[0].values()))))

@@ -428,8 +428,7 @@ def check_container(root, braid):
     checked = subprocess.run([braid, "check-config"], env=settings, text=True, capture_output=True)
     if checked.returncode != 0:
         yield f"docker/braid.env:1: {checked.stderr.strip()}"
-    tested = re.search(r"<artifactId>kafka-tools</artifactId>\s*<version>([\d.]+)",
-                       read(root, "tests/kafka/pom.xml")).group(1)
+    tested = re.search(r'^VERSION = .*"([\d.]+)"$', read(root, "tests/kafka/cluster.py"), re.M).group(1)
     for version in re.findall(r"apache/kafka:(\S+)", read(root, "docker/compose.yaml")):
         if version != tested:
             yield f"docker/compose.yaml:1: Kafka {version}: the tests run {tested}"

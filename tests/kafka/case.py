@@ -1,0 +1,107 @@
+"""case.py - what every test of the whole program on Kafka begins with, and how it is proven.
+
+A module of tests takes over setUpModule and tearDownModule, and its classes are KafkaCases: each has
+a cluster of its own, and each test a world of its own. `prove` holds every committed record against
+the source: first with an independent reader, then with `braid verify`, which computes each one again.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import harness
+from cluster import ROOT, Cluster
+from harness import Feed, Job, World, check, numbers, verify
+
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+
+SEED = int(os.environ.get("TEST_SEED", "20240501"))
+
+common = {}
+totals = {"kills": 0, "records": 0, "lost": 0, "repeated": 0}
+
+
+def setUpModule():
+    common["directory"] = pathlib.Path(tempfile.mkdtemp(prefix="braid-kafka-test-"))
+    subprocess.run(["protoc", f"--proto_path={ROOT}/stream/interests", f"--python_out={common['directory']}",
+                    "interest_record.proto"], check=True)
+    sys.path.insert(0, str(common["directory"]))
+    common["checkpoint"] = harness.make_checkpoint(common["directory"])
+    print(f"seed {SEED}", file=sys.stderr)
+
+
+def tearDownModule():
+    print("case=kafka " + " ".join(f"{name}={total}" for name, total in totals.items()))
+    shutil.rmtree(common["directory"])
+
+
+def parse_protobuf(record):
+    from interest_record_pb2 import InterestRecord
+    told = InterestRecord.FromString(record.value)
+    assert len(told.vectors) == len(told.weights) * told.width
+    return (told.user.decode(), told.generation, told.events, told.partition, told.offset,
+            told.event_time_ms)
+
+
+def parse_json(record):
+    told = json.loads(record.value)
+    return (told["user"], told["generation"], told["events"], told["partition"], told["offset"],
+            told["event_time_ms"])
+
+
+class KafkaCase(unittest.TestCase):
+    nodes = 1
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(Cluster(cls.nodes))
+
+    def setUp(self):
+        self.jobs = []
+
+    def tearDown(self):
+        for job in self.jobs:
+            if job.process.poll() is None:
+                job.kill()
+
+    def world(self, suffix="", **arguments):
+        name = self.id().rsplit(".", 1)[1].removeprefix("test_").replace("_", "-") + suffix
+        world = World(self.cluster, common["checkpoint"], name, **arguments)
+        if not os.environ.get("TEST_KEEP"):
+            self.addCleanup(shutil.rmtree, world.directory, ignore_errors=True)
+        return world
+
+    def feed(self, world, **arguments):
+        feed = Feed(world, seed=SEED, **arguments)
+        self.addCleanup(feed.close)
+        return feed
+
+    def job(self, world, *arguments, **settings):
+        job = Job(world, *arguments, **settings)
+        self.jobs.append(job)
+        return job
+
+    def kill(self, job):
+        job.kill()
+        totals["kills"] += 1
+
+    def prove(self, world, parse=parse_protobuf):
+        counts = check(world, parse)
+        totals["records"] += counts["records"]
+        said = verify(world, None)
+        for name in ("lost", "repeated"):
+            totals[name] += int(numbers(said)[name])
+        self.assertEqual(numbers(said)["verdict"], "ok", said)
+        return counts
+
+    def alter(self, topic, **settings):
+        admin = KafkaAdminClient(bootstrap_servers=self.cluster.address)
+        told = admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={
+            name.replace("_", "."): value for name, value in settings.items()})])
+        admin.close()
+        assert set(told["topic"].values()) == {"OK"}, told

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""test_members.py - several processes share a group, take over from each other, and drive each other out.
+
+    test_members.py [TestName ...]    TEST_BRAID is the program; `./run test kafka` sets all of it up
+
+Events flow all the while. A test goes on when the group says that it is so far.
+"""
+
+import signal
+import time
+import unittest
+
+from case import KafkaCase, setUpModule, tearDownModule
+from harness import SOON, Pulse, drain, shared_by, wait_until
+
+from kafka import KafkaProducer
+
+assert setUpModule and tearDownModule
+
+
+class Members(KafkaCase):
+    def test_another_instance_takes_over_from_a_killed_one(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world, "a")
+        second = self.job(world, "b")
+        shared_by(world, "a", "b")
+        drain(world, feed, first, second)
+        self.kill(first)
+        shared_by(world, "b")
+        drain(world, feed, second)
+        pulse.stop()
+        drain(world, feed, second)
+        second.stop()
+        self.prove(world)
+
+    def test_partitions_move_while_events_flow(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world, "a")
+        drain(world, feed, first)
+        second = self.job(world, "b")
+        shared_by(world, "a", "b")
+        drain(world, feed, first, second)
+        first.stop()
+        shared_by(world, "b")
+        drain(world, feed, second)
+        first = self.job(world, "a")
+        shared_by(world, "a", "b")
+        drain(world, feed, first, second)
+        pulse.stop()
+        drain(world, feed, first, second)
+        first.stop()
+        second.stop()
+        self.prove(world)
+
+    def test_a_zombie_writes_nothing(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        zombie = self.job(world, "a")
+        heir = self.job(world, "b")
+        shared_by(world, "a", "b")
+        drain(world, feed, zombie, heir)
+        zombie.signal(signal.SIGSTOP)
+        shared_by(world, "b")
+        drain(world, feed, heir)
+        zombie.signal(signal.SIGCONT)
+        shared_by(world, "a", "b")
+        drain(world, feed, zombie, heir)
+        pulse.stop()
+        drain(world, feed, zombie, heir)
+        heir.stop()
+        zombie.stop()
+        self.prove(world)
+
+    def test_a_second_process_of_the_same_name_drives_out_the_first(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world)
+        first.wait_said("run +[1-9]")
+        second = self.job(world, "a", state="elsewhere")
+        first.ended(1)
+        self.assertTrue(first.said("another process runs with kafka.instance 'a'"))
+        pulse.stop()
+        drain(world, feed, second)
+        second.stop()
+        self.prove(world)
+
+    def test_a_process_that_slept_leaves_its_name_to_the_second(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world)
+        first.wait_said("run +[1-9]")
+        first.signal(signal.SIGSTOP)
+        second = self.job(world, "a", state="elsewhere")
+        second.wait_said("run +[1-9]")
+        time.sleep(7)  # beyond the session of the first
+        first.signal(signal.SIGCONT)
+        first.ended(1)
+        self.assertTrue(first.said("another process runs with kafka.instance 'a'"))
+        pulse.stop()
+        drain(world, feed, second)
+        second.stop()
+        self.prove(world)
+
+    def test_names_that_read_alike_do_not_fence_each_other(self):
+        worlds = [self.world(), self.world(suffix="-b")]
+        feeds = [self.feed(world) for world in worlds]
+        jobs = [self.job(worlds[0], "b-0"), self.job(worlds[1], "0")]  # x, b-0 and x-b, 0
+        for _ in range(5):
+            for world, feed, job in zip(worlds, feeds, jobs):
+                feed.send(200)
+                drain(world, feed, job)
+        for world, job in zip(worlds, jobs):
+            job.stop()
+            self.assertFalse(job.said("producer is replaced"))
+            self.prove(world)
+
+    def test_a_transaction_that_took_too_long_is_done_again(self):
+        world = self.world(settings=dict(SOON, **{"kafka.session_timeout": "20s"}))
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        job = self.job(world)
+        for _ in range(2):
+            drain(world, feed, job)
+            job.signal(signal.SIGSTOP)
+            time.sleep(5)  # beyond a transaction's time
+            job.signal(signal.SIGCONT)
+        pulse.stop()
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+
+    def test_a_takeover_waits_for_a_dead_member_s_transaction(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        feed.send(3000)
+        job = self.job(world, "a")
+        drain(world, feed, job)
+        third = KafkaProducer(bootstrap_servers=self.cluster.address, transactional_id="third",
+                              transaction_timeout_ms=600000)
+        third.init_transactions()
+        third.begin_transaction()
+        for partition in range(world.partitions):
+            third.send(f"{world.name}-history", b"half", b"third", partition=partition)
+        third.flush()
+        feed.send(1000)
+        drain(world, feed, job)
+        self.kill(job)
+        heir = self.job(world, "b")
+        heir.wait_said("another member's open transaction")
+        feed.send(100)
+        third.abort_transaction()
+        drain(world, feed, heir)
+        third.close()
+        heir.stop()
+        self.prove(world)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2, warnings="ignore")

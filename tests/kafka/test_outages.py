@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""test_outages.py - the only broker dies, and requests or answers are lost on the way.
+
+    test_outages.py [TestName ...]    TEST_BRAID is the program; `./run test kafka` sets all of it up
+
+The job waits, finds out what became of its commit, and goes on.
+"""
+
+import time
+import unittest
+
+from case import KafkaCase, setUpModule, tearDownModule, totals
+from cluster import Cluster, free_port
+from harness import PATIENCE, SOON, Pulse, drain
+from proxy import END_TXN, Proxy
+
+from kafka import KafkaProducer
+
+assert setUpModule and tearDownModule
+
+
+class OneBroker(KafkaCase):
+    def test_a_broker_that_dies_is_waited_for(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        feed.send(2000)
+        job = self.job(world)
+        drain(world, feed, job)
+        for outage in (2, 8):  # seconds; the second is longer than a session
+            pulse = Pulse(feed)
+            drain(world, feed, job)
+            self.cluster.kill(1)
+            totals["kills"] += 1
+            time.sleep(outage)
+            self.cluster.start(1)
+            self.cluster.wait()
+            pulse.stop()
+        drain(world, feed, job)
+        self.assertTrue(job.said("kafka error"))
+        self.assertTrue(job.said("kafka recovered"))
+        job.stop()
+        self.prove(world)
+
+
+class BehindAProxy(KafkaCase):
+    @classmethod
+    def setUpClass(cls):
+        port = free_port()
+        cls.cluster = Cluster(advertised=port)
+        cls.proxy = Proxy(port, cls.cluster.ports[1])
+        cls.addClassCleanup(cls.proxy.close)
+        cls.enterClassContext(cls.cluster)
+
+    def interrupt(self, delivered):
+        """Loses a commit or its answer, and ends the transaction before it can be asked for again."""
+        world = self.world(settings={"job.workers": "1"})
+        feed = self.feed(world)
+        feed.send(500)
+        job = self.job(world)
+        drain(world, feed, job)
+        self.proxy.lose(END_TXN, "braid-", delivered)
+        feed.send(500)
+        self.assertTrue(self.proxy.lost.wait(PATIENCE))
+        other = KafkaProducer(bootstrap_servers=self.cluster.address,
+                              transactional_id=f"{world.name}-a-0-{len(world.name)}")
+        other.init_transactions()
+        other.close()
+        self.proxy.heal()
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+        return job
+
+    def test_a_commit_whose_answer_was_lost_is_found_committed(self):
+        job = self.interrupt(delivered=True)
+        self.assertTrue(job.said("outcome of an interrupted commit is known.*=committed"))
+
+    def test_a_commit_that_was_lost_is_found_aborted(self):
+        job = self.interrupt(delivered=False)
+        self.assertTrue(job.said("outcome of an interrupted commit is known.*=aborted"))
+
+    def test_a_fencing_by_nobody_is_survived(self):
+        world = self.world(settings=dict(SOON, **{"job.workers": "1"}))
+        feed = self.feed(world)
+        feed.send(500)
+        job = self.job(world)
+        drain(world, feed, job)
+        for _ in range(3):
+            self.proxy.fence("braid-")
+            self.assertTrue(self.proxy.refused.wait(PATIENCE))
+            feed.send(500)
+            drain(world, feed, job)
+        self.assertTrue(job.said("it was fenced, and not by another process"))
+        job.stop()
+        self.prove(world)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2, warnings="ignore")
