@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "stream/broker/broker.h"
 
 static const char help[] =
     "usage: braid check-config [--config FILE] [--KEY=VALUE ...]\n"
@@ -23,6 +24,8 @@ static enum status run_check_config(struct arguments *arguments, struct config *
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(config_check(config, error));
+    const struct broker_ops *broker = broker_ops_of(config);
+    if (broker->check) TRY(broker->check(config, error));
     return config_print(config, stdout, error);
 }
 

@@ -117,6 +117,12 @@ struct broker_ops {
     enum status (*open)(struct broker **brokerp, const struct config *config, struct error *error);
     void (*close)(struct broker *broker);
 
+    /*
+     * STATUS_INVALID: settings that this back end can't work with, beyond what config_check sees.
+     * open checks them as well. Opens nothing. NULL: config_check sees all.
+     */
+    enum status (*check)(const struct config *config, struct error *error);
+
     /* Partition count and identity of the source (for store_identity). */
     uint32_t (*partitions)(const struct broker *broker);
     uint64_t (*source_identity)(const struct broker *broker);

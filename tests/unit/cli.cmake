@@ -11,3 +11,8 @@ add_test(NAME unit.demo COMMAND ${CMAKE_SOURCE_DIR}/demo/demo.sh $<TARGET_FILE:b
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(unit.demo PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "PIP_NO_INDEX=1"
   PASS_REGULAR_EXPRESSION "verdict=ok")
+
+# What is said where no broker answers.
+add_test(NAME unit.unreachable COMMAND python3 -B
+  ${CMAKE_CURRENT_SOURCE_DIR}/test_unreachable.py $<TARGET_FILE:braid>)
+set_tests_properties(unit.unreachable PROPERTIES LABELS unit TIMEOUT 300)

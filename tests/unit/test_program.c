@@ -102,6 +102,39 @@ static void configuration_errors_name_file_line_and_key(void **state)
     assert_says("run", "--source.path=log.jsonl", "--output.dir=", 2, "output.dir must be set");
 }
 
+/* Of librdkafka's properties, beside each other and beside what Braid sets. */
+static void client_properties_that_exclude_each_other_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *property, *said; /* NULL: it is taken */
+    } cases[] = {
+        {"reconnect.backoff.ms=5000", NULL},
+        {"reconnect.backoff.ms=15000", "`reconnect.backoff.max.ms` must be >="},
+        {"socket.timeout.ms=60000", "kafka.transaction_timeout sets `transaction.timeout.ms`"},
+        {"message.timeout.ms=60000", "kafka.transaction_timeout sets `transaction.timeout.ms`"},
+        {"max.poll.interval.ms=20000", "kafka.session_timeout sets `session.timeout.ms`"},
+        {"session.timeout.ms=20000", "is decided by Braid itself: set kafka.session_timeout"},
+        {"heartbeat.interval.ms=60000", "is decided by Braid itself: remove it"},
+        {"batch.size=2000000", "is decided by Braid itself: remove it"},
+        {"message.max.bytes=16777216", NULL},
+        {"acks=1", "settings of the producer: `acks` must be set to `all`"},
+    };
+    static const char job[] =
+        "source: {broker: kafka, topic: clicks, fields: {action: action}}\nactions: {view: 1}\n"
+        "model: {checkpoint: generation-1.safetensors}\n"
+        "output: {topic: interests, history_topic: history, dead_letter_topic: dead,\n"
+        "  items_topic: items}\nkafka: {brokers: \"127.0.0.1:1\", group: g}\n";
+    scene_write(scene_path(&scene, "kafka.yaml"), job, sizeof job - 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char setting[128];
+        snprintf(setting, sizeof setting, "--kafka.client.%s", cases[i].property);
+        const bool taken = !cases[i].said;
+        assert_says("check-config", "--config=kafka.yaml", setting, taken ? 0 : 2,
+                    taken ? "kafka.client." : cases[i].said);
+    }
+}
+
 static void missing_or_foreign_checkpoint_is_refused(void **state)
 {
     (void)state;
@@ -366,6 +399,7 @@ int main(void)
         cmocka_unit_test(variables_of_other_programs_are_warned_of),
         cmocka_unit_test(version_tells_build_libraries_and_faults),
         cmocka_unit_test(configuration_errors_name_file_line_and_key),
+        cmocka_unit_test(client_properties_that_exclude_each_other_are_refused),
         cmocka_unit_test(missing_or_foreign_checkpoint_is_refused),
         cmocka_unit_test(bad_events_are_counted_kept_and_passed_over),
         cmocka_unit_test(finished_job_goes_on_with_nothing_to_do),

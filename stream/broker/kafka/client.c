@@ -12,38 +12,6 @@
 
 #include "base/log.h"
 
-/* Properties on which exactly-once delivery rests, or that the configuration names elsewhere. */
-static const char *const own_properties[] = {
-    "auto.offset.reset",
-    "bootstrap.servers",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "enable.partition.eof",
-    "group.id",
-    "group.instance.id",
-    "isolation.level",
-    "log.queue",
-    "metadata.broker.list",
-    "partition.assignment.strategy",
-    "session.timeout.ms",
-    "transaction.timeout.ms",
-    "transactional.id",
-};
-
-enum status client_check(const struct config *config, struct error *error)
-{
-    for (uint32_t i = 0; i < config->kafka.client_count; i++) {
-        const char *key = config->kafka.client[i].key;
-        for (size_t j = 0; j < sizeof own_properties / sizeof own_properties[0]; j++) {
-            if (strcmp(key, own_properties[j]) != 0) continue;
-            return error_set(error, STATUS_INVALID,
-                             "kafka.client.%s is decided by Braid itself: remove it", key);
-        }
-    }
-    return STATUS_OK;
-}
-
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     (void)handle;
@@ -68,14 +36,43 @@ void client_report_error(struct client *client, rd_kafka_resp_err_t code, const 
 
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
+    struct client *client = opaque;
     (void)handle;
-    client_report_error(opaque, (rd_kafka_resp_err_t)code, reason);
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) { /* which says no more than that */
+        pthread_mutex_lock(&client->lock);
+        snprintf(client->said, sizeof client->said, "%s", reason);
+        pthread_mutex_unlock(&client->lock);
+    }
+    client_report_error(client, (rd_kafka_resp_err_t)code, reason);
+}
+
+const char *client_why(struct client *client, rd_kafka_resp_err_t code, char why[CLIENT_WHY_SIZE])
+{
+    bool connection =
+        code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+        code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__RESOLVE ||
+        code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+        code == RD_KAFKA_RESP_ERR__WAIT_COORD;
+    rd_kafka_poll(client->handle, 0); /* serves on_error */
+    pthread_mutex_lock(&client->lock);
+    snprintf(why, CLIENT_WHY_SIZE, "%s",
+             connection && client->said[0] ? client->said : rd_kafka_err2str(code));
+    pthread_mutex_unlock(&client->lock);
+    return why;
 }
 
 void client_report_recovery(struct client *client)
 {
     if (!atomic_exchange(&client->last_error, RD_KAFKA_RESP_ERR_NO_ERROR)) return;
     log_info("kafka recovered", log_text("client", client->role));
+}
+
+static bool is_set(const struct config *config, const char *key)
+{
+    for (uint32_t i = 0; i < config->kafka.client_count; i++) {
+        if (strcmp(config->kafka.client[i].key, key) == 0) return true;
+    }
+    return false;
 }
 
 void client_setup(struct client_setup *setup, const struct config *config, struct error *error)
@@ -87,7 +84,8 @@ void client_setup(struct client_setup *setup, const struct config *config, struc
     client_set(setup, "client.id", "braid-%s", config->kafka.instance);
     client_set(setup, "log.queue", "true");
     client_set(setup, "socket.nagle.disable", "true");
-    client_set(setup, "reconnect.backoff.max.ms", "2000");
+    if (!is_set(config, "reconnect.backoff.ms"))
+        client_set(setup, "reconnect.backoff.max.ms", "2000");
 }
 
 static void client_set_value(struct client_setup *setup, const char *key, const char *value)
@@ -118,17 +116,22 @@ enum status client_open(struct client *client, struct client_setup *setup, rd_ka
         client_set_value(setup, config->kafka.client[i].key, config->kafka.client[i].value);
     }
     client->handle = NULL;
+    client->said[0] = 0;
     client->last_error = client->fatal_error = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (setup->status != STATUS_OK) {
         rd_kafka_conf_destroy(setup->conf);
         return setup->status;
     }
+    pthread_mutex_init(&client->lock, NULL);
     char why[512];
     rd_kafka_conf_set_opaque(setup->conf, client);
     client->handle = rd_kafka_new(type, setup->conf, why, sizeof why);
     if (!client->handle) {
         rd_kafka_conf_destroy(setup->conf);
-        return error_set(setup->error, STATUS_INVALID, "kafka %s: %s", client->role, why);
+        pthread_mutex_destroy(&client->lock);
+        return error_set(setup->error, STATUS_INVALID,
+                         "kafka.client: librdkafka refuses the settings of the %s: %s",
+                         client->role, why);
     }
     rd_kafka_set_log_queue(client->handle, NULL);
     return STATUS_OK;
@@ -216,6 +219,7 @@ void client_close(struct client *client)
 {
     if (!client->handle) return;
     rd_kafka_destroy(client->handle);
+    pthread_mutex_destroy(&client->lock);
     client->handle = NULL;
 }
 

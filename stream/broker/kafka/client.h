@@ -14,6 +14,7 @@
 #define STREAM_BROKER_KAFKA_CLIENT_H
 
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@
 enum {
     CLIENT_PAUSE_MS = 100,     /* before something that could not be had is asked for again */
     CLIENT_REQUEST_MS = 10000, /* one request; longer waits are loops that heed broker_stop */
+    CLIENT_WHY_SIZE = 512,     /* bytes of what librdkafka says of a connection, and an end */
     BATCH_SIZE_MAX = 1000000,  /* bytes of a batch, and so of a record, that a producer sends */
 };
 
@@ -36,6 +38,8 @@ struct client {
     atomic_int last_error;  /* the last one logged and not recovered from, 0: none */
     atomic_int fatal_error; /* why the handle can never be used again, 0: it can */
     void *owner;            /* of the callbacks */
+    pthread_mutex_t lock;   /* of what librdkafka said last, "": nothing yet: */
+    char said[CLIENT_WHY_SIZE];
 };
 
 /* Settings being collected; a failure is kept and returned by client_open. */
@@ -119,6 +123,12 @@ rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, 
 /* Logs an error, once while it lasts, and notes it if the handle does not survive it. */
 void client_report_error(struct client *client, rd_kafka_resp_err_t code, const char *reason);
 
+/*
+ * Why a request failed, for a message: what librdkafka said last of a connection (refused, unknown
+ * host, another protocol), if that may be why, else what the code means. Returns `why`.
+ */
+const char *client_why(struct client *client, rd_kafka_resp_err_t code, char why[CLIENT_WHY_SIZE]);
+
 /* Logs once that the last error is over. */
 void client_report_recovery(struct client *client);
 
@@ -146,8 +156,11 @@ int64_t client_event_stamp(const rd_kafka_message_t *message, const struct confi
 MUST_CHECK enum status client_read_from(struct client *client, const char *topic,
                                         uint32_t partition, int64_t offset, struct error *error);
 
-/* STATUS_INVALID if kafka.client sets what Braid must decide itself. */
-MUST_CHECK enum status client_check(const struct config *config, struct error *error);
+/*
+ * kafka/settings.c. STATUS_INVALID if kafka.client sets what Braid must decide itself, or what
+ * librdkafka refuses, also beside what Braid sets. Asks nothing of a broker.
+ */
+MUST_CHECK enum status kafka_check(const struct config *config, struct error *error);
 
 /* kafka/topics.c: checks and, if configured, creates the topics; fills `broker`. */
 MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);

@@ -29,7 +29,6 @@ struct history_reader {
     uint32_t partition;
     uint64_t seal; /* number of the seal to read up to */
     bool done;     /* it has been read, or there is nothing to read */
-    bool waits;    /* it was logged that an open transaction hides the rest */
     int64_t end;   /* offset at which this reader met the end of what it may see, -1 */
     struct store_position position;
     rd_kafka_message_t *messages[READ_MAX]; /* behind the records delivered last */
@@ -155,9 +154,10 @@ static enum status history_reader_watermarks(const struct history_reader *reader
         client_watermarks(&broker->admin, topic, reader->partition, lowp, highp);
     if (!code) return STATUS_OK;
     bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    char why[CLIENT_WHY_SIZE];
     return error_set(error, forbidden ? STATUS_IO : STATUS_BUSY,
                      "kafka: asking for the end of %s[%u]: %s", topic, reader->partition,
-                     rd_kafka_err2str(code));
+                     client_why(&broker->admin, code, why));
 }
 
 static void history_reader_release(struct history_reader *reader)
@@ -377,11 +377,10 @@ static enum status history_reader_wait(struct history_reader *reader, struct err
                              topic, reader->partition, (long long)high,
                              (unsigned long long)reader->seal);
         }
-        if (!reader->waits) {
-            reader->waits = true;
-            log_info("waiting for another member's open transaction to end",
-                     log_int("partition", reader->partition), log_int("offset", reader->end));
-        }
+        return error_set(error, STATUS_BUSY,
+                         "kafka: what lies behind offset %lld of %s[%u] has to wait for another "
+                         "member's open transaction to end",
+                         (long long)reader->end, topic, reader->partition);
     }
     return error_set(error, STATUS_BUSY, "kafka: nothing to read from %s[%u] yet", topic,
                      reader->partition);

@@ -61,7 +61,7 @@ void kafka_reader_close(struct kafka_reader *reader)
 static enum status kafka_reader_open_clients(struct kafka_reader *reader,
                                              const struct config *config, struct error *error)
 {
-    TRY(client_check(config, error));
+    TRY(kafka_check(config, error));
     reader->broker.config = config;
     reader->broker.looks_only = true;
     TRY(client_open_admin(&reader->broker.admin, config, error));
@@ -150,8 +150,9 @@ enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, u
     for (rd_kafka_resp_err_t code; (code = kafka_reader_watermarks(reader, &low, &high));) {
         bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         if (forbidden || time_is_over(begun_ns, OUT_OF_REACH_MS)) {
+            char why[CLIENT_WHY_SIZE];
             return error_set(error, STATUS_IO, "kafka: asking for the end of %s[%u]: %s", topic,
-                             partition, rd_kafka_err2str(code));
+                             partition, client_why(&reader->broker.admin, code, why));
         }
         rd_kafka_poll(reader->broker.admin.handle, RECEIVE_MS);
     }
@@ -179,11 +180,13 @@ static enum status kafka_reader_ask(struct kafka_reader *reader, struct error *e
     if (code) {
         if (!reader->lost_ns) reader->lost_ns = reader->heard_ns;
         if (!time_is_over(reader->lost_ns, OUT_OF_REACH_MS)) return STATUS_OK;
+        char why[CLIENT_WHY_SIZE];
         return error_set(error, STATUS_IO,
                          "kafka: reading %s[%u]: no broker has answered for %d s: %s; is "
                          "kafka.brokers (%s) running?",
                          reader->topic, reader->partition, OUT_OF_REACH_MS / 1000,
-                         rd_kafka_err2str(code), reader->broker.config->kafka.brokers);
+                         client_why(&reader->broker.admin, code, why),
+                         reader->broker.config->kafka.brokers);
     }
     reader->lost_ns = 0;
     if (reader->waits) return STATUS_OK;

@@ -26,58 +26,11 @@
 #include "stream/source/event_decoder.h"
 
 enum {
-    HEARTBEAT_MS_MAX = 3000,
-    POLL_INTERVAL_MS_MIN = 300000, /* librdkafka's default; never below the session's timeout */
-    FETCH_SHARE = 16, /* what was fetched, of all workers, may take this part of job.memory, */
-    SEND_SHARE = 32,  /* and what is to be sent this one */
-    QUEUE_KB_MIN = 2048,
-    FETCH_KB_MAX = 128 * 1024,
-    SEND_KB_MAX = 32 * 1024,
-    FETCHED_SIZE = 320, /* what librdkafka takes for a fetched message beside its content, */
-    SENT_SIZE = 512,    /* and for one to be sent, with its headers, at most */
-    FETCH_BACKOFF_MS = 10,
-    FETCH_BACKOFF_SINCE = 0x02020000, /* the librdkafka that can be told so */
     ROOM_SIZE =
         8 << 20, /* payloads and scratch of one poll, beside one event of the largest size */
 };
 
 /* --- the consumer ----------------------------------------------------------------------------- */
-
-/* A worker's part of what the queues of one kind may take. */
-static uint64_t queue_kb(const struct config *config, uint64_t share, uint64_t kb_max)
-{
-    uint64_t kb = config->job.memory / 1024 / share / config->job.workers;
-    if (kb < QUEUE_KB_MIN) return QUEUE_KB_MIN;
-    return kb < kb_max ? kb : kb_max;
-}
-
-static uint64_t fetch_kb(const struct config *config)
-{
-    return queue_kb(config, FETCH_SHARE, FETCH_KB_MAX);
-}
-
-static uint64_t send_kb(const struct config *config)
-{
-    return queue_kb(config, SEND_SHARE, SEND_KB_MAX);
-}
-
-/*
- * Of what was fetched a quarter is content: an event of a hundred bytes takes three hundred around
- * it. Of what is to be sent it is half.
- */
-static void session_derive_settings(struct session *session)
-{
-    const struct config *config = session->broker->config;
-    struct session_settings *settings = &session->settings;
-    uint32_t tenth = config->kafka.session_timeout_ms / 10;
-    settings->heartbeat_ms = tenth < HEARTBEAT_MS_MAX ? tenth : HEARTBEAT_MS_MAX;
-    settings->fetch_kb = fetch_kb(config) / 4;
-    settings->fetch_messages = 3 * settings->fetch_kb * 1024 / FETCHED_SIZE;
-    settings->send_kb = send_kb(config) / 2;
-    settings->send_messages = settings->send_kb * 1024 / SENT_SIZE;
-    snprintf(settings->instance, sizeof settings->instance, "%s-%u", config->kafka.instance,
-             session->worker);
-}
 
 static size_t room_size(const struct config *config)
 {
@@ -87,7 +40,7 @@ static size_t room_size(const struct config *config)
 /* Of each worker: what its two clients queue, and a poll. */
 static uint64_t kafka_memory(const struct config *config)
 {
-    uint64_t queues = (fetch_kb(config) + send_kb(config)) * 1024;
+    uint64_t queues = session_queues_kb(config) * 1024;
     uint64_t of_event = sizeof(struct event) + sizeof(rd_kafka_message_t *);
     uint64_t session = queues + room_size(config) + config->job.poll_events_max * of_event;
     return config->job.workers * session;
@@ -166,33 +119,8 @@ static void consumer_close(struct session *session)
 static enum status consumer_open(struct session *session, struct error *error)
 {
     const struct config *config = session->broker->config;
-    const struct session_settings *settings = &session->settings;
     struct client_setup setup;
-    client_setup(&setup, config, error);
-    client_set(&setup, "group.id", "%s", config->kafka.group);
-    client_set(&setup, "group.instance.id", "%s", settings->instance);
-    client_set(&setup, "partition.assignment.strategy", "range");
-    client_set(&setup, "session.timeout.ms", "%u", config->kafka.session_timeout_ms);
-    client_set(&setup, "max.poll.interval.ms", "%u",
-               config->kafka.session_timeout_ms > POLL_INTERVAL_MS_MIN
-                   ? config->kafka.session_timeout_ms
-                   : POLL_INTERVAL_MS_MIN);
-    client_set(&setup, "heartbeat.interval.ms", "%u", settings->heartbeat_ms);
-    client_set(&setup, "enable.auto.commit", "false");
-    client_set(&setup, "enable.auto.offset.store", "false");
-    client_set(&setup, "enable.partition.eof", "true");
-    client_set(&setup, "auto.offset.reset", "error");
-    client_set(&setup, "isolation.level", "read_committed");
-    /*
-     * Once a queue is full, librdkafka fetches again after a second at the latest and often not
-     * earlier, however soon the queue is empty: so it should hold what a worker does in a second.
-     */
-    client_set(&setup, "queued.max.messages.kbytes", "%llu",
-               (unsigned long long)settings->fetch_kb);
-    client_set(&setup, "queued.min.messages", "%llu", (unsigned long long)settings->fetch_messages);
-    if (rd_kafka_version() >= FETCH_BACKOFF_SINCE) {
-        client_set(&setup, "fetch.queue.backoff.ms", "%d", FETCH_BACKOFF_MS);
-    }
+    consumer_setup(&setup, config, &session->settings, error);
     rd_kafka_conf_set_rebalance_cb(setup.conf, on_rebalance);
     session->consumer = (struct client){.role = "consumer", .owner = session};
     TRY(client_open(&session->consumer, &setup, RD_KAFKA_CONSUMER));
@@ -247,7 +175,7 @@ static enum status kafka_session_open(struct session **sessionp, struct broker *
     if (!session) return error_set(error, STATUS_IO, "out of memory");
     session->broker = broker;
     session->worker = worker;
-    session_derive_settings(session);
+    session->settings = session_settings_of(broker->config, worker);
     session->writer =
         splitmix64((uint64_t)clock_wall_ms() << 20 ^ (uint64_t)getpid() << 8 ^ worker);
     enum status status = session_take_memory(session, error);
@@ -273,7 +201,7 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
                               struct error *error)
 {
     *brokerp = NULL;
-    TRY(client_check(config, error));
+    TRY(kafka_check(config, error));
     if (mkdir(config->state.dir, 0777) != 0 && errno != EEXIST) {
         return error_set(error, STATUS_IO, "state.dir: making %s: %s", config->state.dir,
                          strerror(errno));
@@ -552,6 +480,7 @@ static double kafka_progress(const struct broker *broker)
 const struct broker_ops broker_kafka = {
     .name = "kafka",
     .memory = kafka_memory,
+    .check = kafka_check,
     .open = kafka_open,
     .close = kafka_close,
     .partitions = kafka_partitions,

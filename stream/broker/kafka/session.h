@@ -1,8 +1,8 @@
 /*
  * session.h - one worker's end of Kafka: its consumer, its producer, its partitions.
  *
- * kafka/session.c polls (the consumer's half), kafka/transaction.c commits (the producer's),
- * kafka/fencing.c finds out whether another process has taken over, and kafka/gap.c what to do
+ * kafka/settings.c says what its clients are told, kafka/session.c polls (the consumer's half),
+ * kafka/transaction.c commits (the producer's), kafka/fencing.c finds out whether another process has taken over, and kafka/gap.c what to do
  * about events that are gone.
  */
 #ifndef STREAM_BROKER_KAFKA_SESSION_H
@@ -79,6 +79,18 @@ struct session {
     rd_kafka_resp_err_t
         delivery_error; /* why the first record of this transaction failed, 0: none */
 };
+
+/* kafka/settings.c. What the queues of one worker's clients may take, contents and all around. */
+uint64_t session_queues_kb(const struct config *config);
+
+struct session_settings session_settings_of(const struct config *config, uint32_t worker);
+
+/* Begin the settings of a session's clients, as client_setup does. */
+void consumer_setup(struct client_setup *setup, const struct config *config,
+                    const struct session_settings *settings, struct error *error);
+void producer_setup(struct client_setup *setup, const struct config *config,
+                    const struct session_settings *settings, uint32_t worker,
+                    int64_t batch_size_max, struct error *error);
 
 /* kafka/transaction.c; struct broker_ops has the contracts of the last six. */
 MUST_CHECK enum status producer_open(struct session *session, struct error *error);

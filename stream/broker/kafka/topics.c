@@ -7,12 +7,12 @@
  * their settings are read from the cluster at every start and held against the table below.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number_text.h"
 #include "stream/broker/kafka/client.h"
 #include "stream/source/dead_letter.h"
 
@@ -80,23 +80,29 @@ static enum status topic_count(struct broker *broker, const char *topic, uint32_
     } else if (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && *countp > 0) {
         log_warn("partitions without a leader are waited for", log_text("topic", topic));
     } else if (code) {
+        char why[CLIENT_WHY_SIZE];
         return error_set(
             error, STATUS_IO,
             "kafka: asking for topic '%s': %s; is kafka.brokers (%s) right and running?", topic,
-            rd_kafka_err2str(code), broker->config->kafka.brokers);
+            client_why(&broker->admin, code, why), broker->config->kafka.brokers);
     }
     return STATUS_OK;
 }
 
 /* Waits for the answer to an admin request on `queue`. The event is the caller's to destroy. */
-static enum status admin_answer(rd_kafka_queue_t *queue, const char *what,
+static enum status admin_answer(struct broker *broker, rd_kafka_queue_t *queue, const char *what,
                                 rd_kafka_event_t **eventp, struct error *error)
 {
+    char why[CLIENT_WHY_SIZE];
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 3 * CLIENT_REQUEST_MS);
     *eventp = NULL;
-    if (!event) return error_set(error, STATUS_IO, "kafka: %s: no answer", what);
+    if (!event) {
+        return error_set(error, STATUS_IO, "kafka: %s: no answer: %s", what,
+                         client_why(&broker->admin, RD_KAFKA_RESP_ERR__TIMED_OUT, why));
+    }
     if (rd_kafka_event_error(event)) {
-        error_set(error, STATUS_IO, "kafka: %s: %s", what, rd_kafka_event_error_string(event));
+        error_set(error, STATUS_IO, "kafka: %s: %s (%s)", what, rd_kafka_event_error_string(event),
+                  client_why(&broker->admin, rd_kafka_event_error(event), why));
         rd_kafka_event_destroy(event);
         return STATUS_IO;
     }
@@ -120,7 +126,7 @@ static enum status topic_create(struct broker *broker, enum record_kind kind, st
     rd_kafka_queue_t *queue = rd_kafka_queue_new(broker->admin.handle);
     rd_kafka_CreateTopics(broker->admin.handle, &wanted, 1, NULL, queue);
     rd_kafka_event_t *event;
-    enum status status = admin_answer(queue, "creating a topic", &event, error);
+    enum status status = admin_answer(broker, queue, "creating a topic", &event, error);
     if (status == STATUS_OK) {
         size_t count;
         const rd_kafka_topic_result_t *result =
@@ -201,10 +207,9 @@ static const char *setting_of(const rd_kafka_ConfigResource_t *resource, const c
 static int64_t number_of(const rd_kafka_ConfigResource_t *resource, const char *name,
                          int64_t otherwise)
 {
-    char *end = NULL;
     const char *value = setting_of(resource, name);
-    const int64_t number = value ? strtoll(value, &end, 10) : 0;
-    if (value && end != value && *end == 0 && number >= 0) return number;
+    int64_t number;
+    if (value && parse_signed(bytes_of(value), &number) && number >= 0) return number;
     log_warn("a topic's setting can't be read, Kafka's default is taken for it",
              log_text("topic", rd_kafka_ConfigResource_name(resource)), log_text("setting", name),
              log_int("default", otherwise));
@@ -250,11 +255,10 @@ static int64_t client_message_max(const struct broker *broker)
 {
     char text[32] = "";
     size_t size = sizeof text;
-    if (rd_kafka_conf_get(rd_kafka_conf(broker->admin.handle), "message.max.bytes", text, &size) !=
-        RD_KAFKA_CONF_OK) {
-        return 0;
-    }
-    return strtoll(text, NULL, 10);
+    int64_t most;
+    bool told = rd_kafka_conf_get(rd_kafka_conf(broker->admin.handle), "message.max.bytes", text,
+                                  &size) == RD_KAFKA_CONF_OK;
+    return told && parse_signed(bytes_of(text), &most) ? most : 0;
 }
 
 enum status topics_apply_settings(struct broker *broker, enum record_kind kind,
@@ -293,7 +297,7 @@ static enum status settings_check(struct broker *broker, struct error *error)
     rd_kafka_queue_t *queue = rd_kafka_queue_new(broker->admin.handle);
     rd_kafka_DescribeConfigs(broker->admin.handle, asked, RECORD_KINDS, NULL, queue);
     rd_kafka_event_t *event;
-    enum status status = admin_answer(queue, "reading the topics' settings", &event, error);
+    enum status status = admin_answer(broker, queue, "reading the topics' settings", &event, error);
     if (status == STATUS_OK) {
         size_t count;
         const rd_kafka_ConfigResource_t **described = rd_kafka_DescribeConfigs_result_resources(
@@ -317,7 +321,11 @@ static enum status topics_identify_source(struct broker *broker, struct error *e
 {
     char text[1024];
     char *cluster = rd_kafka_clusterid(broker->admin.handle, CLIENT_REQUEST_MS);
-    if (!cluster) return error_set(error, STATUS_IO, "kafka: the cluster does not tell its id");
+    if (!cluster) {
+        char why[CLIENT_WHY_SIZE];
+        return error_set(error, STATUS_IO, "kafka: the cluster does not tell its id: %s",
+                         client_why(&broker->admin, RD_KAFKA_RESP_ERR__TIMED_OUT, why));
+    }
     int size = snprintf(text, sizeof text, "%s/%s", cluster, broker->config->source.topic);
     rd_kafka_mem_free(broker->admin.handle, cluster);
     REQUIRE(size > 0 && (size_t)size < sizeof text);

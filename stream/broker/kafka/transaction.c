@@ -45,26 +45,12 @@ static bool call_again(struct session *session, enum status status, int64_t begu
            clock_monotonic_ns() - begun_ns < (int64_t)STOP_WAIT_MS * 1000000;
 }
 
-/*
- * A new producer under the old id: ends whatever an earlier one of that id has left open. The id ends
- * with the size of the group's name, or group a, instance b-0 would have that of group a-b, instance
- * 0.
- */
+/* A new producer under the old id: ends whatever an earlier one of that id has left open. */
 enum status producer_open(struct session *session, struct error *error)
 {
-    const struct config *config = session->broker->config;
     struct client_setup setup;
-    client_setup(&setup, config, error);
-    client_set(&setup, "transactional.id", "%s-%s-%u-%zu", config->kafka.group,
-               config->kafka.instance, session->worker, strlen(config->kafka.group));
-    client_set(&setup, "transaction.timeout.ms", "%u", config->kafka.transaction_timeout_ms);
-    client_set(&setup, "retry.backoff.ms", "5");
-    client_set(&setup, "partitioner", "murmur2_random");
-    client_set(&setup, "batch.size", "%lld", (long long)session->broker->batch_size_max);
-    client_set(&setup, "queue.buffering.max.kbytes", "%llu",
-               (unsigned long long)session->settings.send_kb);
-    client_set(&setup, "queue.buffering.max.messages", "%llu",
-               (unsigned long long)session->settings.send_messages);
+    producer_setup(&setup, session->broker->config, &session->settings, session->worker,
+                   session->broker->batch_size_max, error);
     rd_kafka_conf_set_dr_msg_cb(setup.conf, on_delivery);
     session->producer = (struct client){.role = "producer", .owner = session};
     TRY(client_open(&session->producer, &setup, RD_KAFKA_PRODUCER));
