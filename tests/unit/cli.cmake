@@ -2,17 +2,17 @@
 foreach(module dimensions model_jobs nonsense program recommend train_program verify)
   braid_test(unit.${module} test_${module}.c said.c
     ${CMAKE_SOURCE_DIR}/tests/crash/scene.c
-    LIBRARIES stream z TIMEOUT 300 ENVIRONMENT "BRAID=$<TARGET_FILE:braid>")
+    LIBRARIES stream z ENVIRONMENT "BRAID=$<TARGET_FILE:braid>")
   add_dependencies(test_unit_${module} braid)
 endforeach()
 
 # The demo, short of training, with the real log if it was downloaded before, else a made-up one.
 add_test(NAME unit.demo COMMAND ${CMAKE_SOURCE_DIR}/demo/demo.sh $<TARGET_FILE:braid> 1
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-set_tests_properties(unit.demo PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "PIP_NO_INDEX=1"
+set_tests_properties(unit.demo PROPERTIES LABELS unit TIMEOUT 600 ENVIRONMENT "PIP_NO_INDEX=1"
   PASS_REGULAR_EXPRESSION "verdict=ok")
 
 # What is said where no broker answers.
 add_test(NAME unit.unreachable COMMAND python3 -B
   ${CMAKE_CURRENT_SOURCE_DIR}/test_unreachable.py $<TARGET_FILE:braid>)
-set_tests_properties(unit.unreachable PROPERTIES LABELS unit TIMEOUT 300)
+set_tests_properties(unit.unreachable PROPERTIES LABELS unit TIMEOUT 600)

@@ -7,7 +7,7 @@ braid_test(unit.special_double test_special.c LIBRARIES model_double m)
 braid_test(unit.tape test_tape.c LIBRARIES model)
 braid_test(unit.interest_model test_interest_model.c LIBRARIES model)
 braid_test(unit.numerics test_numerics.c LIBRARIES model)
-braid_test(unit.model_limits test_model_limits.c LIBRARIES model Threads::Threads TIMEOUT 300)
+braid_test(unit.model_limits test_model_limits.c LIBRARIES model Threads::Threads)
 braid_test(unit.selection test_selection.c ../parity/fixture.c LIBRARIES model m)
 
 # Dictionaries and checkpoints.

@@ -17,7 +17,7 @@
 #include "stream/job/assignment.h"
 #include "tests/store/store_memory.h"
 
-enum { PARTITIONS = 4, DEADLINE_MS = 10000 };
+enum { PARTITIONS = 4, DEADLINE_MS = 120000 };
 
 /* Only what a restore asks of a broker. */
 struct broker {

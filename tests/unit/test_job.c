@@ -167,7 +167,7 @@ static void a_pausing_input_holds_up_neither_commits_nor_the_end(void **state)
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, run_in_thread, &fixture), 0);
     int64_t committed = 0;
-    for (int i = 0; i < 2000 && committed < LINES; i++) {
+    for (int i = 0; i < 24000 && committed < LINES; i++) { /* two minutes */
         struct commit commit;
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
         if (commit_file_read(&commit, fixture.state, NULL) != STATUS_OK) continue;
