@@ -24,9 +24,26 @@ static inline struct bytes bytes_of(const char *text)
     return (struct bytes){text, strlen(text)};
 }
 
+/* Whether the first and the last `word` bytes of both are the same; `word` is a constant. */
+static inline bool bytes_ends_equal(struct bytes a, struct bytes b, size_t word)
+{
+    uint64_t first[2] = {0, 0}, last[2] = {0, 0};
+    memcpy(&first[0], a.at, word);
+    memcpy(&first[1], b.at, word);
+    memcpy(&last[0], (const char *)a.at + a.size - word, word);
+    memcpy(&last[1], (const char *)b.at + b.size - word, word);
+    return first[0] == first[1] && last[0] == last[1];
+}
+
+/* Names and ids are short: a call of memcmp for each would cost more than they do. */
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
-    return a.size == b.size && (a.size == 0 || memcmp(a.at, b.at, a.size) == 0);
+    if (a.size != b.size || a.size == 0) return a.size == b.size;
+    if (a.size > 16) return memcmp(a.at, b.at, a.size) == 0;
+    if (a.size >= 8) return bytes_ends_equal(a, b, 8);
+    if (a.size >= 4) return bytes_ends_equal(a, b, 4);
+    return bytes_ends_equal(a, b, 1) &&
+           ((const char *)a.at)[a.size / 2] == ((const char *)b.at)[a.size / 2];
 }
 
 struct byte_reader {

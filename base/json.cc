@@ -150,8 +150,7 @@ simdjson_inline error_code read_value(json_result &value, request &asked, json_v
 simdjson_inline unsigned find_name(const request &asked, std::string_view key)
 {
     unsigned i = 0;
-    while (i < asked.count && (asked.names[i].size != key.size() ||
-                               std::memcmp(asked.names[i].at, key.data(), key.size()) != 0)) {
+    while (i < asked.count && !bytes_equal(asked.names[i], {key.data(), key.size()})) {
         i++;
     }
     return i;

@@ -1,5 +1,6 @@
 braid_test(unit.arena test_arena.c LIBRARIES base)
 braid_test(unit.base64 test_base64.c LIBRARIES base)
+braid_test(unit.bytes test_bytes.c LIBRARIES base)
 braid_test(unit.edit_distance test_edit_distance.c LIBRARIES base)
 braid_test(unit.escape test_escape.c LIBRARIES base)
 braid_test(unit.fault test_fault.c LIBRARIES base)
