@@ -277,6 +277,8 @@ static void random_step(struct fixture stores[2], uint64_t *seed, int64_t next)
         snapshots[i] = random_value(seed, values[i]);
         writes[i] =
             (struct store_write){*seed % 2 ? STORE_CHUNKS : STORE_USERS, keys[i], snapshots[i], 0};
+        bool deletes = writes[i].space == STORE_CHUNKS && !writes[i].value.at;
+        writes[i].chunks_after = deletes ? (*seed >> 50) % CHUNKS : 0;
     }
     for (int s = 0; s < 2; s++) {
         if (next % 4) {
