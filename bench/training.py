@@ -49,6 +49,7 @@ RUNS = {
     "limarec": ({**LIMAREC, "interests": 1}, {}),
     "mimn": ({"model": "mimn"}, {}),
     "mind": ({"model": "mind"}, {"readout": "label-aware", "power": 2, "cuts": 32}),
+    "lru": ({"model": "lru"}, {}),
     "octopus": ({"model": "octopus"}, {}),
     "octopus-hard": ({"model": "octopus"}, {"readout": "hard"}),
     "single": ({"model": "single"}, {}),

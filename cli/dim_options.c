@@ -6,7 +6,8 @@
 #include "model/interest_select.h"
 
 #define ATTENTION  "limarec gdelta"
-#define SELECTABLE "limarec gdelta mimn hpmn"
+#define LAYERS     "limarec gdelta lru"
+#define SELECTABLE "limarec gdelta mimn hpmn lru"
 
 /* A dimension as an option; what it may be is said in model_dims.c. */
 static const struct dim_option {
@@ -23,10 +24,10 @@ static const struct dim_option {
     {"--cosine", "cosine", NULL, false},
     {"--temperature", "temperature", NULL, false},
     {"--heads", "H", ATTENTION, false},
-    {"--blocks", "blocks", ATTENTION, false},
-    {"--ffn", "ffn", ATTENTION, false},
-    {"--extract-heads", "extract_heads", ATTENTION, false},
-    {"--conditional", "conditional", ATTENTION, false},
+    {"--blocks", "blocks", LAYERS, false},
+    {"--ffn", "ffn", LAYERS, false},
+    {"--extract-heads", "extract_heads", LAYERS, false},
+    {"--conditional", "conditional", LAYERS, false},
     {"--induction-top", "induction_top", "mimn", false},
     {"--utilization", "utilization", "mimn", false},
     {"--penalty-weight", "penalty_weight", "mimn hpmn octopus", false},
@@ -48,6 +49,7 @@ static const struct dim_option {
     {"--split-mass", "split_mass", "ledger", false},
     {"--split-scatter", "split_scatter", "ledger", false},
     {"--split-share", "split_share", "ledger", false},
+    {"--width", "width", "lru", false},
 };
 
 enum { OPTIONS = sizeof option_table / sizeof option_table[0] };

@@ -134,7 +134,8 @@ static void set_tiles(struct interest_model *model)
 {
     const struct model_dims *dims = &model->dims;
     const uint32_t rows = more(dims->interests, dims->window), cols = more(dims->d, dims->mlp);
-    model->tile_events = tile_rows(more(dims->interests * dims->d, dims->ffn), TILE_EVENTS);
+    const uint32_t hidden = more(dims->ffn, 2 * dims->width);
+    model->tile_events = tile_rows(more(dims->interests * dims->d, hidden), TILE_EVENTS);
     model->tile_users = tile_rows(rows * cols, TILE_USERS);
 }
 

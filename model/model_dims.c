@@ -57,6 +57,7 @@ static const struct dim {
     {"split_mass", AT(split_mass), DIM_REAL, 0, 1e9},
     {"split_scatter", AT(split_scatter), DIM_REAL, 0, 1e9},
     {"split_share", AT(split_share), DIM_REAL, 0, 1},
+    {"width", AT(width), DIM_COUNT, 1, 1024},
 };
 
 _Static_assert(sizeof dim_table / sizeof dim_table[0] == MODEL_DIMS, "MODEL_DIMS counts the rows");

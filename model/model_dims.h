@@ -33,7 +33,7 @@ struct model_dims {
     uint32_t blocks;
     uint32_t ffn;           /* hidden width of the feed-forward layers */
     uint32_t interests;     /* K */
-    uint32_t extract_heads; /* H_e */
+    uint32_t extract_heads; /* H_e; of lru 0: it reads its newest hidden vector, K = 1 */
     bool conditional;       /* read = conditional (else extract) */
     bool use_category;
     bool use_gap;
@@ -62,9 +62,10 @@ struct model_dims {
     float split_mass;
     float split_scatter;
     float split_share;
+    uint32_t width; /* complex coordinates of a linear recurrence */
 };
 
-enum { MODEL_DIMS = 33, DIM_TEXT_MAX = 48 };
+enum { MODEL_DIMS = 34, DIM_TEXT_MAX = 48 };
 
 /* The key of dimension `index`, 0 .. MODEL_DIMS - 1: "d", "H", "blocks", ... */
 const char *model_dim_key(uint32_t index);

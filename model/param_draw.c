@@ -39,6 +39,20 @@ static double decay_of(size_t head, size_t heads)
     return log(expm1(log(2) / exp2(power)));
 }
 
+/* Inside the unit circle, the square of the distance from 0.8^2 to 0.99^2, at any angle. */
+static void draw_ring(struct param *param, struct random *random)
+{
+    for (size_t i = 0; i < param->count; i++) {
+        const double square = 0.64 + random_uniform(random) * (0.99 * 0.99 - 0.64);
+        const double angle = 2 * 3.14159265358979323846 * (1 - random_uniform(random));
+        switch (param->spec.init) {
+        case PARAM_RING_DECAY: param->data[i] = (real)log(-0.5 * log(square)); break;
+        case PARAM_RING_PHASE: param->data[i] = (real)log(angle); break;
+        default: param->data[i] = (real)(0.5 * log(1 - square)); break;
+        }
+    }
+}
+
 static void draw_param(struct param *param, struct random *random)
 {
     const struct param_spec *spec = &param->spec;
@@ -63,6 +77,9 @@ static void draw_param(struct param *param, struct random *random)
             param->data[i] = (real)tanh((double)param->data[i]);
         }
         break;
+    case PARAM_RING_DECAY:
+    case PARAM_RING_PHASE:
+    case PARAM_RING_GAIN: draw_ring(param, random); break;
     case PARAM_DECAY:
         for (size_t head = 0; head < count; head++) {
             param->data[head] = (real)decay_of(head, count);
@@ -71,11 +88,19 @@ static void draw_param(struct param *param, struct random *random)
     }
 }
 
+/* How much of its name seeds a parameter: those that share it are drawn of the same numbers. */
+static size_t drawn_with(const struct param *param)
+{
+    const enum param_init init = param->spec.init;
+    const bool ring = init >= PARAM_RING_DECAY && init <= PARAM_RING_GAIN;
+    return ring ? (size_t)(strrchr(param->name, '.') - param->name) : strlen(param->name);
+}
+
 void param_set_draw(struct param_set *set, uint64_t seed)
 {
     for (uint32_t i = 0; i < param_set_count(set); i++) {
         struct param *param = param_set_at(set, i);
-        struct random random = random_seeded(seed ^ identity_of(param->name, strlen(param->name)));
+        struct random random = random_seeded(seed ^ identity_of(param->name, drawn_with(param)));
         draw_param(param, &random);
     }
 }

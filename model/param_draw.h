@@ -12,7 +12,8 @@
 
 /*
  * Draws every parameter of an allocated set as its initializer says. Each has a generator of its own, seeded by `seed`
- * and its name: the values of one do not depend on which others the model has.
+ * and its name (of a ring, what its three share of it): the values of one do not depend on which
+ * others the model has.
  */
 void param_set_draw(struct param_set *set, uint64_t seed);
 

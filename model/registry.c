@@ -8,15 +8,25 @@ extern const struct interest_ops gdelta_ops;
 extern const struct interest_ops hpmn_ops;
 extern const struct interest_ops ledger_ops;
 extern const struct interest_ops limarec_ops;
+extern const struct interest_ops lru_ops;
 extern const struct interest_ops mimn_ops;
 extern const struct interest_ops mind_ops;
 extern const struct interest_ops octopus_ops;
 extern const struct interest_ops single_ops;
 
+/* clang-format off */
 static const struct interest_ops *const models[] = {
-    &limarec_ops, &gdelta_ops,  &mimn_ops,   &hpmn_ops,
-    &mind_ops,    &octopus_ops, &single_ops, &ledger_ops,
+    &limarec_ops,
+    &gdelta_ops,
+    &mimn_ops,
+    &hpmn_ops,
+    &mind_ops,
+    &octopus_ops,
+    &lru_ops,
+    &single_ops,
+    &ledger_ops,
 };
+/* clang-format on */
 
 enum { MODELS = sizeof(models) / sizeof(models[0]) };
 

@@ -57,6 +57,25 @@ void kernel_silu(real *x, size_t n)
     }
 }
 
+static const real SQRT_HALF = (real)0.70710678118654752440;
+static const real DENSITY_0 = (real)0.39894228040143267794; /* 1 / sqrt(2 pi) */
+
+void kernel_gelu(real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] *= (real)0.5 * erfc_of(-SQRT_HALF * x[i]);
+    }
+}
+
+void kernel_gelu_backward(real *restrict dx, const real *restrict dy, const real *restrict x,
+                          size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        real below = (real)0.5 * erfc_of(-SQRT_HALF * x[i]);
+        dx[i] += dy[i] * (below + x[i] * DENSITY_0 * exp_of((real)-0.5 * x[i] * x[i]));
+    }
+}
+
 void kernel_gate(real *restrict x, const real *restrict gate, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -30,6 +30,11 @@ void kernel_softplus_backward(real *restrict dx, const real *restrict dy, const 
 /* In place: x / (1 + e^-x). */
 void kernel_silu(real *x, size_t n);
 
+/* In place: x times the share of a standard normal variable below x. Backward takes x. */
+void kernel_gelu(real *x, size_t n);
+void kernel_gelu_backward(real *restrict dx, const real *restrict dy, const real *restrict x,
+                          size_t n);
+
 /* x *= the logistic of gate. dx or d_gate may be NULL. */
 void kernel_gate(real *restrict x, const real *restrict gate, size_t n);
 void kernel_gate_backward(real *restrict dx, real *restrict d_gate, const real *restrict dy,

@@ -13,6 +13,7 @@
 #include "model/kernel/kernel_memory.h"
 #include "model/kernel/kernel_pool.h"
 #include "model/kernel/kernel_recurrent.h"
+#include "model/kernel/kernel_ring.h"
 #include "model/kernel/kernel_routing.h"
 
 /* clang-format off */
@@ -29,6 +30,7 @@
     /* kernel_activation.h */                                                                      \
     K(kernel_sigmoid) K(kernel_sigmoid_backward) K(kernel_tanh) K(kernel_tanh_backward)            \
     K(kernel_softplus) K(kernel_softplus_backward) K(kernel_silu) K(kernel_gate)                   \
+    K(kernel_gelu) K(kernel_gelu_backward)                                                         \
     K(kernel_gate_backward) K(kernel_expf) K(kernel_softmax) K(kernel_unit_silu)                   \
     K(kernel_unit_silu_backward) K(kernel_unit_expf) K(kernel_unit_expf_backward) K(kernel_rms)    \
     K(kernel_rms_backward) K(kernel_squash) K(kernel_squash_slope)                                 \
@@ -48,6 +50,8 @@
     /* kernel_recurrent.h */                                                                       \
     K(kernel_gru_open) K(kernel_gru_close) K(kernel_gru_close_backward)                            \
     K(kernel_gru_open_backward)                                                                    \
+    /* kernel_ring.h */                                                                            \
+    K(kernel_ring_make) K(kernel_ring_make_backward) K(kernel_ring_step) K(kernel_ring_backward)   \
     /* kernel_routing.h */                                                                         \
     K(kernel_route) K(kernel_route_backward)
 /* clang-format on */

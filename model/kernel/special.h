@@ -33,6 +33,22 @@ static inline real tanh_of(real x)
     return tanh(x);
 }
 
+static inline real erfc_of(real x)
+{
+    return erfc(x);
+}
+
+static inline double exp_double(double x)
+{
+    return exp(x);
+}
+
+static inline void turn_double(double angle, double *cosine, double *sine)
+{
+    *cosine = cos(angle);
+    *sine = sin(angle);
+}
+
 #else
 
 /*
@@ -96,6 +112,74 @@ static inline real tanh_of(real x)
     float near = __builtin_fmaf(x * z, p, x);
     float far = __builtin_copysignf(1.0f - 2.0f / (exp_of(2.0f * size) + 1.0f), x);
     return size < 0.625f ? near : far;
+}
+
+/*
+ * erfc x, for |x| as t e^(p(t) - x^2) with t = 1 / (1 + |x| / 2); p interpolates at ten Chebyshev
+ * nodes for |x| <= 13 (error 7e-8). Below zero 2 less that. Relative error below 1e-6 for |x| < 3,
+ * absolute error below 4e-7 everywhere.
+ */
+static inline real erfc_of(real x)
+{
+    float size = __builtin_fabsf(x);
+    float t = 1.0f / (1.0f + 0.5f * size);
+    float p = __builtin_fmaf(0.167110807f, t, -0.799341134f);
+    p = __builtin_fmaf(p, t, 1.42959598f);
+    p = __builtin_fmaf(p, t, -1.05039901f);
+    p = __builtin_fmaf(p, t, 0.204253061f);
+    p = __builtin_fmaf(p, t, -0.144919679f);
+    p = __builtin_fmaf(p, t, 0.0824400398f);
+    p = __builtin_fmaf(p, t, 0.377064131f);
+    p = __builtin_fmaf(p, t, 0.999693239f);
+    p = __builtin_fmaf(p, t, -1.26549737f);
+    float tail = t * exp_of(__builtin_fmaf(-size, size, p));
+    return x < 0 ? 2.0f - tail : tail;
+}
+
+/*
+ * For what is made once of parameters and then multiplied into states again and again: e^x and the
+ * cosine and sine of an angle, to a few units in the last place of a double. Series around the
+ * nearest multiple of ln 2, or of a quarter turn; |x| <= 700, |angle| < 2^50.
+ */
+static inline double exp_double(double x)
+{
+    const double round = 0x1.8p52;
+    x = x > -700 ? x : -700;
+    x = x < 700 ? x : 700;
+    double shifted = __builtin_fma(x, 0x1.71547652b82fep0, round);
+    double n = shifted - round;
+    double r = __builtin_fma(n, -0x1.62e42fefa39efp-1, x);
+    r = __builtin_fma(n, -0x1.abc9e3b39803fp-56, r);
+    double sum = 1;
+    for (int k = 14; k > 0; k--) {
+        sum = __builtin_fma(sum, r / k, 1.0);
+    }
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof(bits));
+    bits = (bits + 1023) << 52;
+    double power;
+    memcpy(&power, &bits, sizeof(power));
+    return sum * power;
+}
+
+static inline void turn_double(double angle, double *cosine, double *sine)
+{
+    const double round = 0x1.8p52;
+    double shifted = __builtin_fma(angle, 0x1.45f306dc9c883p-1, round);
+    double n = shifted - round;
+    double r = __builtin_fma(n, -0x1.921fb54442d18p0, angle);
+    r = __builtin_fma(n, -0x1.1a62633145c07p-54, r);
+    double square = r * r, c = 1, s = 1;
+    for (int k = 18; k > 0; k -= 2) {
+        c = __builtin_fma(c, -square / (k * (k - 1)), 1.0);
+        s = __builtin_fma(s, -square / (k * (k + 1)), 1.0);
+    }
+    s *= r;
+    uint64_t quarter;
+    memcpy(&quarter, &shifted, sizeof(quarter));
+    double x = quarter & 1 ? s : c, y = quarter & 1 ? c : s;
+    *cosine = (quarter + 1) & 2 ? -x : x;
+    *sine = quarter & 2 ? -y : y;
 }
 
 #endif

@@ -32,6 +32,20 @@ struct tensor *op_tanh(struct tape *tape, struct tensor *x)
     return y;
 }
 
+static void gelu_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *x = node->inputs[0], *y = node->output;
+    kernel_gelu_backward(tape_gradient(tape, x), y->gradient, x->data, tensor_count(x));
+}
+
+struct tensor *op_gelu(struct tape *tape, struct tensor *x)
+{
+    struct tensor *y = tape_consume(tape, x);
+    kernel_gelu(y->data, tensor_count(y));
+    tape_record(tape, (struct node){gelu_backward, y, {x}, NULL});
+    return y;
+}
+
 static void gate_backward(struct tape *tape, const struct node *node)
 {
     struct tensor *x = node->inputs[0], *gate = node->inputs[1];

@@ -12,6 +12,7 @@
 /* Elementwise. Consumes x. */
 struct tensor *op_sigmoid(struct tape *tape, struct tensor *x);
 struct tensor *op_tanh(struct tape *tape, struct tensor *x);
+struct tensor *op_gelu(struct tape *tape, struct tensor *x);
 
 /* x times the logistic of `gate`, which has its shape. Consumes x. */
 struct tensor *op_gate(struct tape *tape, struct tensor *x, struct tensor *gate);

@@ -33,6 +33,9 @@ enum param_init {
     PARAM_TANH_NORMAL,  /* tanh of N(0, 1/4) */
     PARAM_FILL,         /* `value` everywhere */
     PARAM_DIAGONAL,     /* `value` on the diagonal of a square, which may be flattened; else 0 */
+    PARAM_RING_DECAY,   /* [n], and the two below: coordinates of a ring (models.md 5.11), drawn */
+    PARAM_RING_PHASE,   /* together if their names differ behind the last dot only */
+    PARAM_RING_GAIN,
     PARAM_DECAY, /* [heads]: softplus of it is ln 2 / half-life; half-lives from 1/8 to 64 days */
 };
 

@@ -144,6 +144,77 @@ struct tensor *queries_interests(struct tape *tape, const struct queries *querie
     return op_add_repeated(tape, op_linear(tape, &queries->mix, o), last);
 }
 
+void extractor_declare(struct param_set *params, const struct model_dims *dims)
+{
+    param_declare(params, param_matrix(dims->d, dims->d), "extract.key.weight");
+    param_declare(params, param_matrix(dims->d, dims->d), "extract.value.weight");
+    queries_declare(params, dims);
+}
+
+void extractor_layout(struct state_layout *layout, const struct model_dims *dims)
+{
+    const size_t d = dims->d;
+    layout->read_from = layout->size;
+    state_layout_add(layout, d * (d / dims->extract_heads), "extract.s");
+    state_layout_add(layout, d, "extract.z");
+    queries_layout(layout, dims);
+}
+
+enum status extractor_open(struct extractor *extractor, const struct interest_model *model,
+                           struct error *error)
+{
+    const struct param_set *params = model->checkpoint->params;
+    const struct param *key_value[LINEAR_PARTS_MAX] = {
+        param_set_get(params, "extract.key.weight"),
+        param_set_get(params, "extract.value.weight"),
+    };
+    extractor->sums = (struct attention_sums){
+        .heads = model->dims.extract_heads,
+        .width = model->dims.d / model->dims.extract_heads,
+        .at = state_layout_at(&model->state, "extract.s"),
+    };
+    TRY(linear_open(&extractor->key_value, key_value, NULL, error));
+    return queries_open(&extractor->queries, model, error);
+}
+
+void extractor_close(struct extractor *extractor)
+{
+    linear_close(&extractor->key_value);
+    queries_close(&extractor->queries);
+}
+
+void extractor_absorb(struct tape *tape, const struct extractor *extractor, struct tensor *y,
+                      real *const *states, const struct behavior_batch *batch)
+{
+    struct tensor *kv = op_linear(tape, &extractor->key_value, y);
+    op_attention_absorb(tape, &extractor->sums, kv, states, batch);
+    queries_keep(tape, &extractor->queries, y, states, batch);
+}
+
+struct interest_reads extractor_read(struct tape *tape, const struct extractor *extractor,
+                                     const real *const *states, uint32_t users)
+{
+    const struct queries *queries = &extractor->queries;
+    struct tensor *evidence = NULL;
+    struct tensor *last = queries_last(tape, queries, states, users);
+    struct tensor *q = queries_ask(tape, queries, last, users);
+    struct tensor *o = op_attention_read(tape, &extractor->sums, q, states, &evidence);
+    return (struct interest_reads){.vectors = queries_interests(tape, queries, o, last),
+                                   .evidence = evidence};
+}
+
+struct interest_reads extractor_steps(struct tape *tape, const struct extractor *extractor,
+                                      struct tensor *y, const struct behavior_batch *batch,
+                                      const struct read_points *points)
+{
+    const struct queries *queries = &extractor->queries;
+    struct tensor *kv = op_linear(tape, &extractor->key_value, y);
+    struct tensor *last = op_rows(tape, y, points->events, points->count);
+    struct tensor *q = queries_ask(tape, queries, last, points->count);
+    struct tensor *o = op_attention_steps(tape, &extractor->sums, q, kv, points->events, batch);
+    return (struct interest_reads){.vectors = queries_interests(tape, queries, o, last)};
+}
+
 enum status skeleton_check(const struct model_dims *dims, struct error *error)
 {
     if (dims->blocks > 0 && (dims->heads < 1 || dims->d % dims->heads != 0)) {

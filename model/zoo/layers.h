@@ -83,6 +83,37 @@ struct tensor *queries_ask(struct tape *tape, const struct queries *queries, str
 struct tensor *queries_interests(struct tape *tape, const struct queries *queries, struct tensor *o,
                                  struct tensor *last);
 
+/* ---- the extractor: keys and values of hidden vectors in sums that K queries read ---- */
+
+struct extractor {
+    struct linear key_value;
+    struct attention_sums sums;
+    struct queries queries;
+};
+
+void extractor_declare(struct param_set *params, const struct model_dims *dims);
+
+/* Adds its sums, and what its queries keep, to a state: all that reading looks at. */
+void extractor_layout(struct state_layout *layout, const struct model_dims *dims);
+
+/* On failure extractor_close is still due; it is legal on zeros. */
+MUST_CHECK enum status extractor_open(struct extractor *extractor,
+                                      const struct interest_model *model, struct error *error);
+void extractor_close(struct extractor *extractor);
+
+/* Adds the hidden vectors y [events, d]. Serving. */
+void extractor_absorb(struct tape *tape, const struct extractor *extractor, struct tensor *y,
+                      real *const *states, const struct behavior_batch *batch);
+
+/* Serving. */
+struct interest_reads extractor_read(struct tape *tape, const struct extractor *extractor,
+                                     const real *const *states, uint32_t users);
+
+/* What extractor_read gives after each of `points`, of sequences with hidden vectors y. */
+struct interest_reads extractor_steps(struct tape *tape, const struct extractor *extractor,
+                                      struct tensor *y, const struct behavior_batch *batch,
+                                      const struct read_points *points);
+
 /* ---- what both models say of their dimensions ---- */
 
 enum status skeleton_check(const struct model_dims *dims, struct error *error);

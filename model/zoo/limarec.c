@@ -21,9 +21,7 @@ struct block {
 struct limarec {
     struct block blocks[BLOCKS_MAX];
     struct norm final_norm;
-    struct linear extract_key_value;
-    struct attention_sums extract_sums;
-    struct queries queries;
+    struct extractor extractor;
 };
 
 static void limarec_declare_block(struct param_set *params, const struct model_dims *dims,
@@ -44,9 +42,7 @@ static void limarec_declare(struct param_set *params, const struct model_dims *d
         limarec_declare_block(params, dims, b);
     }
     norm_declare(params, dims->d, "final_norm");
-    param_declare(params, param_matrix(dims->d, dims->d), "extract.key.weight");
-    param_declare(params, param_matrix(dims->d, dims->d), "extract.value.weight");
-    queries_declare(params, dims);
+    extractor_declare(params, dims);
 }
 
 static void limarec_layout(struct state_layout *layout, const struct model_dims *dims)
@@ -56,10 +52,7 @@ static void limarec_layout(struct state_layout *layout, const struct model_dims 
         state_layout_add(layout, d * (d / dims->heads), "block.%u.s", b);
         state_layout_add(layout, d, "block.%u.z", b);
     }
-    layout->read_from = layout->size;
-    state_layout_add(layout, d * (d / dims->extract_heads), "extract.s");
-    state_layout_add(layout, d, "extract.z");
-    queries_layout(layout, dims);
+    extractor_layout(layout, dims);
 }
 
 static enum status limarec_open_block(struct block *block, const struct interest_model *model,
@@ -81,25 +74,6 @@ static enum status limarec_open_block(struct block *block, const struct interest
     return feed_forward_open(&block->feed_forward, params, b, error);
 }
 
-static enum status limarec_open_extractor(struct limarec *limarec,
-                                          const struct interest_model *model, struct error *error)
-{
-    const struct param_set *params = model->checkpoint->params;
-    const struct model_dims *dims = &model->dims;
-    const struct param *key_value[LINEAR_PARTS_MAX] = {
-        param_set_get(params, "extract.key.weight"),
-        param_set_get(params, "extract.value.weight"),
-    };
-    limarec->final_norm = norm_of(params, "final_norm");
-    limarec->extract_sums = (struct attention_sums){
-        .heads = dims->extract_heads,
-        .width = dims->d / dims->extract_heads,
-        .at = state_layout_at(&model->state, "extract.s"),
-    };
-    TRY(linear_open(&limarec->extract_key_value, key_value, NULL, error));
-    return queries_open(&limarec->queries, model, error);
-}
-
 static void limarec_close(struct interest_model *model)
 {
     struct limarec *limarec = model->zoo;
@@ -109,8 +83,7 @@ static void limarec_close(struct interest_model *model)
         linear_close(&limarec->blocks[b].output);
         feed_forward_close(&limarec->blocks[b].feed_forward);
     }
-    linear_close(&limarec->extract_key_value);
-    queries_close(&limarec->queries);
+    extractor_close(&limarec->extractor);
     free(limarec);
 }
 
@@ -119,7 +92,8 @@ static enum status limarec_open(struct interest_model *model, struct error *erro
     struct limarec *limarec = calloc(1, sizeof(*limarec));
     if (!limarec) return error_set(error, STATUS_IO, "out of memory for the model");
     model->zoo = limarec;
-    enum status status = limarec_open_extractor(limarec, model, error);
+    limarec->final_norm = norm_of(model->checkpoint->params, "final_norm");
+    enum status status = extractor_open(&limarec->extractor, model, error);
     for (uint32_t b = 0; status == STATUS_OK && b < model->dims.blocks; b++) {
         status = limarec_open_block(&limarec->blocks[b], model, b, error);
     }
@@ -151,22 +125,14 @@ static void limarec_absorb(struct tape *tape, const struct interest_model *model
 {
     const struct limarec *limarec = model->zoo;
     struct tensor *y = limarec_hidden(tape, model, states, batch);
-    struct tensor *kv = op_linear(tape, &limarec->extract_key_value, y);
-    op_attention_absorb(tape, &limarec->extract_sums, kv, states, batch);
-    queries_keep(tape, &limarec->queries, y, states, batch);
+    extractor_absorb(tape, &limarec->extractor, y, states, batch);
 }
 
 static struct interest_reads limarec_read(struct tape *tape, const struct interest_model *model,
                                           const real *const *states, uint32_t users)
 {
     const struct limarec *limarec = model->zoo;
-    const struct queries *queries = &limarec->queries;
-    struct tensor *evidence = NULL;
-    struct tensor *last = queries_last(tape, queries, states, users);
-    struct tensor *q = queries_ask(tape, queries, last, users);
-    struct tensor *o = op_attention_read(tape, &limarec->extract_sums, q, states, &evidence);
-    return (struct interest_reads){.vectors = queries_interests(tape, queries, o, last),
-                                   .evidence = evidence};
+    return extractor_read(tape, &limarec->extractor, states, users);
 }
 
 static struct interest_reads limarec_steps(struct tape *tape, const struct interest_model *model,
@@ -174,14 +140,8 @@ static struct interest_reads limarec_steps(struct tape *tape, const struct inter
                                            const struct read_points *points)
 {
     const struct limarec *limarec = model->zoo;
-    const struct queries *queries = &limarec->queries;
     struct tensor *y = limarec_hidden(tape, model, NULL, batch);
-    struct tensor *kv = op_linear(tape, &limarec->extract_key_value, y);
-    struct tensor *last = op_rows(tape, y, points->events, points->count);
-    struct tensor *q = queries_ask(tape, queries, last, points->count);
-    struct tensor *o =
-        op_attention_steps(tape, &limarec->extract_sums, q, kv, points->events, batch);
-    return (struct interest_reads){.vectors = queries_interests(tape, queries, o, last)};
+    return extractor_steps(tape, &limarec->extractor, y, batch, points);
 }
 
 const struct interest_ops limarec_ops = {

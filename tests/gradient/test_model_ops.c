@@ -13,6 +13,7 @@
 #include "model/tensor/op_pool.h"
 #include "model/tensor/op_recurrent.h"
 #include "model/tensor/op_routing.h"
+#include "model/tensor/op_ring.h"
 #include "model/tensor/op_rows.h"
 #include "model/tensor/op_softmax_pool.h"
 #include "tests/gradient/op_check.h"
@@ -40,6 +41,12 @@ RUN(run_tanh)
 {
     (void)p;
     return op_tanh(tape, x[0]);
+}
+
+RUN(run_gelu)
+{
+    (void)p;
+    return op_gelu(tape, x[0]);
 }
 
 RUN(run_gate)
@@ -213,6 +220,14 @@ RUN(run_pool_steps)
     return op_pool_steps(tape, &pool, x[0], points, 4, &batch);
 }
 
+/* A ring that is not opened: a recording tape makes the factors of the parameters. */
+RUN(run_ring)
+{
+    static struct ring ring;
+    ring = (struct ring){.decay = p[0], .phase = p[1], .gain = p[2]};
+    return op_ring(tape, &ring, x[0], NULL, &batch);
+}
+
 RUN(run_skewness)
 {
     (void)x;
@@ -282,6 +297,7 @@ RUN(run_route_to_one)
 static const struct op_case cases[] = {
     {"op_sigmoid", {{3, 5}}, {{0}}, run_sigmoid},
     {"op_tanh", {{3, 5}}, {{0}}, run_tanh},
+    {"op_gelu", {{3, 5}}, {{0}}, run_gelu},
     {"op_gate", {{3, 5}, {3, 5}}, {{0}}, run_gate},
     {"op_unit_silu", {{2, 8}}, {{0}}, run_unit_silu},
     {"op_unit_expf", {{2, 8}}, {{0}}, run_unit_expf},
@@ -310,6 +326,7 @@ static const struct op_case cases[] = {
      {{EVENTS, 3}, {EVENTS, 3}},
      {{0}},
      run_softmax_pool_of_choice},
+    {"op_ring", {{EVENTS, 6}}, {VECTOR(3), VECTOR(3), VECTOR(3)}, run_ring},
     {"op_skewness", {{0}}, {MATRIX(3, 5)}, run_skewness},
     {"op_route", {{EVENTS, 4}}, {{0}}, run_route},
     {"op_route to one interest", {{EVENTS, 4}}, {{0}}, run_route_to_one},

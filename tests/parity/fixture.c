@@ -167,6 +167,7 @@ static uint32_t interests_of(const struct fixture *fixture)
 
 static struct model_dims dims_of(const struct fixture *fixture)
 {
+    const bool last = fixture_is(fixture, "read", "last");
     const bool recency = has(fixture, "pooling") && fixture_is(fixture, "pooling", "recency");
     return (struct model_dims){
         .d = fixture_number(fixture, "d"),
@@ -174,7 +175,7 @@ static struct model_dims dims_of(const struct fixture *fixture)
         .blocks = number_or_0(fixture, "blocks"),
         .ffn = fixture_number(fixture, "ffn"),
         .interests = interests_of(fixture),
-        .extract_heads = number_or_0(fixture, "extract_heads"),
+        .extract_heads = last ? 0 : number_or_0(fixture, "extract_heads"),
         .conditional = fixture_is(fixture, "read", "conditional"),
         .use_category = fixture_is(fixture, "use_category", "true"),
         .use_gap = fixture_is(fixture, "use_gap", "true"),
@@ -189,6 +190,7 @@ static struct model_dims dims_of(const struct fixture *fixture)
         .mlp = fixture_number(fixture, "mlp"),
         .half_life_days = recency ? (float)fixture_real(fixture, "half_life_days") : 0,
         .project = has_true(fixture, "project"),
+        .width = number_or_0(fixture, "width"),
     };
 }
 

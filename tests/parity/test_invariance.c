@@ -60,7 +60,8 @@ static const struct model_dims shapes[] = {
      .window = 50,
      .iterations = 3,
      .mlp = 256,
-     .project = true},
+     .project = true,
+     .width = 128},
     {.d = 30,
      .heads = 3,
      .blocks = 1,
@@ -77,7 +78,8 @@ static const struct model_dims shapes[] = {
      .iterations = 2,
      .fixed_interests = true,
      .mlp = 33,
-     .half_life_days = 3},
+     .half_life_days = 3,
+     .width = 21},
     {.d = 24,
      .blocks = 0,
      .interests = 7,
@@ -91,7 +93,8 @@ static const struct model_dims shapes[] = {
      .iterations = 1,
      .mlp = 16,
      .half_life_days = 0.5f,
-     .project = true},
+     .project = true,
+     .width = 8},
 };
 
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
@@ -107,6 +110,10 @@ static struct model_dims fitting(const struct interest_ops *ops, uint32_t shape)
         dims = ops->defaults;
         dims.d = shapes[shape].d;
         dims.interests = shapes[shape].interests;
+    }
+    if (ops->defaults.width) {
+        if (shape == 1) dims.extract_heads = 0;
+        if (dims.blocks == 0) dims.blocks = dims.ffn = 1;
     }
     if (shape + 1 == SHAPES && ops->selectable) {
         dims.select = true;

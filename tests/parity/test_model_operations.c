@@ -1,5 +1,5 @@
 /*
- * test_model_operations.c - the ops of gdelta, mimn and mind against the reference, in float and in
+ * test_model_operations.c - the ops of gdelta, mimn, mind and lru against the reference, in float and in
  * double: what they give, and what they give back for the file's cotangent.
  */
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "model/kernel/kernel_activation.h"
+#include "model/kernel/kernel_ring.h"
 #include "model/kernel/kernel_routing.h"
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_delta.h"
@@ -143,6 +144,7 @@ static void activations_equal_the_reference(void **state)
         slices_op *op;
     } cases[] = {
         {"op-silu.default", silu_alone},
+        {"op-gelu.default", op_gelu},
         {"op-unit-expf.default", unit_expf_of_rows},
         {"op-rms.default", rms_of_rows},
     };
@@ -155,6 +157,41 @@ static void activations_equal_the_reference(void **state)
         compare_input(&run, "x", x);
         run_close(&run);
     }
+}
+
+/* From any state on, as serving goes on; back is compared by the fixtures of lru. */
+static void a_ring_equals_the_reference(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const uint64_t *shape = NULL;
+    fixture_open_named(&fixture, "op-diagonal-recurrence.default");
+    real *h = fixture_reals(&fixture, "input/h0", NULL);
+    real *add = fixture_reals(&fixture, "input/add", &shape);
+    real *decay = fixture_reals(&fixture, "input/decay", NULL);
+    real *phase = fixture_reals(&fixture, "input/phase", NULL);
+    real *gain = fixture_reals(&fixture, "input/gain", NULL);
+    const int64_t *length = fixture_i64(&fixture, "input/length", NULL);
+    const double *want = fixture_f64(&fixture, "output/y", NULL);
+    const uint32_t n = (uint32_t)shape[3];
+    real made[3 * 64];
+    const struct ring_factors factors = {made, made + n, made + 2 * n};
+    assert_true(n <= 64);
+    kernel_ring_make(factors, decay, phase, gain, n);
+    for (uint64_t user = 0; user < shape[0]; user++) {
+        real *at = h + user * 2 * n;
+        for (uint64_t step = 0; step < (uint64_t)length[user]; step++) {
+            const size_t row = (user * shape[1] + step) * 2 * n;
+            kernel_ring_step(at, at, add + row, factors, n);
+            assert_close(&fixture, "output/y", at, want + row, 2 * n);
+        }
+    }
+    free(h);
+    free(add);
+    free(decay);
+    free(phase);
+    free(gain);
+    fixture_close(&fixture);
 }
 
 static void squash_equals_the_reference(void **state)
@@ -419,6 +456,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(activations_equal_the_reference),
+        cmocka_unit_test(a_ring_equals_the_reference),
         cmocka_unit_test(squash_equals_the_reference),
         cmocka_unit_test(covariances_equal_the_reference),
         cmocka_unit_test(a_recurrent_step_equals_the_reference),

@@ -64,6 +64,8 @@ CASE(kernel_tanh_backward, kernel_tanh_backward(x->y, x->a, x->share, x->n))
 CASE(kernel_softplus, kernel_softplus(x->y, x->n))
 CASE(kernel_softplus_backward, kernel_softplus_backward(x->y, x->a, x->b, x->share[0], x->n))
 CASE(kernel_silu, kernel_silu(x->y, x->n))
+CASE(kernel_gelu, kernel_gelu(x->y, x->n))
+CASE(kernel_gelu_backward, kernel_gelu_backward(x->y, x->a, x->b, x->n))
 CASE(kernel_gate, kernel_gate(x->y, x->a, x->n))
 CASE(kernel_gate_backward, kernel_gate_backward(x->y, x->y2, x->a, x->b, x->c, x->n))
 CASE(kernel_gru_open, kernel_gru_open(x->y, x->y2, x->a, x->b, x->rows, x->cols))
@@ -236,6 +238,19 @@ static void try_kernel_delta_sequence_backward(struct call *x)
                                    (struct delta_span){0, x->rows, 0, x->rows > 11 ? POINTS : 1},
                                    x->scratch);
 }
+
+static struct ring_factors ring_of(struct call *x)
+{
+    return (struct ring_factors){x->y2, x->y2 + x->cols, x->y2 + 2 * (size_t)x->cols};
+}
+
+CASE(kernel_ring_make, kernel_ring_make(ring_of(x), x->a, x->b, x->c, x->cols))
+CASE(kernel_ring_make_backward,
+     kernel_ring_make_backward((struct ring_gradients){x->y, x->y3, x->y4}, x->a, ring_of(x), x->b,
+                               x->c, x->cols))
+CASE(kernel_ring_step, kernel_ring_step(x->y, x->a, x->b, ring_of(x), x->cols))
+CASE(kernel_ring_backward,
+     kernel_ring_backward(x->y, x->y3, x->y4, x->a, x->b, ring_of(x), x->cols))
 
 /* ---- memories of slots, routing ---- */
 

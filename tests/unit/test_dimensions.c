@@ -145,6 +145,12 @@ static void draw_model(struct draw *draw, struct random *random)
         add_option(draw, "blocks", any(random, 16));
         add_option(draw, "ffn", any(random, 200));
     }
+    if (strcmp(model, "lru") == 0) {
+        add_option(draw, "extract-heads", heads);
+        add_option(draw, "blocks", any(random, 16));
+        add_option(draw, "ffn", any(random, 200));
+        add_option(draw, "width", any(random, 1024));
+    }
     if (strcmp(model, "single") != 0) add_option(draw, "interests", any(random, 64));
     if (strcmp(model, "mimn") == 0) add_option(draw, "induction-top", any(random, 8));
     if (strcmp(model, "hpmn") == 0) add_option(draw, "steps", any(random, 15));

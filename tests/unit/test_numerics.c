@@ -23,7 +23,7 @@ enum { ITEMS = 50, CATEGORIES = 5, OOV = 3, USERS = 37, EVENTS_MAX = 60 };
 /* What version INTEREST_NUMERICS computes. */
 static const struct golden {
     const char *model;
-    bool plain; /* without what is on by default: conditional reads, utilization */
+    bool plain; /* without what is on by default: conditional reads, utilization, lru's last */
     uint64_t states, interests;
 } golden[] = {
     {"limarec", false, 0x88e0f44f41db63bf, 0x24bcdaf836b6f746},
@@ -38,6 +38,8 @@ static const struct golden {
     {"mind", true, 0x6db839b4e7d14898, 0xf77b9ec6c7540f26},
     {"octopus", false, 0x573610fa64a1c501, 0x29bed221e23e929b},
     {"octopus", true, 0xbdc55ac104e49d8d, 0x46a275f332f30c91},
+    {"lru", false, 0xe7872a6b06693b75, 0x79d7574c39311dd8},
+    {"lru", true, 0x238fd7f94898cc89, 0x715967490337707b},
     {"single", false, 0x970e3cf1c2dce222, 0x35a76bc06a39f428},
     {"single", true, 0x8ac817732cc94777, 0x0ddcf8be07c84343},
     {"ledger", false, 0x77a2d2e9b6ab8534, 0xb545c81dff3e14e1},
@@ -91,6 +93,7 @@ static struct checkpoint *make_checkpoint(const struct golden *row)
         dims.fixed_interests = dims.window > 0;
         dims.project = strcmp(row->model, "single") == 0;
         dims.half_life_days = dims.project ? 3 : dims.half_life_days;
+        dims.extract_heads = dims.width ? 2 : dims.extract_heads;
         dims.d = 24;
         dims.cosine = true;
     }

@@ -31,6 +31,7 @@ static const struct model_dims selecting = {.d = D,
                                             .gap_buckets = 12,
                                             .induction_top = 2,
                                             .steps = 2, /* every level has a period in EVENTS */
+                                            .width = 6,
                                             .select = true,
                                             .evidence_min = 0.8f,
                                             .residual_min = 0.3f};
