@@ -371,7 +371,8 @@ static void be_late(struct broker *broker)
     while (!released) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         int64_t idle_ns = clock_monotonic_ns() - atomic_load(&broker->polled_ns);
-        released = atomic_load(&broker->released) || idle_ns > (int64_t)FAKE_LATE_MS * 1000000;
+        released = atomic_load(&broker->released) ||
+                   idle_ns > (int64_t)broker->sealed_commit.late_ms * 1000000;
     }
 }
 
@@ -385,7 +386,7 @@ static enum status commit(struct session *session, struct commit_partition *part
     };
     struct broker *broker = session->broker;
     REQUIRE(broker->sealed && atomic_load(&broker->busy));
-    if (broker->sealed_commit.late) be_late(broker);
+    if (broker->sealed_commit.late_ms) be_late(broker);
     enum status status = statuses[broker->sealed_commit.outcome];
     if (status == STATUS_OK) {
         carry_out(broker, parts, count);

@@ -23,7 +23,8 @@ enum {
     FAKE_USERS = 40,
     FAKE_BAD_EVERY = 20,
     FAKE_STEPS_MAX = 512,
-    FAKE_LATE_MS = 60,
+    FAKE_LATE_MS = 60,      /* long enough to be late; a starved worker may exceed it by itself, */
+    FAKE_HELD_MS = 60000,   /* which this only a worker does that waits for what never comes */
     FAKE_PAYLOAD_MAX = 4096 /* bytes of a dead letter's, for output.dead_letter_payload_max */
 };
 
@@ -50,7 +51,7 @@ struct fake_step {
     enum fake_step_kind kind;
     uint32_t partition, count;
     enum fake_outcome outcome;
-    bool late; /* ends when it is released, or when nothing was polled for FAKE_LATE_MS */
+    uint32_t late_ms; /* 0: ends at once; else when released, or nothing was polled for so long */
 };
 
 struct fake_counts {

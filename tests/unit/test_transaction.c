@@ -125,10 +125,12 @@ static struct fake_counts run_script(const struct fake_step *script, size_t step
     {                                                                                              \
         .kind = FAKE_COMMIT, .outcome = (how)                                                      \
     }
-#define LATE_COMMIT(how)                                                                           \
+#define COMMIT_LATE_BY(ms, how)                                                                    \
     {                                                                                              \
-        .kind = FAKE_COMMIT, .outcome = (how), .late = true                                        \
+        .kind = FAKE_COMMIT, .outcome = (how), .late_ms = (ms)                                     \
     }
+#define LATE_COMMIT(how) COMMIT_LATE_BY(FAKE_LATE_MS, how)
+#define HELD_COMMIT(how) COMMIT_LATE_BY(FAKE_HELD_MS, how)
 #define RELEASE                                                                                    \
     {                                                                                              \
         .kind = FAKE_RELEASE                                                                       \
@@ -179,7 +181,7 @@ static void the_worker_goes_on_while_a_commit_is_late(void **state)
     static const struct fake_step script[] = {ASSIGN,
                                               EVENTS_OF(0, 30),
                                               EVENTS_OF(1, 30),
-                                              LATE_COMMIT(FAKE_COMMITTED),
+                                              HELD_COMMIT(FAKE_COMMITTED),
                                               EVENTS_OF(0, 30),
                                               EVENTS_OF(1, 30),
                                               EVENTS_OF(0, 30),
@@ -211,7 +213,7 @@ static void a_commit_that_fails_takes_what_was_absorbed_ahead_along(void **state
                                               COMMIT(FAKE_COMMITTED),
                                               EVENTS_OF(0, 30),
                                               EVENTS_OF(1, 30),
-                                              LATE_COMMIT(FAKE_ABORTED),
+                                              HELD_COMMIT(FAKE_ABORTED),
                                               EVENTS_OF(0, 30),
                                               EVENTS_OF(1, 30),
                                               RELEASE,
@@ -322,7 +324,7 @@ static void dead_letters_and_names_wait_for_their_transaction(void **state)
     uint32_t steps = 0;
     script[steps++] = (struct fake_step)ASSIGN;
     script[steps++] = (struct fake_step)EVENTS_OF(0, 30);
-    script[steps++] = (struct fake_step)LATE_COMMIT(FAKE_COMMITTED);
+    script[steps++] = (struct fake_step)COMMIT_LATE_BY(3000, FAKE_COMMITTED);
     while (steps < SCRIPT) {
         script[steps++] = (struct fake_step)EVENTS_OF(0, 37);
     }
@@ -405,7 +407,8 @@ static void any_sequence_of_events_and_outcomes_comes_to_the_same(void **state)
             if (outcome == FAKE_FENCED || (random >> 40) % 2) outcome = FAKE_COMMITTED;
             script[i] = (struct fake_step)EVENTS_OF((uint32_t)(random >> 50) % 2, many);
             if (random % 5 == 0) {
-                script[i] = (struct fake_step){FAKE_COMMIT, 0, 0, outcome, (random >> 60) % 4 == 0};
+                script[i] = (struct fake_step){FAKE_COMMIT, 0, 0, outcome,
+                                               (random >> 60) % 4 ? 0 : FAKE_LATE_MS};
             }
             if (random % 11 == 0) script[i] = (struct fake_step)RELEASE;
             if (random % 37 == 0) script[i] = (struct fake_step)REVOKE;
