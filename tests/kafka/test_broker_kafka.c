@@ -333,10 +333,10 @@ static void a_source_not_keyed_by_user_is_refused(void **state)
 {
     (void)state;
     send_events(&world, 50);
-    send_event(&world, 0, "everywhere");
-    send_event(&world, 1, "everywhere");
+    send_event(&world, 0, "every\\u001bwhere"); /* which a terminal would obey */
+    send_event(&world, 1, "every\\u001bwhere");
     rd_kafka_flush(world.raw, PATIENCE_MS);
-    expect_open_refused("user 'everywhere' has events in partitions");
+    expect_open_refused("user 'every\\x1bwhere' has events in partitions");
 }
 
 static void expect_history_refused(struct job *job, struct store_position start, const char *why)
