@@ -13,14 +13,16 @@
 #include "base/status.h"
 
 const char *const fault_names[] = {
-    "transaction_begun", "outputs_sent",        "seals_sent",
-    "changeset_closed",  "absorbed_ahead",      "offsets_sent",
-    "outputs_appended",  "log_appended",        "dead_letters_appended",
-    "files_synced",      "commit_file_written", "commit_file_renamed",
-    "committed",         "store_committed",     "commit_finished",
-    "snapshots_written", "store_flushed",       "log_rewritten",
-    "log_switched",      "generation_trained",  "generation_sealed",
-    "sweep_folded",      "sweep_committed",     NULL,
+    "transaction_begun", "outputs_sent",           "seals_sent",
+    "changeset_closed",  "absorbed_ahead",         "offsets_sent",
+    "outputs_appended",  "log_appended",           "dead_letters_appended",
+    "files_synced",      "commit_file_written",    "commit_file_renamed",
+    "committed",         "store_committed",        "commit_finished",
+    "snapshots_written", "store_flushed",          "log_rewritten",
+    "log_switched",      "generation_trained",     "generation_sealed",
+    "item_vector_sent",  "item_vectors_published", "chunk_sent",
+    "manifest_sent",     "generation_published",   "generation_completed",
+    "sweep_folded",      "sweep_committed",        NULL,
 };
 
 static char chosen[64]; /* empty: none */

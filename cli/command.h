@@ -41,6 +41,8 @@ extern const struct command command_inspect;
 extern const struct command command_verify;
 extern const struct command command_evaluate;
 extern const struct command command_recommend;
+extern const struct command command_promote;
+extern const struct command command_rollback;
 extern const struct command command_check_config;
 extern const struct command command_version;
 

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "model/model_dir.h"
+#include "stream/exchange/exchange.h"
 
 /* Without a word about generations a job on files learns its own, beside its state. */
-static void choose_dir(struct config *config)
+void generation_choose_dir(struct config *config)
 {
     static char dir[MODEL_DIR_PATH_MAX];
     if (*config->model.dir || !*config->state.dir || config->source.broker != CONFIG_BROKER_FILE) {
@@ -19,13 +21,41 @@ static void choose_dir(struct config *config)
     if (config->train.enabled == CONFIG_TRAIN_AUTO) config->train.enabled = CONFIG_TRAIN_ON;
 }
 
-enum status generation_choose(struct config *config, bool learns, struct error *error)
+/* What the group shares comes into model.dir; *newestp: the newest of it, 0: none. */
+static enum status sync_dir(const struct config *config, bool serves, uint64_t *newestp,
+                            struct error *error)
+{
+    struct exchange *exchange;
+    TRY(serves ? exchange_open(&exchange, config, error)
+               : exchange_open_to_look(&exchange, config, error));
+    const enum status status = exchange_sync(exchange, newestp, error);
+    exchange_close(exchange);
+    return status;
+}
+
+static enum status update_dir(const struct config *config, bool serves, uint64_t *newestp,
+                              struct error *error)
+{
+    struct error why = {.status = STATUS_OK};
+    *newestp = 0;
+    if (!config_shares(config)) return STATUS_OK;
+    const enum status status = sync_dir(config, serves, newestp, serves ? error : &why);
+    if (status == STATUS_OK || serves) return status;
+    log_warn("the group's generations can't be had: those that model.dir has are used",
+             log_text("why", why.text));
+    return STATUS_OK;
+}
+
+enum status generation_choose(struct config *config, bool serves, struct error *error)
 {
     static char path[MODEL_DIR_PATH_MAX];
+    uint64_t newest;
     if (*config->model.checkpoint) return STATUS_OK;
-    choose_dir(config);
-    if (!*config->model.dir || (learns && config_trains(config))) return STATUS_OK;
-    const enum status status = model_dir_newest(config->model.dir, path, error);
+    generation_choose_dir(config);
+    if (!*config->model.dir || (serves && config_trains(config))) return STATUS_OK;
+    TRY(update_dir(config, serves, &newest, error));
+    const enum status status = newest ? model_dir_path(config->model.dir, newest, path, error)
+                                      : model_dir_newest(config->model.dir, path, error);
     if (status == STATUS_NOT_FOUND)
         return STATUS_INVALID; /* an empty directory is a wrong setting */
     TRY(status);

@@ -14,12 +14,17 @@
 
 /*
  * Sets model.checkpoint to the newest generation of model.dir, if there is a directory and no file
- * is named. STATUS_INVALID: the directory has none.
+ * is named. Where members of a group share generations the directory is first brought up to date;
+ * if that can't be done `serves` decides whether it is a failure, or a warning. STATUS_INVALID: the
+ * directory has none.
  *
  * Where neither is named, the directory is that of a job on files which learns, state.dir/models.
- * `learns`: the command trains if the configuration says so, and then takes none.
+ * `serves`: the command is a job; it trains if the configuration says so, and then takes none.
  */
-MUST_CHECK enum status generation_choose(struct config *config, bool learns, struct error *error);
+MUST_CHECK enum status generation_choose(struct config *config, bool serves, struct error *error);
+
+/* Sets model.dir, where nothing is said of generations, to that of a job on files which learns. */
+void generation_choose_dir(struct config *config);
 
 /*
  * Appends the paths of all generations of model.dir to `paths` [*countp], the newest first, until

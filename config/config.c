@@ -140,7 +140,7 @@ static enum status check_source(const struct config *config, struct error *error
     return STATUS_OK;
 }
 
-/* Five topics, no two of the same name: a job that reads what it writes never ends. */
+/* A topic for each, no two of the same name: a job that reads what it writes never ends. */
 static enum status check_topics(const struct config *config, const char *why, struct error *error)
 {
     const struct config_pair topics[] = {
@@ -149,8 +149,11 @@ static enum status check_topics(const struct config *config, const char *why, st
         {"output.history_topic", config->output.history_topic},
         {"output.dead_letter_topic", config->output.dead_letter_topic},
         {"output.items_topic", config->output.items_topic},
+        {"output.models_topic", config->output.models_topic},
+        {"output.item_vectors_topic", config->output.item_vectors_topic},
     };
-    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
+    const size_t shared = config_shares(config) ? 0 : 2; /* the last ones, else not used */
+    for (size_t i = 0; i < sizeof topics / sizeof *topics - shared; i++) {
         TRY(require_set(topics[i].value, topics[i].key, why, error));
         for (size_t j = 0; j < i; j++) {
             if (strcmp(topics[i].value, topics[j].value) != 0) continue;
@@ -162,7 +165,7 @@ static enum status check_topics(const struct config *config, const char *why, st
     return STATUS_OK;
 }
 
-static enum status check_kafka(const struct config *config, struct error *error)
+enum status config_check_kafka(const struct config *config, struct error *error)
 {
     const char *why = ", since source.broker is kafka";
     TRY(check_topics(config, why, error));
@@ -198,6 +201,11 @@ bool config_trains_beside(const struct config *config)
     return config_trains(config) && pace == CONFIG_PACE_FREE;
 }
 
+bool config_shares(const struct config *config)
+{
+    return config->source.broker == CONFIG_BROKER_KAFKA && *config->model.dir;
+}
+
 static enum status check_generation(const struct config *config, struct error *error)
 {
     if (!config_trains(config)) {
@@ -225,7 +233,7 @@ enum status config_check(const struct config *config, struct error *error)
     if (config->state.history_max % 128) {
         return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");
     }
-    if (config->source.broker == CONFIG_BROKER_KAFKA) return check_kafka(config, error);
+    if (config->source.broker == CONFIG_BROKER_KAFKA) return config_check_kafka(config, error);
     TRY(require_set(config->source.path, "source.path", ", since source.broker is file", error));
     return require_set(config->output.dir, "output.dir", ", since source.broker is file", error);
 }

@@ -103,6 +103,9 @@ struct config {
         const char *history_topic;
         const char *dead_letter_topic;
         const char *items_topic;
+        const char *models_topic; /* of jobs that share generations (config_shares): */
+        const char *item_vectors_topic;
+        int64_t items_grace_ms;    /* of item vectors, after a newer generation is complete */
         enum config_record record; /* output.record; the file broker writes JSON */
         enum config_vectors vectors;
         uint32_t dead_letter_payload_max; /* bytes of a bad event that its dead letter keeps */
@@ -202,8 +205,14 @@ bool config_trains(const struct config *config);
 /* Whether it does so beside the stream (train.pace=free), not while the stream waits. */
 bool config_trains_beside(const struct config *config);
 
+/* Whether the members of a group share the generations of model.dir: on Kafka. */
+bool config_shares(const struct config *config);
+
 /* Checks what involves several options (a broker needs its topic, a path...). */
 MUST_CHECK enum status config_check(const struct config *config, struct error *error);
+
+/* The part of it that concerns Kafka alone. */
+MUST_CHECK enum status config_check_kafka(const struct config *config, struct error *error);
 
 /*
  * The value of an option as it could be written in a file: the config's own text, or printed into

@@ -149,6 +149,15 @@ const struct option option_table[] = {
          "Topic of events that cannot be used (kafka)"),
     TEXT("output.items_topic", output.items_topic, "interests-items",
          "Topic of item ids and categories, compacted (kafka)"),
+    TEXT("output.models_topic", output.models_topic, "interests-models",
+         "Topic by which the members of a group share the generations of model.dir, compacted, one "
+         "partition (kafka)"),
+    TEXT("output.item_vectors_topic", output.item_vectors_topic, "interests-item-vectors",
+         "Topic of the item vectors of those generations, compacted, one partition (kafka)"),
+    DURATION(
+        "output.items_grace", output.items_grace_ms, "10min", 0, 365 * DAY,
+        "How long the item vectors of an older generation stay after the newer one is complete "
+        "(kafka)"),
     CHOICE("output.record", output.record, records, "protobuf",
            "Form of the published records (kafka; files hold JSON)"),
     CHOICE("output.vectors", output.vectors, vectors, "base64",

@@ -212,6 +212,57 @@ enum status model_dir_write(const char *dir, struct checkpoint *checkpoint, stru
     return status;
 }
 
+enum status model_dir_make(const char *dir, struct error *error)
+{
+    char path[MODEL_DIR_PATH_MAX];
+    snprintf(path, sizeof path, "%s", dir);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        (void)mkdir(path, 0777); /* what fails here fails below */
+        *slash = '/';
+    }
+    if (mkdir(path, 0777) == 0 || errno == EEXIST) return STATUS_OK;
+    return dir_failed("making", dir, error);
+}
+
+static enum status pass_locked(int fd, const char *dir, uint64_t number, struct error *error)
+{
+    uint64_t next;
+    TRY(next_number(fd, dir, &next, error));
+    return next > number ? STATUS_OK : write_next(fd, dir, number + 1, error);
+}
+
+enum status model_dir_pass(const char *dir, uint64_t number, struct error *error)
+{
+    int fd;
+    REQUIRE(number < UINT64_MAX);
+    TRY(lock_dir(dir, &fd, error));
+    const enum status status = pass_locked(fd, dir, number, error);
+    close(fd);
+    return status;
+}
+
+static enum status install_locked(int fd, const char *dir, const char *from, uint64_t number,
+                                  struct error *error)
+{
+    char path[MODEL_DIR_PATH_MAX];
+    TRY(pass_locked(fd, dir, number, error));
+    TRY(model_dir_path(dir, number, path, error));
+    if (rename(from, path) == 0 && fsync(fd) == 0) return STATUS_OK;
+    return dir_failed("writing", path, error);
+}
+
+enum status model_dir_install(const char *dir, const char *path, uint64_t number,
+                              struct error *error)
+{
+    int fd;
+    REQUIRE(number < UINT64_MAX);
+    TRY(lock_dir(dir, &fd, error));
+    const enum status status = install_locked(fd, dir, path, number, error);
+    close(fd);
+    return status;
+}
+
 static bool is_active(uint64_t number, const uint64_t *active, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {

@@ -62,6 +62,19 @@ MUST_CHECK enum status model_dir_newest(const char *dir, char path[MODEL_DIR_PAT
 MUST_CHECK enum status model_dir_write(const char *dir, struct checkpoint *checkpoint,
                                        struct error *error);
 
+/* Makes the directory and those on the way to it, where there are none. */
+MUST_CHECK enum status model_dir_make(const char *dir, struct error *error);
+
+/*
+ * Puts `path`, a whole file of the directory that is synced, in the place of generation `number`.
+ * Numbers that are given out later are greater.
+ */
+MUST_CHECK enum status model_dir_install(const char *dir, const char *path, uint64_t number,
+                                         struct error *error);
+
+/* Numbers that are given out later are greater than `number`. */
+MUST_CHECK enum status model_dir_pass(const char *dir, uint64_t number, struct error *error);
+
 /*
  * Removes all files but the `keep` >= 1 newest and those of the `active` [count] numbers.
  */

@@ -104,6 +104,8 @@ struct committed_position {
                    * the store, open again with next = -1). Kafka: tombstones may have expired */
 };
 
+struct generation_log_ops;
+
 struct broker_ops {
     const char *name;
 
@@ -225,6 +227,9 @@ struct broker_ops {
     enum status (*rewrite_install)(struct session *session, struct history_rewrite *rewrite,
                                    struct error *error);
     void (*rewrite_close)(struct history_rewrite *rewrite);
+
+    /* Where the members of a group share generations; NULL: model.dir is all there is (files). */
+    const struct generation_log_ops *generations;
 };
 
 extern const struct broker_ops broker_file;

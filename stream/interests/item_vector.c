@@ -88,7 +88,7 @@ size_t item_key_encode(uint64_t generation, struct bytes item, void *to)
     return ITEM_KEY_GENERATION_SIZE + item.size;
 }
 
-bool item_key_decode(struct bytes key, uint64_t *generation, bool *end)
+bool item_key_decode(struct bytes key, uint64_t *generation)
 {
     const uint8_t *at = key.at;
     if (key.size < ITEM_KEY_GENERATION_SIZE) return false;
@@ -96,7 +96,6 @@ bool item_key_decode(struct bytes key, uint64_t *generation, bool *end)
     for (unsigned i = 0; i < ITEM_KEY_GENERATION_SIZE; i++) {
         *generation = *generation << 8 | at[i];
     }
-    *end = key.size == ITEM_KEY_GENERATION_SIZE;
     return true;
 }
 

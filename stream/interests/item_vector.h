@@ -65,8 +65,8 @@ void items_end_add(struct items_end *end, const struct item_vector *vector);
 /* Writes a key, of an empty `item` the end's; returns its size. */
 size_t item_key_encode(uint64_t generation, struct bytes item, void *to);
 
-/* The generation of a key, and whether it is the end's. False: it is no such key. */
-bool item_key_decode(struct bytes key, uint64_t *generation, bool *end);
+/* The generation of a key; false: it is no such key. */
+bool item_key_decode(struct bytes key, uint64_t *generation);
 
 /* Upper bound of the size of an encoded vector or end. */
 size_t item_vector_size_max(uint32_t item_size, uint32_t category_size, uint32_t width);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -91,26 +90,12 @@ static enum status open_nothing(const struct learner *learner, struct checkpoint
     return STATUS_OK;
 }
 
-/* And the folders on the way: state.dir is not there yet when a job begins. */
-static enum status make_dir(const char *dir, struct error *error)
-{
-    char path[MODEL_DIR_PATH_MAX];
-    snprintf(path, sizeof path, "%s", dir);
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        (void)mkdir(path, 0777); /* what fails here fails below */
-        *slash = '/';
-    }
-    if (mkdir(path, 0777) == 0 || errno == EEXIST) return STATUS_OK;
-    return error_set(error, STATUS_IO, "model.dir %s: %s", dir, strerror(errno));
-}
-
 static enum status open_newest(const struct learner *learner, struct checkpoint **newestp,
                                struct error *error)
 {
     const char *dir = learner->config->model.dir;
     char path[MODEL_DIR_PATH_MAX];
-    TRY(make_dir(dir, error));
+    TRY(model_dir_make(dir, error));
     enum status status = model_dir_newest(dir, path, error);
     if (status == STATUS_NOT_FOUND) return open_nothing(learner, newestp, error);
     TRY(status);

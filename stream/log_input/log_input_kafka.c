@@ -217,7 +217,7 @@ static enum status kafka_input_begin(struct log_input *input, enum log_sequence 
         TRY(fetch_seals(input, error));
     }
     if (sequence == LOG_SOURCE) end = input->seals[part].next_offset;
-    TRY(kafka_reader_begin(input->reader, topic_of(input, sequence), part, end, &first, error));
+    TRY(kafka_reader_begin(input->reader, topic_of(input, sequence), part, 0, end, &first, error));
     if (sequence == LOG_SOURCE) input->first = first;
     return STATUS_OK;
 }

@@ -289,7 +289,7 @@ static void topics_of_the_wrong_kind_are_refused(void **state)
     create_topic(&world, world.history, PARTITIONS, "compact,delete");
     create_topic(&world, world.dead, PARTITIONS, "delete");
     create_topic(&world, world.items, PARTITIONS, "compact");
-    expect_open_refused("has cleanup.policy=compact,delete; it has exactly 'compact'");
+    expect_open_refused("has cleanup.policy=compact,delete; it has to be exactly 'compact'");
     another_world();
     create_topic(&world, world.history, PARTITIONS + 1, "compact");
     expect_open_refused("has 3 partitions");

@@ -32,7 +32,8 @@ TENSOR = KERNEL + ("model/tensor/",)
 SOURCE = ("base/", "config/", "state/history.h", "stream/source/")
 INTERESTS = SOURCE + ("model/", "stream/interests/")
 SEAM = SOURCE + ("state/", "stream/broker/*")
-JOB = INTERESTS + SEAM + ("stream/job/",)
+EXCHANGE = INTERESTS + SEAM + ("stream/exchange/",)
+JOB = EXCHANGE + ("stream/job/",)
 INPUT = INTERESTS + SEAM + ("stream/log_input/",)
 
 # Who may include whom. The longest matching prefix of a file's path decides.
@@ -51,8 +52,9 @@ LAYERS = {
     "stream/broker/": SEAM,
     "stream/broker/file/": SEAM + ("stream/broker/file/",),
     "stream/broker/kafka/": SEAM + ("stream/broker/kafka/",),
+    "stream/exchange/": EXCHANGE,
     "stream/job/": JOB,
-    "stream/learn/": INPUT + ("stream/learn/",),
+    "stream/learn/": INPUT + ("stream/exchange/", "stream/learn/"),
     "stream/log_input/": INPUT,
     "stream/log_input/log_input_file.": INPUT + ("stream/broker/file/",),
     "stream/log_input/log_input_kafka.": INPUT + ("stream/broker/kafka/",),

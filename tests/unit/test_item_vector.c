@@ -174,17 +174,15 @@ static void keys_sort_by_generation_and_tell_an_item_from_the_end(void **state)
     static const uint8_t expected[] = {0, 0, 0, 0, 0, 0, 1, 2, 'i', '1'};
     uint8_t key[64];
     uint64_t generation;
-    bool end;
     size_t size = item_key_encode(258, bytes_of("i1"), key);
     assert_true(bytes_equal((struct bytes){key, size}, (struct bytes){expected, sizeof expected}));
-    assert_true(item_key_decode((struct bytes){key, size}, &generation, &end));
+    assert_true(item_key_decode((struct bytes){key, size}, &generation));
     assert_int_equal(generation, 258);
-    assert_false(end);
     size = item_key_encode(UINT64_MAX, (struct bytes){NULL, 0}, key);
-    assert_true(item_key_decode((struct bytes){key, size}, &generation, &end));
+    assert_true(item_key_decode((struct bytes){key, size}, &generation));
     assert_int_equal(generation, UINT64_MAX);
-    assert_true(end);
-    assert_false(item_key_decode((struct bytes){key, 7}, &generation, &end));
+    assert_int_equal(size, ITEM_KEY_GENERATION_SIZE);
+    assert_false(item_key_decode((struct bytes){key, 7}, &generation));
 }
 
 int main(void)

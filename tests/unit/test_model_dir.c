@@ -201,6 +201,36 @@ static int close_dir(void **state)
     return child < 0 || waitpid(child, &status, 0) != child || status != 0;
 }
 
+static void a_file_that_comes_from_elsewhere_has_its_number_for_ever(void **state)
+{
+    (void)state;
+    char path[MODEL_DIR_PATH_MAX], apart[MODEL_DIR_PATH_MAX];
+    struct checkpoint *checkpoint = make_checkpoint(7);
+    checkpoint->generation = 5;
+    snprintf(apart, sizeof apart, "%s/apart.tmp", dir);
+    assert_int_equal(write_one(1), 1);
+    assert_int_equal(checkpoint_write(checkpoint, apart, NULL), STATUS_OK);
+    assert_int_equal(model_dir_install(dir, apart, 5, NULL), STATUS_OK);
+    expect_newest(5);
+    remove_generation(5);
+    assert_int_equal(write_one(1), 6);
+    assert_int_equal(checkpoint_write(checkpoint, apart, NULL), STATUS_OK);
+    assert_int_equal(model_dir_install(dir, apart, 5, NULL), STATUS_OK);
+    assert_int_equal(write_one(1), 7);
+    assert_int_equal(model_dir_path(dir, 5, path, NULL), STATUS_OK);
+    assert_true(model_dir_is_whole(path, 5));
+    checkpoint_close(checkpoint);
+}
+
+static void a_number_that_others_had_is_not_given_out(void **state)
+{
+    (void)state;
+    assert_int_equal(write_one(1), 1);
+    assert_int_equal(model_dir_pass(dir, 9, NULL), STATUS_OK);
+    assert_int_equal(model_dir_pass(dir, 3, NULL), STATUS_OK);
+    assert_int_equal(write_one(1), 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +244,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_torn_or_foreign_is_passed_over, open_dir,
                                         close_dir),
         cmocka_unit_test_setup_teardown(pruning_keeps_the_newest_and_what_is_active, open_dir,
+                                        close_dir),
+        cmocka_unit_test_setup_teardown(a_file_that_comes_from_elsewhere_has_its_number_for_ever,
+                                        open_dir, close_dir),
+        cmocka_unit_test_setup_teardown(a_number_that_others_had_is_not_given_out, open_dir,
                                         close_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

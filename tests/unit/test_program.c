@@ -37,9 +37,9 @@ static void assert_job(const char *command, const char *name, const struct scene
 static void every_command_has_help_with_examples(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"init",      "train",        "run",
-                                           "inspect",   "verify",       "evaluate",
-                                           "recommend", "check-config", "version"};
+    static const char *const commands[] = {"init",     "train",        "run",       "inspect",
+                                           "verify",   "evaluate",     "recommend", "promote",
+                                           "rollback", "check-config", "version"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char example[64];
         snprintf(example, sizeof example, "\n  braid %s", commands[i]);

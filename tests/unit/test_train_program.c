@@ -193,6 +193,33 @@ static void a_job_serves_the_newest_generation_and_verify_knows_all(void **state
     unsetenv("BRAID_MODEL_CHECKPOINT");
 }
 
+/* In "models", which has the generations up to 4. */
+static void an_older_generation_comes_back_under_a_new_number(void **state)
+{
+    (void)state;
+    static const char config[] = "--config", none[] = "--model.checkpoint=";
+    char models[SCENE_PATH_MAX + 32], out[SCENE_PATH_MAX + 32];
+    const char *yaml = scene_path(&scene, "braid.yaml");
+    file_option(models, "--model.dir", "models");
+    file_option(out, "--output.dir", "promoted");
+    const char *back[] = {"rollback", config, yaml, models, none, out, NULL};
+    assert_int_equal(scene_program(&scene, back, NULL), 0);
+    assert_non_null(strstr(scene.output, "promote generation=5 parent=3\n"));
+    assert_int_equal(scene_program(&scene, back, NULL), 0);
+    assert_non_null(strstr(scene.output, "promote generation=6 parent=4\n"));
+    const char *named[] = {"promote", config, yaml, models, none, out, "--generation=3", NULL};
+    assert_int_equal(scene_program(&scene, named, NULL), 0);
+    assert_non_null(strstr(scene.output, "promote generation=7 parent=3\n"));
+    expect_inspected("models/generation-0000000007.safetensors", "forced: as 3");
+    expect_inspected("models/generation-0000000007.safetensors", "generation   7 (states: 3)");
+    size_t size;
+    free(scene_read(scene_path(&scene, "promoted/items-0000000007.jsonl"), &size));
+    const char *which[] = {"promote", config, yaml, models, none, out, NULL};
+    assert_int_equal(scene_program(&scene, which, NULL), 2);
+    const char *missing[] = {"promote", config, yaml, models, none, out, "--generation=99", NULL};
+    assert_int_equal(scene_program(&scene, missing, NULL), 2);
+}
+
 static void what_cannot_be_done_is_said_before_the_log_is_read(void **state)
 {
     (void)state;
@@ -219,6 +246,7 @@ int main(void)
         cmocka_unit_test(how_interests_are_chosen_changes_without_training),
         cmocka_unit_test(a_directory_of_generations_is_trained_and_served),
         cmocka_unit_test(a_job_serves_the_newest_generation_and_verify_knows_all),
+        cmocka_unit_test(an_older_generation_comes_back_under_a_new_number),
         cmocka_unit_test(what_cannot_be_done_is_said_before_the_log_is_read),
     };
     scene_open(&scene, EVENTS, 11);

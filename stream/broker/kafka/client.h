@@ -31,6 +31,13 @@ enum {
     BATCH_SIZE_MAX = 1000000,  /* bytes of a batch, and so of a record, that a producer sends */
 };
 
+/* The topics of a job: one for each kind of record, and those by which generations are shared. */
+enum {
+    TOPIC_MODELS = RECORD_KINDS,
+    TOPIC_ITEM_VECTORS,
+    TOPICS,
+};
+
 struct client {
     rd_kafka_t *handle; /* NULL: closed */
     const char *role;   /* for log lines: "consumer", "producer", ... */
@@ -57,13 +64,15 @@ struct client_setup {
 struct broker {
     const struct config *config;
     struct client admin; /* of no group, reads uncommitted: metadata, settings, watermarks */
-    const char *topics[RECORD_KINDS];
-    uint32_t topic_partitions[RECORD_KINDS];
+    const char *topics[TOPICS];
+    uint32_t topic_partitions[TOPICS];
     bool looks_only;     /* creates no topic */
+    bool shares;         /* generations: their topics are found as well */
     uint32_t partitions; /* of the source */
     uint64_t source_identity;
     uint32_t dead_letter_payload_max;
-    int64_t batch_size_max;      /* bytes that every topic takes at once */
+    int64_t batch_size_max;      /* bytes that every topic of records takes at once, */
+    int64_t shared_size_max;     /* and every topic of generations */
     int64_t delete_retention_ms; /* of the history topic: how long a tombstone can be read */
     struct metric *lost;         /* events of the source that were gone before they were read */
     _Atomic bool stopping;
@@ -169,7 +178,7 @@ MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);
  * Checks what the cluster tells of one topic, and takes over what `broker` needs of it. Part of
  * topics_open. STATUS_BUSY: the broker that was asked does not know the topic yet.
  */
-MUST_CHECK enum status topics_apply_settings(struct broker *broker, enum record_kind kind,
+MUST_CHECK enum status topics_apply_settings(struct broker *broker, unsigned kind,
                                              const rd_kafka_ConfigResource_t *resource,
                                              struct error *error);
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/broker/kafka/client.h"
+#include "stream/broker/kafka/generation_log.h"
 
 enum {
     QUEUE_KB = 32768,
@@ -59,24 +60,27 @@ void kafka_reader_close(struct kafka_reader *reader)
 }
 
 static enum status kafka_reader_open_clients(struct kafka_reader *reader,
-                                             const struct config *config, struct error *error)
+                                             const struct config *config, uint32_t queue_kb,
+                                             struct error *error)
 {
     TRY(kafka_check(config, error));
     reader->broker.config = config;
-    reader->broker.looks_only = true;
     TRY(client_open_admin(&reader->broker.admin, config, error));
     TRY(topics_open(&reader->broker, error));
     reader->consumer = (struct client){.role = "reader"};
-    return client_open_reader(&reader->consumer, config, QUEUE_KB, &reader->queue, error);
+    return client_open_reader(&reader->consumer, config, queue_kb, &reader->queue, error);
 }
 
-enum status kafka_reader_open(struct kafka_reader **readerp, const struct config *config,
-                              struct error *error)
+static enum status open_reader(struct kafka_reader **readerp, const struct config *config,
+                               bool shares, bool creates, struct error *error)
 {
     *readerp = NULL;
     struct kafka_reader *reader = calloc(1, sizeof *reader);
     if (!reader) return error_set(error, STATUS_IO, "out of memory: a reader of topics");
-    enum status status = kafka_reader_open_clients(reader, config, error);
+    reader->broker.shares = shares;
+    reader->broker.looks_only = !creates;
+    const uint32_t queue_kb = shares ? GENERATION_QUEUE_KB : QUEUE_KB;
+    enum status status = kafka_reader_open_clients(reader, config, queue_kb, error);
     if (status != STATUS_OK) {
         kafka_reader_close(reader);
         return status;
@@ -85,9 +89,26 @@ enum status kafka_reader_open(struct kafka_reader **readerp, const struct config
     return STATUS_OK;
 }
 
+enum status kafka_reader_open(struct kafka_reader **readerp, const struct config *config,
+                              struct error *error)
+{
+    return open_reader(readerp, config, false, false, error);
+}
+
+enum status kafka_reader_open_shared(struct kafka_reader **readerp, const struct config *config,
+                                     bool creates, struct error *error)
+{
+    return open_reader(readerp, config, true, creates, error);
+}
+
 struct broker *kafka_reader_broker(struct kafka_reader *reader)
 {
     return &reader->broker;
+}
+
+struct client *kafka_reader_consumer(struct kafka_reader *reader)
+{
+    return &reader->consumer;
 }
 
 static bool time_is_over(int64_t begun_ns, int64_t limit_ms)
@@ -138,16 +159,14 @@ static rd_kafka_resp_err_t kafka_reader_watermarks(struct kafka_reader *reader, 
     return client_watermarks(&reader->broker.admin, reader->topic, reader->partition, lowp, highp);
 }
 
-enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, uint32_t partition,
-                               int64_t end, int64_t *firstp, struct error *error)
+/* First offset and end of a partition as `client` sees them. */
+static enum status kafka_reader_bounds(struct kafka_reader *reader, struct client *client,
+                                       const char *topic, uint32_t partition, int64_t *lowp,
+                                       int64_t *highp, struct error *error)
 {
     const int64_t begun_ns = clock_monotonic_ns();
-    int64_t low, high;
-    kafka_reader_release(reader);
-    reader->topic = topic;
-    reader->partition = partition;
-    client_warm(&reader->consumer, topic);
-    for (rd_kafka_resp_err_t code; (code = kafka_reader_watermarks(reader, &low, &high));) {
+    rd_kafka_resp_err_t code;
+    while ((code = client_watermarks(client, topic, partition, lowp, highp))) {
         bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
         if (forbidden || time_is_over(begun_ns, OUT_OF_REACH_MS)) {
             char why[CLIENT_WHY_SIZE];
@@ -156,6 +175,18 @@ enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, u
         }
         rd_kafka_poll(reader->broker.admin.handle, RECEIVE_MS);
     }
+    return STATUS_OK;
+}
+
+enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, uint32_t partition,
+                               int64_t from, int64_t end, int64_t *firstp, struct error *error)
+{
+    int64_t low, high;
+    kafka_reader_release(reader);
+    reader->topic = topic;
+    reader->partition = partition;
+    client_warm(&reader->consumer, topic);
+    TRY(kafka_reader_bounds(reader, &reader->broker.admin, topic, partition, &low, &high, error));
     if (end == KAFKA_READER_NOW) end = high;
     if (end > high) {
         return error_set(error, STATUS_REFUSED,
@@ -163,12 +194,20 @@ enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, u
                          "made anew",
                          topic, partition, (long long)high, (long long)end);
     }
-    *firstp = reader->seen = low;
+    *firstp = low;
+    reader->seen = from > low ? from : low;
     reader->end = end;
     reader->waits = false;
     reader->heard_ns = clock_monotonic_ns();
     reader->lost_ns = 0;
-    return client_read_from(&reader->consumer, topic, partition, low, error);
+    return client_read_from(&reader->consumer, topic, partition, reader->seen, error);
+}
+
+enum status kafka_reader_committed(struct kafka_reader *reader, const char *topic,
+                                   uint32_t partition, int64_t *endp, struct error *error)
+{
+    int64_t low;
+    return kafka_reader_bounds(reader, &reader->consumer, topic, partition, &low, endp, error);
 }
 
 /* Nothing came for a while: is a broker there, and does a transaction hide what is? */

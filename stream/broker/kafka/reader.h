@@ -6,7 +6,8 @@
  *
  *     open -> (begin -> next ... until STATUS_END) ... -> close
  *
- * Memory: a batch of records, and what librdkafka fetches ahead (32 MB).
+ * Memory: a batch of records, and what librdkafka fetches ahead (32 MB; of shared generations
+ * 8 MB).
  * Thread: one.
  */
 #ifndef STREAM_BROKER_KAFKA_READER_H
@@ -21,6 +22,7 @@
 #include "stream/broker/broker.h"
 
 struct kafka_reader;
+struct client;
 
 struct kafka_record {
     struct bytes key;
@@ -30,16 +32,27 @@ struct kafka_record {
 };
 
 /*
- * Finds the job's topics and checks them as the job does. Keeps `config`. STATUS_REFUSED: they are
- * missing, or of the wrong kind. STATUS_IO: no broker answers.
+ * Finds the job's topics and checks them as the job does. Keeps `config`. STATUS_REFUSED: they are missing, or of the wrong kind. STATUS_IO: no broker
+ * answers.
  */
 MUST_CHECK enum status kafka_reader_open(struct kafka_reader **readerp, const struct config *config,
                                          struct error *error);
+
+/*
+ * The same for the topics of shared generations, with a smaller queue. `creates`: those that are
+ * missing, the job's included, if the configuration allows it.
+ */
+MUST_CHECK enum status kafka_reader_open_shared(struct kafka_reader **readerp,
+                                                const struct config *config, bool creates,
+                                                struct error *error);
 /* Legal on NULL. */
 void kafka_reader_close(struct kafka_reader *reader);
 
 /* The job's broker, for kafka_history_open and to ask for topics and their partitions. */
 struct broker *kafka_reader_broker(struct kafka_reader *reader);
+
+/* The consumer, for questions about offsets while nothing is read. */
+struct client *kafka_reader_consumer(struct kafka_reader *reader);
 
 /*
  * The last committed seals of the source's partitions [first, first + count), number 0: none, out
@@ -51,13 +64,19 @@ MUST_CHECK enum status kafka_reader_seals(struct kafka_reader *reader, uint32_t 
                                           struct error *error);
 
 /*
- * Begins to read a partition from its first record up to `end`, KAFKA_READER_NOW: what lies there
- * now. *firstp = its first offset. STATUS_REFUSED: the partition does not reach to `end`.
+ * Begins to read a partition from its first record, or `from` if that is later, up to `end`,
+ * KAFKA_READER_NOW: what lies there now. *firstp = its first offset. STATUS_REFUSED: the partition
+ * does not reach to `end`.
  */
 #define KAFKA_READER_NOW INT64_MAX
 MUST_CHECK enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic,
-                                          uint32_t partition, int64_t end, int64_t *firstp,
-                                          struct error *error);
+                                          uint32_t partition, int64_t from, int64_t end,
+                                          int64_t *firstp, struct error *error);
+
+/* Up to where a partition can be read now: what open transactions hide comes later. */
+MUST_CHECK enum status kafka_reader_committed(struct kafka_reader *reader, const char *topic,
+                                              uint32_t partition, int64_t *endp,
+                                              struct error *error);
 
 /*
  * The next record, valid until the next call; STATUS_END after the last. STATUS_IO: no broker has

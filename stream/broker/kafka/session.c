@@ -22,6 +22,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/broker/kafka/generation_log.h"
 #include "stream/broker/kafka/session.h"
 #include "stream/source/event_decoder.h"
 
@@ -43,7 +44,8 @@ static uint64_t kafka_memory(const struct config *config)
     uint64_t queues = session_queues_kb(config) * 1024;
     uint64_t of_event = sizeof(struct event) + sizeof(rd_kafka_message_t *);
     uint64_t session = queues + room_size(config) + config->job.poll_events_max * of_event;
-    return config->job.workers * session;
+    const uint64_t shared = config_shares(config) ? generation_log_memory : 0;
+    return config->job.workers * session + shared;
 }
 
 /* Hands the live partitions to librdkafka; what was fetched of an earlier assignment is dropped. */
@@ -209,6 +211,7 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     struct broker *broker = calloc(1, sizeof *broker);
     if (!broker) return error_set(error, STATUS_IO, "out of memory");
     broker->config = config;
+    broker->shares = config_shares(config);
     broker->lost = metrics_get("braid_lost_events_total", NULL, NULL);
     enum status status = client_open_admin(&broker->admin, config, error);
     if (status == STATUS_OK) status = topics_open(broker, error);
@@ -505,4 +508,5 @@ const struct broker_ops broker_kafka = {
     .history_next = kafka_history_next,
     .history_position = kafka_history_position,
     .history_close = kafka_history_close,
+    .generations = &kafka_generations,
 };

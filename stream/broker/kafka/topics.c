@@ -30,24 +30,38 @@ enum cleanup { CLEANUP_COMPACT_ONLY, CLEANUP_COMPACT, CLEANUP_NOT_COMPACT };
 static const struct topic_rule {
     const char *option; /* that names the topic */
     enum cleanup cleanup;
-    bool same_count; /* must have as many partitions as the source */
+    enum { COUNT_ANY, COUNT_OF_SOURCE, COUNT_ONE } partitions; /* that it must have */
     struct {
         const char *name, *value;
     } settings[SETTINGS_MAX]; /* of a topic that Braid creates */
-} rules[RECORD_KINDS] = {
-    [RECORD_INTERESTS] = {"output.topic", CLEANUP_COMPACT, false, {{"cleanup.policy", "compact"}}},
+} rules[TOPICS] = {
+    [RECORD_INTERESTS] = {"output.topic",
+                          CLEANUP_COMPACT,
+                          COUNT_ANY,
+                          {{"cleanup.policy", "compact"}}},
     [RECORD_HISTORY] = {"output.history_topic",
                         CLEANUP_COMPACT_ONLY,
-                        true,
+                        COUNT_OF_SOURCE,
                         {{"cleanup.policy", "compact"},
                          {"segment.bytes", "67108864"},
                          {"min.cleanable.dirty.ratio", "0.2"},
                          {"delete.retention.ms", "604800000"}}},
     [RECORD_DEAD_LETTER] = {"output.dead_letter_topic",
                             CLEANUP_NOT_COMPACT,
-                            false,
+                            COUNT_ANY,
                             {{"cleanup.policy", "delete"}}},
-    [RECORD_ITEM] = {"output.items_topic", CLEANUP_COMPACT, false, {{"cleanup.policy", "compact"}}},
+    [RECORD_ITEM] = {"output.items_topic",
+                     CLEANUP_COMPACT,
+                     COUNT_ANY,
+                     {{"cleanup.policy", "compact"}}},
+    [TOPIC_MODELS] = {"output.models_topic",
+                      CLEANUP_COMPACT_ONLY,
+                      COUNT_ONE,
+                      {{"cleanup.policy", "compact"}, {"segment.bytes", "67108864"}}},
+    [TOPIC_ITEM_VECTORS] = {"output.item_vectors_topic",
+                            CLEANUP_COMPACT_ONLY,
+                            COUNT_ONE,
+                            {{"cleanup.policy", "compact"}, {"segment.bytes", "67108864"}}},
 };
 
 /* Partitions of a topic, 0 if it does not exist. Waits a while for the leaders of one just created. */
@@ -110,13 +124,14 @@ static enum status admin_answer(struct broker *broker, rd_kafka_queue_t *queue, 
     return STATUS_OK;
 }
 
-static enum status topic_create(struct broker *broker, enum record_kind kind, struct error *error)
+static enum status topic_create(struct broker *broker, unsigned kind, struct error *error)
 {
     const struct topic_rule *rule = &rules[kind];
     const char *topic = broker->topics[kind];
     char why[256];
+    const uint32_t partitions = rule->partitions == COUNT_ONE ? 1 : broker->partitions;
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(
-        topic, (int)broker->partitions, (int)broker->config->kafka.replication, why, sizeof why);
+        topic, (int)partitions, (int)broker->config->kafka.replication, why, sizeof why);
     if (!wanted) {
         return error_set(error, STATUS_INVALID, "kafka: creating '%s': %s", topic, why);
     }
@@ -142,8 +157,7 @@ static enum status topic_create(struct broker *broker, enum record_kind kind, st
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewTopic_destroy(wanted);
     if (status == STATUS_OK) {
-        log_info("topic created", log_text("topic", topic),
-                 log_int("partitions", broker->partitions));
+        log_info("topic created", log_text("topic", topic), log_int("partitions", partitions));
     }
     return status;
 }
@@ -160,8 +174,28 @@ static enum status topic_count_patiently(struct broker *broker, const char *topi
     return STATUS_OK;
 }
 
+static enum status check_count(const struct broker *broker, unsigned kind, struct error *error)
+{
+    const uint32_t count = broker->topic_partitions[kind];
+    const char *topic = broker->topics[kind];
+    if (rules[kind].partitions == COUNT_OF_SOURCE && count != broker->partitions) {
+        return error_set(
+            error, STATUS_REFUSED,
+            "kafka: %s: topic '%s' has %u partitions, its source '%s' %u; they must be "
+            "equal: a changed source needs new companion topics and a new group",
+            rules[kind].option, topic, count, broker->config->source.topic, broker->partitions);
+    }
+    if (rules[kind].partitions == COUNT_ONE && count != 1) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: %s: topic '%s' has %u partitions; it must have one, which keeps "
+                         "its records in order",
+                         rules[kind].option, topic, count);
+    }
+    return STATUS_OK;
+}
+
 /* Finds one topic, creating it if it is absent and that is wanted. */
-static enum status topic_find(struct broker *broker, enum record_kind kind, struct error *error)
+static enum status topic_find(struct broker *broker, unsigned kind, struct error *error)
 {
     const char *topic = broker->topics[kind];
     const bool may_create = broker->config->kafka.create_topics && !broker->looks_only;
@@ -181,14 +215,7 @@ static enum status topic_find(struct broker *broker, enum record_kind kind, stru
         return error_set(error, STATUS_IO, "kafka: topic '%s' was created and does not show",
                          topic);
     }
-    if (rules[kind].same_count && *countp != broker->partitions) {
-        return error_set(
-            error, STATUS_REFUSED,
-            "kafka: %s: topic '%s' has %u partitions, its source '%s' %u; they must be "
-            "equal: a changed source needs new companion topics and a new group",
-            rules[kind].option, topic, *countp, broker->config->source.topic, broker->partitions);
-    }
-    return STATUS_OK;
+    return check_count(broker, kind, error);
 }
 
 /* The value of a setting, NULL if the cluster does not tell it. */
@@ -216,11 +243,11 @@ static int64_t number_of(const rd_kafka_ConfigResource_t *resource, const char *
     return otherwise;
 }
 
-static enum status check_cleanup(const struct broker *broker, enum record_kind kind,
-                                 const char *policy, struct error *error)
+static enum status check_cleanup(const struct broker *broker, unsigned kind, const char *policy,
+                                 struct error *error)
 {
     static const char *const wanted[] = {
-        [CLEANUP_COMPACT_ONLY] = "exactly 'compact': it is the truth, and must never expire",
+        [CLEANUP_COMPACT_ONLY] = "to be exactly 'compact': what is in it must never expire",
         [CLEANUP_COMPACT] = "to contain 'compact', so that each user's newest record stays",
         [CLEANUP_NOT_COMPACT] = "not to contain 'compact': dead letters may have no key",
     };
@@ -261,7 +288,7 @@ static int64_t client_message_max(const struct broker *broker)
     return told && parse_signed(bytes_of(text), &most) ? most : 0;
 }
 
-enum status topics_apply_settings(struct broker *broker, enum record_kind kind,
+enum status topics_apply_settings(struct broker *broker, unsigned kind,
                                   const rd_kafka_ConfigResource_t *resource, struct error *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resource);
@@ -278,7 +305,8 @@ enum status topics_apply_settings(struct broker *broker, enum record_kind kind,
     }
     /* What a topic limits is a batch, and librdkafka neither splits one nor knows the limit. */
     int64_t message_max = number_of(resource, "max.message.bytes", MESSAGE_BYTES_MAX);
-    if (message_max < broker->batch_size_max) broker->batch_size_max = message_max;
+    int64_t *size_max = kind < RECORD_KINDS ? &broker->batch_size_max : &broker->shared_size_max;
+    if (message_max < *size_max) *size_max = message_max;
     if (kind == RECORD_DEAD_LETTER) {
         int64_t sends_max = client_message_max(broker);
         broker->dead_letter_payload_max =
@@ -290,12 +318,13 @@ enum status topics_apply_settings(struct broker *broker, enum record_kind kind,
 /* STATUS_BUSY: a topic does not show yet on the broker that was asked. */
 static enum status settings_check(struct broker *broker, struct error *error)
 {
-    rd_kafka_ConfigResource_t *asked[RECORD_KINDS];
-    for (int kind = 0; kind < RECORD_KINDS; kind++) {
+    rd_kafka_ConfigResource_t *asked[TOPICS];
+    const unsigned kinds = broker->shares ? TOPICS : RECORD_KINDS;
+    for (unsigned kind = 0; kind < kinds; kind++) {
         asked[kind] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, broker->topics[kind]);
     }
     rd_kafka_queue_t *queue = rd_kafka_queue_new(broker->admin.handle);
-    rd_kafka_DescribeConfigs(broker->admin.handle, asked, RECORD_KINDS, NULL, queue);
+    rd_kafka_DescribeConfigs(broker->admin.handle, asked, kinds, NULL, queue);
     rd_kafka_event_t *event;
     enum status status = admin_answer(broker, queue, "reading the topics' settings", &event, error);
     if (status == STATUS_OK) {
@@ -303,16 +332,16 @@ static enum status settings_check(struct broker *broker, struct error *error)
         const rd_kafka_ConfigResource_t **described = rd_kafka_DescribeConfigs_result_resources(
             rd_kafka_event_DescribeConfigs_result(event), &count);
         for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-            for (int kind = 0; kind < RECORD_KINDS && status == STATUS_OK; kind++) {
+            for (unsigned kind = 0; kind < kinds && status == STATUS_OK; kind++) {
                 if (strcmp(rd_kafka_ConfigResource_name(described[i]), broker->topics[kind]) != 0)
                     continue;
-                status = topics_apply_settings(broker, (enum record_kind)kind, described[i], error);
+                status = topics_apply_settings(broker, kind, described[i], error);
             }
         }
         rd_kafka_event_destroy(event);
     }
     rd_kafka_queue_destroy(queue);
-    rd_kafka_ConfigResource_destroy_array(asked, RECORD_KINDS);
+    rd_kafka_ConfigResource_destroy_array(asked, kinds);
     return status;
 }
 
@@ -340,6 +369,8 @@ enum status topics_open(struct broker *broker, struct error *error)
     broker->topics[RECORD_HISTORY] = config->output.history_topic;
     broker->topics[RECORD_DEAD_LETTER] = config->output.dead_letter_topic;
     broker->topics[RECORD_ITEM] = config->output.items_topic;
+    broker->topics[TOPIC_MODELS] = config->output.models_topic;
+    broker->topics[TOPIC_ITEM_VECTORS] = config->output.item_vectors_topic;
     TRY(topic_count_patiently(broker, config->source.topic, &broker->partitions, error));
     if (broker->partitions == 0) {
         return error_set(error, STATUS_REFUSED, "kafka: source.topic: '%s' does not exist",
@@ -350,9 +381,9 @@ enum status topics_open(struct broker *broker, struct error *error)
                          config->source.topic, broker->partitions, POLL_PARTITIONS_MAX);
     }
     TRY(topics_identify_source(broker, error));
-    broker->batch_size_max = BATCH_SIZE_MAX;
-    for (int kind = 0; kind < RECORD_KINDS; kind++) {
-        TRY(topic_find(broker, (enum record_kind)kind, error));
+    broker->batch_size_max = broker->shared_size_max = BATCH_SIZE_MAX;
+    for (unsigned kind = 0; kind < (broker->shares ? TOPICS : RECORD_KINDS); kind++) {
+        TRY(topic_find(broker, kind, error));
     }
     enum status status = STATUS_BUSY;
     for (int tries = 0; status == STATUS_BUSY && tries < SHOW_TRIES; tries++) {
