@@ -114,9 +114,7 @@ void event_decoder_close(struct event_decoder *decoder)
 enum status event_decoder_header(struct event_decoder *decoder, struct bytes line,
                                  struct error *error)
 {
-    enum status status = event_table_header(&decoder->table, line, error);
-    if (status != STATUS_OK) error_prefix(error, "%s: ", decoder->config->source.path);
-    return status;
+    return event_table_header(&decoder->table, line, error);
 }
 
 /* What a cell says, for a message. */

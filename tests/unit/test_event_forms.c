@@ -71,7 +71,7 @@ static void wrong_columns_are_refused(void **state)
     open_decoder();
     assert_int_equal(event_decoder_header(decoder, bytes_of("user,item"), &error), STATUS_INVALID);
     assert_string_equal(
-        error.text, "log.csv: the header has no column 'time' (source.fields); it is: user,item");
+        error.text, "the header has no column 'time' (source.fields); it is: user,item");
     assert_int_equal(event_decoder_header(decoder, bytes_of("user,\"item"), &error),
                      STATUS_INVALID);
     event_decoder_close(decoder);
@@ -193,7 +193,7 @@ static void bytes_of_another_format_are_named(void **state)
     assert_int_equal(
         event_decoder_header(decoder, (struct bytes){"\xFF\xFEu\0s\0e\0r\0", 10}, &error),
         STATUS_INVALID);
-    assert_string_equal(error.text, "log.csv: it is text in UTF-16, not a table");
+    assert_string_equal(error.text, "it is text in UTF-16, not a table");
 }
 
 static void an_event_wrapped_by_kafka_connect_is_named(void **state)
