@@ -230,7 +230,7 @@ static uint64_t producing_fingerprint(const struct job *job)
     return param_set_fingerprint(job->checkpoint->params, PARAMS_STATE_PRODUCING);
 }
 
-static enum status open_checkpoint(struct job *job, struct error *error)
+static enum status open_parent(struct job *job, struct error *error)
 {
     TRY(checkpoint_open_to_train(&job->checkpoint, job->config->model.checkpoint, error));
     struct checkpoint *checkpoint = job->checkpoint;
@@ -403,7 +403,7 @@ static enum status record_learned(struct job *job, struct error *error)
 }
 
 /* To --out, or into model.dir, from which the one before, which may be served, is not removed. */
-static enum status write_out(struct job *job, struct error *error)
+static enum status write_checkpoint(struct job *job, struct error *error)
 {
     struct checkpoint *checkpoint = job->checkpoint;
     const struct config *config = job->config;
@@ -423,7 +423,7 @@ static enum status write_generation(struct job *job, struct error *error)
     checkpoint->training.verdict = (struct training_verdict){0};
     checkpoint->state_generation += producing_fingerprint(job) != job->state_before;
     if (job->fresh || job->options.epochs) checkpoint->seed = job->options.seed;
-    TRY(write_out(job, error));
+    TRY(write_checkpoint(job, error));
     printf("%s: generation %" PRIu64 " of %s\n", job->out ? job->out : job->config->model.dir,
            checkpoint->generation, checkpoint->model);
     return STATUS_OK;
@@ -431,7 +431,7 @@ static enum status write_generation(struct job *job, struct error *error)
 
 static enum status train(struct job *job, struct error *error)
 {
-    TRY(open_checkpoint(job, error));
+    TRY(open_parent(job, error));
     TRY(read_training_log(job, error));
     TRY(run_epochs(job, error));
     return write_generation(job, error);

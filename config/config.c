@@ -206,7 +206,7 @@ bool config_shares(const struct config *config)
     return config->source.broker == CONFIG_BROKER_KAFKA && *config->model.dir;
 }
 
-static enum status check_generation(const struct config *config, struct error *error)
+static enum status check_what_serves(const struct config *config, struct error *error)
 {
     if (!config_trains(config)) {
         return require_set(config->model.checkpoint, "model.checkpoint", "", error);
@@ -228,7 +228,7 @@ static enum status check_generation(const struct config *config, struct error *e
 enum status config_check(const struct config *config, struct error *error)
 {
     TRY(check_source(config, error));
-    TRY(check_generation(config, error));
+    TRY(check_what_serves(config, error));
     TRY(require_set(config->state.dir, "state.dir", "", error));
     if (config->state.history_max % 128) {
         return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");

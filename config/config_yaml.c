@@ -32,13 +32,13 @@ struct reader {
     unsigned seen_count;
 };
 
-static enum status refuse(struct reader *reader, const char *why)
+static enum status refuse_yaml(struct reader *reader, const char *why)
 {
     return error_set(reader->error, STATUS_INVALID, "%s: %s%s%s", reader->origin, reader->key,
                      *reader->key ? ": " : "", why);
 }
 
-static enum status next_event(struct reader *reader)
+static enum status next_yaml_event(struct reader *reader)
 {
     yaml_parser_t *parser = &reader->parser;
     yaml_event_delete(&reader->event);
@@ -68,9 +68,9 @@ static enum status refuse_duplicate(struct reader *reader)
 {
     uint64_t identity = identity_of(reader->key, strlen(reader->key));
     for (unsigned i = 0; i < reader->seen_count; i++) {
-        if (reader->seen[i] == identity) return refuse(reader, "is set twice");
+        if (reader->seen[i] == identity) return refuse_yaml(reader, "is set twice");
     }
-    if (reader->seen_count == SETTINGS_MAX) return refuse(reader, "too many settings");
+    if (reader->seen_count == SETTINGS_MAX) return refuse_yaml(reader, "too many settings");
     reader->seen[reader->seen_count++] = identity;
     return STATUS_OK;
 }
@@ -80,10 +80,10 @@ static enum status read_value(struct reader *reader)
     const char *text = scalar_text(reader);
     bool empty = text && !*text && reader->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     if (empty && option_is_section(reader->key)) return STATUS_OK; /* all of it commented out */
-    if (!text) return refuse(reader, "a single value is expected, not a list or an alias");
+    if (!text) return refuse_yaml(reader, "a single value is expected, not a list or an alias");
     bool known = option_find(reader->key) || option_is_open(reader->key);
-    if (empty && known) return refuse(reader, "has no value; an empty text is written \"\"");
-    if (option_is_section(reader->key)) return refuse(reader, "is a section, not a value");
+    if (empty && known) return refuse_yaml(reader, "has no value; an empty text is written \"\"");
+    if (option_is_section(reader->key)) return refuse_yaml(reader, "is a section, not a value");
     TRY(refuse_duplicate(reader));
     return config_set(reader->config, reader->key, text, reader->origin, reader->error);
 }
@@ -93,17 +93,18 @@ static enum status read_mapping(struct reader *reader, unsigned depth)
 {
     size_t size = strlen(reader->key);
     if (size && !option_is_section(reader->key)) {
-        if (option_find(reader->key)) return refuse(reader, "is a value, not a section");
+        if (option_find(reader->key)) return refuse_yaml(reader, "is a value, not a section");
         return option_unknown(reader->key, reader->origin, reader->error);
     }
-    if (depth == DEPTH_MAX) return refuse(reader, "nested too deeply");
+    if (depth == DEPTH_MAX) return refuse_yaml(reader, "nested too deeply");
     for (;;) {
-        TRY(next_event(reader));
+        TRY(next_yaml_event(reader));
         if (reader->event.type == YAML_MAPPING_END_EVENT) break;
         const char *name = scalar_text(reader);
-        if (!name || size + strlen(name) + 2 > KEY_MAX) return refuse(reader, "this is no key");
+        if (!name || size + strlen(name) + 2 > KEY_MAX)
+            return refuse_yaml(reader, "this is no key");
         snprintf(reader->key + size, KEY_MAX - size, "%s%s", size ? "." : "", name);
-        TRY(next_event(reader));
+        TRY(next_yaml_event(reader));
         if (reader->event.type == YAML_MAPPING_START_EVENT) {
             TRY(read_mapping(reader, depth + 1));
         } else {
@@ -117,18 +118,18 @@ static enum status read_mapping(struct reader *reader, unsigned depth)
 /* STREAM-START [DOCUMENT-START mapping DOCUMENT-END] STREAM-END */
 static enum status read_stream(struct reader *reader)
 {
-    TRY(next_event(reader));
-    TRY(next_event(reader));
+    TRY(next_yaml_event(reader));
+    TRY(next_yaml_event(reader));
     if (reader->event.type == YAML_STREAM_END_EVENT) return STATUS_OK;
-    TRY(next_event(reader));
+    TRY(next_yaml_event(reader));
     if (reader->event.type != YAML_MAPPING_START_EVENT) {
-        return refuse(reader, "a configuration is a mapping of sections");
+        return refuse_yaml(reader, "a configuration is a mapping of sections");
     }
     TRY(read_mapping(reader, 0));
-    TRY(next_event(reader));
-    TRY(next_event(reader));
+    TRY(next_yaml_event(reader));
+    TRY(next_yaml_event(reader));
     if (reader->event.type == YAML_STREAM_END_EVENT) return STATUS_OK;
-    return refuse(reader, "a configuration is one document");
+    return refuse_yaml(reader, "a configuration is one document");
 }
 
 enum status config_file(struct config *config, const char *path, struct error *error)

@@ -27,7 +27,7 @@ static enum status dir_failed(const char *what, const char *dir, struct error *e
 }
 
 /* The number in a file's name; false if it is no generation's. */
-static bool number_of(const char *name, uint64_t *number)
+static bool number_of_file(const char *name, uint64_t *number)
 {
     const size_t size = strlen(name), around = strlen(PREFIX) + strlen(SUFFIX);
     if (size < around + DIGITS_MIN || strncmp(name, PREFIX, strlen(PREFIX)) != 0) return false;
@@ -50,7 +50,7 @@ static enum status read_names(struct model_dir_list *list, DIR *entries, const c
     uint32_t room = 0;
     while ((errno = 0, entry = readdir(entries))) {
         uint64_t number;
-        if (!number_of(entry->d_name, &number)) continue;
+        if (!number_of_file(entry->d_name, &number)) continue;
         if (list->count == MODEL_DIR_GENERATIONS_MAX) {
             return error_set(error, STATUS_INVALID, "%s: more than %d generations: remove old ones",
                              dir, MODEL_DIR_GENERATIONS_MAX);

@@ -126,7 +126,7 @@ static real threshold_of(const struct topn_list *list, uint32_t n)
     return list->count < n ? -(real)INFINITY : list->at[0].score;
 }
 
-static void keep_best(struct topn_list *list, uint32_t n, struct topn_item item)
+static void keep_item(struct topn_list *list, uint32_t n, struct topn_item item)
 {
     if (list->count < n) {
         list->at[list->count++] = item;
@@ -159,7 +159,7 @@ static void offer(struct topn_list *list, uint32_t n, const real *best, const re
         while (k + 1 < interests && scores[(size_t)k * stride + j] != best[j]) {
             k++;
         }
-        keep_best(list, n, (struct topn_item){from + j, k, best[j]});
+        keep_item(list, n, (struct topn_item){from + j, k, best[j]});
         threshold = threshold_of(list, n);
     }
 }
@@ -241,7 +241,7 @@ void topn_of_scores(const real *scores, uint32_t first, uint32_t rows,
         }
         if (next < excluded.count && excluded.at[next] == row) continue;
         if (scores[row] > threshold_of(list, n)) {
-            keep_best(list, n, (struct topn_item){row, 0, scores[row]});
+            keep_item(list, n, (struct topn_item){row, 0, scores[row]});
         }
     }
     sort(list);

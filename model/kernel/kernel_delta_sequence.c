@@ -31,14 +31,6 @@ void kernel_delta_sequence(real *y, real *s, const struct delta_rows *rows, stru
     }
 }
 
-/* y += a x */
-static inline void add_scaled(real *restrict y, real a, const real *restrict x, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        y[i] = REAL_FMA(a, x[i], y[i]);
-    }
-}
-
 /* One event at one head: its rows, the gradients of them, and how it was read. */
 struct step {
     const real *k, *v;
@@ -64,7 +56,7 @@ static inline __attribute__((always_inline)) void reads_backward(const struct st
         for (uint32_t i = 0; i < width; i++) {
             const real kept = vec_dot(before + (size_t)i * width, dy, width);
             dq[i] += step->alpha * kept + step->k[i] * corrected;
-            add_scaled(g + (size_t)i * width, q[i], dy, width);
+            vec_add_scaled(g + (size_t)i * width, q[i], dy, width);
         }
     }
 }
@@ -84,7 +76,7 @@ static inline __attribute__((always_inline)) void step_backward(const struct ste
     memset(p, 0, width * sizeof(real));
     memset(du, 0, width * sizeof(real));
     for (uint32_t i = 0; i < width; i++) {
-        add_scaled(p, step->k[i], before + (size_t)i * width, width);
+        vec_add_scaled(p, step->k[i], before + (size_t)i * width, width);
     }
     for (uint32_t j = 0; j < width; j++) {
         u[j] = step->v[j] - step->alpha * p[j];
@@ -92,7 +84,7 @@ static inline __attribute__((always_inline)) void step_backward(const struct ste
     }
     reads_backward(step, g, before, correction, width);
     for (uint32_t i = 0; i < width; i++) {
-        add_scaled(du, step->k[i], g + (size_t)i * width, width);
+        vec_add_scaled(du, step->k[i], g + (size_t)i * width, width);
         kept += vec_dot(g + (size_t)i * width, before + (size_t)i * width, width);
     }
     *step->d_beta += vec_dot(du, u, width);
@@ -129,7 +121,7 @@ static void absorb(const struct walk *walk, real *s, uint32_t event)
     kernel_delta_absorb(s, rows->k + at, rows->v + at, gates, gates + rows->heads, 1, rows->width);
 }
 
-static struct step step_of(struct walk *walk, uint32_t event)
+static struct step delta_step(struct walk *walk, uint32_t event)
 {
     const struct delta_rows *rows = walk->rows;
     const struct delta_gradients *gradients = walk->gradients;
@@ -185,7 +177,7 @@ static void head_backward(struct walk *walk, struct delta_span span, real *scrat
             absorb(walk, inside + i * size, span.event + first + i - 1);
         }
         for (uint32_t i = count; i-- > 0;) {
-            const struct step step = step_of(walk, span.event + first + i);
+            const struct step step = delta_step(walk, span.event + first + i);
             if (width == 16) {
                 step_backward(&step, g, inside + i * size, 16);
             } else if (width == 32) {

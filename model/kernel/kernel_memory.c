@@ -14,14 +14,6 @@ static real length_of(const real *x, uint32_t n)
     return REAL_SQRT(vec_dot(x, x, n) + COSINE_EPSILON);
 }
 
-/* y += a x */
-static inline void add_scaled(real *restrict y, real a, const real *restrict x, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        y[i] = REAL_FMA(a, x[i], y[i]);
-    }
-}
-
 /* Mean of the two cosines of each slot. */
 static void slot_cosines(real *cosine, const real *query, const real *keys, const real *memory,
                          uint32_t slots, uint32_t d)
@@ -51,10 +43,10 @@ static void cosine_backward(real *da, real *db, real dc, const real *a, const re
     const real b_length = length_of(b, d);
     const real scale = dc / (a_length * b_length);
     const real cosine = vec_dot(a, b, d) / (a_length * b_length);
-    add_scaled(da, scale, b, d);
-    add_scaled(da, -dc * cosine / (a_length * a_length), a, d);
-    add_scaled(db, scale, a, d);
-    add_scaled(db, -dc * cosine / (b_length * b_length), b, d);
+    vec_add_scaled(da, scale, b, d);
+    vec_add_scaled(da, -dc * cosine / (a_length * a_length), a, d);
+    vec_add_scaled(db, scale, a, d);
+    vec_add_scaled(db, -dc * cosine / (b_length * b_length), b, d);
 }
 
 void kernel_address_backward(struct address_gradients gradients, const real *dw, const real *w,
@@ -98,7 +90,7 @@ void kernel_memory_read(real *restrict y, const real *w, const real *memory, uin
 {
     memset(y, 0, d * sizeof(real));
     for (uint32_t i = 0; i < slots; i++) {
-        add_scaled(y, w[i], memory + (size_t)i * d, d);
+        vec_add_scaled(y, w[i], memory + (size_t)i * d, d);
     }
 }
 
@@ -107,7 +99,7 @@ void kernel_memory_read_backward(real *restrict dw, real *restrict d_memory, con
 {
     for (uint32_t i = 0; i < slots; i++) {
         dw[i] += vec_dot(dy, memory + (size_t)i * d, d);
-        add_scaled(d_memory + (size_t)i * d, w[i], dy, d);
+        vec_add_scaled(d_memory + (size_t)i * d, w[i], dy, d);
     }
 }
 

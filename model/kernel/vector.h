@@ -211,4 +211,12 @@ static inline real vec_dot(const real *a, const real *b, uint32_t n)
     return vec_sum(sum);
 }
 
+/* y += a x */
+static inline void vec_add_scaled(real *restrict y, real a, const real *restrict x, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        y[i] = REAL_FMA(a, x[i], y[i]);
+    }
+}
+
 #endif

@@ -21,7 +21,7 @@ static real days_before(const struct behavior_batch *batch, uint32_t event)
 }
 
 /* Inputs: write, forget, decay. */
-static void gates_backward(struct tape *tape, const struct node *node)
+static void delta_gates_backward(struct tape *tape, const struct node *node)
 {
     const struct behavior_batch *batch = node->saved;
     const struct tensor *gates = node->output;
@@ -62,7 +62,8 @@ struct tensor *op_delta_gates(struct tape *tape, const struct delta_memory *memo
     }
     if (tape_records(tape)) {
         struct tensor *decay = tape_param(tape, memory->decay);
-        tape_record(tape, (struct node){gates_backward, gates, {write, forget, decay}, batch});
+        tape_record(tape,
+                    (struct node){delta_gates_backward, gates, {write, forget, decay}, batch});
     }
     return gates;
 }

@@ -44,7 +44,7 @@ struct pool_pass {
 };
 
 /* From a sequence's end: what a sum owes to the points after it fades as the sum did. */
-static void steps_backward(struct tape *tape, const struct node *node)
+static void pool_steps_backward(struct tape *tape, const struct node *node)
 {
     const struct pool_pass *pass = node->saved;
     struct tensor *x = node->inputs[0], *y = node->output;
@@ -98,6 +98,6 @@ struct tensor *op_pool_steps(struct tape *tape, const struct pool *pool, struct 
         }
     }
     arena_release(tape->arena, mark);
-    tape_record(tape, (struct node){steps_backward, y, {x}, pass});
+    tape_record(tape, (struct node){pool_steps_backward, y, {x}, pass});
     return y;
 }

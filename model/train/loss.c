@@ -49,7 +49,7 @@ struct block {
     uint8_t *chosen; /* [samples, columns] the interest that gave the score */
 };
 
-static uint32_t less(uint32_t a, uint32_t b)
+static uint32_t fewer(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
@@ -59,7 +59,7 @@ static uint32_t block_samples(uint32_t interests, uint32_t candidates)
 {
     const uint32_t most = interests < TILE_ROWS ? TILE_ROWS / interests : 1;
     const uint32_t cached = candidates ? KEPT_SCORES / candidates : TILE_ROWS;
-    return less(most, cached < SAMPLES_MIN ? SAMPLES_MIN : cached);
+    return fewer(most, cached < SAMPLES_MIN ? SAMPLES_MIN : cached);
 }
 
 /* All candidates if their scores can be kept beside each other, else whole tiles of them. */
@@ -178,7 +178,7 @@ static void make_scores(const struct loss *loss, const struct block *block, uint
 {
     const uint32_t rows = block->samples * block->interests;
     for (uint32_t at = 0; at < columns; at += TILE_ITEMS) {
-        const uint32_t items = less(TILE_ITEMS, columns - at);
+        const uint32_t items = fewer(TILE_ITEMS, columns - at);
         kernel_matmul_packed(block->tile, block->v, loss->panels + (from + at) * loss->stride, NULL,
                              rows, items, (uint32_t)loss->stride);
         for (uint32_t s = 0; s < block->samples; s++) {
@@ -376,7 +376,7 @@ static void add_gradients(const struct loss *loss, const struct block *block, ui
 {
     const size_t stride = loss->stride;
     for (uint32_t at = 0; at < columns; at += SPAN_ITEMS) {
-        const uint32_t items = less(SPAN_ITEMS, columns - at);
+        const uint32_t items = fewer(SPAN_ITEMS, columns - at);
         const uint64_t all = UINT64_MAX >> (SPAN_ITEMS - items);
         const real *rows = loss->prepared + (from + at) * stride;
         for (uint32_t row = 0; row < block->samples * block->interests; row++) {
@@ -493,13 +493,13 @@ static double block_run(struct block *block, const struct loss *loss)
     const bool kept = block->columns == count;
     double sum = 0;
     for (uint32_t from = 0; from < count; from += block->columns) {
-        const uint32_t columns = less(block->columns, count - from);
+        const uint32_t columns = fewer(block->columns, count - from);
         make_scores(loss, block, from, columns);
         add_to_softmax(block, columns);
     }
     scale_interests(block, loss->stride);
     for (uint32_t from = 0; from < count; from += block->columns) {
-        const uint32_t columns = less(block->columns, count - from);
+        const uint32_t columns = fewer(block->columns, count - from);
         if (!kept) {
             make_scores(loss, block, from, columns);
             make_exponentials(block, columns);

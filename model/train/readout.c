@@ -57,7 +57,7 @@ static void label_weights(const struct readout_rule *rule, real *weight, const r
     }
 }
 
-static void add_scaled(real *y, const real *x, real factor, uint32_t d)
+static void add_weighted(real *y, const real *x, real factor, uint32_t d)
 {
     for (uint32_t i = 0; i < d; i++) {
         y[i] += factor * x[i];
@@ -78,7 +78,7 @@ void readout_forward(const struct readout_rule *rule, real *y, const real *inter
         y[i] = 0;
     }
     for (uint32_t k = 0; k < live; k++) {
-        if (weight[k] != 0) add_scaled(y, interests + (size_t)k * rule->d, weight[k], rule->d);
+        if (weight[k] != 0) add_weighted(y, interests + (size_t)k * rule->d, weight[k], rule->d);
     }
 }
 
@@ -89,8 +89,8 @@ static void add_nearness_gradient(const struct readout_rule *rule, real *dx, con
     const bool cosine = rule->similarity.cosine;
     const real shrink = rule_shrink(rule, x);
     const real along = similarity_scale(rule->similarity) * shrink * rule_shrink(rule, t);
-    add_scaled(dx, t, gradient * (cosine ? along : 1), rule->d);
-    if (cosine) add_scaled(dx, x, -gradient * near * shrink * shrink, rule->d);
+    add_weighted(dx, t, gradient * (cosine ? along : 1), rule->d);
+    if (cosine) add_weighted(dx, x, -gradient * near * shrink * shrink, rule->d);
 }
 
 void readout_backward(const struct readout_rule *rule, real *d_interests, real *d_target,
@@ -101,7 +101,7 @@ void readout_backward(const struct readout_rule *rule, real *d_interests, real *
     real d_weight[READOUT_INTERESTS_MAX], mean = 0;
     nearness(rule, near, interests, live, target);
     if (rule->readout == READOUT_HARD) {
-        add_scaled(d_interests + (size_t)nearest(near, live) * d, dy, 1, d);
+        add_weighted(d_interests + (size_t)nearest(near, live) * d, dy, 1, d);
         return;
     }
     label_weights(rule, weight, near, live);
@@ -115,7 +115,7 @@ void readout_backward(const struct readout_rule *rule, real *d_interests, real *
         /* Of the softmax, then of sign(s) |s|^power, which is power |s|^(power - 1). */
         const real d_near =
             weight[k] * (d_weight[k] - mean) * rule->power * pow(fabs(near[k]), rule->power - 1);
-        add_scaled(d_interest, dy, weight[k], d);
+        add_weighted(d_interest, dy, weight[k], d);
         add_nearness_gradient(rule, d_interest, interest, target, near[k], d_near);
         add_nearness_gradient(rule, d_target, target, interest, near[k], d_near);
     }

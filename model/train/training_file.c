@@ -90,7 +90,7 @@ enum status training_file_write(const char *path, uint64_t identity,
     return error_prefix(error, "writing %s: ", temporary);
 }
 
-static enum status damaged(const char *path, struct error *error)
+static enum status damaged_training(const char *path, struct error *error)
 {
     return error_set(error, STATUS_CORRUPT,
                      "%s is damaged: remove it, and the training begins anew", path);
@@ -136,7 +136,7 @@ static enum status read_from(const struct safetensors *file, const char *path, u
         return error_set(error, STATUS_REFUSED, "%s is no training in progress (%s)", path, FORMAT);
     }
     if (!find_hex(file, "identity", &written) || !find_hex(file, "checksum", &checksum)) {
-        return damaged(path, error);
+        return damaged_training(path, error);
     }
     if (written != identity) {
         return error_set(
@@ -149,12 +149,12 @@ static enum status read_from(const struct safetensors *file, const char *path, u
         const struct safetensors_tensor *tensor = safetensors_find(file, block_names[i]);
         if (!blocks->at[i]) continue;
         if (!tensor || tensor->dtype != dtype || tensor->size != blocks->size * sizeof(real)) {
-            return damaged(path, error);
+            return damaged_training(path, error);
         }
         stored.at[i] = (real *)(uintptr_t)tensor->data;
     }
     if (checksum_of_blocks(&stored) != checksum || !parse_progress(file, progress)) {
-        return damaged(path, error);
+        return damaged_training(path, error);
     }
     for (int i = 0; i < TRAINING_BLOCKS; i++) {
         if (blocks->at[i]) memcpy(blocks->at[i], stored.at[i], blocks->size * sizeof(real));

@@ -295,7 +295,7 @@ static struct memory_state load(struct tape *tape, const struct interest_model *
     };
 }
 
-static void store(const struct tensor *x, size_t at, real *const *states, uint32_t users)
+static void store_rows(const struct tensor *x, size_t at, real *const *states, uint32_t users)
 {
     const size_t count = tensor_count(x) / users;
     for (uint32_t user = 0; user < users; user++) {
@@ -320,13 +320,13 @@ static bool absorb_wave(struct tape *tape, const struct interest_model *model, s
     struct tensor *event = op_rows(tape, x, wave.events, wave.count);
     struct tensor *mean = op_state(tape, at->mean, x->cols, rows, wave.count);
     struct memory_state state = load(tape, model, rows, wave.count);
-    store(op_running_mean(tape, mean, event, count), at->mean, active, wave.count);
+    store_rows(op_running_mean(tape, mean, event, count), at->mean, active, wave.count);
     state = step(tape, model, state, event, count);
-    store(state.hidden, at->hidden, active, wave.count);
-    store(state.read, at->read, active, wave.count);
-    store(state.usage, at->usage, active, wave.count);
-    store(state.memory, at->memory, active, wave.count);
-    store(state.channels, at->channels, active, wave.count);
+    store_rows(state.hidden, at->hidden, active, wave.count);
+    store_rows(state.read, at->read, active, wave.count);
+    store_rows(state.usage, at->usage, active, wave.count);
+    store_rows(state.memory, at->memory, active, wave.count);
+    store_rows(state.channels, at->channels, active, wave.count);
     return true;
 }
 

@@ -22,8 +22,8 @@ void event_log_close(struct event_log *log)
 }
 
 /* "line 7: WHAT" */
-static void describe(const struct event_log *log, const struct event *event, const char *what,
-                     char *to, size_t room)
+static void describe_event(const struct event_log *log, const struct event *event, const char *what,
+                           char *to, size_t room)
 {
     char place[SOURCE_PLACE_MAX];
     event_reader_place(log->source, event->offset, place);
@@ -39,10 +39,10 @@ static void count_accepted(struct event_log *log, const struct event *event)
     counts->compared = log->disorder.compared;
     if (worst) {
         counts->worst = log->disorder.worst;
-        describe(log, event, "", counts->worst_place, sizeof counts->worst_place);
+        describe_event(log, event, "", counts->worst_place, sizeof counts->worst_place);
     }
     if (!event->odd_category || counts->odd_categories++) return;
-    describe(log, event, event->why, counts->odd_why, sizeof counts->odd_why);
+    describe_event(log, event, event->why, counts->odd_why, sizeof counts->odd_why);
 }
 
 static void count_event(struct event_log *log, const struct event *event)
@@ -56,7 +56,7 @@ static void count_event(struct event_log *log, const struct event *event)
     if (!event_is_bad(event->verdict) || counts->bad++) return;
     counts->bad_verdict = event->verdict;
     snprintf(why, sizeof why, "%s: %s", event_verdict_name(event->verdict), event->why);
-    describe(log, event, why, counts->bad_why, sizeof counts->bad_why);
+    describe_event(log, event, why, counts->bad_why, sizeof counts->bad_why);
 }
 
 static void show_reading(const struct event_log *log)

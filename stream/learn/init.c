@@ -25,8 +25,8 @@ struct reading {
     struct init_summary *summary;
 };
 
-static enum status count_event(struct reading *reading, const struct event *event,
-                               struct error *error)
+static enum status count_item(struct reading *reading, const struct event *event,
+                              struct error *error)
 {
     uint32_t item, category;
     TRY(name_set_add(&reading->items, event->item, event->item_hash, &item, error));
@@ -43,7 +43,7 @@ static enum status count_events(struct reading *reading, struct error *error)
     struct event event;
     enum status status;
     while ((status = event_log_next(&reading->log, &event, error)) == STATUS_OK) {
-        TRY(count_event(reading, &event, error));
+        TRY(count_item(reading, &event, error));
     }
     if (status != STATUS_END) return status;
     reading->summary->items_seen = reading->items.count;

@@ -64,7 +64,7 @@ static void file_input_close(struct log_input *input)
     free(input);
 }
 
-static enum status open_input(struct log_input *input, struct error *error)
+static enum status open_file_input(struct log_input *input, struct error *error)
 {
     const struct config *config = input->config;
     size_t letter = dead_letter_size_max(config->output.dead_letter_payload_max);
@@ -83,7 +83,7 @@ static enum status file_input_open(struct log_input **inputp, const struct confi
     struct log_input *input = calloc(1, sizeof *input);
     if (!input) return error_set(error, STATUS_IO, "out of memory: reading a job's files");
     input->config = config;
-    enum status status = open_input(input, error);
+    enum status status = open_file_input(input, error);
     if (status != STATUS_OK) {
         file_input_close(input);
         return status;
@@ -168,7 +168,7 @@ static enum status begin_output(struct log_input *input, enum record_kind kind, 
     return open_output(input, error);
 }
 
-static enum status begin_history(struct log_input *input, struct error *error)
+static enum status begin_file_history(struct log_input *input, struct error *error)
 {
     char path[COMMIT_PATH_MAX];
     uint32_t partition = input->place.partition;
@@ -187,7 +187,7 @@ static enum status file_input_begin(struct log_input *input, enum log_sequence s
     case LOG_SOURCE: return begin_source(input, error);
     case LOG_RECORDS: return begin_output(input, RECORD_INTERESTS, error);
     case LOG_DEAD_LETTERS: return begin_output(input, RECORD_DEAD_LETTER, error);
-    case LOG_HISTORY: return begin_history(input, error);
+    case LOG_HISTORY: return begin_file_history(input, error);
     default: return begin_output(input, RECORD_ITEM, error);
     }
 }
@@ -202,7 +202,7 @@ static enum status file_input_event(struct log_input *input, struct event *event
 }
 
 /* The next committed line of an output, of all partitions one after the other. */
-static enum status next_output(struct log_input *input, struct line *line, struct error *error)
+static enum status next_file_output(struct log_input *input, struct line *line, struct error *error)
 {
     struct line_position position = {0};
     for (;;) {
@@ -229,7 +229,7 @@ static enum status file_input_record(struct log_input *input, struct interest_re
                                      struct error *error)
 {
     struct line line;
-    TRY(next_output(input, &line, error));
+    TRY(next_file_output(input, &line, error));
     return interest_record_decode_json(line.text, input->scratch, input->scratch_size, record,
                                        error);
 }
@@ -238,7 +238,7 @@ static enum status file_input_dead_letter(struct log_input *input, int64_t *offs
                                           struct bytes *reasonp, struct error *error)
 {
     struct line line;
-    TRY(next_output(input, &line, error));
+    TRY(next_file_output(input, &line, error));
     return dead_letter_decode(input->json, line.text, input->scratch, offsetp, reasonp, error);
 }
 
@@ -246,7 +246,7 @@ static enum status file_input_item(struct log_input *input, struct bytes *record
                                    struct error *error)
 {
     struct line line;
-    TRY(next_output(input, &line, error));
+    TRY(next_file_output(input, &line, error));
     *recordp = line.text;
     return STATUS_OK;
 }

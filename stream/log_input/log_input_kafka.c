@@ -107,7 +107,7 @@ static enum status check_counts(const struct broker *broker, struct error *error
     return STATUS_OK;
 }
 
-static enum status open_input(struct log_input *input, struct error *error)
+static enum status open_kafka_input(struct log_input *input, struct error *error)
 {
     TRY(kafka_reader_open(&input->reader, input->config, error));
     input->broker = kafka_reader_broker(input->reader);
@@ -125,7 +125,7 @@ static enum status kafka_input_open(struct log_input **inputp, const struct conf
     struct log_input *input = calloc(1, sizeof *input);
     if (!input) return error_set(error, STATUS_IO, "out of memory: reading a job's topics");
     input->config = config;
-    enum status status = open_input(input, error);
+    enum status status = open_kafka_input(input, error);
     if (status != STATUS_OK) {
         kafka_input_close(input);
         return status;
@@ -188,7 +188,8 @@ static bool may_retry(int64_t since_ns)
     return clock_monotonic_ns() - since_ns < (int64_t)HISTORY_RETRY_MS * 1000000;
 }
 
-static enum status begin_history(struct log_input *input, uint32_t partition, struct error *error)
+static enum status begin_kafka_history(struct log_input *input, uint32_t partition,
+                                       struct error *error)
 {
     const struct store_position start = {.next = -1};
     const int64_t begun_ns = clock_monotonic_ns();
@@ -211,7 +212,7 @@ static enum status kafka_input_begin(struct log_input *input, enum log_sequence 
     input->partition = part;
     input->number = input->beyond.offset = -1;
     input->passed = 0;
-    if (sequence == LOG_HISTORY) return begin_history(input, part, error);
+    if (sequence == LOG_HISTORY) return begin_kafka_history(input, part, error);
     if (sequence != LOG_ITEMS) {
         TRY(check_counts(input->broker, error));
         TRY(fetch_seals(input, error));
@@ -286,8 +287,8 @@ static enum status check_beyond(struct log_input *input, struct error *error)
 }
 
 /* The next of an output's records. */
-static enum status next_output(struct log_input *input, struct kafka_record *found,
-                               struct error *error)
+static enum status next_kafka_output(struct log_input *input, struct kafka_record *found,
+                                     struct error *error)
 {
     enum status status = kafka_reader_next(input->reader, found, error);
     if (status == STATUS_END) return check_beyond(input, error);
@@ -330,7 +331,7 @@ static enum status kafka_input_record(struct log_input *input, struct interest_r
 {
     struct kafka_record found;
     do {
-        TRY(next_output(input, &found, error));
+        TRY(next_kafka_output(input, &found, error));
         TRY(decode_record(input, &found, record, error));
     } while (is_beyond(input, record->offset));
     return STATUS_OK;
@@ -344,7 +345,7 @@ static enum status kafka_input_dead_letter(struct log_input *input, int64_t *off
     struct bytes letter;
     uint8_t *rest;
     do {
-        TRY(next_output(input, &found, error));
+        TRY(next_kafka_output(input, &found, error));
         TRY(padded(input, found.value, BATCH_SIZE_MAX, &letter, &rest, error));
         TRY(dead_letter_decode(input->json, letter, rest, offsetp, reasonp, error));
     } while (*offsetp < input->first || is_beyond(input, *offsetp));

@@ -86,7 +86,7 @@ static enum status read_item_part(struct item_log *log, const struct log_input_o
 }
 
 /* By hash, of equal ones the newest first. */
-static int compare_names(const void *a, const void *b)
+static int compare_item_names(const void *a, const void *b)
 {
     const struct name *one = a, *other = b;
     if (one->hash != other->hash) return one->hash < other->hash ? -1 : 1;
@@ -108,7 +108,7 @@ static enum status read_item_log(struct item_log *log, const struct config *conf
         status = read_item_part(log, ops, input, part, error);
     }
     ops->close(input);
-    if (log->count > 0) qsort(log->names, log->count, sizeof *log->names, compare_names);
+    if (log->count > 0) qsort(log->names, log->count, sizeof *log->names, compare_item_names);
     return status;
 }
 

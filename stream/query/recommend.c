@@ -166,8 +166,8 @@ static void print_item(const struct recommendation *work, uint32_t place,
 }
 
 /* The list of `count` interests from `vectors` on. */
-static enum status print_list(const struct recommendation *work, const real *vectors,
-                              uint32_t count, struct error *error)
+static enum status print_recommended(const struct recommendation *work, const real *vectors,
+                                     uint32_t count, struct error *error)
 {
     const struct recommend_options *options = work->options;
     const bool diverse = options->diversity > 0;
@@ -194,10 +194,11 @@ static enum status print_lists(const struct recommendation *work, struct error *
             ": %" PRIu64 " behaviors, %" PRIu32 " interest%s, %s generation %" PRIu64 "\n",
             work->absorbed, work->count, work->count == 1 ? "" : "s", work->checkpoint->model,
             work->checkpoint->generation);
-    if (!work->options->each_interest) return print_list(work, work->vectors, work->count, error);
+    if (!work->options->each_interest)
+        return print_recommended(work, work->vectors, work->count, error);
     for (uint32_t k = 0; k < work->count; k++) {
         fprintf(work->out, "interest %" PRIu32 ", weight %.3f\n", k + 1, (double)work->weights[k]);
-        TRY(print_list(work, work->vectors + (size_t)k * d, 1, error));
+        TRY(print_recommended(work, work->vectors + (size_t)k * d, 1, error));
     }
     return STATUS_OK;
 }

@@ -79,8 +79,8 @@ static enum status add_part(struct event_reader *reader, const struct source_fil
  * The entry of a file that was read, NULL if there is none. One file that follows one may have
  * another name, for what it begins with is compared.
  */
-static struct source_entry *entry_of(const struct event_reader *reader,
-                                     const struct source_files *known, uint32_t i)
+static struct source_entry *known_entry(const struct event_reader *reader,
+                                        const struct source_files *known, uint32_t i)
 {
     const struct source_list *list = &reader->list;
     if (known->count == 1 && list->count == 1) return &list->at[0];
@@ -95,7 +95,7 @@ static enum status order_files(struct event_reader *reader, const struct source_
     reader->parts = calloc((size_t)known->count + list->count, sizeof *reader->parts);
     if (!reader->parts) return error_set(error, STATUS_IO, "out of memory: names of files");
     for (uint32_t i = 0; i < known->count; i++) {
-        struct source_entry *entry = entry_of(reader, known, i);
+        struct source_entry *entry = known_entry(reader, known, i);
         if (entry) entry->known = true;
         TRY(add_part(reader, &known->at[i], entry, error));
     }
@@ -212,8 +212,8 @@ static enum status open_lines(const struct event_reader *reader, struct line_pos
 }
 
 /* Reads the names of the columns, if the first line has been written. */
-static enum status read_header(struct event_reader *reader, struct line_reader *lines,
-                               struct error *error)
+static enum status read_columns(struct event_reader *reader, struct line_reader *lines,
+                                struct error *error)
 {
     struct line line;
     enum status status = line_reader_next(lines, &line, error);
@@ -235,12 +235,12 @@ static enum status open_current(struct event_reader *reader, struct error *error
     if (has_header(reader) && start.byte > 0) {
         struct line_reader *lines;
         TRY(open_lines(reader, (struct line_position){0}, &lines, error));
-        enum status status = read_header(reader, lines, error);
+        enum status status = read_columns(reader, lines, error);
         line_reader_close(lines);
         TRY(status);
     }
     TRY(open_lines(reader, start, &reader->lines, error));
-    if (has_header(reader) && start.byte == 0) return read_header(reader, reader->lines, error);
+    if (has_header(reader) && start.byte == 0) return read_columns(reader, reader->lines, error);
     return STATUS_OK;
 }
 

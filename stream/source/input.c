@@ -65,7 +65,7 @@ static enum status read_plain(struct input *input, void *to, size_t size, size_t
     return STATUS_OK;
 }
 
-static enum status damaged(const struct input *input, const char *why, struct error *error)
+static enum status damaged_gzip(const struct input *input, const char *why, struct error *error)
 {
     return error_set(error, STATUS_CORRUPT, "%s: gzip: %s", input->path, why ? why : "not valid");
 }
@@ -96,7 +96,7 @@ static enum status next_member(struct input *input, struct error *error)
     TRY(read_ahead(input, 2, error));
     input->in_member = at_member(input);
     if (input->in_member) {
-        if (inflateReset(input->gzip) != Z_OK) return damaged(input, input->gzip->msg, error);
+        if (inflateReset(input->gzip) != Z_OK) return damaged_gzip(input, input->gzip->msg, error);
         return STATUS_OK;
     }
     input->ended = true;
@@ -127,7 +127,7 @@ static enum status read_gzip(struct input *input, void *to, size_t size, size_t 
         if (result == Z_MEM_ERROR) {
             return error_set(error, STATUS_IO, "out of memory: reading %s", input->path);
         }
-        if (result != Z_OK && result != Z_STREAM_END) return damaged(input, gzip->msg, error);
+        if (result != Z_OK && result != Z_STREAM_END) return damaged_gzip(input, gzip->msg, error);
         input->next = gzip->next_in;
         input->left = gzip->avail_in;
     }
@@ -237,7 +237,7 @@ void input_progress(const struct input *input, int64_t *donep, int64_t *totalp)
     *totalp = input->total;
 }
 
-static enum status read_identity(struct input *input, uint8_t *at, size_t size,
+static enum status identify_head(struct input *input, uint8_t *at, size_t size,
                                  struct input_identity *identity, struct error *error)
 {
     size_t used = 0, count = 1;
@@ -266,7 +266,7 @@ enum status input_identify(const char *path, uint32_t size, struct input_identit
                       "in and set source.path=-",
                       path);
     }
-    if (status == STATUS_OK) status = read_identity(input, at, size, identity, error);
+    if (status == STATUS_OK) status = identify_head(input, at, size, identity, error);
     input_close(input);
     free(at);
     return status;

@@ -64,8 +64,8 @@ static enum status go_to(struct line_reader *reader, struct line_position start,
     return STATUS_OK;
 }
 
-static enum status open_lines(struct line_reader *reader, const char *path,
-                              struct line_position start, struct error *error)
+static enum status open_input_at(struct line_reader *reader, const char *path,
+                                 struct line_position start, struct error *error)
 {
     reader->path = strdup(path);
     reader->size = (size_t)reader->options.size_max + FRAME_SIZE + BLOCK_SIZE;
@@ -89,7 +89,7 @@ enum status line_reader_open(struct line_reader **readerp, const char *path,
     if (!reader) return error_set(error, STATUS_IO, "out of memory: reading %s", path);
     reader->options = options;
     reader->position = start;
-    enum status status = open_lines(reader, path, start, error);
+    enum status status = open_input_at(reader, path, start, error);
     if (status != STATUS_OK) {
         line_reader_close(reader);
         return status;
@@ -198,7 +198,7 @@ static enum status end_input(struct line_reader *reader, const struct found *fou
 }
 
 /* Moves behind the found line. */
-static void pass(struct line_reader *reader, const struct found *found)
+static void pass_line(struct line_reader *reader, const struct found *found)
 {
     reader->begin += found->size;
     reader->position.byte += (int64_t)(found->size + found->dropped);
@@ -213,7 +213,7 @@ static enum status pass_taken_line(struct line_reader *reader, struct error *err
     const uint8_t *at = reader->buffer + reader->begin;
     if (found.ended && (found.size == 1 || (found.size == 2 && at[0] == '\r'))) {
         reader->resumed = false;
-        pass(reader, &found);
+        pass_line(reader, &found);
         return STATUS_OK;
     }
     return error_set(error, STATUS_REFUSED,
@@ -248,7 +248,7 @@ enum status line_reader_next(struct line_reader *reader, struct line *line, stru
         }
     }
     deliver(reader, &found, line);
-    pass(reader, &found);
+    pass_line(reader, &found);
     reader->position.line++;
     return STATUS_OK;
 }

@@ -123,7 +123,7 @@ static size_t plain_size(const char *name)
 }
 
 /* By the names without ".gz", so that compressing a file does not move it. */
-static int compare_entries(const void *a, const void *b)
+static int compare_file_names(const void *a, const void *b)
 {
     const char *one = ((const struct source_entry *)a)->name;
     const char *other = ((const struct source_entry *)b)->name;
@@ -140,9 +140,9 @@ enum status source_list_open(struct source_list *list, const char *path, struct 
         source_list_close(list);
         return status;
     }
-    qsort(list->at, list->count, sizeof *list->at, compare_entries);
+    qsort(list->at, list->count, sizeof *list->at, compare_file_names);
     for (uint32_t i = 1; i < list->count && status == STATUS_OK; i++) {
-        if (compare_entries(&list->at[i - 1], &list->at[i]) != 0) continue;
+        if (compare_file_names(&list->at[i - 1], &list->at[i]) != 0) continue;
         status = error_set(error, STATUS_INVALID,
                            "source.path: %s and %s are one file, or its compressed copy: leave one "
                            "of them out",
@@ -156,5 +156,5 @@ struct source_entry *source_list_find(const struct source_list *list, const char
 {
     const struct source_entry key = {.name = name};
     if (list->count == 0) return NULL;
-    return bsearch(&key, list->at, list->count, sizeof *list->at, compare_entries);
+    return bsearch(&key, list->at, list->count, sizeof *list->at, compare_file_names);
 }

@@ -23,7 +23,7 @@ void verify_slice_close(struct verify_slice *slice)
 }
 
 /* Zeroed memory of the slice, or NULL if it is used up. */
-static void *take_memory(struct verify_slice *slice, size_t size)
+static void *take_slice_memory(struct verify_slice *slice, size_t size)
 {
     size = (size + 7) / 8 * 8;
     if (size > slice->size - slice->used) return NULL;
@@ -43,7 +43,7 @@ static uint64_t number_hash(int64_t number)
 }
 
 /* FNV's low bits choose the partition, so that they say little within one: mixed once more. */
-static uint64_t user_hash(struct bytes user)
+static uint64_t hash_of_user(struct bytes user)
 {
     return splitmix64(identity_of(user.at, user.size));
 }
@@ -56,7 +56,7 @@ static struct verify_user *user_of(struct verify_slice *slice, struct bytes id, 
         if ((*at)->hash == hash && bytes_equal((*at)->id, id)) return *at;
         at = &(*at)->child[path >> 62];
     }
-    struct verify_user *user = take_memory(slice, sizeof *user + id.size);
+    struct verify_user *user = take_slice_memory(slice, sizeof *user + id.size);
     if (!user) return NULL;
     memcpy(user + 1, id.at, id.size);
     user->id = (struct bytes){user + 1, id.size};
@@ -79,10 +79,10 @@ static struct verify_bad_event **bad_at(struct verify_slice *slice, int64_t offs
 
 static bool add_accepted(struct verify_slice *slice, const struct event *event)
 {
-    uint64_t hash = user_hash(event->user);
+    uint64_t hash = hash_of_user(event->user);
     if (!belongs(slice, hash)) return true;
     struct verify_user *user = user_of(slice, event->user, hash);
-    struct verify_event *added = take_memory(slice, sizeof *added);
+    struct verify_event *added = take_slice_memory(slice, sizeof *added);
     if (!user || !added) return false;
     added->behavior = history_behavior_of(event->item_hash, event->time_ms, event->action);
     added->offset = event->offset;
@@ -98,7 +98,7 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
 static bool add_bad(struct verify_slice *slice, const struct event *event)
 {
     struct verify_bad_event **at = bad_at(slice, event->offset);
-    struct verify_bad_event *bad = take_memory(slice, sizeof *bad);
+    struct verify_bad_event *bad = take_slice_memory(slice, sizeof *bad);
     if (!bad) return false;
     bad->place = (struct log_place){event->partition, event->offset};
     bad->verdict = event->verdict;
@@ -122,10 +122,10 @@ static bool add_event(struct verify_slice *slice, const struct event *event)
 static bool add_published(struct verify_slice *slice, const struct interest_record *record,
                           struct log_place place)
 {
-    uint64_t hash = user_hash(record->user);
+    uint64_t hash = hash_of_user(record->user);
     if (!belongs(slice, hash)) return true;
     struct verify_user *user = user_of(slice, record->user, hash);
-    struct verify_published *added = take_memory(slice, sizeof *added);
+    struct verify_published *added = take_slice_memory(slice, sizeof *added);
     if (!user || !added) return false;
     added->generation = record->generation;
     added->from = record->from;
@@ -150,7 +150,7 @@ static bool add_anomaly(struct verify_slice *slice, struct verify_anomaly **list
                         struct log_place place, const char *why)
 {
     if (!belongs(slice, number_hash(number))) return true;
-    struct verify_anomaly *anomaly = take_memory(slice, sizeof *anomaly);
+    struct verify_anomaly *anomaly = take_slice_memory(slice, sizeof *anomaly);
     if (!anomaly) return false;
     anomaly->place = place;
     snprintf(anomaly->why, sizeof anomaly->why, "%s", why);

@@ -70,8 +70,8 @@ static void wrong_columns_are_refused(void **state)
     set("source.format", "csv");
     open_decoder();
     assert_int_equal(event_decoder_header(decoder, bytes_of("user,item"), &error), STATUS_INVALID);
-    assert_string_equal(
-        error.text, "the header has no column 'time' (source.fields); it is: user,item");
+    assert_string_equal(error.text,
+                        "the header has no column 'time' (source.fields); it is: user,item");
     assert_int_equal(event_decoder_header(decoder, bytes_of("user,\"item"), &error),
                      STATUS_INVALID);
     event_decoder_close(decoder);

@@ -81,7 +81,7 @@ char *commit_text_print(const struct commit *commit, size_t *sizep)
 
 /* ---- parsing: each takes something off the text, false if it is another ---- */
 
-static bool take(char **textp, const char *word)
+static bool take_literal(char **textp, const char *word)
 {
     const size_t size = strlen(word);
     if (strncmp(*textp, word, size) != 0) return false;
@@ -90,7 +90,7 @@ static bool take(char **textp, const char *word)
 }
 
 /* What comes before the next blank or line end, which stays. */
-static struct bytes take_word(char **textp)
+static struct bytes take_token(char **textp)
 {
     const struct bytes word = {*textp, strcspn(*textp, " \n")};
     *textp += word.size;
@@ -99,7 +99,7 @@ static struct bytes take_word(char **textp)
 
 static bool take_number(char **textp, const char *before, uint64_t most, uint64_t *valuep)
 {
-    return take(textp, before) && parse_unsigned(take_word(textp), most, valuep);
+    return take_literal(textp, before) && parse_unsigned(take_token(textp), most, valuep);
 }
 
 static bool take_u32(char **textp, const char *before, uint32_t *valuep)
@@ -112,34 +112,34 @@ static bool take_u32(char **textp, const char *before, uint32_t *valuep)
 
 static bool take_place(char **textp, const char *before, int64_t *valuep)
 {
-    return take(textp, before) && parse_signed(take_word(textp), valuep);
+    return take_literal(textp, before) && parse_signed(take_token(textp), valuep);
 }
 
 static bool take_hex(char **textp, const char *before, uint64_t *valuep)
 {
-    return take(textp, before) && parse_hex(take_word(textp), valuep);
+    return take_literal(textp, before) && parse_hex(take_token(textp), valuep);
 }
 
 /* A program that knew of fewer options wrote fewer; what a later one knows of is passed over. */
 static bool take_decoding(char **textp, uint32_t decoding[HISTORY_DECODING_MAX])
 {
     uint64_t print;
-    if (!take(textp, "decoding")) return false;
+    if (!take_literal(textp, "decoding")) return false;
     for (int i = 0; **textp == ' '; i++) {
         if (!take_hex(textp, " ", &print) || print > UINT32_MAX) return false;
         if (i < HISTORY_DECODING_MAX) decoding[i] = (uint32_t)print;
     }
-    return take(textp, "\n");
+    return take_literal(textp, "\n");
 }
 
 /* What comes before the inputs; *inputsp is their number. */
 static bool take_head(char **textp, struct commit *head, uint32_t *inputsp)
 {
     return take_hex(textp, "source ", &head->source) &&
-           take_place(textp, "\noffset ", &head->offset) && take(textp, "\n") &&
+           take_place(textp, "\noffset ", &head->offset) && take_literal(textp, "\n") &&
            take_decoding(textp, head->decoding) &&
            take_u32(textp, "partitions ", &head->partitions) &&
-           take_u32(textp, "\ninputs ", inputsp) && take(textp, "\n");
+           take_u32(textp, "\ninputs ", inputsp) && take_literal(textp, "\n");
 }
 
 /* An input's line; its name stays in the text. */
@@ -148,7 +148,7 @@ static bool take_input(char **textp, struct source_file *input)
     if (!take_hex(textp, "input ", &input->identity.hash) ||
         !take_u32(textp, " ", &input->identity.size) ||
         !take_place(textp, " line ", &input->position.line) ||
-        !take_place(textp, " byte ", &input->position.byte) || !take(textp, " ")) {
+        !take_place(textp, " byte ", &input->position.byte) || !take_literal(textp, " ")) {
         return false;
     }
     char *end = strchr(*textp, '\n');
@@ -166,7 +166,7 @@ static bool take_head_of_format_1(char **textp, struct commit *head, struct sour
         !take_u32(textp, " ", &input->identity.size) ||
         !take_u32(textp, "\npartitions ", &head->partitions) ||
         !take_place(textp, "\nposition ", &input->position.line) ||
-        !take_place(textp, " ", &input->position.byte) || !take(textp, "\n")) {
+        !take_place(textp, " ", &input->position.byte) || !take_literal(textp, "\n")) {
         return false;
     }
     head->source = splitmix64(input->identity.hash ^ input->identity.size);
@@ -175,7 +175,7 @@ static bool take_head_of_format_1(char **textp, struct commit *head, struct sour
 }
 
 /* A partition's line, which in format 1 has no checkpoint, and no target before format 3. */
-static bool take_partition(char **textp, struct commit_entry *entry, uint32_t partition)
+static bool take_partition_line(char **textp, struct commit_entry *entry, uint32_t partition)
 {
     static const struct {
         const char *before;
@@ -193,10 +193,11 @@ static bool take_partition(char **textp, struct commit_entry *entry, uint32_t pa
         return false;
     }
     entry->target = entry->generation;
-    if (take(textp, " target ") && !take_number(textp, "", UINT64_MAX, &entry->target)) {
+    if (take_literal(textp, " target ") && !take_number(textp, "", UINT64_MAX, &entry->target)) {
         return false;
     }
-    if (take(textp, " checkpoint ") && !take_hex(textp, "", &entry->checkpoint)) return false;
+    if (take_literal(textp, " checkpoint ") && !take_hex(textp, "", &entry->checkpoint))
+        return false;
     if (!take_number(textp, " log ", UINT64_MAX, &entry->log) ||
         !take_number(textp, " base ", UINT64_MAX, &entry->base)) {
         return false;
@@ -205,7 +206,7 @@ static bool take_partition(char **textp, struct commit_entry *entry, uint32_t pa
         uint64_t *length = &entry->length[lengths[i].kind];
         if (!take_number(textp, lengths[i].before, UINT64_MAX, length)) return false;
     }
-    return take(textp, "\n");
+    return take_literal(textp, "\n");
 }
 
 static enum status refuse_line(const char *path, const char *text, struct error *error)
@@ -250,7 +251,8 @@ static enum status parse_lines(struct commit *commit, uint32_t version, char *te
         TRY(add_input(&commit->inputs, &input, error));
     }
     for (uint32_t p = 0; p < commit->partitions; p++) {
-        if (!take_partition(&text, &commit->entries[p], p)) return refuse_line(path, text, error);
+        if (!take_partition_line(&text, &commit->entries[p], p))
+            return refuse_line(path, text, error);
     }
     return STATUS_OK;
 }
@@ -261,7 +263,7 @@ enum status commit_text_parse(struct commit *commit, char *text, size_t size, co
     uint32_t version = 0;
     char *rest = text;
     *commit = (struct commit){0};
-    if (!take_u32(&rest, "braid-commit ", &version) || !take(&rest, "\n") || version < 1) {
+    if (!take_u32(&rest, "braid-commit ", &version) || !take_literal(&rest, "\n") || version < 1) {
         return refuse_line(path, text, error);
     }
     if (version > COMMIT_VERSION) {

@@ -124,7 +124,7 @@ static bool commit_full(const struct file_reader *reader)
     return reader->events >= reader->config->job.commit_events_max;
 }
 
-static bool commit_due(struct file_reader *reader, int64_t now_ns)
+static bool barrier_due(struct file_reader *reader, int64_t now_ns)
 {
     if (reader->events == 0 && !atomic_load(&reader->gathered)) return false;
     if (atomic_load(&reader->commit_wanted)) return true;
@@ -200,7 +200,7 @@ uint32_t file_partition(struct bytes user, uint32_t partitions)
 }
 
 /* The next event. A pipe may never deliver again: only reading it may the thread be canceled. */
-static enum status next_event(struct file_reader *reader, struct event *event)
+static enum status next_source_event(struct file_reader *reader, struct event *event)
 {
     int state;
     bool pipe = event_reader_is_standard_input(reader->source);
@@ -234,7 +234,7 @@ static enum status read_events(struct file_reader *reader)
     struct event event;
     uint64_t events = 0;
     while (!atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
-        enum status status = next_event(reader, &event);
+        enum status status = next_source_event(reader, &event);
         if (status == STATUS_END) {
             event_reader_warn_of_rest(reader->source);
             return STATUS_OK;
@@ -247,7 +247,7 @@ static enum status read_events(struct file_reader *reader)
         reader->position = event_reader_position(reader->source);
         bool look = events++ % CLOCK_EVERY == 0;
         if (look) reader->progress = event_reader_progress(reader->source);
-        if (commit_full(reader) || (look && commit_due(reader, clock_monotonic_ns()))) {
+        if (commit_full(reader) || (look && barrier_due(reader, clock_monotonic_ns()))) {
             place_marker(reader, FILE_COMMIT);
         }
         if (reader->position.offset == reader->hold) place_hold(reader);
@@ -309,7 +309,7 @@ static void stand_in(struct file_reader *reader, struct ring *ring)
     }
     bool stopping = atomic_load(&reader->stop);
     if (reader->marking) return;
-    if (!stopping && !commit_due(reader, clock_monotonic_ns())) return;
+    if (!stopping && !barrier_due(reader, clock_monotonic_ns())) return;
     for (uint32_t w = 0; w < reader->workers; w++) {
         if (reader->rings[w].held + reader->rings[w].queued + 4u > reader->slots) return;
     }
@@ -455,8 +455,8 @@ static bool open_memory(struct file_reader *reader)
     return opened;
 }
 
-static enum status open_input(struct file_reader *reader, const struct source_files *known,
-                              struct error *error)
+static enum status begin_reading(struct file_reader *reader, const struct source_files *known,
+                                 struct error *error)
 {
     TRY(event_reader_open(&reader->source, reader->config, known, READ_ON, error));
     TRY(event_reader_check_regular(reader->source, error));
@@ -491,7 +491,7 @@ enum status file_reader_open(struct file_reader **readerp, const struct config *
 
     enum status status = STATUS_OK;
     if (!open_memory(reader)) status = error_set(error, STATUS_IO, "out of memory: queues");
-    if (status == STATUS_OK) status = open_input(reader, known, error);
+    if (status == STATUS_OK) status = begin_reading(reader, known, error);
     if (status != STATUS_OK) {
         file_reader_close(reader);
         return status;
