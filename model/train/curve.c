@@ -1,26 +1,18 @@
-/* curve.c - lines in, polylines out. */
+/* curve.c - lines in, a picture out. */
 #include "model/train/curve.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/number_text.h"
+#include "base/plot.h"
 
 static const char columns[] = "epoch,steps,loss,hit_rate,ndcg,seconds\n";
 
-enum {
-    WIDTH = 720,
-    HEIGHT = 360,
-    LEFT = 60,
-    RIGHT = 60,
-    TOP = 40,
-    BOTTOM = 40,
-    LINE_MAX_SIZE = 256
-};
+enum { LINE_MAX_SIZE = 256 };
 
 static enum status curve_failed(const char *path, const char *what, struct error *error)
 {
@@ -43,7 +35,7 @@ enum status curve_append(const char *path, const struct curve_point *point, stru
     return close_written(file, path, error);
 }
 
-/* ---- the picture ---- */
+/* ---- and back ---- */
 
 struct curve {
     struct curve_point at[CURVE_EPOCHS_MAX];
@@ -91,93 +83,29 @@ static enum status read_points(struct curve *curve, FILE *file, const char *path
                             : error_set(error, STATUS_CORRUPT, "%s: no epoch in it", path);
 }
 
-/* One line of the picture: which number, and how it is shown. */
-struct series {
-    const char *name, *color;
-    size_t field; /* of struct curve_point */
-    double low, high;
-};
-
-static double point_value(const struct curve_point *point, const struct series *series)
+/* The picture: the loss to the left, what validation found to the right. */
+static enum status draw_curve(const struct curve *curve, FILE *out, struct error *error)
 {
-    double value;
-    memcpy(&value, (const char *)point + series->field, sizeof value);
-    return value;
-}
-
-/* The range that all of `series` share. */
-static void set_range(struct series *series, uint32_t count, const struct curve *curve, double low)
-{
-    double high = low;
-    if (low < 0) low = high = point_value(&curve->at[0], series);
-    for (uint32_t s = 0; s < count; s++) {
-        for (uint32_t i = 0; i < curve->count; i++) {
-            const double value = point_value(&curve->at[i], &series[s]);
-            if (value < low) low = value;
-            if (value > high) high = value;
-        }
-    }
-    for (uint32_t s = 0; s < count; s++) {
-        series[s].low = low;
-        series[s].high = high > low ? high : low + 1;
-    }
-}
-
-static double x_of(const struct curve *curve, uint32_t epoch)
-{
-    const uint32_t first = curve->at[0].epoch, last = curve->at[curve->count - 1].epoch;
-    const double share = last > first ? (double)(epoch - first) / (last - first) : 0.5;
-    return LEFT + share * (WIDTH - LEFT - RIGHT);
-}
-
-static void draw_series(FILE *out, const struct curve *curve, const struct series *series,
-                        int place)
-{
-    fprintf(out, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"",
-            series->color);
+    double *at = malloc(4 * curve->count * sizeof *at);
+    if (!at) return error_set(error, STATUS_IO, "out of memory: a curve");
+    double *epoch = at, *loss = at + curve->count;
+    double *hit_rate = loss + curve->count, *ndcg = hit_rate + curve->count;
     for (uint32_t i = 0; i < curve->count; i++) {
-        const double share =
-            (point_value(&curve->at[i], series) - series->low) / (series->high - series->low);
-        fprintf(out, "%.1f,%.1f ", x_of(curve, curve->at[i].epoch),
-                HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM));
+        epoch[i] = curve->at[i].epoch;
+        loss[i] = curve->at[i].loss;
+        hit_rate[i] = curve->at[i].hit_rate;
+        ndcg[i] = curve->at[i].ndcg;
     }
-    fprintf(out, "\"/>\n<text x=\"%d\" y=\"24\" fill=\"%s\">%s</text>\n", LEFT + 150 * place,
-            series->color, series->name);
-}
-
-static void draw_axis(FILE *out, const struct series *series, int x, const char *anchor)
-{
-    fprintf(out,
-            "<text x=\"%d\" y=\"%d\" text-anchor=\"%s\" fill=\"%s\">%.3g</text>\n"
-            "<text x=\"%d\" y=\"%d\" text-anchor=\"%s\" fill=\"%s\">%.3g</text>\n",
-            x, HEIGHT - BOTTOM, anchor, series->color, series->low, x, TOP + 10, anchor,
-            series->color, series->high);
-}
-
-static void draw_picture(FILE *out, const struct curve *curve)
-{
-    struct series loss = {"loss", "#b03a2e", offsetof(struct curve_point, loss), 0, 0};
-    struct series found[] = {
-        {"HitRate@10", "#1f618d", offsetof(struct curve_point, hit_rate), 0, 0},
-        {"NDCG@10", "#148f77", offsetof(struct curve_point, ndcg), 0, 0},
+    const struct plot plot = {
+        .x_name = "epoch",
+        .x = epoch,
+        .count = curve->count,
+        .series = {{"loss", loss, true}, {"HitRate@10", hit_rate, false}, {"NDCG@10", ndcg, false}},
+        .series_count = 3,
     };
-    set_range(&loss, 1, curve, -1);
-    set_range(found, 2, curve, 0);
-    fprintf(out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
-            "font-family=\"sans-serif\" font-size=\"12\">\n"
-            "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-            "<path d=\"M%d %dV%dH%dV%d\" fill=\"none\" stroke=\"#888\"/>\n"
-            "<text x=\"%d\" y=\"%d\">epoch %" PRIu32 "</text>\n"
-            "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%" PRIu32 "</text>\n",
-            WIDTH, HEIGHT, LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT, TOP, LEFT, HEIGHT - 18,
-            curve->at[0].epoch, WIDTH - RIGHT, HEIGHT - 18, curve->at[curve->count - 1].epoch);
-    draw_axis(out, &loss, LEFT - 6, "end");
-    draw_axis(out, &found[0], WIDTH - RIGHT + 6, "start");
-    draw_series(out, curve, &loss, 0);
-    draw_series(out, curve, &found[0], 1);
-    draw_series(out, curve, &found[1], 2);
-    fputs("</svg>\n", out);
+    plot_draw(&plot, out);
+    free(at);
+    return STATUS_OK;
 }
 
 enum status curve_plot(const char *csv_path, const char *svg_path, struct error *error)
@@ -190,9 +118,13 @@ enum status curve_plot(const char *csv_path, const char *svg_path, struct error 
     if (csv) fclose(csv);
     if (status == STATUS_OK) {
         FILE *out = fopen(svg_path, "w");
-        if (out) draw_picture(out, curve);
-        status =
-            out ? close_written(out, svg_path, error) : curve_failed(svg_path, "writing", error);
+        if (!out) {
+            status = curve_failed(svg_path, "writing", error);
+        } else {
+            status = draw_curve(curve, out, error);
+            const enum status closed = close_written(out, svg_path, error);
+            if (status == STATUS_OK) status = closed;
+        }
     }
     free(curve);
     return status;

@@ -45,6 +45,14 @@ MUST_CHECK enum status inspect_user(const struct config *config, const char *use
                                     struct error *error);
 
 /*
+ * Prints columns of a table of figures, `columns` ("a,b,...", the first is what the others lie over)
+ * or the prequential curve's if that is NULL, of the file `path`; and draws them, if `svg` is a
+ * path. A row whose `events` are 0 is passed over. STATUS_INVALID: no such column.
+ */
+MUST_CHECK enum status inspect_curve(const char *path, const char *columns, const char *svg,
+                                     FILE *out, struct error *error);
+
+/*
  * Prints each partition's committed position, and what there is of it in state.dir. No job may run
  * on that directory.
  */
