@@ -139,6 +139,8 @@ struct config {
         uint64_t item_min;
         uint32_t gate_events;
         double margin;
+        uint32_t newcomer_events;
+        int64_t return_gap_ms;
         uint64_t memory;
         uint32_t threads;
         uint64_t seed;

@@ -203,12 +203,12 @@ const struct option option_table[] = {
         "(free); 0: as many as a worker can between two polls"),
     COUNT("train.first_epochs", train.first_epochs, "16", 1, 1000,
           "Passes over the histories in the first round"),
-    COUNT("train.epochs", train.epochs, "8", 1, 1000, "Passes in a later round"),
-    REAL("train.rate", train.rate, "0.002", 0, 1, "Step size of Adam"),
+    COUNT("train.epochs", train.epochs, "6", 1, 1000, "Passes in a later round"),
+    REAL("train.rate", train.rate, "0.003", 0, 1, "Step size of Adam"),
     COUNT("train.minibatch", train.minibatch, "512", 1, 1000000,
           "Events that a step of training is to find, about: so many histories are taken together"),
     REAL("train.dropout", train.dropout, "0.2", 0, 1, "Share of values left out while learning"),
-    REAL("train.rehearsal", train.rehearsal, "0.2", 0, 1,
+    REAL("train.rehearsal", train.rehearsal, "0", 0, 1,
          "Share of the users whose whole histories are learned from again; of the others a later "
          "round learns what is new"),
     BOOL("train.fresh", train.fresh, "false",
@@ -220,6 +220,11 @@ const struct option option_table[] = {
     REAL("train.margin", train.margin, "0", -1, 1,
          "A candidate is adopted if the lower 95 % bound of its gain in NDCG@20 is above this; -1: "
          "always"),
+    COUNT("train.newcomer_events", train.newcomer_events, "5", 1, 1000,
+          "First events of a user, and after a pause, whose figures are given apart as those of "
+          "newcomers and returners"),
+    DURATION("train.return_gap", train.return_gap_ms, "30d", 1000, 3650 * DAY,
+             "A pause after which a user counts as a returner"),
     SIZE("train.memory", train.memory, "256MB", 16 * MB, 4096 * GB,
          "Memory of a round; larger histories are sampled"),
     COUNT("train.threads", train.threads, "2", 1, 16,

@@ -202,6 +202,13 @@ uint32_t evaluation_cases(const struct evaluation *evaluation)
     return evaluation->cases_count;
 }
 
+struct dataset_point evaluation_point(const struct evaluation *evaluation, uint32_t number)
+{
+    REQUIRE(number < evaluation->cases_count);
+    const struct evaluation_case *at = &evaluation->cases[number];
+    return (struct dataset_point){at->user, at->known};
+}
+
 uint32_t evaluation_left_out(const struct evaluation *evaluation)
 {
     return evaluation->left_out;
@@ -225,8 +232,8 @@ struct run {
     const struct evaluation *evaluation;
     const struct ranker *ranker;
     struct evaluation_result *result;
-    double *ndcg;       /* [cases] at the last cut, or NULL */
-    uint32_t list_size; /* items asked for */
+    struct ranking_metrics *each; /* [cases] at the last cut, or NULL */
+    uint32_t list_size;           /* items asked for */
 
     struct ranker_query queries[BATCH_MAX];
     struct topn_list lists[BATCH_MAX];
@@ -351,7 +358,7 @@ static void measure_case(struct run *run, uint32_t number, struct topn_list *lis
         struct ranking_metrics metrics = ranking_measure(list, n, run->truth, truth_count);
         add_metrics(&result->cuts[cut].metrics, &metrics);
         run->covered_count[cut] += ranking_cover(list, n, run->covered[cut]);
-        if (run->ndcg) run->ndcg[number] = metrics.ndcg;
+        if (run->each) run->each[number] = metrics;
         if (options->category && n > 1 && list->count > 1) {
             result->cuts[cut].diversity += ranking_diversity(list, n, options->category);
             run->diverse[cut]++;
@@ -423,7 +430,8 @@ static enum status run_cases(struct run *run, struct error *error)
 }
 
 enum status evaluation_run(const struct evaluation *evaluation, const struct ranker *ranker,
-                           double *ndcg, struct evaluation_result *result, struct error *error)
+                           struct ranking_metrics *each, struct evaluation_result *result,
+                           struct error *error)
 {
     struct run *run = malloc(sizeof *run);
     if (!run) return evaluation_no_memory(error);
@@ -435,7 +443,7 @@ enum status evaluation_run(const struct evaluation *evaluation, const struct ran
     }
     enum status status = STATUS_OK;
     if (run_open(run, evaluation, ranker, result)) {
-        run->ndcg = ndcg;
+        run->each = each;
         status = run_cases(run, error);
         if (status == STATUS_OK) summarize_run(run);
     } else {

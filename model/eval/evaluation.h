@@ -89,6 +89,9 @@ MUST_CHECK enum status evaluation_open(struct evaluation **evaluationp,
 void evaluation_close(struct evaluation *evaluation);
 uint32_t evaluation_cases(const struct evaluation *evaluation);
 
+/* The behavior that a case asks for, or the first of them. */
+struct dataset_point evaluation_point(const struct evaluation *evaluation, uint32_t number);
+
 /* Leave-one-out: users who return to an item that they have had, which no list can hold; no cases. */
 uint32_t evaluation_left_out(const struct evaluation *evaluation);
 const struct evaluation_options *evaluation_options(const struct evaluation *evaluation);
@@ -97,12 +100,12 @@ const struct evaluation_options *evaluation_options(const struct evaluation *eva
 void evaluation_shown(const struct evaluation *evaluation, uint32_t *known);
 
 /*
- * Shows the ranker what it may learn from and measures it on every case. `ndcg` [cases] gets what
+ * Shows the ranker what it may learn from and measures it on every case. `each` [cases] gets what
  * each is worth at the last cut, so that rankers can be compared case by case; it may be NULL.
  * STATUS_END: canceled.
  */
 MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,
-                                      const struct ranker *ranker, double *ndcg,
+                                      const struct ranker *ranker, struct ranking_metrics *each,
                                       struct evaluation_result *result, struct error *error);
 
 /*

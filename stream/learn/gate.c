@@ -125,8 +125,10 @@ static struct gate_figures figures_of(const struct evaluation_result *result)
                                  metrics->reciprocal_rank};
 }
 
+/* `each` [cases] gets what each case is worth. */
 static enum status run_arm(const struct gate_arm *arm, const struct evaluation *evaluation,
-                           double *ndcg, struct gate_figures *figures, struct error *error)
+                           struct ranking_metrics *each, struct gate_figures *figures,
+                           struct error *error)
 {
     struct interest_model *model;
     struct interest_ranker *interests;
@@ -136,12 +138,37 @@ static enum status run_arm(const struct gate_arm *arm, const struct evaluation *
         interest_ranker_open(&interests, model, arm->checkpoint, arm->dataset, error);
     if (status == STATUS_OK) {
         const struct ranker ranker = interest_ranker_ranker(interests);
-        status = evaluation_run(evaluation, &ranker, ndcg, &result, error);
+        status = evaluation_run(evaluation, &ranker, each, &result, error);
         interest_ranker_close(interests);
     }
     interest_model_close(model);
     if (status == STATUS_OK) *figures = figures_of(&result);
     return status;
+}
+
+static struct gate_kinds kinds_of(const struct dataset *dataset,
+                                  const struct evaluation *evaluation,
+                                  const struct ranking_metrics *each,
+                                  const struct user_kind_options *options)
+{
+    struct gate_kinds kinds = {{{0}}};
+    for (uint32_t i = 0; i < evaluation_cases(evaluation); i++) {
+        const struct dataset_point point = evaluation_point(evaluation, i);
+        const struct dataset_sequence sequence = dataset_sequence(dataset, point.user);
+        struct gate_figures *of = &kinds.of[user_kind_of(&sequence, point.position, options)];
+        of->events++;
+        of->hit_rate += each[i].hit_rate;
+        of->ndcg += each[i].ndcg;
+        of->reciprocal_rank += each[i].reciprocal_rank;
+    }
+    for (int kind = 0; kind < USER_KINDS; kind++) {
+        struct gate_figures *of = &kinds.of[kind];
+        const double scale = of->events ? 1.0 / of->events : 0;
+        of->hit_rate *= scale;
+        of->ndcg *= scale;
+        of->reciprocal_rank *= scale;
+    }
+    return kinds;
 }
 
 static enum status run_transitions(const struct dataset *dataset,
@@ -182,39 +209,63 @@ static struct questions questions_after(const struct gate_arm *arm, int64_t cut_
     return (struct questions){cut_ms, asked, events, arm->cancel};
 }
 
-enum status gate_measure(const struct gate_arm *arm, int64_t cut_ms, uint32_t events_max,
-                         struct gate_served *served, struct error *error)
+/* Counting, on the same questions over `counted`. */
+static enum status measure_counting(const struct dataset *counted,
+                                    const struct questions *questions, struct gate_served *served,
+                                    struct error *error)
 {
-    const struct questions questions = questions_after(arm, cut_ms, events_max);
     struct evaluation *evaluation;
-    *served = (struct gate_served){{0}, {0}, {0}};
-    if (questions.events == 0) {
-        return error_set(error, STATUS_NOT_FOUND, "no event after the training cut");
-    }
-    TRY(open_questions(arm->dataset, &questions, &evaluation, error));
-    enum status status = run_arm(arm, evaluation, NULL, &served->current, error);
+    TRY(open_questions(counted, questions, &evaluation, error));
+    enum status status = run_transitions(counted, evaluation, &served->transitions, error);
     if (status == STATUS_OK) {
-        status = run_transitions(arm->dataset, evaluation, &served->transitions, error);
-    }
-    if (status == STATUS_OK) {
-        status = run_popularity(arm->dataset, evaluation, &served->popularity, error);
+        status = run_popularity(counted, evaluation, &served->popularity, error);
     }
     evaluation_close(evaluation);
     return status;
 }
 
+static enum status measure_served(const struct gate_arm *arm, const struct questions *questions,
+                                  const struct user_kind_options *kinds, struct gate_served *served,
+                                  struct error *error)
+{
+    struct evaluation *evaluation;
+    TRY(open_questions(arm->dataset, questions, &evaluation, error));
+    struct ranking_metrics *each = malloc(evaluation_cases(evaluation) * sizeof *each);
+    enum status status = each ? run_arm(arm, evaluation, each, &served->current, error)
+                              : error_set(error, STATUS_IO, "out of memory: a gate");
+    if (status == STATUS_OK) {
+        served->current_of = kinds_of(arm->dataset, evaluation, each, kinds);
+    }
+    free(each);
+    evaluation_close(evaluation);
+    return status;
+}
+
+enum status gate_measure(const struct gate_arm *arm, const struct dataset *counted, int64_t cut_ms,
+                         const struct gate_options *options, struct gate_served *served,
+                         struct error *error)
+{
+    const struct questions questions = questions_after(arm, cut_ms, options->events_max);
+    *served = (struct gate_served){.current = {0}};
+    if (questions.events == 0) {
+        return error_set(error, STATUS_NOT_FOUND, "no event after the training cut");
+    }
+    TRY(measure_served(arm, &questions, &options->kinds, served, error));
+    return measure_counting(counted, &questions, served, error);
+}
+
 /* ---- judging ---- */
 
-static void compare(const double *current, const double *candidate, uint32_t count,
-                    struct gate_result *result)
+static void compare(const struct ranking_metrics *current, const struct ranking_metrics *candidate,
+                    uint32_t count, struct gate_result *result)
 {
     double sum = 0, squares = 0;
     for (uint32_t i = 0; i < count; i++) {
-        sum += candidate[i] - current[i];
+        sum += candidate[i].ndcg - current[i].ndcg;
     }
     const double mean = sum / count;
     for (uint32_t i = 0; i < count; i++) {
-        const double off = candidate[i] - current[i] - mean;
+        const double off = candidate[i].ndcg - current[i].ndcg - mean;
         squares += off * off;
     }
     result->difference = mean;
@@ -222,21 +273,24 @@ static void compare(const double *current, const double *candidate, uint32_t cou
 }
 
 static enum status judge_current(const struct gate_arm *current, const struct questions *questions,
-                                 const double *candidate, double *ndcg,
-                                 const struct gate_options *options, struct gate_result *result,
-                                 struct error *error)
+                                 const struct ranking_metrics *candidate,
+                                 struct ranking_metrics *each, const struct gate_options *options,
+                                 struct gate_result *result, struct error *error)
 {
     const uint32_t count = result->candidate.events;
     struct evaluation *evaluation;
     TRY(open_questions(current->dataset, questions, &evaluation, error));
     enum status status = STATUS_OK;
     const bool same = evaluation_cases(evaluation) == count;
-    if (same) status = run_arm(current, evaluation, ndcg, &result->current, error);
+    if (same) status = run_arm(current, evaluation, each, &result->current, error);
+    if (same && status == STATUS_OK) {
+        result->current_of = kinds_of(current->dataset, evaluation, each, &options->kinds);
+    }
     evaluation_close(evaluation);
     if (status != STATUS_OK || !same) return status;
     result->verdict = VERDICT_HELD;
     if (count < 2 || count < options->events_min) return STATUS_OK;
-    compare(ndcg, candidate, count, result);
+    compare(each, candidate, count, result);
     if (result->bound > options->margin) result->verdict = VERDICT_ADOPTED;
     return STATUS_OK;
 }
@@ -254,18 +308,21 @@ enum status gate_judge(const struct gate_arm *current, const struct gate_arm *ca
     struct evaluation *evaluation;
     TRY(open_questions(candidate->dataset, &questions, &evaluation, error));
     const size_t cases = evaluation_cases(evaluation);
-    double *ndcg = malloc(2 * cases * sizeof *ndcg);
-    enum status status = ndcg ? STATUS_OK : error_set(error, STATUS_IO, "out of memory: a gate");
+    struct ranking_metrics *each = malloc(2 * cases * sizeof *each);
+    enum status status = each ? STATUS_OK : error_set(error, STATUS_IO, "out of memory: a gate");
     if (status == STATUS_OK) {
-        status = run_arm(candidate, evaluation, ndcg, &result->candidate, error);
+        status = run_arm(candidate, evaluation, each, &result->candidate, error);
+    }
+    if (status == STATUS_OK) {
+        result->candidate_of = kinds_of(candidate->dataset, evaluation, each, &options->kinds);
     }
     if (status == STATUS_OK) {
         status = run_transitions(candidate->dataset, evaluation, &result->transitions, error);
     }
     if (status == STATUS_OK && current->checkpoint) {
-        status = judge_current(current, &questions, ndcg, ndcg + cases, options, result, error);
+        status = judge_current(current, &questions, each, each + cases, options, result, error);
     }
     evaluation_close(evaluation);
-    free(ndcg);
+    free(each);
     return status;
 }

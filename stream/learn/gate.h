@@ -23,6 +23,7 @@
 #include "base/status.h"
 #include "model/checkpoint.h"
 #include "model/dataset.h"
+#include "stream/learn/user_kind.h"
 
 enum verdict {
     VERDICT_ADOPTED,
@@ -49,9 +50,15 @@ struct gate_figures {
     double hit_rate, ndcg, reciprocal_rank;
 };
 
+/* The same apart for each kind of user; of a kind without events all are 0. */
+struct gate_kinds {
+    struct gate_figures of[USER_KINDS];
+};
+
 struct gate_result {
     enum verdict verdict;
     struct gate_figures current, candidate, transitions;
+    struct gate_kinds current_of, candidate_of;
     double difference; /* mean of candidate - current, NDCG */
     double bound;      /* its lower 95 % bound */
 };
@@ -60,6 +67,7 @@ struct gate_options {
     uint32_t events_min; /* fewer give no verdict but held */
     uint32_t events_max; /* more are thinned by users */
     double margin;
+    struct user_kind_options kinds;
 };
 
 /* Behaviors of the dataset whose place on the clock is at or before `until_ms`. */
@@ -93,14 +101,17 @@ MUST_CHECK enum status gate_judge(const struct gate_arm *current, const struct g
 /* What serves and what counting reaches, on the same events. */
 struct gate_served {
     struct gate_figures current, transitions, popularity;
+    struct gate_kinds current_of;
 };
 
 /*
  * Measures a generation on the events after `cut_ms`, as gate_judge does: the prequential figure of
- * what serves, beside what counting reaches that has seen the same histories. STATUS_NOT_FOUND if
- * there is no such event.
+ * what serves, beside what counting reaches that has seen the same histories. Counting needs no row
+ * of a generation for an item: it counts over `counted`, the same behaviors by a newer dictionary.
+ * STATUS_NOT_FOUND if there is no such event.
  */
-MUST_CHECK enum status gate_measure(const struct gate_arm *arm, int64_t cut_ms, uint32_t events_max,
+MUST_CHECK enum status gate_measure(const struct gate_arm *arm, const struct dataset *counted,
+                                    int64_t cut_ms, const struct gate_options *options,
                                     struct gate_served *served, struct error *error);
 
 #endif

@@ -14,11 +14,11 @@
 #include "model/interest_ops.h"
 #include "model/model_dir.h"
 #include "stream/learn/known_items.h"
+#include "stream/learn/report.h"
 #include "stream/learn/round.h"
 
 enum {
     ROUND_BYTES = 192, /* of a behavior in a round: its history, two datasets, a gate's clock */
-    CURVE_PATH_MAX = MODEL_DIR_PATH_MAX + 16,
 };
 
 struct learner {
@@ -46,6 +46,8 @@ static struct round_options learner_options(const struct config *config)
     options.seed = config->train.seed;
     options.gate.events_min = config->train.gate_events;
     options.gate.margin = config->train.margin;
+    options.gate.kinds.events = config->train.newcomer_events;
+    options.gate.kinds.return_gap_s = config->train.return_gap_ms / 1000;
     options.first.epochs = config->train.first_epochs;
     options.next.epochs = config->train.epochs;
     for (struct train_options *train = &options.first; train;
@@ -153,11 +155,6 @@ static enum status learner_names(void *context, struct name_set *items, struct n
     return known_items_read(learner->config, items, categories, error);
 }
 
-static const char curve_columns[] =
-    "position,generation,since_ms,until_ms,events,hr20,ndcg20,mrr,transitions_hr20,"
-    "transitions_ndcg20,popularity_hr20,popularity_ndcg20,verdict,candidate_ndcg20,"
-    "current_ndcg20,bound,users,users_learned,behaviors,items,samples,loss,train_cpu_s\n";
-
 /* Up to where the generation that serves was measured: as far as it has learned, if it never was. */
 static int64_t measured_until(const struct learner *learner)
 {
@@ -165,57 +162,18 @@ static int64_t measured_until(const struct learner *learner)
     return learner->measured_ms;
 }
 
-/* A row of model.dir/curve.csv. That it can't be written is said, and harms nothing. */
-static void add_to_curve(const struct learner *learner, const struct learner_place *place,
-                         const struct round_result *result)
-{
-    char path[CURVE_PATH_MAX];
-    const struct gate_figures *served = &result->served.current;
-    const struct gate_figures *transitions = &result->served.transitions;
-    const struct gate_figures *popularity = &result->served.popularity;
-    snprintf(path, sizeof path, "%s/curve.csv", learner->config->model.dir);
-    FILE *file = fopen(path, "ae");
-    if (!file) {
-        log_warn("the curve of training is not written", log_text("path", path),
-                 log_text("why", strerror(errno)));
-        return;
-    }
-    if (ftell(file) == 0) fputs(curve_columns, file);
-    fprintf(file,
-            "%" PRId64 ",%" PRIu64 ",%" PRId64 ",%" PRId64 ",%" PRIu32 ",%.6f,%.6f,%.6f,%.6f,%.6f,"
-            "%.6f,%.6f,%s,%.6f,%.6f,%.6f,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64
-            ",%.4f,%.3f\n",
-            place->position, learner->current->generation,
-            measured_until(learner) == INT64_MIN ? 0 : measured_until(learner), result->measured_ms,
-            served->events, served->hit_rate, served->ndcg, served->reciprocal_rank,
-            transitions->hit_rate, transitions->ndcg, popularity->hit_rate, popularity->ndcg,
-            verdict_name(result->gate.verdict), result->gate.candidate.ndcg,
-            result->gate.current.ndcg, result->gate.bound, result->users, result->users_learned,
-            result->behaviors, result->items, result->samples, result->loss, result->train_seconds);
-    if (fclose(file) != 0) {
-        log_warn("the curve of training is not written", log_text("path", path),
-                 log_text("why", strerror(errno)));
-    }
-}
-
 static void tell(const struct learner *learner, const struct learner_place *place,
                  const struct round_result *result, double seconds)
 {
-    char figures[256];
-    snprintf(figures, sizeof figures,
-             "%s: ndcg@20 %.4f against %.4f on %" PRIu32 " events (bound of the gain %+.4f), "
-             "counting transitions %.4f",
-             verdict_name(result->gate.verdict), result->gate.candidate.ndcg,
-             result->gate.current.ndcg, result->gate.candidate.events, result->gate.bound,
-             result->gate.transitions.ndcg);
+    const struct report report = {
+        .model_dir = learner->config->model.dir,
+        .position = place->position,
+        .served = learner->current,
+        .since_ms = measured_until(learner),
+        .seconds = seconds,
+    };
     metric_add(learner->verdicts[result->gate.verdict], 1);
-    log_info("round of training", log_text("verdict", figures),
-             log_int("position", place->position),
-             log_int("serves", (int64_t)learner->current->generation),
-             log_int("users", (int64_t)result->users_learned),
-             log_int("samples", (int64_t)result->samples), log_int("items", result->items),
-             log_int("ms", (int64_t)(seconds * 1000)));
-    add_to_curve(learner, place, result);
+    report_round(&report, result);
 }
 
 /* ---- a round ---- */

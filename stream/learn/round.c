@@ -15,6 +15,8 @@ enum {
     WINDOW_CUTS = 8, /* steps of a sequence that are samples, of models that keep a window */
     GATE_EVENTS_MAX = 10000,
     BEHAVIORS_MIN = 100, /* less is no log */
+    NEWCOMER_EVENTS = 5,
+    RETURN_GAP_S = 30 * 86400,
 };
 
 struct work {
@@ -35,18 +37,18 @@ struct round_options round_options_defaults(void)
         .model = "gdelta",
         .dims = interest_ops_find("gdelta")->defaults,
         .behaviors_max = 2000000,
-        .rehearsal = 0.2,
+        .rehearsal = 0,
         .minibatch = 512,
         .item_min = 2,
         .items_max = NAMES_MAX,
         .first = train_options_defaults(),
         .next = train_options_defaults(),
-        .gate = {GATE_EVENTS_MIN, GATE_EVENTS_MAX, 0},
+        .gate = {GATE_EVENTS_MIN, GATE_EVENTS_MAX, 0, {NEWCOMER_EVENTS, RETURN_GAP_S}},
         .seed = 1,
     };
-    options.first.rate = options.next.rate = 0.002;
+    options.first.rate = options.next.rate = 0.003;
     options.first.epochs = 16;
-    options.next.epochs = 8;
+    options.next.epochs = 6;
     options.first.validation_users = options.next.validation_users = 0; /* the gate judges */
     options.next.warm = true;
     return options;
@@ -246,7 +248,7 @@ static enum status judge_candidate(struct work *work, struct error *error)
     TRY(gate_judge(&current, &candidate, result->learned_ms, &work->options->gate, &result->gate,
                    error));
     if (!work->input->current) return STATUS_OK;
-    return gate_measure(&current, work->input->measured_ms, work->options->gate.events_max,
+    return gate_measure(&current, work->dataset, work->input->measured_ms, &work->options->gate,
                         &result->served, error);
 }
 

@@ -37,3 +37,5 @@ braid_test(unit.round test_round.c LIBRARIES stream store_memory)
 braid_test(unit.log_dataset test_log_dataset.c LIBRARIES stream)
 
 braid_test(unit.catalogue test_catalogue.c LIBRARIES stream)
+braid_test(unit.inspect_curve test_inspect_curve.c LIBRARIES stream)
+braid_test(unit.user_kind test_user_kind.c LIBRARIES stream)

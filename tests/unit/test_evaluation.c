@@ -177,7 +177,7 @@ static void who_is_not_asked_about_is_learned_from_and_each_case_says_what_it_is
     struct ranker ranker = {"recorder", &recorder, 1, recorder_observe, recorder_rank};
     struct evaluation *evaluation;
     struct evaluation_result result;
-    double ndcg[4] = {-1, -1, -1, -1};
+    struct ranking_metrics each[4] = {{.ndcg = -1}, {.ndcg = -1}, {.ndcg = -1}, {.ndcg = -1}};
     uint32_t cases = 0, asked[3];
     options.asked = draws[1] + 1e-9; /* user 1, and whoever is drawn before it */
     for (int user = 0; user < 3; user++) {
@@ -187,12 +187,14 @@ static void who_is_not_asked_about_is_learned_from_and_each_case_says_what_it_is
         cases += asked[log[i][0]];
     }
     assert_int_equal(evaluation_open(&evaluation, dataset, &options, NULL), STATUS_OK);
-    assert_int_equal(evaluation_run(evaluation, &ranker, ndcg, &result, NULL), STATUS_OK);
+    assert_int_equal(evaluation_run(evaluation, &ranker, each, &result, NULL), STATUS_OK);
     assert_int_equal(result.cases, cases);
     double sum = 0;
     for (uint32_t i = 0; i < cases; i++) {
-        assert_true(ndcg[i] >= 0 && ndcg[i] <= 1);
-        sum += ndcg[i];
+        assert_true(each[i].ndcg >= 0 && each[i].ndcg <= 1);
+        sum += each[i].ndcg;
+        const struct dataset_point point = evaluation_point(evaluation, i);
+        assert_true(asked[point.user]);
     }
     assert_near(sum / cases, result.cuts[1].metrics.ndcg, 1e-12);
     /* Before the last question, everything that came before it was shown, asked about or not. */

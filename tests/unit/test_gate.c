@@ -18,6 +18,7 @@
 #include "model/interest_ops.h"
 #include "model/train/trainer.h"
 #include "stream/learn/gate.h"
+#include "tests/near.h"
 
 enum { ITEMS = 60, OOV = 2, USERS = 60, LENGTH = 24, STEP_MS = 1000, EVENTS = USERS * LENGTH };
 
@@ -199,15 +200,59 @@ static void more_events_than_wanted_are_thinned_by_users(void **state)
     const struct world *world = *state;
     const struct gate_arm arm = {world->trained, world->dataset, NULL};
     struct gate_served all, some;
-    assert_int_equal(gate_measure(&arm, CUT_MS, EVENTS, &all, NULL), STATUS_OK);
-    assert_int_equal(gate_measure(&arm, CUT_MS, EVENTS / 6, &some, NULL), STATUS_OK);
+    struct gate_options options = {.events_max = EVENTS, .kinds = {1, INT64_MAX}};
+    assert_int_equal(gate_measure(&arm, world->dataset, CUT_MS, &options, &all, NULL), STATUS_OK);
+    options.events_max = EVENTS / 6;
+    assert_int_equal(gate_measure(&arm, world->dataset, CUT_MS, &options, &some, NULL), STATUS_OK);
     assert_int_equal(all.current.events, EVENTS / 2);
     assert_int_equal(all.popularity.events, EVENTS / 2);
     assert_int_equal(all.transitions.events, EVENTS / 2);
     assert_true(all.transitions.hit_rate > all.popularity.hit_rate);
     assert_in_range(some.current.events, EVENTS / 12, EVENTS / 4);
     assert_int_equal(some.current.events % (LENGTH / 2), 0); /* whole users */
-    assert_int_equal(gate_measure(&arm, INT64_MAX, EVENTS, &all, NULL), STATUS_NOT_FOUND);
+    assert_int_equal(gate_measure(&arm, world->dataset, INT64_MAX, &options, &all, NULL),
+                     STATUS_NOT_FOUND);
+}
+
+static void figures_are_given_apart_for_kinds_of_users(void **state)
+{
+    const struct world *world = *state;
+    const struct gate_options options = {
+        .events_min = 100, .events_max = EVENTS, .kinds = {LENGTH / 2 + 2, INT64_MAX}};
+    const struct gate_arm arms[] = {{world->drawn, world->dataset, NULL},
+                                    {world->trained, world->dataset, NULL}};
+    struct gate_result result;
+    struct gate_served served;
+    assert_int_equal(gate_judge(&arms[0], &arms[1], CUT_MS, &options, &result, NULL), STATUS_OK);
+    assert_int_equal(gate_measure(&arms[1], world->dataset, CUT_MS, &options, &served, NULL),
+                     STATUS_OK);
+    const struct gate_figures *of = result.candidate_of.of;
+    assert_int_equal(of[USER_NEWCOMER].events, 2 * USERS);
+    assert_int_equal(of[USER_REGULAR].events, EVENTS / 2 - 2 * USERS);
+    assert_int_equal(of[USER_RETURNER].events, 0);
+    assert_true(of[USER_RETURNER].ndcg == 0);
+    const double sum = of[USER_NEWCOMER].ndcg * of[USER_NEWCOMER].events +
+                       of[USER_REGULAR].ndcg * of[USER_REGULAR].events;
+    assert_near(sum / (EVENTS / 2), result.candidate.ndcg, 1e-9);
+    assert_true(result.current_of.of[USER_REGULAR].hit_rate < of[USER_REGULAR].hit_rate);
+    assert_memory_equal(&served.current_of, &result.candidate_of, sizeof served.current_of);
+}
+
+static void counting_knows_items_that_what_serves_does_not(void **state)
+{
+    const struct world *world = *state;
+    struct checkpoint *older = generation_open(ITEMS / 2, 1);
+    struct dataset *as_older = log_open(older->items);
+    const struct gate_options options = {.events_max = EVENTS, .kinds = {1, INT64_MAX}};
+    const struct gate_arm arm = {older, as_older, NULL};
+    struct gate_served by_older, by_newer;
+    assert_int_equal(gate_measure(&arm, as_older, CUT_MS, &options, &by_older, NULL), STATUS_OK);
+    assert_int_equal(gate_measure(&arm, world->dataset, CUT_MS, &options, &by_newer, NULL),
+                     STATUS_OK);
+    assert_true(by_newer.transitions.hit_rate > 1.5 * by_older.transitions.hit_rate);
+    assert_memory_equal(&by_newer.current, &by_older.current, sizeof by_older.current);
+    dataset_close(as_older);
+    checkpoint_close(older);
 }
 
 static void the_cut_leaves_enough_events_and_never_goes_back(void **state)
@@ -249,6 +294,8 @@ int main(void)
         cmocka_unit_test(without_a_generation_that_serves_there_is_no_baseline),
         cmocka_unit_test(a_smaller_dictionary_is_compared_on_the_same_events),
         cmocka_unit_test(more_events_than_wanted_are_thinned_by_users),
+        cmocka_unit_test(figures_are_given_apart_for_kinds_of_users),
+        cmocka_unit_test(counting_knows_items_that_what_serves_does_not),
         cmocka_unit_test(the_cut_leaves_enough_events_and_never_goes_back),
         cmocka_unit_test(a_late_behavior_counts_where_its_user_was_already),
     };

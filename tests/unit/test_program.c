@@ -54,7 +54,7 @@ static void unknown_words_get_suggestions(void **state)
     assert_says("verfy", NULL, NULL, 2, "did you mean 'verify'");
     assert_says("run", "--state.dri=x", NULL, 2, "state.dir");
     assert_says("run", "now", NULL, 2, "'now' is not expected");
-    assert_says("inspect", "usr", NULL, 2, "user, store or checkpoint");
+    assert_says("inspect", "usr", NULL, 2, "user, store, checkpoint or curve");
 }
 
 static void an_option_given_twice_is_said_to_be(void **state)
