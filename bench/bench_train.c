@@ -171,7 +171,7 @@ static struct timing run(const struct workload *workload)
     options.full_softmax_items = workload->full ? workload->items : 0;
     options.negatives = NEGATIVES;
     options.validation_users = 0;
-    options.cuts = interest_ops_find(workload->model)->keeps_history ? 8 : 0;
+    options.cuts = interest_keeps_history(interest_ops_find(workload->model), &dims) ? 8 : 0;
     check(trainer_open(&trainer, checkpoint, dataset, known, &options, &error), &error);
     for (int i = -1; i < REPEATS; i++) {
         struct train_epoch epoch;

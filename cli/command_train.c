@@ -246,7 +246,7 @@ static enum status open_parent(struct job *job, struct error *error)
     }
     job->options.warm = true;
     if (job->options.cuts == CUTS_BY_MODEL) {
-        job->options.cuts = ops->keeps_history ? WINDOW_CUTS : 0;
+        job->options.cuts = interest_keeps_history(ops, &dims) ? WINDOW_CUTS : 0;
     }
     return STATUS_OK;
 }

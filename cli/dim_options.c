@@ -7,7 +7,7 @@
 
 #define ATTENTION  "limarec gdelta"
 #define LAYERS     "limarec gdelta lru"
-#define SELECTABLE "limarec gdelta mimn hpmn lru"
+#define SELECTABLE "limarec gdelta mimn hpmn comirec-sa lru"
 
 /* A dimension as an option; what it may be is said in model_dims.c. */
 static const struct dim_option {
@@ -32,8 +32,10 @@ static const struct dim_option {
     {"--utilization", "utilization", "mimn", false},
     {"--penalty-weight", "penalty_weight", "mimn hpmn octopus", false},
     {"--steps", "steps", "hpmn", false},
-    {"--window", "window", "mind", false},
-    {"--iterations", "iterations", "mind", false},
+    {"--window", "window", "mind comirec-dr comirec-sa", false},
+    {"--iterations", "iterations", "mind comirec-dr", false},
+    {"--attention", "attention", "comirec-sa", false},
+    {"--positions", "positions", "comirec-sa", false},
     {"--mlp", "mlp", "mind", false},
     {"--fixed-interests", "fixed_interests", "mind", false},
     {"--half-life-days", "half_life_days", "single ledger", false},

@@ -104,7 +104,7 @@ static uint64_t fingerprint_states(const struct interest_model *model)
         dictionary_fingerprint(model->checkpoint->items),
     };
     /* A dimension that models have had later leaves no trace where it is 0. */
-    const uint32_t later[] = {dims->steps};
+    const uint32_t later[] = {dims->steps, dims->positions};
     uint64_t chain = checksum_of(link, sizeof(link));
     for (uint32_t i = 0; i < sizeof later / sizeof *later; i++) {
         const uint64_t next[] = {chain, i, later[i]};
@@ -133,10 +133,12 @@ static uint32_t tile_rows(uint32_t reals, uint32_t most)
 static void set_tiles(struct interest_model *model)
 {
     const struct model_dims *dims = &model->dims;
-    const uint32_t rows = more(dims->interests, dims->window), cols = more(dims->d, dims->mlp);
-    const uint32_t hidden = more(dims->ffn, 2 * dims->width);
-    model->tile_events = tile_rows(more(dims->interests * dims->d, hidden), TILE_EVENTS);
-    model->tile_users = tile_rows(rows * cols, TILE_USERS);
+    const uint32_t all = dims->interests * dims->d; /* of one event or of one user */
+    const uint32_t hidden = more(more(dims->ffn, dims->attention), 2 * dims->width);
+    const uint32_t rows = more(dims->interests, dims->window);
+    const uint32_t cols = more(dims->d, more(dims->mlp, dims->attention));
+    model->tile_events = tile_rows(more(all, hidden), TILE_EVENTS);
+    model->tile_users = tile_rows(more(rows * cols, dims->window * all), TILE_USERS);
 }
 
 /*

@@ -83,8 +83,10 @@ struct interest_ops {
     const char *name; /* configuration value, checkpoint tag */
     const char *paper;
     struct model_dims defaults; /* those of models.md; 0: the model has no such dimension */
-    bool keeps_history;         /* its state is raw behaviors: no parameter can make it stale */
     bool selectable;            /* its state does not depend on how many of the K are live */
+
+    /* Whether its state is raw behaviors, which no parameter can make stale. NULL: it never is. */
+    bool (*keeps_history)(const struct model_dims *dims);
 
     /*
      * STATUS_INVALID with what is wrong if the model cannot have these dimensions, each of which
@@ -122,6 +124,12 @@ struct interest_ops {
     /* How many of the K are live after so many behaviors. NULL: `read` says it for each user. */
     uint32_t (*live)(const struct model_dims *dims, uint64_t events);
 };
+
+static inline bool interest_keeps_history(const struct interest_ops *ops,
+                                          const struct model_dims *dims)
+{
+    return ops->keeps_history && ops->keeps_history(dims);
+}
 
 /* NULL if no model has that name. */
 const struct interest_ops *interest_ops_find(const char *name);

@@ -41,6 +41,8 @@ static const struct dim {
     {"penalty_weight", AT(penalty_weight), DIM_REAL, 0, 1e6},
     {"steps", AT(steps), DIM_LIST, 1, 15},
     {"window", AT(window), DIM_COUNT, 1, WINDOW_MAX},
+    {"positions", AT(positions), DIM_FLAG, 0, 1},
+    {"attention", AT(attention), DIM_COUNT, 1, 4096},
     {"iterations", AT(iterations), DIM_COUNT, 1, 16},
     {"mlp", AT(mlp), DIM_COUNT, 1, 4096},
     {"half_life_days", AT(half_life_days), DIM_REAL, 1e-6, 1e9},

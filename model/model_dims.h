@@ -46,6 +46,8 @@ struct model_dims {
     uint32_t
         steps; /* updates of a level for one of the next: 4 bits each, the lowest level first */
     uint32_t window;      /* behaviors that a window model keeps */
+    bool positions;       /* attention knows how old a behavior is in the window */
+    uint32_t attention;   /* hidden width of the scores of attention */
     uint32_t iterations;  /* of routing */
     uint32_t mlp;         /* hidden width of the layers after routing */
     bool fixed_interests; /* as many are live as there are behaviors, up to K; else log2 of them */
@@ -65,7 +67,7 @@ struct model_dims {
     uint32_t width; /* complex coordinates of a linear recurrence */
 };
 
-enum { MODEL_DIMS = 34, DIM_TEXT_MAX = 48 };
+enum { MODEL_DIMS = 36, DIM_TEXT_MAX = 48 };
 
 /* The key of dimension `index`, 0 .. MODEL_DIMS - 1: "d", "H", "blocks", ... */
 const char *model_dim_key(uint32_t index);

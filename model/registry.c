@@ -4,6 +4,8 @@
 
 #include "model/interest_ops.h"
 
+extern const struct interest_ops comirec_dr_ops;
+extern const struct interest_ops comirec_sa_ops;
 extern const struct interest_ops gdelta_ops;
 extern const struct interest_ops hpmn_ops;
 extern const struct interest_ops ledger_ops;
@@ -21,6 +23,8 @@ static const struct interest_ops *const models[] = {
     &mimn_ops,
     &hpmn_ops,
     &mind_ops,
+    &comirec_dr_ops,
+    &comirec_sa_ops,
     &octopus_ops,
     &lru_ops,
     &single_ops,
@@ -95,7 +99,7 @@ static void declare_all(struct param_set *params, const struct interest_ops *ops
                                          .constant = true};
         param_declare(params, prior, "select.prior");
     }
-    for (uint32_t i = 0; ops->keeps_history && i < param_set_count(params); i++) {
+    for (uint32_t i = 0; interest_keeps_history(ops, dims) && i < param_set_count(params); i++) {
         param_set_at(params, i)->spec.read_side = true;
     }
 }

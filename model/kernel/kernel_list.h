@@ -15,6 +15,7 @@
 #include "model/kernel/kernel_recurrent.h"
 #include "model/kernel/kernel_ring.h"
 #include "model/kernel/kernel_routing.h"
+#include "model/kernel/kernel_window.h"
 
 /* clang-format off */
 #define KERNELS(K)                                                                                 \
@@ -53,7 +54,10 @@
     /* kernel_ring.h */                                                                            \
     K(kernel_ring_make) K(kernel_ring_make_backward) K(kernel_ring_step) K(kernel_ring_backward)   \
     /* kernel_routing.h */                                                                         \
-    K(kernel_route) K(kernel_route_backward)
+    K(kernel_route) K(kernel_route_backward)                                                       \
+    /* kernel_window.h */                                                                          \
+    K(kernel_softmax_steps) K(kernel_softmax_steps_backward) K(kernel_window_sums)                 \
+    K(kernel_window_sums_backward)
 /* clang-format on */
 
 #endif

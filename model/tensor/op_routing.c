@@ -8,19 +8,27 @@
 /* What backward needs of forward: of each window in turn, its shares and its sums. */
 struct routing_pass {
     const struct windows *windows;
+    const struct routing *routing;
     const real *coupling; /* [events of the window, live] each */
     const real *sums;     /* [live, d] each */
 };
 
-static struct routed routed_of(const struct tensor *projected, const struct windows *windows,
-                               uint32_t window)
+static uint32_t width_of(const struct routing *routing, const struct tensor *projected)
 {
+    return routing->own_vectors ? projected->cols / routing->interests : projected->cols;
+}
+
+static struct routed routed_of(const struct routing *routing, const struct tensor *projected,
+                               const struct windows *windows, uint32_t window)
+{
+    const uint32_t d = width_of(routing, projected);
     return (struct routed){
         .projected = projected->data + (size_t)windows->first[window] * projected->cols,
         .event_stride = projected->cols,
+        .interest_stride = routing->own_vectors ? d : 0,
         .events = windows->end[window] - windows->first[window],
         .interests = windows->live[window],
-        .d = projected->cols,
+        .d = d,
     };
 }
 
@@ -29,12 +37,12 @@ static void route_backward(struct tape *tape, const struct node *node)
     const struct routing_pass *pass = node->saved;
     const struct windows *windows = pass->windows;
     struct tensor *projected = node->inputs[0], *y = node->output;
-    const uint32_t d = projected->cols, interests = y->rows / windows->count;
+    const uint32_t d = y->cols, interests = pass->routing->interests;
     const real *coupling = pass->coupling, *sums = pass->sums;
     real *d_projected = tape_gradient(tape, projected);
     for (uint32_t window = 0; window < windows->count; window++) {
-        const struct routed routed = routed_of(projected, windows, window);
-        kernel_route_backward(d_projected + (size_t)windows->first[window] * d,
+        const struct routed routed = routed_of(pass->routing, projected, windows, window);
+        kernel_route_backward(d_projected + windows->first[window] * routed.event_stride,
                               y->gradient + (size_t)window * interests * d, sums, coupling,
                               &routed);
         coupling += (size_t)routed.events * routed.interests;
@@ -46,8 +54,13 @@ static void route_backward(struct tape *tape, const struct node *node)
 static void start_logits(real *logits, const struct routing *routing, const struct windows *windows,
                          uint32_t window)
 {
-    const uint32_t period = routing->init->spec.shape[0], interests = routing->init->spec.shape[1];
-    const uint32_t live = windows->live[window];
+    const uint32_t live = windows->live[window], interests = routing->interests;
+    if (!routing->init) {
+        const size_t events = windows->end[window] - windows->first[window];
+        memset(logits, 0, events * live * sizeof(real));
+        return;
+    }
+    const uint32_t period = routing->init->spec.shape[0];
     for (uint32_t event = windows->first[window]; event < windows->end[window]; event++) {
         uint64_t row = windows->at[event].ordinal % period;
         memcpy(logits, routing->init->data + row * interests, live * sizeof(real));
@@ -78,17 +91,17 @@ static struct sizes sizes_of(const struct windows *windows, uint32_t d)
 struct tensor *op_route(struct tape *tape, const struct routing *routing, struct tensor *projected,
                         const struct windows *windows)
 {
-    const uint32_t d = projected->cols, interests = routing->init->spec.shape[1];
+    const uint32_t d = width_of(routing, projected), interests = routing->interests;
     const struct sizes sizes = sizes_of(windows, d);
     struct tensor *y = tape_tensor(tape, windows->count * interests, d);
     struct routing_pass *pass = arena_take(tape->arena, sizeof *pass);
     real *coupling = arena_take(tape->arena, sizes.coupling * sizeof(real));
     real *sums = arena_take(tape->arena, sizes.sums * sizeof(real));
     real *logits = arena_take(tape->arena, sizes.logits * sizeof(real));
-    *pass = (struct routing_pass){windows, coupling, sums};
+    *pass = (struct routing_pass){windows, routing, coupling, sums};
     memset(y->data, 0, tensor_count(y) * sizeof(real));
     for (uint32_t window = 0; window < windows->count; window++) {
-        const struct routed routed = routed_of(projected, windows, window);
+        const struct routed routed = routed_of(routing, projected, windows, window);
         start_logits(logits, routing, windows, window);
         kernel_route(y->data + (size_t)window * interests * d, sums, coupling, logits, &routed,
                      routing->iterations);

@@ -11,13 +11,16 @@
 #include "model/tensor/windows.h"
 
 struct routing {
-    const struct param *init; /* [period, interests]: where an event begins, by its ordinal */
+    const struct param *init; /* [period, interests]: where an event begins, by its ordinal; NULL:
+                                 without a leaning */
+    uint32_t interests;       /* at most */
+    bool own_vectors;         /* an event has a vector for each interest, else one for all */
     uint32_t iterations;
 };
 
 /*
- * projected [events, d]: routes each window to its live interests. Result [windows * interests, d],
- * zeros for interests that take no part.
+ * projected [events, d], or [events, interests * d] with own vectors: routes each window to its live
+ * interests. Result [windows * interests, d], zeros for interests that take no part.
  */
 struct tensor *op_route(struct tape *tape, const struct routing *routing, struct tensor *projected,
                         const struct windows *windows);

@@ -1,4 +1,9 @@
-/* windows.h - parts of ragged sequences, each read as one: what a user did last, up to some event. */
+/*
+ * windows.h - parts of ragged sequences, each read as one: what a user did last, up to some event.
+ *
+ * What differs from window to window, such as how old an event is, has a row for each event of each
+ * window: a cell.
+ */
 #ifndef MODEL_TENSOR_WINDOWS_H
 #define MODEL_TENSOR_WINDOWS_H
 
@@ -14,5 +19,18 @@ struct windows {
     const uint32_t *live;      /* [count] interests that take part */
     uint32_t count;
 };
+
+/* Their events side by side: window i owns cells offsets[i] .. offsets[i + 1] - 1, oldest first. */
+struct window_cells {
+    const uint32_t *offsets; /* [windows + 1] */
+    const uint32_t *event;   /* [cells] */
+    const uint32_t *age;     /* [cells] events of the window after it: 0 for the newest */
+    uint32_t windows;
+};
+
+static inline uint32_t window_cells_count(const struct window_cells *cells)
+{
+    return cells->offsets[cells->windows];
+}
 
 #endif

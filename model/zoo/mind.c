@@ -44,11 +44,6 @@ static void mind_declare(struct param_set *params, const struct model_dims *dims
     param_declare(params, param_vector(PARAM_ZEROS, d), "output.1.bias");
 }
 
-static void mind_layout(struct state_layout *layout, const struct model_dims *dims)
-{
-    window_layout(layout, dims);
-}
-
 static void mind_close(struct interest_model *model)
 {
     struct mind *mind = model->zoo;
@@ -74,6 +69,7 @@ static enum status mind_open(struct interest_model *model, struct error *error)
     if (!mind) return error_set(error, STATUS_IO, "out of memory for the model");
     model->zoo = mind;
     mind->routing = (struct routing){.init = param_set_get(params, "routing.init"),
+                                     .interests = model->dims.interests,
                                      .iterations = model->dims.iterations};
     mind->window = window_of(model);
     enum status status = mind_open_weights(mind, params, error);
@@ -140,10 +136,10 @@ const struct interest_ops mind_ops = {
                  .window = 50,
                  .iterations = 3,
                  .mlp = 256},
-    .keeps_history = true,
+    .keeps_history = window_keeps_history,
     .check = mind_check,
     .declare = mind_declare,
-    .layout = mind_layout,
+    .layout = window_layout,
     .open = mind_open,
     .close = mind_close,
     .absorb = mind_absorb,

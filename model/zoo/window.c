@@ -15,6 +15,12 @@ struct ring {
     struct slot at[];
 };
 
+bool window_keeps_history(const struct model_dims *dims)
+{
+    (void)dims;
+    return true;
+}
+
 void window_layout(struct state_layout *layout, const struct model_dims *dims)
 {
     const size_t size = sizeof(struct ring) + dims->window * sizeof(struct slot);

@@ -15,6 +15,9 @@ struct window {
     size_t at;     /* reals before the ring in a state */
 };
 
+/* That it keeps raw behaviors, whatever the dimensions (interest_ops.keeps_history). */
+bool window_keeps_history(const struct model_dims *dims);
+
 /* Adds the ring of dims->window behaviors to a state. */
 void window_layout(struct state_layout *layout, const struct model_dims *dims);
 

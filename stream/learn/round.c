@@ -206,8 +206,9 @@ static struct train_options train_options_of(const struct work *work)
 {
     const bool first = work->options->fresh || !work->input->current;
     struct train_options options = first ? work->options->first : work->options->next;
-    const struct interest_ops *ops = interest_ops_find(work->result->candidate->model);
-    options.cuts = ops->keeps_history ? WINDOW_CUTS : 0;
+    const struct checkpoint *candidate = work->result->candidate;
+    const struct interest_ops *ops = interest_ops_find(candidate->model);
+    options.cuts = interest_keeps_history(ops, &candidate->dims) ? WINDOW_CUTS : 0;
     options.context = work->context;
     options.sequences = minibatch_sequences(work, options.steps_max);
     options.seed = splitmix64(work->options->seed ^ work->input->number);

@@ -15,6 +15,7 @@
 #include "model/tensor/op_routing.h"
 #include "model/tensor/op_ring.h"
 #include "model/tensor/op_rows.h"
+#include "model/tensor/op_window.h"
 #include "model/tensor/op_softmax_pool.h"
 #include "tests/gradient/op_check.h"
 
@@ -268,7 +269,7 @@ static struct tensor *route(struct tape *tape, struct tensor *projected, uint32_
     live[0] = most > 2 ? 2 : most;
     live[1] = most;
     live[2] = 0;
-    routing = (struct routing){&init, iterations};
+    routing = (struct routing){&init, 3, false, iterations};
     windows = (struct windows){behaviors, first, end, live, 3};
     return op_route(tape, &routing, projected, &windows);
 }
@@ -283,6 +284,57 @@ RUN(run_route_to_one)
 {
     (void)p;
     return route(tape, x[0], 3, 1);
+}
+
+/* Each interest has a vector of its own of every event, and none has a leaning. */
+RUN(run_route_own)
+{
+    static const uint32_t first[] = {0, 1}, end[] = {3, 6}, live[] = {2, 2};
+    static const struct routing routing = {NULL, 2, true, 1};
+    static const struct windows windows = {behaviors, first, end, live, 2};
+    (void)p;
+    return op_route(tape, &routing, x[0], &windows);
+}
+
+/* Windows of 3, 5 and no events, of which some are in two. */
+static const struct window_cells *cells_on(struct tape *tape)
+{
+    static const uint32_t first[] = {0, 1, 4}, end[] = {3, 6, 4};
+    static const struct windows windows = {behaviors, first, end, NULL, 3};
+    return window_cells_of(tape, &windows);
+}
+
+enum { CELLS = 8 };
+
+RUN(run_window_rows)
+{
+    (void)p;
+    return op_window_rows(tape, x[0], cells_on(tape));
+}
+
+RUN(run_add_rows)
+{
+    (void)p;
+    return op_add_rows(tape, x[0], x[1], cells_on(tape)->age);
+}
+
+RUN(run_softmax_steps)
+{
+    (void)p;
+    return op_softmax_steps(tape, x[0], cells_on(tape));
+}
+
+RUN(run_window_sums)
+{
+    const struct window_cells *cells = cells_on(tape);
+    (void)p;
+    return op_window_sums(tape, x[0], x[1], cells->event, cells);
+}
+
+RUN(run_window_sums_of_cells)
+{
+    (void)p;
+    return op_window_sums(tape, x[0], x[1], NULL, cells_on(tape));
 }
 
 #define VECTOR(n)                                                                                  \
@@ -330,6 +382,12 @@ static const struct op_case cases[] = {
     {"op_skewness", {{0}}, {MATRIX(3, 5)}, run_skewness},
     {"op_route", {{EVENTS, 4}}, {{0}}, run_route},
     {"op_route to one interest", {{EVENTS, 4}}, {{0}}, run_route_to_one},
+    {"op_route with own vectors", {{EVENTS, 6}}, {{0}}, run_route_own},
+    {"op_window_rows", {{EVENTS, 3}}, {{0}}, run_window_rows},
+    {"op_add_rows", {{CELLS, 3}, {5, 3}}, {{0}}, run_add_rows},
+    {"op_softmax_steps", {{CELLS, 3}}, {{0}}, run_softmax_steps},
+    {"op_window_sums", {{CELLS, 2}, {EVENTS, 3}}, {{0}}, run_window_sums},
+    {"op_window_sums of cells", {{CELLS, 2}, {CELLS, 3}}, {{0}}, run_window_sums_of_cells},
 };
 
 static void every_op_gives_back_what_differences_say(void **state)

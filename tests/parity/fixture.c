@@ -186,6 +186,9 @@ static struct model_dims dims_of(const struct fixture *fixture)
         .utilization = has_true(fixture, "utilization"),
         .steps = fixture_is(fixture, "model", "hpmn") ? list_of(fixture, "steps") : 0,
         .window = fixture_number(fixture, "window"),
+        .positions = has_true(fixture, "positions"),
+        .attention =
+            fixture_is(fixture, "model", "comirec-sa") ? fixture_number(fixture, "attention") : 0,
         .iterations = number_or_0(fixture, "iterations"),
         .mlp = fixture_number(fixture, "mlp"),
         .half_life_days = recency ? (float)fixture_real(fixture, "half_life_days") : 0,

@@ -286,6 +286,13 @@ static void try_kernel_memory_write_backward(struct call *x)
                                  x->cols);
 }
 
+CASE(kernel_softmax_steps, kernel_softmax_steps(x->y, x->rows, x->width < 64 ? x->width : 64))
+CASE(kernel_softmax_steps_backward, kernel_softmax_steps_backward(x->y, x->a, x->share, x->rows + 1,
+                                                                  x->width < 64 ? x->width : 64))
+CASE(kernel_window_sums, kernel_window_sums(x->y, x->share, x->a, NULL, x->rows, 3, x->cols))
+CASE(kernel_window_sums_backward,
+     kernel_window_sums_backward(x->y, x->y2, x->a, x->share, x->b, NULL, x->rows, 3, x->cols))
+
 static struct routed routed_of(const struct call *x)
 {
     return (struct routed){.projected = x->a,

@@ -155,11 +155,12 @@ static void draw_model(struct draw *draw, struct random *random)
     if (strcmp(model, "mimn") == 0) add_option(draw, "induction-top", any(random, 8));
     if (strcmp(model, "hpmn") == 0) add_option(draw, "steps", any(random, 15));
     if (strcmp(model, "ledger") == 0) add_option(draw, "entries", any(random, 64));
-    if (strcmp(model, "mind") == 0) {
-        add_option(draw, "window", any(random, 512));
-        add_option(draw, "iterations", any(random, 16));
-        add_option(draw, "mlp", any(random, 300));
-    }
+    const bool comirec_sa = strcmp(model, "comirec-sa") == 0;
+    const bool routes = strcmp(model, "mind") == 0 || strcmp(model, "comirec-dr") == 0;
+    if (routes || comirec_sa) add_option(draw, "window", any(random, 512));
+    if (routes) add_option(draw, "iterations", any(random, 16));
+    if (strcmp(model, "mind") == 0) add_option(draw, "mlp", any(random, 300));
+    if (comirec_sa) add_option(draw, "attention", any(random, 300));
 }
 
 static void random_dimensions_are_refused_or_work(void **state)

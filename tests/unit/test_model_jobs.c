@@ -72,6 +72,7 @@ static void every_way_to_adapt_the_interests_runs_and_proves_itself(void **state
              scene_path(&scene, "gdelta.safetensors"));
     check_model("gdelta-select", "gdelta", "--select=true");
     check_model("mimn-select", "mimn", "--select=true");
+    check_model("comirec-sa-streaming", "comirec-sa", "--positions=false");
     check_model("mind-fixed", "mind", "--fixed-interests=true");
     check_model("ledger-on-gdelta", "ledger", items_from);
 }

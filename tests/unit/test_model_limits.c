@@ -43,6 +43,7 @@ static struct model_dims small_dims(const struct interest_ops *ops)
     if (dims.blocks) dims.blocks = 1;
     if (dims.ffn) dims.ffn = 8;
     if (dims.mlp) dims.mlp = 8;
+    if (dims.attention) dims.attention = 8;
     if (dims.window) dims.window = 4;
     if (dims.interests > 2) dims.interests = 2;
     if (dims.entries) dims.entries = 2;
@@ -64,6 +65,7 @@ static uint32_t *count_at(struct model_dims *dims, uint32_t index)
         {"gap_buckets", offsetof(struct model_dims, gap_buckets)},
         {"induction_top", offsetof(struct model_dims, induction_top)},
         {"window", offsetof(struct model_dims, window)},
+        {"attention", offsetof(struct model_dims, attention)},
         {"iterations", offsetof(struct model_dims, iterations)},
         {"mlp", offsetof(struct model_dims, mlp)},
         {"entries", offsetof(struct model_dims, entries)},

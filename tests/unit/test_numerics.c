@@ -34,6 +34,10 @@ static const struct golden {
     {"mimn", true, 0x96debb2b09bafed7, 0xa0459159146fcced},
     {"hpmn", false, 0xa8916d5413d05806, 0xf1b2aeae13ac0cd8},
     {"hpmn", true, 0x3ab770c23e0d9a5a, 0xf36385e44c1d1043},
+    {"comirec-dr", false, 0x6db839b4e7d14898, 0x0d98e6e10a5cee5a},
+    {"comirec-dr", true, 0x6db839b4e7d14898, 0xd5e8bd2760e8dc71},
+    {"comirec-sa", false, 0x6db839b4e7d14898, 0xfff6a1ac379867ff},
+    {"comirec-sa", true, 0x2851b9c091dc5ca1, 0x28c16b8007d85a99},
     {"mind", false, 0x6db839b4e7d14898, 0x829ef83981fabe80},
     {"mind", true, 0x6db839b4e7d14898, 0xf77b9ec6c7540f26},
     {"octopus", false, 0x573610fa64a1c501, 0x29bed221e23e929b},
@@ -91,6 +95,7 @@ static struct checkpoint *make_checkpoint(const struct golden *row)
     if (row->plain) {
         dims.conditional = dims.utilization = dims.use_category = false;
         dims.fixed_interests = dims.window > 0;
+        dims.positions = false;
         dims.project = strcmp(row->model, "single") == 0;
         dims.half_life_days = dims.project ? 3 : dims.half_life_days;
         dims.extract_heads = dims.width ? 2 : dims.extract_heads;

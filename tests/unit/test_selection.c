@@ -30,6 +30,7 @@ static const struct model_dims selecting = {.d = D,
                                             .use_gap = true,
                                             .gap_buckets = 12,
                                             .induction_top = 2,
+                                            .attention = 20,
                                             .steps = 2, /* every level has a period in EVENTS */
                                             .width = 6,
                                             .select = true,

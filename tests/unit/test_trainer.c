@@ -113,6 +113,8 @@ static struct train_epoch run_epoch(struct trainer *trainer)
 /* Means of embeddings with no layer behind them hold fewer steps. */
 static uint32_t length_to_learn(const struct interest_ops *ops)
 {
+    if (strcmp(ops->name, "comirec-sa") == 0) return 3;
+    if (strcmp(ops->name, "comirec-dr") == 0) return 4;
     return strcmp(ops->name, "octopus") == 0 ? 4 : 10;
 }
 
@@ -126,6 +128,11 @@ static void every_model_can_learn_one_minibatch_by_heart(void **state)
         if (!ops->steps) continue;
         scene_open(&scene, ops->name, 8, length_to_learn(ops));
         scene.options.epochs = 200;
+        if (strncmp(ops->name, "comirec", 7) ==
+            0) { /* capsules and means only grow with the items */
+            scene.options.epochs = 500;
+            scene.options.rate = 0.03;
+        }
         struct trainer *trainer = open_trainer(&scene);
         const double first = run_epoch(trainer).loss;
         double last = first;
