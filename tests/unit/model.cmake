@@ -7,13 +7,13 @@ braid_test(unit.special_double test_special.c LIBRARIES model_double m)
 braid_test(unit.tape test_tape.c LIBRARIES model)
 braid_test(unit.interest_model test_interest_model.c LIBRARIES model)
 braid_test(unit.numerics test_numerics.c LIBRARIES model)
-braid_test(unit.model_limits test_model_limits.c LIBRARIES model Threads::Threads)
+braid_test(unit.model_limits test_model_limits.c forgery.c LIBRARIES model Threads::Threads)
 braid_test(unit.selection test_selection.c ../parity/fixture.c LIBRARIES model m)
 
 # Dictionaries and checkpoints.
 braid_test(unit.item_table test_item_table.c LIBRARIES model)
 braid_test(unit.safetensors test_safetensors.c LIBRARIES model)
-braid_test(unit.checkpoint test_checkpoint.c LIBRARIES model)
+braid_test(unit.checkpoint test_checkpoint.c forgery.c LIBRARIES model)
 braid_test(unit.checkpoint_training test_checkpoint_training.c LIBRARIES model)
 braid_test(unit.model_dir test_model_dir.c LIBRARIES model)
 

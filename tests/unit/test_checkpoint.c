@@ -22,8 +22,9 @@
 #include "model/param_draw.h"
 #include "model/safetensors.h"
 #include "model/tensor/params.h"
+#include "tests/unit/forgery.h"
 
-enum { FILE_SIZE_MAX = 1 << 16, TENSORS_MAX = 64 };
+enum { FILE_SIZE_MAX = 1 << 16 };
 
 static char directory[] = "/tmp/braid-checkpoint-XXXXXX";
 static char path[64];
@@ -266,104 +267,12 @@ static void a_file_cut_anywhere_is_refused(void **state)
     assert_int_equal(open_other(NULL), STATUS_CORRUPT);
 }
 
-/*
- * A forger's bench: the good file's content in the open, to be changed and sealed again with a
- * right checksum, computed as the format says and not by the code under test.
- */
-struct forgery {
-    struct safetensors *file;
-    struct safetensors_tensor tensors[TENSORS_MAX];
-    struct safetensors_entry entries[32];
-    uint32_t tensors_count;
-    uint32_t entries_count;
-};
-
-static void forgery_begin(struct forgery *forgery)
-{
-    static const char *const keys[] = {"format",
-                                       "model",
-                                       "generation",
-                                       "state_generation",
-                                       "seed",
-                                       "fingerprint",
-                                       "oov",
-                                       "d",
-                                       "H",
-                                       "blocks",
-                                       "ffn",
-                                       "K",
-                                       "cosine",
-                                       "use_gap",
-                                       "extract_heads",
-                                       "conditional",
-                                       "use_category",
-                                       "gap_buckets",
-                                       "temperature"};
-    *forgery = (struct forgery){0};
-    assert_int_equal(safetensors_open(&forgery->file, path, NULL), STATUS_OK);
-    forgery->tensors_count = safetensors_count(forgery->file);
-    for (uint32_t i = 0; i < forgery->tensors_count; i++) {
-        forgery->tensors[i] = *safetensors_at(forgery->file, i);
-    }
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *value = safetensors_metadata(forgery->file, keys[i]);
-        assert_non_null(value);
-        forgery->entries[forgery->entries_count++] = (struct safetensors_entry){keys[i], value};
-    }
-    forgery->entries[forgery->entries_count++] =
-        (struct safetensors_entry){"checksum", "0000000000000000"};
-}
-
-static struct safetensors_tensor *tensor_named(struct forgery *forgery, const char *name)
-{
-    uint32_t i = 0;
-    while (strcmp(forgery->tensors[i].name, name) != 0) {
-        assert_true(++i < forgery->tensors_count);
-    }
-    return &forgery->tensors[i];
-}
-
-static void set_entry(struct forgery *forgery, const char *key, const char *value)
-{
-    uint32_t i = 0;
-    while (strcmp(forgery->entries[i].key, key) != 0) {
-        assert_true(++i < forgery->entries_count);
-    }
-    forgery->entries[i].value = value;
-}
-
-static void forgery_end(struct forgery *forgery)
-{
-    static uint8_t bytes[FILE_SIZE_MAX];
-    FILE *out = fmemopen(bytes, sizeof bytes, "wb");
-    assert_non_null(out);
-    assert_int_equal(safetensors_write(out, forgery->entries, forgery->entries_count,
-                                       forgery->tensors, forgery->tensors_count, NULL),
-                     STATUS_OK);
-    fflush(out);
-    const size_t size = (size_t)ftell(out);
-    fclose(out);
-    safetensors_close(forgery->file);
-
-    char *digits = memmem(bytes, size, "\"checksum\":\"", 12);
-    assert_non_null(digits);
-    digits += 12;
-    const size_t before = (size_t)(digits - (char *)bytes);
-    static uint8_t rest[FILE_SIZE_MAX];
-    memcpy(rest, bytes, before);
-    memcpy(rest + before, digits + 16, size - before - 16);
-    char text[17];
-    snprintf(text, sizeof text, "%016" PRIx64, checksum_of(rest, size - 16));
-    memcpy(digits, text, 16);
-    write_other(bytes, size);
-}
-
 static void an_honest_forgery_opens(void **state)
 {
     (void)state;
     struct forgery forgery;
-    forgery_begin(&forgery);
-    forgery_end(&forgery);
+    forgery_begin(&forgery, path);
+    forgery_end(&forgery, other_path);
     assert_int_equal(open_other(NULL), STATUS_OK);
 }
 
@@ -400,9 +309,9 @@ static void metadata_that_make_no_sense_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct forgery forgery;
-        forgery_begin(&forgery);
-        set_entry(&forgery, cases[i].key, cases[i].value);
-        forgery_end(&forgery);
+        forgery_begin(&forgery, path);
+        assert_true(forgery_set(&forgery, cases[i].key, cases[i].value));
+        forgery_end(&forgery, other_path);
         expect_refused(cases[i].status, cases[i].why);
     }
 }
@@ -411,9 +320,9 @@ static void a_missing_parameter_is_named(void **state)
 {
     (void)state;
     struct forgery forgery;
-    forgery_begin(&forgery);
-    *tensor_named(&forgery, "final_norm.weight") = forgery.tensors[--forgery.tensors_count];
-    forgery_end(&forgery);
+    forgery_begin(&forgery, path);
+    *forgery_tensor(&forgery, "final_norm.weight") = forgery.tensors[--forgery.tensors_count];
+    forgery_end(&forgery, other_path);
     expect_refused(STATUS_CORRUPT, "final_norm.weight");
 }
 
@@ -421,10 +330,10 @@ static void a_parameter_too_many_is_named(void **state)
 {
     (void)state;
     struct forgery forgery;
-    forgery_begin(&forgery);
-    forgery.tensors[forgery.tensors_count] = *tensor_named(&forgery, "final_norm.weight");
+    forgery_begin(&forgery, path);
+    forgery.tensors[forgery.tensors_count] = *forgery_tensor(&forgery, "final_norm.weight");
     forgery.tensors[forgery.tensors_count++].name = "final_norm.wait";
-    forgery_end(&forgery);
+    forgery_end(&forgery, other_path);
     expect_refused(STATUS_CORRUPT, "no parameter final_norm.wait");
 }
 
@@ -432,15 +341,15 @@ static void a_parameter_of_another_shape_is_named(void **state)
 {
     (void)state;
     struct forgery forgery;
-    forgery_begin(&forgery);
-    struct safetensors_tensor *tensor = tensor_named(&forgery, "final_norm.weight");
+    forgery_begin(&forgery, path);
+    struct safetensors_tensor *tensor = forgery_tensor(&forgery, "final_norm.weight");
     tensor->rank = 2;
     tensor->shape[1] = 1;
-    forgery_end(&forgery);
+    forgery_end(&forgery, other_path);
     expect_refused(STATUS_CORRUPT, "final_norm.weight has another shape");
-    forgery_begin(&forgery);
-    tensor_named(&forgery, "final_norm.weight")->dtype = SAFETENSORS_I32;
-    forgery_end(&forgery);
+    forgery_begin(&forgery, path);
+    forgery_tensor(&forgery, "final_norm.weight")->dtype = SAFETENSORS_I32;
+    forgery_end(&forgery, other_path);
     expect_refused(STATUS_CORRUPT, "final_norm.weight has another shape");
 }
 
@@ -452,9 +361,9 @@ static void a_weight_that_is_not_finite_is_refused(void **state)
         struct forgery forgery;
         float values[8] = {0};
         values[7] = bad[i];
-        forgery_begin(&forgery);
-        tensor_named(&forgery, "final_norm.weight")->data = values;
-        forgery_end(&forgery);
+        forgery_begin(&forgery, path);
+        forgery_tensor(&forgery, "final_norm.weight")->data = values;
+        forgery_end(&forgery, other_path);
         expect_refused(STATUS_CORRUPT, "final_norm.weight has a weight that is not finite");
     }
 }
@@ -464,9 +373,9 @@ static void a_changed_weight_under_a_right_checksum_fails_the_fingerprint(void *
     (void)state;
     struct forgery forgery;
     const float values[8] = {0};
-    forgery_begin(&forgery);
-    tensor_named(&forgery, "final_norm.weight")->data = values;
-    forgery_end(&forgery);
+    forgery_begin(&forgery, path);
+    forgery_tensor(&forgery, "final_norm.weight")->data = values;
+    forgery_end(&forgery, other_path);
     expect_refused(STATUS_CORRUPT, "fingerprint");
 }
 
@@ -478,24 +387,24 @@ static void a_dictionary_that_contradicts_itself_is_refused(void **state)
     static const uint64_t *const offsets[] = {falling, beyond, late};
     struct forgery forgery;
     for (unsigned i = 0; i < 3; i++) {
-        forgery_begin(&forgery);
-        tensor_named(&forgery, "dictionary.item_offsets")->data = offsets[i];
-        forgery_end(&forgery);
+        forgery_begin(&forgery, path);
+        forgery_tensor(&forgery, "dictionary.item_offsets")->data = offsets[i];
+        forgery_end(&forgery, other_path);
         expect_refused(STATUS_CORRUPT, "dictionary.*");
     }
     static const uint32_t categories[] = {1, 0, 3};
-    forgery_begin(&forgery);
-    tensor_named(&forgery, "dictionary.item_categories")->data = categories;
-    forgery_end(&forgery);
+    forgery_begin(&forgery, path);
+    forgery_tensor(&forgery, "dictionary.item_categories")->data = categories;
+    forgery_end(&forgery, other_path);
     expect_refused(STATUS_CORRUPT, "category row 3 of 2");
     static const uint64_t twice[] = {0, 0, 0, 12};
-    forgery_begin(&forgery);
-    tensor_named(&forgery, "dictionary.item_offsets")->data = twice;
-    forgery_end(&forgery);
+    forgery_begin(&forgery, path);
+    forgery_tensor(&forgery, "dictionary.item_offsets")->data = twice;
+    forgery_end(&forgery, other_path);
     expect_refused(STATUS_CORRUPT, "same hash");
-    forgery_begin(&forgery);
-    tensor_named(&forgery, "dictionary.item_ids")->name = "dictionary.ids";
-    forgery_end(&forgery);
+    forgery_begin(&forgery, path);
+    forgery_tensor(&forgery, "dictionary.item_ids")->name = "dictionary.ids";
+    forgery_end(&forgery, other_path);
     expect_refused(STATUS_CORRUPT, "dictionary.*");
 }
 

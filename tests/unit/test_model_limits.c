@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/arena.h"
 #include "model/interest_ops.h"
 #include "model/train/trainer.h"
+#include "tests/unit/forgery.h"
 
 enum { ITEMS = 12, OOV = 1, USERS = 3, EVENTS = 10 };
 
@@ -234,11 +236,62 @@ static void a_large_model_has_small_tiles_and_bounded_scratch(void **state)
     checkpoint_close(checkpoint);
 }
 
+/* What the file says may be anything: it is refused, or it works. */
+static void serve_file(const char *path)
+{
+    struct checkpoint *checkpoint;
+    struct interest_model *model;
+    if (checkpoint_open(&checkpoint, path, NULL) != STATUS_OK) return;
+    if (interest_model_open(&model, checkpoint, NULL) == STATUS_OK) {
+        interest_model_close(model);
+        serve(checkpoint);
+    }
+    checkpoint_close(checkpoint);
+}
+
+static void a_file_with_any_dimensions_is_refused_or_works(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"0",   "1",     "2",          "3",  "63",    "64",  "256",
+                                         "512", "65536", "4294967295", "-1", "false", "true"};
+    char path[] = "/tmp/braid-limits-XXXXXX";
+    char forged[] = "/tmp/braid-forged-XXXXXX";
+    close(mkstemp(path));
+    close(mkstemp(forged));
+    const struct interest_ops *ops;
+    for (uint32_t m = 0; (ops = interest_ops_at(m)); m++) {
+        const struct model_dims dims = small_dims(ops);
+        struct checkpoint *checkpoint;
+        assert_int_equal(checkpoint_init(&checkpoint, ops->name, &dims, open_items(), 1, NULL), 0);
+        assert_int_equal(checkpoint_write(checkpoint, path, NULL), STATUS_OK);
+        checkpoint_close(checkpoint);
+        for (uint32_t i = 0; i < MODEL_DIMS; i++) {
+            for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+                struct forgery forgery;
+                forgery_begin(&forgery, path);
+                (void)forgery_set(&forgery, model_dim_key(i), values[v]);
+                forgery_end(&forgery, forged);
+                serve_file(forged);
+            }
+        }
+        for (uint32_t other = 0; interest_ops_at(other); other++) {
+            struct forgery forgery;
+            forgery_begin(&forgery, path);
+            assert_true(forgery_set(&forgery, "model", interest_ops_at(other)->name));
+            forgery_end(&forgery, forged);
+            serve_file(forged);
+        }
+    }
+    unlink(path);
+    unlink(forged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_dimension_works_at_its_limit),
         cmocka_unit_test(a_dimension_beyond_its_limit_is_refused_by_name),
+        cmocka_unit_test(a_file_with_any_dimensions_is_refused_or_works),
         cmocka_unit_test(a_large_model_has_small_tiles_and_bounded_scratch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
