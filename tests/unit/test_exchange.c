@@ -491,12 +491,31 @@ static void as_many_generations_stay_as_are_to_be_kept(void **state)
     }
     for (uint64_t number = 1; number <= 5; number++) {
         assert_int_equal(live(SHARED_MODELS, number) > 0, number > 5 - KEEP);
+        assert_int_equal(shared_table_find(a.exchange->table, number) != NULL, number > 5 - KEEP);
     }
     fake_generation_log_compact();
     assert_int_equal(synced(&b), 5);
     assert_false(has(&b, 3));
     assert_true(has(&b, 4));
     expect_same_file(5);
+}
+
+static void a_directory_keeps_no_more_than_the_group(void **state)
+{
+    (void)state;
+    take_seat(&a);
+    for (uint64_t number = 1; number <= 6; number++) {
+        publish(&a, number);
+        assert_int_equal(synced(&b), number);
+        fake_oldest_generation = number;
+        tend(&a);
+        tend(&a);
+    }
+    assert_int_equal(publish(&a, 7), 7);
+    assert_int_equal(synced(&b), 7);
+    for (uint64_t number = 1; number <= 7; number++) {
+        assert_int_equal(has(&b, number), number >= 5);
+    }
 }
 
 static void none_goes_that_users_may_still_be_of(void **state)
@@ -585,6 +604,7 @@ int main(void)
         TEST(old_item_vectors_go_after_the_completion_and_a_grace_period),
         TEST(vectors_of_a_generation_that_never_came_go_as_well),
         TEST(as_many_generations_stay_as_are_to_be_kept),
+        TEST(a_directory_keeps_no_more_than_the_group),
         TEST(none_goes_that_users_may_still_be_of),
         TEST(on_files_item_vectors_lie_beside_the_records),
     };
