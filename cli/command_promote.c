@@ -85,6 +85,9 @@ static enum status promote_with(struct exchange *exchange, const char *dir, uint
     uint64_t newest, number;
     TRY(exchange_take_seat(exchange, error));
     TRY(exchange_sync(exchange, &newest, error));
+    if (!parent && !newest) {
+        return error_set(error, STATUS_INVALID, "%s: no generation serves yet", dir);
+    }
     if (!parent) TRY(find_before(dir, newest, &parent, error));
     TRY(write_again(dir, parent, &number, error));
     TRY(exchange_publish(exchange, number, error));

@@ -143,6 +143,11 @@ static enum status read_models(struct exchange *exchange, struct error *error)
         TRY(take_record(exchange, &record, error));
     }
     if (status != STATUS_END) return status;
+    if (end < exchange->position) {
+        log_warn("the group's generations are fewer than before: their topic was made anew",
+                 log_text("topic", exchange->config->output.models_topic));
+        exchange->again = true;
+    }
     exchange->position = exchange->again ? 0 : end;
     return STATUS_OK;
 }
@@ -183,7 +188,8 @@ static enum status sync_models(struct exchange *exchange, struct error *error)
     TRY(incoming_lock(dir, &lock, error));
     enum status status;
     do {
-        status = read_models(exchange, error); /* each time it begins anew a file is gone */
+        status =
+            read_models(exchange, error); /* each time it begins anew a file or the topic is gone */
     } while (status == STATUS_OK && exchange->again);
     incoming_drop(&exchange->incoming);
     close(lock);

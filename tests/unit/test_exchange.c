@@ -282,6 +282,20 @@ static void what_was_sealed_and_never_published_is_not_the_groups(void **state)
     assert_int_equal(synced(&b), 1);
 }
 
+static void a_topic_that_was_made_anew_is_read_from_its_beginning(void **state)
+{
+    (void)state;
+    take_seat(&a);
+    publish(&a, 1);
+    publish(&a, 2);
+    assert_int_equal(synced(&b), 2);
+    fake_generation_log_reset();
+    assert_int_equal(synced(&b), 0);
+    take_seat(&a);
+    assert_int_equal(publish(&a, 3), 3);
+    assert_int_equal(synced(&b), 3);
+}
+
 /* ---- damage ---- */
 
 static void expect_passed_over(void)
@@ -592,6 +606,7 @@ int main(void)
         TEST(a_directory_that_has_the_files_gets_none),
         TEST(a_file_that_differs_from_the_groups_is_replaced),
         TEST(what_was_sealed_and_never_published_is_not_the_groups),
+        TEST(a_topic_that_was_made_anew_is_read_from_its_beginning),
         TEST(a_generation_without_one_of_its_chunks_is_passed_over),
         TEST(a_generation_with_a_flipped_bit_is_passed_over),
         TEST(a_manifest_without_chunks_is_passed_over),
