@@ -1,6 +1,6 @@
 /*
  * test_exchange.c - generations shared over logs in memory: what one directory has reaches another,
- * whole or not at all, and goes when nobody needs it.
+ * whole or not at all.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,179 +8,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "model/interest_ops.h"
 #include "model/model_dir.h"
-#include "stream/exchange/exchange_state.h"
-#include "tests/unit/fake_generation_log.h"
-
-enum { ITEMS = 40, KEEP = 2 };
-
-/* A process: its configuration and directory. */
-struct member {
-    struct config config;
-    char dir[64];
-    struct exchange *exchange;
-};
-
-static char base[] = "/tmp/braid-exchange-XXXXXX";
-static struct member a, b;
-
-static void expect_ok(enum status status, const struct error *error)
-{
-    if (status != STATUS_OK) fail_msg("%s", error->text);
-}
-
-static void member_open(struct member *member, const char *name)
-{
-    struct error error;
-    config_defaults(&member->config);
-    snprintf(member->dir, sizeof member->dir, "%s/%s", base, name);
-    member->config.model.dir = member->dir;
-    member->config.model.keep = KEEP;
-    member->config.output.items_grace_ms = 0;
-    expect_ok(
-        exchange_open_on(&member->exchange, &member->config, &fake_generation_log, false, &error),
-        &error);
-}
-
-static void member_close(struct member *member)
-{
-    exchange_close(member->exchange);
-    config_close(&member->config);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(base, sizeof base, "/tmp/braid-exchange-XXXXXX");
-    assert_non_null(mkdtemp(base));
-    fake_generation_log_reset();
-    member_open(&a, "a");
-    member_open(&b, "b");
-    return 0;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
-{
-    (void)status;
-    (void)type;
-    (void)place;
-    return remove(path);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    member_close(&a);
-    member_close(&b);
-    fake_generation_log_reset();
-    return nftw(base, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Writes the next generation into a member's directory; returns its number. */
-static uint64_t make_generation(struct member *member, uint64_t seed)
-{
-    struct item_entry entries[ITEMS];
-    char ids[ITEMS][8];
-    struct model_dims dims = interest_ops_find("single")->defaults;
-    struct item_table *items;
-    struct checkpoint *checkpoint;
-    struct error error;
-    for (int i = 0; i < ITEMS; i++) {
-        snprintf(ids[i], sizeof ids[i], "i%d", i);
-        entries[i] = (struct item_entry){bytes_of(ids[i]), 0};
-    }
-    dims.use_category = false;
-    expect_ok(item_table_open(&items, entries, ITEMS, NULL, 0, 1, &error), &error);
-    expect_ok(checkpoint_init(&checkpoint, "single", &dims, items, seed, &error), &error);
-    expect_ok(model_dir_write(member->dir, checkpoint, &error), &error);
-    const uint64_t number = checkpoint->generation;
-    checkpoint_close(checkpoint);
-    return number;
-}
-
-static uint64_t publish(struct member *member, uint64_t seed)
-{
-    struct error error;
-    const uint64_t number = make_generation(member, seed);
-    expect_ok(exchange_publish(member->exchange, number, &error), &error);
-    return number;
-}
-
-static void take_seat(struct member *member)
-{
-    struct error error;
-    expect_ok(exchange_take_seat(member->exchange, &error), &error);
-}
-
-static uint64_t synced(struct member *member)
-{
-    struct error error;
-    uint64_t newest;
-    expect_ok(exchange_sync(member->exchange, &newest, &error), &error);
-    return newest;
-}
-
-static void tend(struct member *member)
-{
-    struct error error;
-    expect_ok(exchange_tend(member->exchange, &error), &error);
-}
-
-static size_t read_file(const struct member *member, uint64_t number, uint8_t *to, size_t room)
-{
-    char path[MODEL_DIR_PATH_MAX];
-    assert_int_equal(model_dir_path(member->dir, number, path, NULL), STATUS_OK);
-    FILE *file = fopen(path, "rb");
-    if (!file) return 0;
-    const size_t size = fread(to, 1, room, file);
-    fclose(file);
-    return size;
-}
-
-static bool has(const struct member *member, uint64_t number)
-{
-    uint8_t byte;
-    return read_file(member, number, &byte, 1) == 1;
-}
-
-static void expect_same_file(uint64_t number)
-{
-    static uint8_t of_a[1 << 20], of_b[1 << 20];
-    const size_t size = read_file(&a, number, of_a, sizeof of_a);
-    assert_true(size > 4 * FAKE_RECORD_SIZE_MAX && size < sizeof of_a);
-    assert_int_equal(read_file(&b, number, of_b, sizeof of_b), size);
-    assert_memory_equal(of_a, of_b, size);
-}
-
-/* Live records of a generation in one of the logs, as a reader who keeps the newest of a key. */
-static uint32_t live(enum shared_log which, uint64_t generation)
-{
-    uint32_t count, found = 0;
-    struct fake_record *records = fake_generation_log_records(&count);
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t of;
-        bool newest = records[i].state == FAKE_COMMITTED && records[i].which == which;
-        if (!newest || !item_key_decode((struct bytes){records[i].key, records[i].key_size}, &of)) {
-            continue;
-        }
-        for (uint32_t j = i + 1; j < count && newest; j++) {
-            newest = records[j].state != FAKE_COMMITTED || records[j].which != which ||
-                     records[j].key_size != records[i].key_size ||
-                     memcmp(records[j].key, records[i].key, records[i].key_size) != 0;
-        }
-        found += newest && of == generation && records[i].value;
-    }
-    return found;
-}
+#include "tests/unit/exchange_fixture.h"
 
 /* The first committed record of that part of a generation. */
 static struct fake_record *part_of(uint64_t generation, uint32_t part)
@@ -434,123 +267,6 @@ static void a_number_that_was_announced_is_not_given_out_again(void **state)
     assert_int_equal(exchange_publish(a.exchange, 1, &error), STATUS_INVALID);
 }
 
-/* ---- what goes, and when ---- */
-
-static void a_generation_is_complete_when_every_partition_has_reached_it(void **state)
-{
-    (void)state;
-    take_seat(&a);
-    publish(&a, 1);
-    fake_oldest_generation = 0;
-    tend(&a);
-    assert_null(shared_table_complete(a.exchange->table));
-    fake_oldest_generation = 1;
-    tend(&a);
-    tend(&a);
-    assert_int_equal(shared_table_complete(a.exchange->table)->number, 1);
-    synced(&b);
-    assert_int_equal(shared_table_complete(b.exchange->table)->number, 1);
-    assert_int_equal(live(SHARED_ITEM_VECTORS, 1), ITEMS + 1);
-}
-
-static void old_item_vectors_go_after_the_completion_and_a_grace_period(void **state)
-{
-    (void)state;
-    take_seat(&a);
-    publish(&a, 1);
-    publish(&a, 2);
-    fake_oldest_generation = 1;
-    tend(&a);
-    tend(&a);
-    assert_int_equal(live(SHARED_ITEM_VECTORS, 1), ITEMS + 1);
-    a.config.output.items_grace_ms = 3600000;
-    fake_oldest_generation = 2;
-    tend(&a);
-    tend(&a);
-    assert_int_equal(live(SHARED_ITEM_VECTORS, 1), ITEMS + 1);
-    a.config.output.items_grace_ms = 0;
-    tend(&a);
-    assert_int_equal(live(SHARED_ITEM_VECTORS, 1), 0);
-    assert_int_equal(live(SHARED_ITEM_VECTORS, 2), ITEMS + 1);
-}
-
-static void vectors_of_a_generation_that_never_came_go_as_well(void **state)
-{
-    (void)state;
-    struct error error;
-    take_seat(&a);
-    make_generation(&a, 1);
-    fake_fenced_after = ITEMS + 5;
-    assert_int_equal(exchange_publish(a.exchange, 1, &error), STATUS_FENCED);
-    take_seat(&a);
-    assert_int_equal(publish(&a, 2), 2);
-    fake_oldest_generation = 2;
-    for (int i = 0; i < 3; i++) {
-        tend(&a);
-    }
-    assert_int_equal(live(SHARED_ITEM_VECTORS, 1), 0);
-    assert_int_equal(live(SHARED_MODELS, 1), 0);
-}
-
-static void as_many_generations_stay_as_are_to_be_kept(void **state)
-{
-    (void)state;
-    take_seat(&a);
-    for (uint64_t seed = 1; seed <= 5; seed++) {
-        publish(&a, seed);
-    }
-    fake_oldest_generation = 5;
-    for (int i = 0; i < 3; i++) {
-        tend(&a);
-    }
-    for (uint64_t number = 1; number <= 5; number++) {
-        assert_int_equal(live(SHARED_MODELS, number) > 0, number > 5 - KEEP);
-        assert_int_equal(shared_table_find(a.exchange->table, number) != NULL, number > 5 - KEEP);
-    }
-    fake_generation_log_compact();
-    assert_int_equal(synced(&b), 5);
-    assert_false(has(&b, 3));
-    assert_true(has(&b, 4));
-    expect_same_file(5);
-}
-
-static void a_directory_keeps_no_more_than_the_group(void **state)
-{
-    (void)state;
-    take_seat(&a);
-    for (uint64_t number = 1; number <= 6; number++) {
-        publish(&a, number);
-        assert_int_equal(synced(&b), number);
-        fake_oldest_generation = number;
-        tend(&a);
-        tend(&a);
-    }
-    assert_int_equal(publish(&a, 7), 7);
-    assert_int_equal(synced(&b), 7);
-    for (uint64_t number = 1; number <= 7; number++) {
-        assert_int_equal(has(&b, number), number >= 5);
-    }
-}
-
-static void none_goes_that_users_may_still_be_of(void **state)
-{
-    (void)state;
-    take_seat(&a);
-    for (uint64_t seed = 1; seed <= 5; seed++) {
-        publish(&a, seed);
-        fake_oldest_generation = seed == 2 ? 2 : fake_oldest_generation;
-        tend(&a);
-        tend(&a);
-    }
-    assert_int_equal(shared_table_complete(a.exchange->table)->number, 2);
-    assert_int_equal(synced(&b), 5);
-    assert_true(live(SHARED_MODELS, 2) > 0);
-    for (uint64_t number = 2; number <= 5; number++) {
-        assert_true(has(&b, number));
-        assert_int_equal(live(SHARED_ITEM_VECTORS, number), ITEMS + 1);
-    }
-}
-
 /* ---- files ---- */
 
 /* Lines of a file of output.dir, 0: there is none; `last` [room] is the last one. */
@@ -598,7 +314,7 @@ static void on_files_item_vectors_lie_beside_the_records(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, exchange_set_up, exchange_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_generation_reaches_another_directory_to_the_byte),
         TEST(item_vectors_and_their_end_come_before_the_parameters),
@@ -615,12 +331,6 @@ int main(void)
         TEST(who_does_not_hold_the_seat_publishes_nothing),
         TEST(a_publisher_that_is_shut_out_on_the_way_leaves_nothing_to_adopt),
         TEST(a_number_that_was_announced_is_not_given_out_again),
-        TEST(a_generation_is_complete_when_every_partition_has_reached_it),
-        TEST(old_item_vectors_go_after_the_completion_and_a_grace_period),
-        TEST(vectors_of_a_generation_that_never_came_go_as_well),
-        TEST(as_many_generations_stay_as_are_to_be_kept),
-        TEST(a_directory_keeps_no_more_than_the_group),
-        TEST(none_goes_that_users_may_still_be_of),
         TEST(on_files_item_vectors_lie_beside_the_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
