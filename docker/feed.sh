@@ -18,5 +18,5 @@ if [ "$held" -gt 0 ]; then
 fi
 sed -E 's/^\{"user":"([^"]*)"/\1\t&/' "$log" |
     kafka-console-producer.sh --bootstrap-server "$broker" --topic $topic \
-        --property parse.key=true
+        --reader-property parse.key=true
 echo "$topic: $(wc -l <"$log") events"

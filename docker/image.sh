@@ -132,7 +132,7 @@ kafka_job() {
     users=$(grep -o '^{"user":"[^"]*"' "$work/events.jsonl" | sort -u | wc -l)
     published=$(kafka-console-consumer.sh --bootstrap-server "$TEST_KAFKA" --topic interests \
         --isolation-level read_committed --from-beginning --timeout-ms 5000 \
-        --property print.key=true --property print.value=false 2>/dev/null | sort -u | wc -l)
+        --formatter-property print.key=true --formatter-property print.value=false 2>/dev/null | sort -u | wc -l)
     echo "users in the log: $users; with committed records in the topic interests: $published"
     [[ $published == "$users" ]] || fail "not every user was published"
 }

@@ -11,7 +11,7 @@ import time
 import unittest
 
 from case import KafkaCase, setUpModule, tearDownModule
-from harness import SOON, Pulse, drain, shared_by, wait_until
+from harness import SOON, Pulse, drain, shared_by
 
 from kafka import KafkaProducer
 
