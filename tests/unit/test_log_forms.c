@@ -229,6 +229,17 @@ static void settings_that_make_other_events_of_a_log_are_refused(void **state)
     assert_has("actions.jsonl", more_actions, "u1", "  buy ");
 }
 
+/* What a transaction may need in memory follows from its events, not from the longest history. */
+static void the_longest_histories_fit_little_memory(void **state)
+{
+    (void)state;
+    const char *const longest[] = {"--state.history_max=65536", NULL};
+    write_file("long.jsonl", "{\"user\":\"u1\",\"item\":\"i1\",\"time\":1700000000000}\n"
+                             "{\"user\":\"u2\",\"item\":\"i2\",\"time\":1700000001000}\n");
+    job("run", "long.jsonl", longest, 0, "events=2 accepted=2 ");
+    job("verify", "long.jsonl", longest, 0, "verdict=ok");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +250,7 @@ int main(void)
         cmocka_unit_test(times_are_taken_as_exporters_write_them),
         cmocka_unit_test(bytes_that_are_no_log_fail_and_are_named),
         cmocka_unit_test(what_was_refused_before_anything_was_read_binds_nothing),
+        cmocka_unit_test(the_longest_histories_fit_little_memory),
         cmocka_unit_test(settings_that_make_other_events_of_a_log_are_refused),
     };
     scene_open(&scene, EVENTS, 3);
