@@ -45,8 +45,8 @@ MUST_CHECK enum status exchange_sync(struct exchange *exchange, uint64_t *newest
                                      struct error *error);
 
 /*
- * Takes the seat of the one who trains, shuts out whoever had it, and syncs. On files: nothing to
- * do.
+ * Takes the seat of the one who trains, shuts out whoever had it, and syncs. A group that has no
+ * generation begins with the newest of this model.dir, which is published. On files: nothing to do.
  */
 MUST_CHECK enum status exchange_take_seat(struct exchange *exchange, struct error *error);
 

@@ -7,7 +7,9 @@ An independent reader (kafka-python) follows both topics as a subscriber would: 
 parameters before all item vectors of their generation, and no generation in part, whoever is killed.
 """
 
+import base64
 import collections
+import json
 import os
 import shutil
 import struct
@@ -122,20 +124,21 @@ class Watch(threading.Thread):
 
 class Models(KafkaCase):
     def shared_world(self):
-        """A job's topics, with directories "a", in which generation 1 was made, and "b"."""
+        """A job's topics, and a directory "a" in which generation 1 was made."""
         world = self.world(partitions=2)
         name = world.name
         world.settings = {"model.checkpoint": "", "output.models_topic": f"{name}-models",
                           "output.item_vectors_topic": f"{name}-item-vectors"}
-        small = {"cleanup.policy": "compact", "max.message.bytes": str(SMALL)}
-        world.create(f"{name}-models", 1, **small)
-        world.create(f"{name}-item-vectors", 1, **small)
+        compact = {"cleanup.policy": "compact"}
+        small = dict(compact, **{"max.message.bytes": str(SMALL)})
+        for kind, settings in (("interests", compact), ("history", compact), ("items", compact),
+                               ("dead-letters", {"cleanup.policy": "delete"})):
+            world.create(f"{name}-{kind}", 2, **settings)
+        for kind in ("models", "item-vectors"):
+            world.create(f"{name}-{kind}", 1, **small)
         (world.directory / "a").mkdir()
         shutil.copy(common["checkpoint"],
                     world.directory / "a" / "generation-0000000001.safetensors")
-        job = self.job(world, **{"model.dir": world.directory / "a"})
-        job.wait_said("memory planned")
-        job.stop()
         return world
 
     def braid(self, world, *words, at="a", expected=0, fault=None, **settings):
@@ -165,14 +168,15 @@ class Models(KafkaCase):
     # --- what is right -----------------------------------------------------------------------
 
     def test_a_generation_reaches_every_directory(self):
+        """The group begins with what the first directory has."""
         world = self.shared_world()
         self.assertEqual(self.promote(world), 2)
         self.sync(world)
         files = self.files(world, "b")
-        self.assertEqual(files, {2: self.files(world, "a")[2]})
+        self.assertEqual(files, self.files(world, "a"))
         shared = Shared(world)
         shared.check()
-        self.assertEqual(set(shared.manifests), {2})
+        self.assertEqual(set(shared.manifests), {1, 2})
         self.assertEqual(shared.file(2), files[2])
         self.assertEqual(shared.ends[2].items, ITEMS)
         self.assertGreater(len(shared.chunks[2]), 5)
@@ -196,6 +200,20 @@ class Models(KafkaCase):
         self.sync(world, "a")
         self.assertEqual(self.files(world, "a")[4], self.files(world, "b")[4])
         Shared(world).check()
+
+    def test_item_vectors_are_json_where_records_are(self):
+        world = self.shared_world()
+        self.promote(world, **{"output.record": "json"})
+        lines = {record.key: json.loads(record.value)
+                 for record in read_all(world, f"{world.name}-item-vectors")
+                 if record.key.startswith(struct.pack(">Q", 2))}
+        end = lines.pop(struct.pack(">Q", 2))
+        self.assertEqual((end["items"], end["complete"]), (ITEMS, False))
+        self.assertEqual(int(end["checksum"], 16),
+                         sum(int(line["checksum"], 16) for line in lines.values()) % 2**64)
+        for key, line in lines.items():
+            self.assertEqual(key, struct.pack(">Q", 2) + line["item"].encode())
+            self.assertEqual(len(base64.b64decode(line["vector"])), 4 * end["width"])
 
     def test_a_command_that_looks_does_without_the_group(self):
         world = self.shared_world()
@@ -244,7 +262,7 @@ class Models(KafkaCase):
             with self.subTest(name):
                 said = self.sync(world, name, **self.planted(world, name, change))
                 self.assertRegex(said, f"damaged and passed over.*generation=3.*{why}")
-                self.assertEqual(self.files(world, name), {2: whole[2]})
+                self.assertEqual(self.files(world, name), {1: whole[1], 2: whole[2]})
 
     # --- kills, and more than one trainer ----------------------------------------------------
 
@@ -268,8 +286,7 @@ class Models(KafkaCase):
         except KafkaError:
             pass  # it was fenced
         self.sync(world)
-        self.assertEqual(self.files(world, "b"),
-                         {n: self.files(world, "a")[n] for n in (2, 3)})
+        self.assertEqual(self.files(world, "b"), self.files(world, "a"))
         Shared(world).check()
 
     def test_kills_at_every_step_of_a_publication(self):

@@ -218,13 +218,25 @@ static void who_does_not_hold_the_seat_publishes_nothing(void **state)
 {
     (void)state;
     struct error error;
+    take_seat(&a);
+    take_seat(&b);
     make_generation(&a, 1);
     assert_int_equal(exchange_publish(a.exchange, 1, &error), STATUS_FENCED);
     assert_int_equal(synced(&b), 0);
+}
+
+static void a_group_begins_with_what_the_first_holder_of_the_seat_has(void **state)
+{
+    (void)state;
+    make_generation(&a, 1);
+    make_generation(&a, 2);
     take_seat(&a);
-    take_seat(&b);
-    assert_int_equal(exchange_publish(a.exchange, 1, &error), STATUS_FENCED);
-    assert_int_equal(synced(&b), 0);
+    assert_int_equal(synced(&b), 2);
+    expect_same_file(2);
+    assert_false(has(&b, 1));
+    make_generation(&b, 3);
+    take_seat(&b); /* the group has one */
+    assert_int_equal(synced(&a), 2);
 }
 
 /* The seat is lost at each place of a publication: nothing is seen of it, and the next one is. */
@@ -329,6 +341,7 @@ int main(void)
         TEST(a_manifest_that_says_otherwise_is_believed_in_nothing),
         TEST(foreign_records_are_passed_over),
         TEST(who_does_not_hold_the_seat_publishes_nothing),
+        TEST(a_group_begins_with_what_the_first_holder_of_the_seat_has),
         TEST(a_publisher_that_is_shut_out_on_the_way_leaves_nothing_to_adopt),
         TEST(a_number_that_was_announced_is_not_given_out_again),
         TEST(on_files_item_vectors_lie_beside_the_records),

@@ -166,7 +166,7 @@ static enum status kafka_take_seat(struct generation_log *log, struct error *err
         return STATUS_OK;
     }
     kafka_leave_seat(log);
-    return status == STATUS_FENCED ? status : STATUS_IO;
+    return STATUS_IO; /* nobody is shut out by taking it: what is fatal is a setting */
 }
 
 static void kafka_abort_generation(struct generation_log *log)
