@@ -9,6 +9,11 @@
  *     case=poll   sgemm_share: time of the products by sgemm over time of the polls
  *     case=one    gemv_ratio: time of one event alone over time of its products by sgemv
  *     case=read   sgemm_share: as for polls, for reading the users of each poll
+ *
+ * Any other model with its defaults, by name or, without an argument, all in turn, has no ceiling:
+ *
+ *     case=poll   model, bytes of a state, ns_per_event: the same polls
+ *     case=read   ns_per_user and users_per_s of one core, of users whose windows are full
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +26,7 @@
 #include "model/param_draw.h"
 
 enum { USERS = 100000, ITEMS = 50000, CATEGORIES = 20, POLL = 10000, POLLS = 24, ONES = 20000 };
+enum { READERS = 2000, FULL = 64 }; /* users read in each of POLLS turns, events of each */
 enum { BLAS_ROWS_MAX = POLL, BLAS_WIDTH_MAX = 256 };
 
 /* One matrix product of the model: [in] -> [out], `per_row` times for each row. */
@@ -28,7 +34,7 @@ struct product {
     uint32_t out, in, per_row;
 };
 
-static const struct model_dims dims = {
+static const struct model_dims limarec_dims = {
     .d = 64,
     .heads = 4,
     .blocks = 2,
@@ -128,6 +134,7 @@ static void poll_draw(struct poll *poll, const struct zipf *users, const struct 
             .item = 1 + zipf_draw(items, random),
             .category = (uint32_t)random_below(random, 1 + CATEGORIES),
             .gap_s = (int64_t)random_below(random, 100000),
+            .ordinal = random_below(random, 1 << 20),
         };
     }
 }
@@ -197,7 +204,7 @@ static double median(int64_t *ns, size_t n)
 /* ---- the cases ---- */
 
 struct bench {
-    struct checkpoint checkpoint;
+    struct checkpoint checkpoint; /* of `dims`, its parameters drawn */
     struct interest_model *model;
     struct interest_scratch *scratch;
     char *states;
@@ -206,11 +213,12 @@ struct bench {
     struct poll poll;
 };
 
-static void bench_open(struct bench *bench)
+static void bench_open(struct bench *bench, const char *name, const struct model_dims *dims)
 {
     struct error error;
     bench->random = random_seeded(1);
-    bench->checkpoint = (struct checkpoint){.model = "limarec", .dims = dims, .generation = 1};
+    bench->checkpoint = (struct checkpoint){.dims = *dims, .generation = 1};
+    snprintf(bench->checkpoint.model, sizeof bench->checkpoint.model, "%s", name);
     static char names[ITEMS][8];
     struct item_entry *entries = take(ITEMS * sizeof(*entries));
     struct bytes categories[CATEGORIES];
@@ -222,7 +230,7 @@ static void bench_open(struct bench *bench)
     check(item_table_open(&bench->checkpoint.items, entries, ITEMS, categories, CATEGORIES, 1,
                           &error),
           &error);
-    check(interest_params_open(&bench->checkpoint.params, "limarec", &dims,
+    check(interest_params_open(&bench->checkpoint.params, name, dims,
                                item_table_rows(bench->checkpoint.items), CATEGORIES, &error),
           &error);
     param_set_draw(bench->checkpoint.params, 1);
@@ -288,8 +296,8 @@ static void bench_reads(struct bench *bench)
     int64_t read_ns[POLLS], sgemm_ns[POLLS];
     double users = 0;
     struct interest_sets sets = {
-        .vectors = take(sizeof(real) * POLL * dims.interests * dims.d),
-        .weights = take(sizeof(real) * POLL * dims.interests),
+        .vectors = take(sizeof(real) * POLL * limarec_dims.interests * limarec_dims.d),
+        .weights = take(sizeof(real) * POLL * limarec_dims.interests),
         .count = take(sizeof(uint32_t) * POLL),
     };
     uint64_t *events = take(POLL * sizeof(*events));
@@ -330,15 +338,111 @@ static void bench_close(struct bench *bench)
     item_table_close(bench->checkpoint.items);
 }
 
-int main(int count, char **words)
+static void bench_limarec(void)
 {
     static struct bench bench;
-    (void)count;
-    blas_open(words);
-    bench_open(&bench);
+    bench_open(&bench, "limarec", &limarec_dims);
     bench_polls(&bench);
     bench_ones(&bench);
     bench_reads(&bench);
     bench_close(&bench);
+}
+
+/* ---- models without a ceiling ---- */
+
+static void model_polls(struct bench *bench)
+{
+    int64_t ns[POLLS];
+    for (int i = 0; i < POLLS; i++) {
+        draw(bench);
+        const struct behavior_batch batch = {bench->poll.at, bench->poll.offsets,
+                                             bench->poll.users};
+        const int64_t from = clock_monotonic_ns();
+        interest_absorb(bench->model, bench->scratch, bench->poll.states, &batch);
+        ns[i] = clock_monotonic_ns() - from;
+    }
+    printf("case=poll model=%s state_bytes=%zu ns_per_event=%.0f\n", bench->checkpoint.model,
+           interest_model_state_size(bench->model), median(ns, POLLS) / POLL);
+}
+
+/* The states of READERS users, each of FULL events from an empty one on. */
+static void fill_states(struct bench *bench, void **states)
+{
+    const size_t size = interest_model_state_size(bench->model);
+    struct behavior *at = take(READERS * FULL * sizeof *at);
+    uint32_t *offsets = take((READERS + 1) * sizeof *offsets);
+    for (uint32_t user = 0; user < READERS; user++) {
+        states[user] = bench->states + user * size;
+        interest_state_init(bench->model, states[user]);
+        offsets[user + 1] = (user + 1) * FULL;
+        for (uint32_t i = 0; i < FULL; i++) {
+            at[user * FULL + i] = (struct behavior){
+                .item = 1 + zipf_draw(&bench->items, &bench->random),
+                .category = (uint32_t)random_below(&bench->random, 1 + CATEGORIES),
+                .gap_s = i ? (int64_t)random_below(&bench->random, 100000) : -1,
+                .ordinal = i,
+            };
+        }
+    }
+    interest_absorb(bench->model, bench->scratch, states,
+                    &(struct behavior_batch){at, offsets, READERS});
+    free(at);
+    free(offsets);
+}
+
+static void model_reads(struct bench *bench)
+{
+    static void *states[READERS];
+    static uint64_t events[READERS];
+    static uint32_t count[READERS];
+    const size_t interests = interest_model_count(bench->model);
+    struct interest_sets sets = {
+        .vectors = take(sizeof(real) * READERS * interests * interest_model_width(bench->model)),
+        .weights = take(sizeof(real) * READERS * interests),
+        .count = count,
+    };
+    int64_t ns[POLLS];
+    fill_states(bench, states);
+    for (uint32_t user = 0; user < READERS; user++) {
+        events[user] = FULL;
+    }
+    for (int i = 0; i < POLLS; i++) {
+        const int64_t from = clock_monotonic_ns();
+        interest_read(bench->model, bench->scratch, (const void *const *)states, events, READERS,
+                      &sets);
+        ns[i] = clock_monotonic_ns() - from;
+    }
+    const double each = median(ns, POLLS) / READERS;
+    printf("case=read model=%s ns_per_user=%.0f users_per_s=%.0f\n", bench->checkpoint.model, each,
+           1e9 / each);
+    free(sets.vectors);
+    free(sets.weights);
+}
+
+static void bench_model(const struct interest_ops *ops)
+{
+    static struct bench bench;
+    bench_open(&bench, ops->name, &ops->defaults);
+    model_polls(&bench);
+    model_reads(&bench);
+    bench_close(&bench);
+    fflush(stdout);
+}
+
+int main(int count, char **words)
+{
+    const char *only = count > 1 ? words[1] : NULL;
+    if (only && !interest_ops_find(only)) {
+        fprintf(stderr, "bench_absorb: there is no model named %s\n", only);
+        return 2;
+    }
+    blas_open(words);
+    if (!only || strcmp(only, "limarec") == 0) bench_limarec();
+    for (uint32_t i = 0; interest_ops_at(i); i++) {
+        const char *name = interest_ops_at(i)->name;
+        if (only ? strcmp(only, name) == 0 : strcmp(name, "limarec") != 0) {
+            bench_model(interest_ops_at(i));
+        }
+    }
     return 0;
 }
