@@ -36,6 +36,7 @@ enum config_unfinished { CONFIG_UNFINISHED_WAIT, CONFIG_UNFINISHED_TAKE };
 enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
 enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
 enum config_vector_bits { CONFIG_BITS_WIDEST, CONFIG_BITS_256, CONFIG_BITS_512 };
+enum config_readout { CONFIG_READOUT_HARD, CONFIG_READOUT_LABEL_AWARE, CONFIG_READOUT_MAX };
 enum config_train { CONFIG_TRAIN_AUTO, CONFIG_TRAIN_OFF, CONFIG_TRAIN_ON };
 enum config_pace { CONFIG_PACE_AUTO, CONFIG_PACE_STEP, CONFIG_PACE_FREE };
 enum config_log { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
@@ -134,6 +135,7 @@ struct config {
         double rate;
         uint32_t minibatch;
         double dropout;
+        enum config_readout readout;
         double rehearsal; /* share of the users who are learned from again */
         bool fresh;
         uint64_t item_min;

@@ -59,6 +59,7 @@ static const char *const unfinished[] = {"wait", "take", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
 static const char *const vector_bits[] = {"widest", "256", "512", NULL};
+static const char *const readouts[] = {"hard", "label-aware", "max", NULL};
 static const char *const trains[] = {"auto", "false", "true", NULL};
 static const char *const paces[] = {"auto", "step", "free", NULL};
 static const char *const logs[] = {"text", "json", NULL};
@@ -208,6 +209,9 @@ const struct option option_table[] = {
     COUNT("train.minibatch", train.minibatch, "512", 1, 1000000,
           "Events that a step of training is to find, about: so many histories are taken together"),
     REAL("train.dropout", train.dropout, "0.2", 0, 1, "Share of values left out while learning"),
+    CHOICE("train.readout", train.readout, readouts, "max",
+           "How an item's score follows from a user's interests while learning: max, as serving "
+           "has it; hard or label-aware, so that interests differ"),
     REAL("train.rehearsal", train.rehearsal, "0", 0, 1,
          "Share of the users whose whole histories are learned from again; of the others a later "
          "round learns what is new"),

@@ -53,14 +53,25 @@ static uint32_t piece_samples(const struct minibatches *source, uint32_t targets
     return cuts && targets > cuts ? cuts : targets;
 }
 
+/* The first behavior of the piece that ends before `end`. */
+static uint32_t piece_begin(const struct minibatches *source, uint32_t user, uint32_t end)
+{
+    const struct minibatch_options *options = &source->options;
+    const uint32_t context = source->context[user];
+    const uint32_t begin = end > options->steps_max ? end - options->steps_max : 0;
+    if (!options->context_max || context <= begin + options->context_max || context > end) {
+        return begin;
+    }
+    return context - options->context_max;
+}
+
 /* Cuts a user's history into pieces from its end; those without a target are left out. */
 static void add_pieces(struct minibatches *source, uint32_t user, uint32_t known)
 {
     const struct dataset_sequence sequence = dataset_sequence(source->dataset, user);
     uint32_t end = known > 0 ? known - 1 : 0;
     while (end > 0) {
-        const uint32_t begin =
-            end > source->options.steps_max ? end - source->options.steps_max : 0;
+        const uint32_t begin = piece_begin(source, user, end);
         const struct piece piece = {user, begin, end};
         const uint32_t targets = piece_targets(source, &piece);
         for (uint32_t i = begin; i < end; i++) {

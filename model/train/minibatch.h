@@ -31,6 +31,7 @@ struct minibatch_options {
     uint32_t cuts;      /* steps of a piece that are samples; 0: all */
     real action_weight[MINIBATCH_ACTIONS]; /* of a sample, by its target's action; 0: no target */
     const uint32_t *context; /* [users] first behaviors that are no targets; NULL: none; copied */
+    uint32_t context_max;    /* most of them that a piece absorbs before its first target; 0: all */
     uint64_t seed;
 };
 

@@ -86,7 +86,12 @@ static enum status open_source(struct trainer *trainer, const struct dataset *da
     const struct train_options *options = &trainer->options;
     const size_t users = dataset_users(dataset) + (size_t)1;
     struct minibatch_options samples = {
-        options->steps_max, options->cuts, {0}, options->context, options->seed};
+        .steps_max = options->steps_max,
+        .cuts = options->cuts,
+        .context = options->context,
+        .context_max = options->context_max,
+        .seed = options->seed,
+    };
     memcpy(samples.action_weight, options->action_weight, sizeof samples.action_weight);
     trainer->dataset = dataset;
     trainer->known = malloc(users * sizeof *trainer->known);

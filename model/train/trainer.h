@@ -48,6 +48,7 @@ struct train_options {
     uint32_t validation_users; /* 0: none, and the last epoch remains */
     uint32_t patience;         /* epochs without a better NDCG that end the run; 0: never */
     const uint32_t *context;   /* [users] first behaviors that are no targets; NULL: none; copied */
+    uint32_t context_max;      /* most of them that a sequence absorbs; 0: all */
     bool warm;                 /* go on with the moments that the checkpoint has, if it has any */
     uint64_t seed;
     const atomic_bool *cancel; /* looked at before each minibatch; NULL: never */

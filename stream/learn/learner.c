@@ -37,6 +37,9 @@ struct learner {
 
 static struct round_options learner_options(const struct config *config)
 {
+    static const enum readout readouts[] = {[CONFIG_READOUT_HARD] = READOUT_HARD,
+                                            [CONFIG_READOUT_LABEL_AWARE] = READOUT_LABEL_AWARE,
+                                            [CONFIG_READOUT_MAX] = READOUT_MAX};
     struct round_options options = round_options_defaults();
     options.behaviors_max = config->train.memory / ROUND_BYTES;
     options.rehearsal = config->train.rehearsal;
@@ -54,6 +57,7 @@ static struct round_options learner_options(const struct config *config)
          train = train == &options.first ? &options.next : NULL) {
         train->rate = config->train.rate;
         train->dropout = config->train.dropout;
+        train->readout = readouts[config->train.readout];
         train->shards = config->train.threads;
         for (uint32_t i = 0; i < config->actions_count; i++) {
             train->action_weight[i + 1] = (real)config->actions[i].weight;

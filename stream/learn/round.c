@@ -15,6 +15,7 @@ enum {
     WINDOW_CUTS = 8, /* steps of a sequence that are samples, of models that keep a window */
     GATE_EVENTS_MAX = 10000,
     BEHAVIORS_MIN = 100, /* less is no log */
+    CONTEXT_MAX = 50,    /* behaviors before what is new that a later round absorbs */
     NEWCOMER_EVENTS = 5,
     RETURN_GAP_S = 30 * 86400,
 };
@@ -210,6 +211,7 @@ static struct train_options train_options_of(const struct work *work)
     const struct interest_ops *ops = interest_ops_find(candidate->model);
     options.cuts = interest_keeps_history(ops, &candidate->dims) ? WINDOW_CUTS : 0;
     options.context = work->context;
+    options.context_max = CONTEXT_MAX;
     options.sequences = minibatch_sequences(work, options.steps_max);
     options.seed = splitmix64(work->options->seed ^ work->input->number);
     options.cancel = work->input->stores.cancel;

@@ -148,6 +148,26 @@ static void what_was_learned_before_is_context_and_no_target(void **state)
     scene_close(&scene);
 }
 
+static void context_is_absorbed_up_to_a_limit(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, (const uint32_t[]){20, 6}, 2);
+    struct minibatch_options options = {
+        .steps_max = 16, .context = (const uint32_t[]){18, 6}, .context_max = 3, .seed = 7};
+    options.action_weight[0] = options.action_weight[1] = 1;
+    assert_int_equal(minibatches_open(&scene.source, scene.dataset, scene.known, &options, NULL),
+                     STATUS_OK);
+    assert_int_equal(minibatches_pieces(scene.source), 1);
+    const struct minibatch minibatch = fill(&scene, 0, 1);
+    assert_int_equal(minibatch.batch.at[0].item, FIRST + 15); /* 15, 16, 17 before what is new */
+    assert_int_equal(minibatch.batch.offsets[1], 4);
+    assert_int_equal(minibatch.points.count, 2);
+    assert_int_equal(minibatch.target[0], FIRST + 18);
+    assert_int_equal(minibatch.target[1], FIRST + 19);
+    scene_close(&scene);
+}
+
 static void shared_rows_and_actions_of_no_weight_are_no_targets(void **state)
 {
     (void)state;
@@ -231,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_long_history_is_cut_from_its_end),
         cmocka_unit_test(what_is_held_out_is_neither_absorbed_nor_a_target),
         cmocka_unit_test(what_was_learned_before_is_context_and_no_target),
+        cmocka_unit_test(context_is_absorbed_up_to_a_limit),
         cmocka_unit_test(shared_rows_and_actions_of_no_weight_are_no_targets),
         cmocka_unit_test(cuts_are_drawn_anew_in_each_epoch_and_alike_in_the_same),
         cmocka_unit_test(each_epoch_has_its_own_order_of_all_pieces),
