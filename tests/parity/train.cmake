@@ -2,5 +2,6 @@
 foreach(library model model_double)
   string(REPLACE model "" suffix ${library})
   braid_test(parity.loss${suffix} test_loss.c fixture.c LIBRARIES ${library})
+  braid_test(parity.growing${suffix} test_growing.c fixture.c LIBRARIES ${library} m)
   braid_test(parity.training${suffix} test_training.c fixture.c LIBRARIES ${library} m)
 endforeach()
