@@ -40,6 +40,7 @@ extern const struct command command_init;
 extern const struct command command_inspect;
 extern const struct command command_verify;
 extern const struct command command_evaluate;
+extern const struct command command_export;
 extern const struct command command_recommend;
 extern const struct command command_promote;
 extern const struct command command_rollback;

@@ -16,3 +16,9 @@ set_tests_properties(unit.demo PROPERTIES LABELS unit TIMEOUT 600 ENVIRONMENT "P
 add_test(NAME unit.unreachable COMMAND python3 -B
   ${CMAKE_CURRENT_SOURCE_DIR}/test_unreachable.py $<TARGET_FILE:braid>)
 set_tests_properties(unit.unreachable PROPERTIES LABELS unit TIMEOUT 600)
+
+# The example of a retrieval service, on what a job publishes.
+add_test(NAME unit.nearest COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/test_nearest.py
+  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(unit.nearest PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77
+  ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")
