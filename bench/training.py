@@ -54,6 +54,7 @@ RUNS = {
     "comirec-sa-life": ({"model": "comirec-sa", "positions": "false"}, {}),
     "hpmn": ({"model": "hpmn"}, {}),
     "lru": ({"model": "lru"}, {}),
+    "sine": ({"model": "sine", "intent-cosine": "true"}, {"cuts": 32}),
     "octopus": ({"model": "octopus"}, {}),
     "octopus-hard": ({"model": "octopus"}, {"readout": "hard"}),
     "single": ({"model": "single"}, {}),

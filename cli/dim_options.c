@@ -30,9 +30,9 @@ static const struct dim_option {
     {"--conditional", "conditional", LAYERS, false},
     {"--induction-top", "induction_top", "mimn", false},
     {"--utilization", "utilization", "mimn", false},
-    {"--penalty-weight", "penalty_weight", "mimn hpmn octopus", false},
+    {"--penalty-weight", "penalty_weight", "mimn hpmn octopus sine", false},
     {"--steps", "steps", "hpmn", false},
-    {"--window", "window", "mind comirec-dr comirec-sa", false},
+    {"--window", "window", "mind comirec-dr comirec-sa sine", false},
     {"--iterations", "iterations", "mind comirec-dr", false},
     {"--attention", "attention", "comirec-sa", false},
     {"--positions", "positions", "comirec-sa", false},
@@ -52,6 +52,9 @@ static const struct dim_option {
     {"--split-scatter", "split_scatter", "ledger", false},
     {"--split-share", "split_share", "ledger", false},
     {"--width", "width", "lru", false},
+    {"--prototypes", "prototypes", "sine", false},
+    {"--tau", "tau", "sine", false},
+    {"--intent-cosine", "intent_cosine", "sine", false},
 };
 
 enum { OPTIONS = sizeof option_table / sizeof option_table[0] };

@@ -138,7 +138,8 @@ static void set_tiles(struct interest_model *model)
     const uint32_t rows = more(dims->interests, dims->window);
     const uint32_t cols = more(dims->d, more(dims->mlp, dims->attention));
     model->tile_events = tile_rows(more(all, hidden), TILE_EVENTS);
-    model->tile_users = tile_rows(more(rows * cols, dims->window * all), TILE_USERS);
+    model->tile_users =
+        tile_rows(more(more(rows * cols, dims->window * all), dims->prototypes), TILE_USERS);
 }
 
 /*
@@ -269,6 +270,11 @@ uint32_t interest_model_width(const struct interest_model *model)
 uint32_t interest_model_count(const struct interest_model *model)
 {
     return model->dims.interests;
+}
+
+bool interest_model_has_intent(const struct interest_model *model)
+{
+    return model->ops->has_intent;
 }
 
 uint64_t interest_model_generation(const struct interest_model *model)
@@ -463,6 +469,19 @@ static void finish_user(const struct interest_model *model, const struct user_re
     sets->count[user] = count;
 }
 
+static void finish_intent(const struct interest_model *model, const struct interest_reads *reads,
+                          uint32_t at, const struct interest_sets *sets, uint32_t user)
+{
+    const uint32_t d = model->dims.d;
+    real *out = sets->intent + (size_t)user * d;
+    if (sets->count[user] == 0) {
+        memset(out, 0, d * sizeof *out);
+        return;
+    }
+    memcpy(out, reads->intent->data + (size_t)at * d, d * sizeof *out);
+    if (model->dims.cosine) kernel_unit(out, 1, d);
+}
+
 void interest_read(const struct interest_model *model, struct interest_scratch *scratch,
                    const void *const *states, const uint64_t *events, uint32_t users,
                    struct interest_sets *sets)
@@ -492,6 +511,9 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
                 .basis = basis,
             };
             finish_user(model, &read, sets, first + user);
+            if (sets->intent && reads.intent) {
+                finish_intent(model, &reads, user, sets, first + user);
+            }
         }
         arena_release(&scratch->arena, 0);
     }

@@ -16,6 +16,7 @@
 #ifndef MODEL_INTEREST_MODEL_H
 #define MODEL_INTEREST_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,7 @@ struct interest_sets {
     real *vectors;   /* [users][K][d]; rows count .. K-1 of a user are zero */
     real *weights;   /* [users][K]; they sum to 1 over the live ones, 0 beyond */
     uint32_t *count; /* [users] live interests: 0 before the first behavior */
+    real *intent;    /* [users][d] of a model that has one, zero where count is; NULL: not wanted */
 };
 
 /*
@@ -58,6 +60,8 @@ const char *interest_model_name(const struct interest_model *model);
 uint32_t interest_model_width(const struct interest_model *model); /* d: floats of a vector */
 uint32_t interest_model_count(
     const struct interest_model *model); /* K: vectors of a user, at most */
+/* Whether it reads an intent vector beside the interests: what the user is after now. */
+bool interest_model_has_intent(const struct interest_model *model);
 uint64_t interest_model_generation(const struct interest_model *model);
 
 /* Of its checkpoint: all parameters, dimensions and the dictionary. */

@@ -69,6 +69,8 @@ struct interest_reads {
     struct tensor *evidence; /* [users, K], not negative: how much of the state each one saw. NULL
                                 from steps, and where all weigh alike */
     uint32_t *live; /* [users] live interests, where the state decides; NULL: interest_ops.live */
+    struct tensor *intent;  /* [users, d] what the user is after now, which the loss uses instead of
+                              the interests; NULL: the model has no such vector */
     struct tensor *penalty; /* from steps: [users of the batch, 1], of the state after the last
                                event (models.md section 4); NULL: the model has none */
 };
@@ -83,6 +85,7 @@ struct interest_ops {
     const char *name; /* configuration value, checkpoint tag */
     const char *paper;
     struct model_dims defaults; /* those of models.md; 0: the model has no such dimension */
+    bool has_intent;            /* it reads an intent vector beside the interests */
     bool selectable;            /* its state does not depend on how many of the K are live */
 
     /* Whether its state is raw behaviors, which no parameter can make stale. NULL: it never is. */

@@ -59,6 +59,9 @@ static const struct dim {
     {"split_mass", AT(split_mass), DIM_REAL, 0, 1e9},
     {"split_scatter", AT(split_scatter), DIM_REAL, 0, 1e9},
     {"split_share", AT(split_share), DIM_REAL, 0, 1},
+    {"prototypes", AT(prototypes), DIM_COUNT, 1, 16384},
+    {"tau", AT(tau), DIM_REAL, 1e-4, 1e4},
+    {"intent_cosine", AT(intent_cosine), DIM_FLAG, 0, 1},
     {"width", AT(width), DIM_COUNT, 1, 1024},
 };
 

@@ -14,6 +14,7 @@ extern const struct interest_ops lru_ops;
 extern const struct interest_ops mimn_ops;
 extern const struct interest_ops mind_ops;
 extern const struct interest_ops octopus_ops;
+extern const struct interest_ops sine_ops;
 extern const struct interest_ops single_ops;
 
 /* clang-format off */
@@ -25,6 +26,7 @@ static const struct interest_ops *const models[] = {
     &mind_ops,
     &comirec_dr_ops,
     &comirec_sa_ops,
+    &sine_ops,
     &octopus_ops,
     &lru_ops,
     &single_ops,

@@ -33,6 +33,7 @@ struct interest_ranker {
     struct topn_query queries[BATCH_MAX];
     real *vectors; /* [BATCH_MAX][K][d] */
     real *weights; /* [BATCH_MAX][K] */
+    real *intent;  /* [BATCH_MAX][d], by which a model that has one ranks; else NULL */
 };
 
 static bool take_memory(struct interest_ranker *ranker, uint32_t users)
@@ -44,7 +45,10 @@ static bool take_memory(struct interest_ranker *ranker, uint32_t users)
     ranker->absorbed = calloc(users + (size_t)1, sizeof *ranker->absorbed);
     ranker->vectors = malloc(vectors * ranker->d * sizeof(real));
     ranker->weights = malloc(vectors * sizeof(real));
-    return ranker->block && ranker->absorbed && ranker->vectors && ranker->weights;
+    const bool by_intent = interest_model_has_intent(ranker->model);
+    if (by_intent) ranker->intent = malloc(BATCH_MAX * (size_t)ranker->d * sizeof(real));
+    return ranker->block && ranker->absorbed && ranker->vectors && ranker->weights &&
+           (ranker->intent || !by_intent);
 }
 
 enum status interest_ranker_open(struct interest_ranker **rankerp,
@@ -89,6 +93,7 @@ void interest_ranker_close(struct interest_ranker *ranker)
     free(ranker->absorbed);
     free(ranker->vectors);
     free(ranker->weights);
+    free(ranker->intent);
     free(ranker);
 }
 
@@ -149,12 +154,15 @@ static enum status interest_ranker_rank(void *context, const struct dataset *dat
         ranker->events[i] = queries[i].known;
         advance(ranker, dataset, &queries[i], ranker->states[i]);
     }
-    struct interest_sets sets = {ranker->vectors, ranker->weights, ranker->count};
+    struct interest_sets sets = {ranker->vectors, ranker->weights, ranker->count, ranker->intent};
     interest_read(ranker->model, ranker->scratch, (const void *const *)ranker->states,
                   ranker->events, count, &sets);
     for (uint32_t i = 0; i < count; i++) {
         const real *vectors = ranker->vectors + (size_t)i * ranker->interests * ranker->d;
         ranker->queries[i] = (struct topn_query){vectors, ranker->count[i], queries[i].excluded};
+        if (!ranker->intent || ranker->count[i] == 0) continue;
+        ranker->queries[i].interests = ranker->intent + (size_t)i * ranker->d;
+        ranker->queries[i].count = 1;
     }
     topn_rank(ranker->catalogue, ranker->topn, ranker->queries, count, n, lists);
     for (uint32_t i = 0; i < count; i++) {

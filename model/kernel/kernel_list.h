@@ -11,6 +11,7 @@
 #include "model/kernel/kernel_covariance.h"
 #include "model/kernel/kernel_delta.h"
 #include "model/kernel/kernel_memory.h"
+#include "model/kernel/kernel_mixture.h"
 #include "model/kernel/kernel_pool.h"
 #include "model/kernel/kernel_recurrent.h"
 #include "model/kernel/kernel_ring.h"
@@ -53,6 +54,9 @@
     K(kernel_gru_open_backward)                                                                    \
     /* kernel_ring.h */                                                                            \
     K(kernel_ring_make) K(kernel_ring_make_backward) K(kernel_ring_step) K(kernel_ring_backward)   \
+    /* kernel_mixture.h */                                                                         \
+    K(kernel_softmax_backward) K(kernel_unit_backward) K(kernel_dots)                              \
+    K(kernel_row_dots) K(kernel_row_dots_backward)                                                 \
     /* kernel_routing.h */                                                                         \
     K(kernel_route) K(kernel_route_backward)                                                       \
     /* kernel_window.h */                                                                          \

@@ -1,8 +1,11 @@
 /* op_activation.c - activations and norms: shapes checked, a kernel called. */
 #include "model/tensor/op_activation.h"
 
+#include <string.h>
+
 #include "model/kernel/kernel.h"
 #include "model/kernel/kernel_activation.h"
+#include "model/kernel/kernel_mixture.h"
 
 static void sigmoid_backward(struct tape *tape, const struct node *node)
 {
@@ -145,6 +148,54 @@ struct tensor *op_rms(struct tape *tape, struct tensor *x, uint32_t width)
         tape_record(tape, (struct node){rms_backward, y, {x}, saved});
     }
     return y;
+}
+
+static void softmax_backward(struct tape *tape, const struct node *node)
+{
+    const struct tensor *y = node->output;
+    kernel_softmax_backward(tape_gradient(tape, node->inputs[0]), y->gradient, y->data, y->rows,
+                            y->cols);
+}
+
+struct tensor *op_softmax(struct tape *tape, struct tensor *x)
+{
+    struct tensor *y = tape_consume(tape, x);
+    kernel_softmax(y->data, y->rows, y->cols);
+    tape_record(tape, (struct node){softmax_backward, y, {x}, NULL});
+    return y;
+}
+
+static void unit_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *x = node->inputs[0];
+    kernel_unit_backward(tape_gradient(tape, x), node->output->gradient, x->data, x->rows, x->cols);
+}
+
+struct tensor *op_unit(struct tape *tape, struct tensor *x)
+{
+    struct tensor *y = tape_tensor(tape, x->rows, x->cols);
+    memcpy(y->data, x->data, tensor_count(x) * sizeof(real));
+    kernel_unit(y->data, y->rows, y->cols);
+    tape_record(tape, (struct node){unit_backward, y, {x}, NULL});
+    return y;
+}
+
+static void multiply_backward(struct tape *tape, const struct node *node)
+{
+    struct tensor *x = node->inputs[0], *y = node->inputs[1];
+    const real *dz = node->output->gradient;
+    real *dx = tape_gradient(tape, x), *dy = tape_gradient(tape, y);
+    if (dx) kernel_add_product(dx, dz, y->data, tensor_count(x));
+    if (dy) kernel_add_product(dy, dz, x->data, tensor_count(x));
+}
+
+struct tensor *op_multiply(struct tape *tape, struct tensor *x, struct tensor *y)
+{
+    REQUIRE(x->rows == y->rows && x->cols == y->cols);
+    struct tensor *z = tape_tensor(tape, x->rows, x->cols);
+    kernel_multiply(z->data, x->data, y->data, tensor_count(x));
+    tape_record(tape, (struct node){multiply_backward, z, {x, y}, NULL});
+    return z;
 }
 
 static void scale_backward(struct tape *tape, const struct node *node)

@@ -27,6 +27,15 @@ struct tensor *op_unit_expf(struct tape *tape, struct tensor *x, uint32_t cols, 
 /* Slices of `width` become rms(slice). Consumes x. */
 struct tensor *op_rms(struct tape *tape, struct tensor *x, uint32_t width);
 
+/* Softmax of each row. Consumes x. */
+struct tensor *op_softmax(struct tape *tape, struct tensor *x);
+
+/* unit(row). */
+struct tensor *op_unit(struct tape *tape, struct tensor *x);
+
+/* x times y, element by element. */
+struct tensor *op_multiply(struct tape *tape, struct tensor *x, struct tensor *y);
+
 /* Each column times its weight. Consumes x. */
 struct tensor *op_scale(struct tape *tape, struct tensor *x, const struct param *weight);
 

@@ -16,4 +16,7 @@ struct tensor *op_skewness(struct tape *tape, const struct param *matrix);
  */
 struct tensor *op_offdiag(struct tape *tape, struct tensor *x, uint32_t each);
 
+/* [1, 1]: offdiag of the rows of `matrix` [R, n], for any R: through the [n, n] of its columns. */
+struct tensor *op_likeness(struct tape *tape, const struct param *matrix);
+
 #endif

@@ -31,6 +31,17 @@ static double add_penalty(struct tape *tape, struct tensor *penalty, double weig
     return sum;
 }
 
+/* One vector where anything is live. */
+static const uint32_t *one_each(struct tape *tape, const struct interest_reads *reads,
+                                uint32_t count)
+{
+    uint32_t *live = arena_take(tape->arena, count * sizeof *live);
+    for (uint32_t i = 0; i < count; i++) {
+        live[i] = reads->live[i] > 0;
+    }
+    return live;
+}
+
 void shard_pass(struct shard *shard, const struct minibatch *chunk)
 {
     const struct interest_model *model = shard->model;
@@ -38,15 +49,16 @@ void shard_pass(struct shard *shard, const struct minibatch *chunk)
     tape.random = &shard->random;
     tape.dropout = shard->task.dropout;
     struct interest_reads reads = interest_steps(&tape, model, &chunk->batch, &chunk->points);
+    struct tensor *read = reads.intent ? reads.intent : reads.vectors;
     const struct loss_samples samples = {
-        .interests = reads.vectors->data,
-        .live = reads.live,
+        .interests = read->data,
+        .live = reads.intent ? one_each(&tape, &reads, read->rows) : reads.live,
         .target = chunk->target,
         .weight = chunk->weight,
         .count = chunk->points.count,
-        .interests_each = model->dims.interests,
+        .interests_each = reads.intent ? 1 : model->dims.interests,
     };
-    shard->loss += loss_add(&shard->open, &samples, tape_gradient(&tape, reads.vectors));
+    shard->loss += loss_add(&shard->open, &samples, tape_gradient(&tape, read));
     shard->loss += add_penalty(&tape, reads.penalty, shard->task.penalty);
     tape_backward(&tape);
     arena_release(&shard->tape, 0);

@@ -22,6 +22,7 @@ enum {
     FIXED_SIZE_MAX = 512,                 /* all names, punctuation and integers of a record */
     NUMBER_SIZE_MAX = FLOAT_TEXT_MAX + 1, /* of one float and the comma before it */
     CHECKSUM_DIGITS = 16,
+    INTENT_VERSION = 2, /* of the checksum's layout, with an intent */
 };
 
 enum member {
@@ -36,19 +37,21 @@ enum member {
     WIDTH,
     WEIGHTS,
     VECTORS,
+    INTENT, /* the only one that a record may do without */
     CHECKSUM,
     MEMBERS
 };
 
 static const char *const member_names[MEMBERS] = {
-    "user",   "generation", "from",  "events",  "event_time_ms", "partition",
-    "offset", "count",      "width", "weights", "vectors",       "checksum"};
+    "user",  "generation", "from",    "events",  "event_time_ms", "partition", "offset",
+    "count", "width",      "weights", "vectors", "intent",        "checksum"};
 
 uint64_t interest_record_checksum(const struct interest_record *record)
 {
-    uint8_t size[4], fields[52];
+    uint8_t size[4], fields[52], version[4];
     struct byte_writer size_writer = byte_writer_of(size, sizeof size);
     struct byte_writer writer = byte_writer_of(fields, sizeof fields);
+    struct byte_writer version_writer = byte_writer_of(version, sizeof version);
     const size_t floats = (size_t)record->count * record->width;
     write_u32(&size_writer, (uint32_t)record->user.size);
     write_u64(&writer, record->generation);
@@ -59,23 +62,27 @@ uint64_t interest_record_checksum(const struct interest_record *record)
     write_i64(&writer, record->offset);
     write_u32(&writer, record->count);
     write_u32(&writer, record->width);
+    write_u32(&version_writer, INTENT_VERSION);
     const struct bytes parts[] = {
         written(&size_writer),
         record->user,
         written(&writer),
         {record->vectors, floats * sizeof(float)},
         {record->weights, record->count * sizeof(float)},
+        written(&version_writer),
+        {record->intent, record->width * sizeof(float)},
     };
-    return checksum_of_parts(parts, sizeof parts / sizeof parts[0]);
+    const size_t count = sizeof parts / sizeof parts[0];
+    return checksum_of_parts(parts, record->intent ? count : count - 2);
 }
 
 size_t interest_record_size_max(uint32_t user_size, uint32_t count, uint32_t width,
                                 enum config_vectors vectors)
 {
-    const size_t floats = (size_t)count * width;
+    const size_t floats = (count + (size_t)1) * width; /* and an intent */
     const size_t vectors_size = vectors == CONFIG_VECTORS_BASE64
                                     ? base64_size(floats * sizeof(float))
-                                    : floats * NUMBER_SIZE_MAX + count * (size_t)3;
+                                    : floats * NUMBER_SIZE_MAX + (count + (size_t)1) * 3;
     return FIXED_SIZE_MAX + (size_t)user_size * ESCAPE_MAX + count * (size_t)NUMBER_SIZE_MAX +
            vectors_size;
 }
@@ -102,6 +109,16 @@ static void write_vectors(struct json_writer *json, const struct interest_record
         write_floats(json, record->vectors + (size_t)k * record->width, record->width);
     }
     json_end(json, ']');
+}
+
+static void write_intent(struct json_writer *json, const struct interest_record *record,
+                         enum config_vectors vectors)
+{
+    if (vectors == CONFIG_VECTORS_BASE64) {
+        json_base64(json, (struct bytes){record->intent, record->width * sizeof(float)});
+    } else {
+        write_floats(json, record->intent, record->width);
+    }
 }
 
 size_t interest_record_encode_json(const struct interest_record *record,
@@ -133,6 +150,10 @@ size_t interest_record_encode_json(const struct interest_record *record,
     write_floats(&json, record->weights, record->count);
     json_key(&json, member_names[VECTORS]);
     write_vectors(&json, record, vectors);
+    if (record->intent) {
+        json_key(&json, member_names[INTENT]);
+        write_intent(&json, record, vectors);
+    }
     json_key(&json, member_names[CHECKSUM]);
     json_hex(&json, interest_record_checksum(record));
     json_end(&json, '}');
@@ -174,7 +195,9 @@ static enum status read_members(const struct json_value *root, struct members *m
         members->at[which] = value;
     }
     for (enum member which = 0; which < MEMBERS; which++) {
-        if (members->at[which].type == JSON_ABSENT) return wrong(members, which, "is missing");
+        if (members->at[which].type == JSON_ABSENT && which != INTENT) {
+            return wrong(members, which, "is missing");
+        }
     }
     return STATUS_OK;
 }
@@ -246,6 +269,12 @@ static bool read_vectors(const struct json_value *value, const struct interest_r
     return read == record->count;
 }
 
+static bool read_intent(const struct json_value *value, uint32_t width, float *floats)
+{
+    if (value->type != JSON_STRING) return read_floats(value, width, floats);
+    return base64_decode(value->text, floats, width * sizeof(float));
+}
+
 /* Floats first, so that they are aligned as the arena is; behind them the user's bytes. */
 static enum status read_record(const struct members *members, void *arena_at, size_t arena_size,
                                struct interest_record *record)
@@ -257,24 +286,31 @@ static enum status read_record(const struct members *members, void *arena_at, si
         !parse_hex(checksum->text, &record->checksum)) {
         return wrong(members, CHECKSUM, "is not 16 hexadecimal digits");
     }
+    const bool has_intent = members->at[INTENT].type != JSON_ABSENT;
     const uint64_t floats = (uint64_t)record->count * record->width;
-    if (user->text.size > arena_size ||
-        floats + record->count > (arena_size - user->text.size) / sizeof(float)) {
+    const uint64_t more = (uint64_t)record->count + (has_intent ? record->width : 0);
+    if (user->text.size > arena_size || floats > SIZE_MAX / sizeof(float) / 2 ||
+        floats + more > (arena_size - user->text.size) / sizeof(float)) {
         return wrong(members, COUNT, "times width is more than the line can hold");
     }
     float *vectors = arena_at;
     float *weights = vectors + floats;
-    char *id = (char *)(weights + record->count);
+    float *intent = weights + record->count;
+    char *id = (char *)(weights + more);
     if (!read_vectors(&members->at[VECTORS], record, vectors)) {
         return wrong(members, VECTORS, "are not count times width floats");
     }
     if (!read_floats(&members->at[WEIGHTS], record->count, weights)) {
         return wrong(members, WEIGHTS, "are not as many floats as count says");
     }
+    if (has_intent && !read_intent(&members->at[INTENT], record->width, intent)) {
+        return wrong(members, INTENT, "is not width floats");
+    }
     if (user->text.size) memcpy(id, user->text.at, user->text.size);
     record->user = (struct bytes){id, user->text.size};
     record->vectors = vectors;
     record->weights = weights;
+    record->intent = has_intent ? intent : NULL;
     return STATUS_OK;
 }
 

@@ -8,9 +8,15 @@
  *     | u32 source partition | i64 source offset | u32 count | u32 width
  *     | count x width float32 vectors | count float32 weights
  *
+ * That is version 1. A record with an intent vector has version 2, which appends to it:
+ *
+ *     u32 2 | width float32 intent
+ *
  * JSON line: {"user":"u1","generation":1,"from":0,"events":7,"event_time_ms":...,"partition":0,
  *   "offset":41,"count":4,"width":64,"weights":[...],"vectors":"<base64 of count*width float32>",
  *   "checksum":"<16 hex digits>"}   with output.vectors=numbers: "vectors":[[...],...]
+ * A record of a model that has an intent vector carries it before the checksum, in the same form:
+ *   "intent":"<base64 of width float32>" or "intent":[...]
  * Numbers have the fewest digits that read back as the same float32.
  */
 #ifndef STREAM_INTERESTS_INTEREST_RECORD_H
@@ -35,6 +41,7 @@ struct interest_record {
     uint32_t width;       /* d */
     const float *vectors; /* [count][width] */
     const float *weights; /* [count] */
+    const float *intent;  /* [width]; NULL: the model has none */
     uint64_t checksum;    /* set by decoding; encoding computes it */
 };
 

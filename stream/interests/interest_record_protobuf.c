@@ -28,6 +28,8 @@ size_t interest_record_encode_protobuf(const struct interest_record *record, voi
     message.weights = (float *)(uintptr_t)record->weights;
     message.n_vectors = (size_t)record->count * record->width;
     message.vectors = (float *)(uintptr_t)record->vectors;
+    message.n_intent = record->intent ? record->width : 0;
+    message.intent = (float *)(uintptr_t)record->intent;
     message.checksum = interest_record_checksum(record);
     return braid__interest_record__pack(&message, to);
 }
@@ -69,6 +71,10 @@ enum status interest_record_decode_protobuf(struct bytes value, void *arena_at, 
         return error_set(error, STATUS_CORRUPT, "record: %zu floats are not %zu vectors of %u",
                          message->n_vectors, message->n_weights, message->width);
     }
+    if (message->n_intent != 0 && message->n_intent != message->width) {
+        return error_set(error, STATUS_CORRUPT, "record: an intent of %zu floats, not %u",
+                         message->n_intent, message->width);
+    }
     *record = (struct interest_record){
         .user = {message->user.data, message->user.len},
         .generation = message->generation,
@@ -81,6 +87,7 @@ enum status interest_record_decode_protobuf(struct bytes value, void *arena_at, 
         .width = message->width,
         .vectors = message->vectors,
         .weights = message->weights,
+        .intent = message->n_intent ? message->intent : NULL,
         .checksum = message->checksum,
     };
     return STATUS_OK;

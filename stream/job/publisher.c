@@ -43,10 +43,16 @@ static size_t weights_size(const struct interest_model *model)
     return BATCH_USERS * (size_t)interest_model_count(model) * sizeof(float);
 }
 
+static size_t intent_size(const struct interest_model *model)
+{
+    const size_t floats = interest_model_has_intent(model) ? interest_model_width(model) : 0;
+    return BATCH_USERS * floats * sizeof(float);
+}
+
 size_t publisher_size(const struct config *config, const struct interest_model *model)
 {
     return sizeof(struct publisher) + vectors_size(model) + weights_size(model) +
-           interest_size_max(config, model);
+           intent_size(model) + interest_size_max(config, model);
 }
 
 enum status publisher_open(struct publisher **publisherp, const struct config *config,
@@ -65,10 +71,11 @@ enum status publisher_open(struct publisher **publisherp, const struct config *c
     publisher->sets.vectors = malloc(vectors_size(model));
     publisher->sets.weights = malloc(weights_size(model));
     publisher->sets.count = calloc(BATCH_USERS, sizeof(uint32_t));
+    if (intent_size(model) > 0) publisher->sets.intent = malloc(intent_size(model));
     publisher->record = malloc(interest_size_max(config, model));
     enum status status = STATUS_OK;
     if (!publisher->sets.vectors || !publisher->sets.weights || !publisher->sets.count ||
-        !publisher->record) {
+        !publisher->record || (intent_size(model) > 0 && !publisher->sets.intent)) {
         status = error_set(error, STATUS_IO, "out of memory: a publisher");
     }
     if (status == STATUS_OK) status = interest_scratch_open(&publisher->scratch, model, error);
@@ -87,6 +94,7 @@ void publisher_close(struct publisher *publisher)
     free(publisher->sets.vectors);
     free(publisher->sets.weights);
     free(publisher->sets.count);
+    free(publisher->sets.intent);
     free(publisher->record);
     free(publisher);
 }
@@ -126,6 +134,7 @@ static enum status send_user(struct publisher *publisher, const struct cached_us
                              uint32_t u, struct error *error)
 {
     const struct history *history = &user->history;
+    const float *intent = publisher->sets.intent;
     const struct interest_record interests = {
         .user = user->user,
         .generation = interest_model_generation(publisher->model),
@@ -138,6 +147,7 @@ static enum status send_user(struct publisher *publisher, const struct cached_us
         .width = publisher->width,
         .vectors = publisher->sets.vectors + (size_t)u * publisher->interests * publisher->width,
         .weights = publisher->sets.weights + (size_t)u * publisher->interests,
+        .intent = intent ? intent + (size_t)u * publisher->width : NULL,
     };
     struct header_texts texts;
     struct record_header headers[PUBLISHER_HEADERS];

@@ -37,6 +37,7 @@ struct recommendation {
     uint32_t had_count;
     real *vectors; /* [K][d] */
     real *weights; /* [K] */
+    real *intent;  /* [d]; NULL: the model has none */
     uint32_t count;
     uint32_t *category; /* [rows] */
     FILE *out;
@@ -194,6 +195,8 @@ static enum status print_lists(const struct recommendation *work, struct error *
             ": %" PRIu64 " behaviors, %" PRIu32 " interest%s, %s generation %" PRIu64 "\n",
             work->absorbed, work->count, work->count == 1 ? "" : "s", work->checkpoint->model,
             work->checkpoint->generation);
+    if (!work->options->each_interest && work->intent && work->count > 0)
+        return print_recommended(work, work->intent, 1, error);
     if (!work->options->each_interest)
         return print_recommended(work, work->vectors, work->count, error);
     for (uint32_t k = 0; k < work->count; k++) {
@@ -237,7 +240,10 @@ static enum status open_recommending_model(struct recommendation *work, struct e
                                 (size + ARENA_ALIGNMENT) / ARENA_ALIGNMENT * ARENA_ALIGNMENT);
     work->vectors = calloc(interests * interest_model_width(work->model), sizeof(real));
     work->weights = calloc(interests, sizeof(real));
-    if (!work->state || !work->vectors || !work->weights) return recommend_out_of_memory(error);
+    const bool has_intent = interest_model_has_intent(work->model);
+    if (has_intent) work->intent = calloc(interest_model_width(work->model), sizeof(real));
+    if (!work->state || !work->vectors || !work->weights || (has_intent && !work->intent))
+        return recommend_out_of_memory(error);
     interest_state_init(work->model, work->state);
     return STATUS_OK;
 }
@@ -253,7 +259,7 @@ static enum status open_and_print(struct recommendation *work, struct error *err
     TRY(options->from_log ? absorb_log(work, error) : absorb_history(work, error));
     work->had_count = ranking_distinct(work->had, work->had_count);
     const void *state = work->state;
-    struct interest_sets sets = {work->vectors, work->weights, &work->count};
+    struct interest_sets sets = {work->vectors, work->weights, &work->count, work->intent};
     interest_read(work->model, work->scratch, &state, &work->absorbed, 1, &sets);
     return print_lists(work, error);
 }
@@ -273,6 +279,7 @@ enum status recommend(const struct config *config, const struct recommend_option
     free(work.had);
     free(work.vectors);
     free(work.weights);
+    free(work.intent);
     free(work.category);
     return status;
 }

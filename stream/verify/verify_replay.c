@@ -14,10 +14,11 @@ struct replay {
     struct interest_model *model;
     struct interest_scratch *scratch;
     struct fold *fold;
-    struct arena arena; /* the three below */
+    struct arena arena; /* the four below */
     void *state;
     float *vectors; /* [K][d] */
     float *weights; /* [K] */
+    float *intent;  /* [d]; NULL: the model has none */
 
     const struct verify_user *user;
     const struct verify_event *first; /* the event of ordinal `from` */
@@ -36,11 +37,14 @@ static enum status open_replay(struct replay *replay, const char *path, struct e
     size_t state = interest_model_state_size(replay->model);
     size_t count = interest_model_count(replay->model);
     size_t width = interest_model_width(replay->model);
-    size_t size = state + (width + 1) * count * sizeof(float) + 3 * (size_t)ARENA_ALIGNMENT;
+    size_t intent = interest_model_has_intent(replay->model) ? width : 0;
+    size_t floats = (width + 1) * count + intent;
+    size_t size = state + floats * sizeof(float) + 4 * (size_t)ARENA_ALIGNMENT;
     TRY(arena_open(&replay->arena, size, error));
     replay->state = arena_take(&replay->arena, state);
     replay->vectors = arena_take(&replay->arena, width * count * sizeof(float));
     replay->weights = arena_take(&replay->arena, count * sizeof(float));
+    if (intent > 0) replay->intent = arena_take(&replay->arena, intent * sizeof(float));
     return STATUS_OK;
 }
 
@@ -132,7 +136,7 @@ uint64_t replay_checksum(struct replay *replay, const struct verify_published *p
         absorb_next(replay);
     }
     uint32_t count;
-    struct interest_sets sets = {replay->vectors, replay->weights, &count};
+    struct interest_sets sets = {replay->vectors, replay->weights, &count, replay->intent};
     const void *state = replay->state;
     interest_read(replay->model, replay->scratch, &state, &replay->progress.absorbed, 1, &sets);
     struct interest_record record = {
@@ -147,6 +151,7 @@ uint64_t replay_checksum(struct replay *replay, const struct verify_published *p
         .width = interest_model_width(replay->model),
         .vectors = replay->vectors,
         .weights = replay->weights,
+        .intent = replay->intent,
     };
     return interest_record_checksum(&record);
 }

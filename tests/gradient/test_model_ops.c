@@ -9,6 +9,7 @@
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_delta.h"
 #include "model/tensor/op_memory.h"
+#include "model/tensor/op_mixture.h"
 #include "model/tensor/op_penalty.h"
 #include "model/tensor/op_pool.h"
 #include "model/tensor/op_recurrent.h"
@@ -17,6 +18,7 @@
 #include "model/tensor/op_rows.h"
 #include "model/tensor/op_window.h"
 #include "model/tensor/op_softmax_pool.h"
+#include "model/tensor/op_mixture.h"
 #include "tests/gradient/op_check.h"
 
 /* Three users, the second without events; with gaps and without. */
@@ -229,6 +231,12 @@ RUN(run_ring)
     return op_ring(tape, &ring, x[0], NULL, &batch);
 }
 
+RUN(run_likeness)
+{
+    (void)x;
+    return op_likeness(tape, p[0]);
+}
+
 RUN(run_skewness)
 {
     (void)x;
@@ -337,6 +345,55 @@ RUN(run_window_sums_of_cells)
     return op_window_sums(tape, x[0], x[1], NULL, cells_on(tape));
 }
 
+RUN(run_softmax)
+{
+    (void)p;
+    return op_softmax(tape, x[0]);
+}
+
+RUN(run_unit)
+{
+    (void)p;
+    return op_unit(tape, x[0]);
+}
+
+RUN(run_multiply)
+{
+    (void)p;
+    return op_multiply(tape, x[0], x[1]);
+}
+
+/* Windows of two cells, of none and of three. */
+static const struct window_cells *cells_of_three(void)
+{
+    static const uint32_t ends[] = {0, 2, 2, 5};
+    static const struct window_cells cells = {.offsets = ends, .windows = 3};
+    return &cells;
+}
+
+RUN(run_window_mix)
+{
+    (void)p;
+    return op_window_mix(tape, x[0], x[1], cells_of_three());
+}
+
+RUN(run_window_agree)
+{
+    (void)p;
+    return op_window_agree(tape, x[0], x[1], 0.7, cells_of_three());
+}
+
+RUN(run_row_dots)
+{
+    return op_row_dots(tape, x[0], p[0]);
+}
+
+RUN(run_gated_rows)
+{
+    static const uint32_t chosen[] = {2, 0, 2, 3};
+    return op_gated_rows(tape, x[0], p[0], chosen, 2);
+}
+
 #define VECTOR(n)                                                                                  \
     {                                                                                              \
         .init = PARAM_ZEROS, .rank = 1, .shape = { n }                                             \
@@ -378,7 +435,16 @@ static const struct op_case cases[] = {
      {{EVENTS, 3}, {EVENTS, 3}},
      {{0}},
      run_softmax_pool_of_choice},
+    {"op_softmax", {{3, 5}}, {{0}}, run_softmax},
+    {"op_unit", {{3, 5}}, {{0}}, run_unit},
+    {"op_multiply", {{3, 5}, {3, 5}}, {{0}}, run_multiply},
+    {"op_window_mix", {{5, 2}, {6, 3}}, {{0}}, run_window_mix},
+    {"op_window_agree", {{5, 3}, {6, 3}}, {{0}}, run_window_agree},
+    {"op_row_dots", {{3, 8}}, {MATRIX(2, 4)}, run_row_dots},
+    {"op_gated_rows", {{2, 4}}, {MATRIX(4, 3)}, run_gated_rows},
     {"op_ring", {{EVENTS, 6}}, {VECTOR(3), VECTOR(3), VECTOR(3)}, run_ring},
+    {"op_likeness", {{0}}, {MATRIX(3, 5)}, run_likeness},
+    {"op_likeness of more rows than columns", {{0}}, {MATRIX(7, 4)}, run_likeness},
     {"op_skewness", {{0}}, {MATRIX(3, 5)}, run_skewness},
     {"op_route", {{EVENTS, 4}}, {{0}}, run_route},
     {"op_route to one interest", {{EVENTS, 4}}, {{0}}, run_route_to_one},

@@ -96,6 +96,7 @@ static double forward(struct run *run, bool backward)
     struct interest_reads reads = interest_steps(&tape, run->model.model, &run->batch, &points);
     double sum = weigh(&tape, reads.vectors, reads.live, run->model.checkpoint.dims.interests,
                        &random, backward);
+    if (reads.intent) sum += weigh(&tape, reads.intent, NULL, 1, &random, backward);
     if (reads.penalty) sum += weigh(&tape, reads.penalty, NULL, 1, &random, backward);
     if (backward) tape_backward(&tape);
     return sum;
@@ -190,6 +191,9 @@ static const struct model_dims variants[] = {
      .iterations = 1,
      .mlp = 10,
      .half_life_days = 3,
+     .prototypes = 5,
+     .tau = 0.5f,
+     .intent_cosine = true,
      .width = 5},
     {.d = 16,
      .heads = 1,
@@ -205,6 +209,8 @@ static const struct model_dims variants[] = {
      .mlp = 9,
      .fixed_interests = true,
      .project = true,
+     .prototypes = 20,
+     .tau = 8,
      .width = 6},
 };
 

@@ -194,6 +194,9 @@ static struct model_dims dims_of(const struct fixture *fixture)
         .half_life_days = recency ? (float)fixture_real(fixture, "half_life_days") : 0,
         .project = has_true(fixture, "project"),
         .width = number_or_0(fixture, "width"),
+        .prototypes = number_or_0(fixture, "prototypes"),
+        .tau = has(fixture, "tau") ? (float)fixture_real(fixture, "tau") : 0,
+        .intent_cosine = has_true(fixture, "intent_cosine"),
     };
 }
 

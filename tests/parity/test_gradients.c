@@ -181,19 +181,25 @@ static double retrieval_loss(struct run *run)
         .d = run->d,
     };
     set_weights(run, weight);
+    struct tensor *read = run->reads.intent ? run->reads.intent : run->reads.vectors;
+    uint32_t *one = take(run->events, sizeof(*one));
+    for (uint32_t i = 0; i < run->events; i++) {
+        one[i] = 1;
+    }
     const struct loss_samples samples = {
-        .interests = run->reads.vectors->data,
-        .live = run->reads.live,
+        .interests = read->data,
+        .live = run->reads.intent ? one : run->reads.live,
         .target = run->target,
         .weight = weight,
         .count = run->events,
-        .interests_each = run->interests,
+        .interests_each = run->reads.intent ? 1 : run->interests,
     };
     loss_open(&loss, &options, &candidates, gradients_rows(&run->gradients, table), &run->scratch);
-    double sum = loss_add(&loss, &samples, tape_gradient(&run->tape, run->reads.vectors));
+    double sum = loss_add(&loss, &samples, tape_gradient(&run->tape, read));
     loss_finish(&loss);
     free(log_q);
     free(weight);
+    free(one);
     return sum;
 }
 

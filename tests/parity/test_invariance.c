@@ -63,6 +63,8 @@ static const struct model_dims shapes[] = {
      .iterations = 3,
      .mlp = 256,
      .project = true,
+     .prototypes = 256,
+     .tau = 0.1f,
      .width = 128},
     {.d = 30,
      .heads = 3,
@@ -83,6 +85,9 @@ static const struct model_dims shapes[] = {
      .fixed_interests = true,
      .mlp = 33,
      .half_life_days = 3,
+     .prototypes = 5,
+     .tau = 0.1f,
+     .intent_cosine = true,
      .width = 21},
     {.d = 24,
      .blocks = 0,
@@ -99,6 +104,8 @@ static const struct model_dims shapes[] = {
      .mlp = 16,
      .half_life_days = 0.5f,
      .project = true,
+     .prototypes = 7,
+     .tau = 1,
      .width = 8},
 };
 
@@ -137,7 +144,7 @@ struct world {
     struct behavior history[USERS][EVENTS_MAX];
     unsigned char *alone[USERS]; /* the states of users folded alone */
     unsigned char *states[USERS], *spare[USERS];
-    real *vectors_alone, *weights_alone;
+    real *vectors_alone, *weights_alone, *intent_alone;
     struct interest_sets sets;
 };
 
@@ -176,6 +183,8 @@ static void world_open(struct world *world, const char *name, const struct model
     world->sets.vectors = take(USERS * world->set_size);
     world->sets.weights = take(USERS * dims->interests * sizeof(real));
     world->sets.count = take(USERS * sizeof(uint32_t));
+    world->intent_alone = take(USERS * dims->d * sizeof(real));
+    world->sets.intent = take(USERS * dims->d * sizeof(real));
 }
 
 static void world_close(struct world *world)
@@ -190,6 +199,8 @@ static void world_close(struct world *world)
     free(world->sets.vectors);
     free(world->sets.weights);
     free(world->sets.count);
+    free(world->intent_alone);
+    free(world->sets.intent);
     fixture_model_close(&world->model);
 }
 
@@ -222,7 +233,8 @@ static void fold_alone(struct world *world)
         uint64_t events = world->length[user];
         struct interest_sets set = {
             (real *)(void *)((char *)world->vectors_alone + user * world->set_size),
-            world->weights_alone + user * interests, &count};
+            world->weights_alone + user * interests, &count,
+            world->intent_alone + user * interest_model_width(world->model.model)};
         const void *read_state = state;
         interest_read(world->model.model, world->model.scratch, &read_state, &events, 1, &set);
     }
@@ -306,12 +318,15 @@ static void compare_reads(struct world *world)
     unsigned before = allocations;
     interest_read(world->model.model, world->model.scratch, states, events, users, &world->sets);
     assert_int_equal(allocations, before);
+    const size_t d = interest_model_width(world->model.model);
     for (uint32_t i = 0; i < users; i++) {
         const char *vectors = (const char *)world->sets.vectors + i * world->set_size;
         const char *alone = (const char *)world->vectors_alone + order[i] * world->set_size;
         if (memcmp(vectors, alone, world->set_size) != 0 ||
             memcmp(world->sets.weights + i * interests, world->weights_alone + order[i] * interests,
-                   interests * sizeof(real)) != 0) {
+                   interests * sizeof(real)) != 0 ||
+            memcmp(world->sets.intent + i * d, world->intent_alone + order[i] * d,
+                   d * sizeof(real)) != 0) {
             fail_msg("seed %llu: user %u reads otherwise in a batch than alone",
                      (unsigned long long)world->seed, order[i]);
         }

@@ -53,6 +53,7 @@ static void run_open(struct run *run, const char *path)
     run->sets.vectors = take((size_t)run->users * run->interests * run->d, sizeof(real));
     run->sets.weights = take((size_t)run->users * run->interests, sizeof(real));
     run->sets.count = take(run->users, sizeof(uint32_t));
+    run->sets.intent = take((size_t)run->users * run->d, sizeof(real));
     for (uint32_t user = 0; user < run->users; user++) {
         interest_state_init(run->model.model, run->states + user * run->state_size);
     }
@@ -65,6 +66,7 @@ static void run_close(struct run *run)
     free(run->sets.vectors);
     free(run->sets.weights);
     free(run->sets.count);
+    free(run->sets.intent);
     fixture_behaviors_free(&run->behaviors);
     fixture_model_close(&run->model);
     fixture_close(&run->fixture);
@@ -164,6 +166,23 @@ static double weight_of(const struct run *run, const double *evidence, uint32_t 
 {
     const bool logarithm = fixture_is(&run->fixture, "model", "comirec-sa");
     return logarithm ? exp(evidence[k] - evidence[0]) : evidence[k];
+}
+
+/* The vector beside the interests. */
+static void compare_intent(struct run *run)
+{
+    const bool has = fixture_has(&run->fixture, "output/vector");
+    assert_int_equal(has, interest_model_has_intent(run->model.model));
+    if (!has) return;
+    for (uint32_t user = 0; user < run->users; user++) {
+        double want[WIDTH_MAX] = {0};
+        memcpy(want, fixture_f64(&run->fixture, "output/vector", NULL) + user * run->d,
+               run->d * sizeof *want);
+        if (run->model.checkpoint.dims.cosine && run->sets.count[user]) normalize(want, run->d);
+        assert_close(&run->fixture, "output/vector", run->sets.intent + (size_t)user * run->d, want,
+                     run->d);
+    }
+    run->compared++;
 }
 
 /* Weights are the shares of the live interests in the evidence. */
@@ -291,6 +310,7 @@ static void compare_file(const char *path)
     compare_whole_batch(&run);
     read_all(&run);
     compare_final(&run);
+    compare_intent(&run);
     compare_weights(&run);
     compare_scores(&run);
     compare_states(&run);

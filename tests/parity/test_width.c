@@ -252,6 +252,15 @@ CASE(kernel_ring_step, kernel_ring_step(x->y, x->a, x->b, ring_of(x), x->cols))
 CASE(kernel_ring_backward,
      kernel_ring_backward(x->y, x->y3, x->y4, x->a, x->b, ring_of(x), x->cols))
 
+/* ---- mixtures ---- */
+
+CASE(kernel_softmax_backward, kernel_softmax_backward(x->y, x->a, x->share, x->rows, x->cols))
+CASE(kernel_unit_backward, kernel_unit_backward(x->y, x->a, x->b, x->rows, x->cols))
+CASE(kernel_dots, kernel_dots(x->y, x->a, x->b, x->share[0], x->rows, 5, x->cols))
+CASE(kernel_row_dots, kernel_row_dots(x->y, x->a, x->b, x->rows, HEADS, x->width))
+CASE(kernel_row_dots_backward,
+     kernel_row_dots_backward(x->y, x->y2, x->c, x->a, x->b, x->rows, HEADS, x->width))
+
 /* ---- memories of slots, routing ---- */
 
 CASE(kernel_address, kernel_address(x->y, x->a, x->share[0] * 4, x->b, x->c, x->rows, x->cols))

@@ -145,6 +145,10 @@ static void draw_model(struct draw *draw, struct random *random)
         add_option(draw, "blocks", any(random, 16));
         add_option(draw, "ffn", any(random, 200));
     }
+    if (strcmp(model, "sine") == 0) {
+        add_option(draw, "window", any(random, 512));
+        add_option(draw, "prototypes", any(random, 16384));
+    }
     if (strcmp(model, "lru") == 0) {
         add_option(draw, "extract-heads", heads);
         add_option(draw, "blocks", any(random, 16));

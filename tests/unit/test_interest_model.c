@@ -94,7 +94,7 @@ static void a_user_without_events_has_no_interests(void **state)
     interest_state_init(model, one);
     real vectors[4 * 64], weights[4], zeros[4 * 64] = {0};
     uint32_t count = 9;
-    struct interest_sets sets = {vectors, weights, &count};
+    struct interest_sets sets = {vectors, weights, &count, NULL};
     memset(vectors, 1, sizeof(vectors));
     memset(weights, 1, sizeof(weights));
     interest_read(model, scratch, (const void *const[]){one}, (const uint64_t[]){0}, 1, &sets);

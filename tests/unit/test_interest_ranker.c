@@ -110,7 +110,7 @@ static uint32_t fold(const struct fixture *fixture, uint32_t user, uint32_t know
     const void *read_state = state;
     const uint32_t offsets[] = {0, known};
     struct behavior_batch batch = {dataset_sequence(fixture->dataset, user).at, offsets, 1};
-    struct interest_sets sets = {vectors, weights, &count};
+    struct interest_sets sets = {vectors, weights, &count, NULL};
     interest_state_init(fixture->model, state);
     assert_int_equal(interest_scratch_open(&scratch, fixture->model, &error), STATUS_OK);
     interest_absorb(fixture->model, scratch, &state, &batch);

@@ -66,6 +66,8 @@ static void expect_equal(const struct interest_record *a, const struct interest_
     assert_int_equal(a->width, b->width);
     assert_memory_equal(a->vectors, b->vectors, floats * sizeof(float));
     assert_memory_equal(a->weights, b->weights, a->count * sizeof(float));
+    assert_int_equal(a->intent != NULL, b->intent != NULL);
+    if (a->intent) assert_memory_equal(a->intent, b->intent, a->width * sizeof(float));
 }
 
 static void expect_round_trip(const struct interest_record *record)
@@ -98,6 +100,23 @@ static void the_forms_never_change(void **state)
     line[encode(&record, CONFIG_VECTORS_NUMBERS)] = 0;
     snprintf(expected, sizeof expected, "%s%s%s", head, "[[0.5,-1],[0,3]]", tail);
     assert_string_equal(line, expected);
+}
+
+/* Appended to a form that is as it was without: old records keep their checksums. */
+static void an_intent_vector_comes_back_and_is_under_the_checksum(void **state)
+{
+    (void)state;
+    static const float intent[] = {0.25f, -8}, other[] = {0.25f, -9};
+    struct interest_record record = small_record();
+    const uint64_t without = interest_record_checksum(&record);
+    record.intent = intent;
+    const uint64_t with = interest_record_checksum(&record);
+    expect_round_trip(&record);
+    line[encode(&record, CONFIG_VECTORS_NUMBERS)] = 0;
+    assert_non_null(
+        strstr(line, ",\"vectors\":[[0.5,-1],[0,3]],\"intent\":[0.25,-8],\"checksum\""));
+    record.intent = other;
+    assert_true(with != without && interest_record_checksum(&record) != with);
 }
 
 static void any_user_id_comes_back(void **state)
@@ -283,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_forms_never_change),
+        cmocka_unit_test(an_intent_vector_comes_back_and_is_under_the_checksum),
         cmocka_unit_test(any_user_id_comes_back),
         cmocka_unit_test(a_user_of_control_characters_fits_the_bound),
         cmocka_unit_test(every_float_comes_back_bit_for_bit),

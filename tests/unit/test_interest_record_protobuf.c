@@ -61,6 +61,9 @@ static void a_record_survives_the_round_trip(void **state)
     expect_round_trip(&record);
     record = record_of("no interests yet", 0);
     expect_round_trip(&record);
+    record = record_of("with an intent", 2);
+    record.intent = vectors + 2;
+    expect_round_trip(&record);
     record.offset = 0;
     record.event_ms = -1;
     expect_round_trip(&record);

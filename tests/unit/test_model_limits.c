@@ -101,6 +101,7 @@ static uint32_t greatest_count(uint32_t index)
 static void follow(struct model_dims *dims)
 {
     if (dims->heads > dims->d || dims->extract_heads > dims->d) dims->d = 256;
+    if (dims->prototypes && dims->prototypes < dims->interests) dims->prototypes = dims->interests;
     if (dims->interests > dims->d) dims->d = dims->interests;
     if (dims->induction_top > dims->interests) dims->interests = dims->induction_top;
     if (dims->entries && dims->entries < dims->interests) dims->entries = dims->interests;
@@ -134,7 +135,7 @@ static void serve(const struct checkpoint *checkpoint)
                 (struct behavior){.item = 2 + (user + i) % ITEMS, .gap_s = 60, .ordinal = i};
         }
     }
-    struct interest_sets sets = {vectors, weights, count};
+    struct interest_sets sets = {vectors, weights, count, NULL};
     for (uint32_t round = 0; round < 1 + checkpoint->dims.window / events; round++) {
         interest_absorb(model, scratch, states, &(struct behavior_batch){at, offsets, users});
     }

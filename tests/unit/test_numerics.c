@@ -42,6 +42,8 @@ static const struct golden {
     {"mind", true, 0x6db839b4e7d14898, 0xf77b9ec6c7540f26},
     {"octopus", false, 0x573610fa64a1c501, 0x29bed221e23e929b},
     {"octopus", true, 0xbdc55ac104e49d8d, 0x46a275f332f30c91},
+    {"sine", false, 0x6db839b4e7d14898, 0xc0f11e516f7be787},
+    {"sine", true, 0x6db839b4e7d14898, 0x3cb76ba604e079f0},
     {"lru", false, 0xe7872a6b06693b75, 0x79d7574c39311dd8},
     {"lru", true, 0x238fd7f94898cc89, 0x715967490337707b},
     {"single", false, 0x970e3cf1c2dce222, 0x35a76bc06a39f428},
@@ -101,6 +103,7 @@ static struct checkpoint *make_checkpoint(const struct golden *row)
         dims.extract_heads = dims.width ? 2 : dims.extract_heads;
         dims.d = 24;
         dims.cosine = true;
+        dims.intent_cosine = dims.prototypes > 0;
     }
     assert_int_equal(checkpoint_init(&checkpoint, row->model, &dims, open_items(), 1, NULL),
                      STATUS_OK);
@@ -141,7 +144,7 @@ static void compute(const struct golden *row, uint64_t *states_sum, uint64_t *in
             };
         }
     }
-    struct interest_sets sets = {vectors, weights, count};
+    struct interest_sets sets = {vectors, weights, count, NULL};
     interest_absorb(model, scratch, states, &(struct behavior_batch){at, offsets, USERS});
     interest_read(model, scratch, (const void *const *)states, events, USERS, &sets);
     uint64_t chain = 0;
