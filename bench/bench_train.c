@@ -8,7 +8,9 @@
  *
  *     case=MODEL         examples_per_s: samples learned from in a second;
  *                        sgemm_share: multiply-adds of weights and scores, three for one, in a second
- *                        over what sgemm does
+ *                        over what sgemm does. Weights count once a sample: too often for the upper
+ *                        levels of hpmn, which see few events, too seldom for models that read a
+ *                        window again
  *     case=limarec-full  seconds_per_minibatch of 128 sequences of 200 events, one interest, and the
  *                        full softmax over 3,416 items; case=limarec-full-max: four interests, `max`
  *
