@@ -57,6 +57,8 @@ static const char help[] =
     "  --fresh, --seed=N     parameters drawn anew; what dropout, order and negatives draw from\n"
     "  --hold-out NAME       leave-one-out, user-split or prequential\n"
     "  --select=BOOL, --evidence-min=X, --residual-min=X; --publish-mass=X: see braid init\n"
+    "  --interests=N         of limarec and gdelta: more or fewer than there were, the first ones "
+    "kept\n"
     "  --resume FILE, --curve FILE, --plot FILE\n\n"
     "An action's weight (actions.NAME) is that of the samples that are to find it; 0: never "
     "one.\n\n"
@@ -239,7 +241,14 @@ static enum status open_parent(struct job *job, struct error *error)
     job->state_before = producing_fingerprint(job);
     job->fingerprint_before = checkpoint->fingerprint;
     TRY(dim_options_apply(&job->dims, checkpoint->model, &dims, error));
+    const uint32_t interests_before = checkpoint->dims.interests;
     TRY(checkpoint_change(checkpoint, checkpoint->model, &dims, job->options.seed, error));
+    if (dims.interests != interests_before && producing_fingerprint(job) != job->state_before) {
+        return error_set(error, STATUS_INVALID,
+                         "--interests=%" PRIu32 ": the K of %s is part of its states; braid init "
+                         "begins anew",
+                         dims.interests, checkpoint->model);
+    }
     if (job->fresh) {
         param_set_draw(checkpoint->params, job->options.seed);
         training_forget_moments(&checkpoint->training);

@@ -17,7 +17,7 @@ static const struct dim_option {
     bool read_side;
 } option_table[] = {
     {"--d", "d", NULL, false},
-    {"--interests", "K", NULL, false},
+    {"--interests", "K", NULL, true}, /* where K is no part of a state */
     {"--use-gap", "use_gap", NULL, false},
     {"--gap-buckets", "gap_buckets", NULL, false},
     {"--use-category", "use_category", NULL, false},

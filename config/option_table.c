@@ -204,7 +204,7 @@ const struct option option_table[] = {
         "(free); 0: as many as a worker can between two polls"),
     COUNT("train.first_epochs", train.first_epochs, "16", 1, 1000,
           "Passes over the histories in the first round"),
-    COUNT("train.epochs", train.epochs, "6", 1, 1000, "Passes in a later round"),
+    COUNT("train.epochs", train.epochs, "4", 1, 1000, "Passes in a later round"),
     REAL("train.rate", train.rate, "0.003", 0, 1, "Step size of Adam"),
     COUNT("train.minibatch", train.minibatch, "512", 1, 1000000,
           "Events that a step of training is to find, about: so many histories are taken together"),

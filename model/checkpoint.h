@@ -67,7 +67,7 @@ MUST_CHECK enum status checkpoint_init(struct checkpoint **checkpointp, const ch
 
 /*
  * Makes it a checkpoint of `model` with `dims` over the same dictionary: parameters of the same
- * name and shape keep their values and moments, the others are drawn from `seed`. STATUS_INVALID: no such
+ * name keep their values and moments as far as shapes agree (params.h), the rest is drawn from `seed`. STATUS_INVALID: no such
  * model, or dimensions that it cannot have; then nothing has changed.
  */
 MUST_CHECK enum status checkpoint_change(struct checkpoint *checkpoint, const char *model,

@@ -66,10 +66,10 @@ enum status training_move_moments(struct checkpoint_training *training,
     moved.moments.epochs = training->moments.epochs;
     for (uint32_t i = 0; i < param_set_count(to); i++) {
         const struct param *param = param_set_at(to, i), *old = param_set_find(from, param->name);
-        if (!old || !param_same_shape(param, old)) continue;
+        if (!old) continue;
         const size_t at = (size_t)(param->data - param_set_block(to));
         const size_t old_at = (size_t)(old->data - param_set_block(from));
-        const size_t size = param->count * sizeof(real);
+        const size_t size = param_shared(param, old) * sizeof(real);
         memcpy(moved.moments.mean + at, training->moments.mean + old_at, size);
         memcpy(moved.moments.square + at, training->moments.square + old_at, size);
     }

@@ -75,10 +75,15 @@ enum status param_set_allocate(struct param_set *set, struct error *error)
     return STATUS_OK;
 }
 
-bool param_same_shape(const struct param *a, const struct param *b)
+size_t param_shared(const struct param *a, const struct param *b)
 {
-    return a->spec.rank == b->spec.rank &&
-           memcmp(a->spec.shape, b->spec.shape, a->spec.rank * sizeof a->spec.shape[0]) == 0;
+    const uint32_t rank = a->spec.rank;
+    if (rank != b->spec.rank) return 0;
+    for (uint32_t i = 0; i < rank; i++) {
+        const bool rows = i == 0 && a->spec.read_side;
+        if (a->spec.shape[i] != b->spec.shape[i] && !rows) return 0;
+    }
+    return a->count < b->count ? a->count : b->count;
 }
 
 void param_set_copy(struct param_set *set, const struct param_set *from)
@@ -86,8 +91,7 @@ void param_set_copy(struct param_set *set, const struct param_set *from)
     for (uint32_t i = 0; i < set->count; i++) {
         struct param *param = &set->at[i];
         const struct param *source = param_set_find(from, param->name);
-        if (!source || !param_same_shape(param, source)) continue;
-        memcpy(param->data, source->data, param->count * sizeof(real));
+        if (source) memcpy(param->data, source->data, param_shared(param, source) * sizeof(real));
     }
 }
 

@@ -86,9 +86,14 @@ void param_declare(struct param_set *set, struct param_spec spec, const char *na
 /* Takes the block of all declared parameters and zeroes it. Nothing can be declared afterwards. */
 MUST_CHECK enum status param_set_allocate(struct param_set *set, struct error *error);
 
-bool param_same_shape(const struct param *a, const struct param *b);
+/*
+ * How many reals, from the first on, mean the same in both: all of them if they have the same shape.
+ * Of a read-side parameter with other rows, the queries of more or fewer interests, those of the rows
+ * that both have.
+ */
+size_t param_shared(const struct param *a, const struct param *b);
 
-/* Takes over the values of those parameters that `from` has by the same name and shape. */
+/* Takes over the values that `from` has by the same name, as far as shapes agree (param_shared). */
 void param_set_copy(struct param_set *set, const struct param_set *from);
 
 /* Parameters in declared order, and by name (NULL if there is none of that name). */

@@ -49,7 +49,7 @@ struct round_options round_options_defaults(void)
     };
     options.first.rate = options.next.rate = 0.003;
     options.first.epochs = 16;
-    options.next.epochs = 6;
+    options.next.epochs = 4;
     options.first.validation_users = options.next.validation_users = 0; /* the gate judges */
     options.next.warm = true;
     return options;

@@ -64,6 +64,35 @@ static void values_do_not_depend_on_other_parameters(void **state)
     param_set_close(other);
 }
 
+static void queries_of_more_interests_begin_with_those_there_were(void **state)
+{
+    struct param_set *few, *more;
+    struct param_spec queries = {
+        .init = PARAM_NORMAL, .spread = 1, .rank = 2, .shape = {2, 3}, .read_side = true};
+    struct param_spec weights = {.init = PARAM_NORMAL, .spread = 1, .rank = 2, .shape = {2, 3}};
+    (void)state;
+    assert_int_equal(param_set_open(&few, NULL), STATUS_OK);
+    assert_int_equal(param_set_open(&more, NULL), STATUS_OK);
+    param_declare(few, queries, "queries");
+    param_declare(few, weights, "weights");
+    queries.shape[0] = weights.shape[0] = 4;
+    param_declare(more, queries, "queries");
+    param_declare(more, weights, "weights");
+    assert_int_equal(param_set_allocate(few, NULL), STATUS_OK);
+    assert_int_equal(param_set_allocate(more, NULL), STATUS_OK);
+    param_set_draw(few, 1);
+    param_set_draw(more, 2);
+    const struct param *grown = param_set_get(more, "queries"),
+                       *other = param_set_get(more, "weights");
+    const real last = grown->data[11], own = other->data[0];
+    param_set_copy(more, few);
+    assert_memory_equal(grown->data, param_set_get(few, "queries")->data, 6 * sizeof(real));
+    assert_true(grown->data[11] == last);
+    assert_true(other->data[0] == own); /* states depend on it: another shape is another thing */
+    param_set_close(more);
+    param_set_close(few);
+}
+
 static void draws_follow_their_initializers(void **state)
 {
     (void)state;
@@ -169,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_lie_aligned_in_declared_order),
         cmocka_unit_test(values_do_not_depend_on_other_parameters),
+        cmocka_unit_test(queries_of_more_interests_begin_with_those_there_were),
         cmocka_unit_test(draws_follow_their_initializers),
         cmocka_unit_test(recurrent_initializers_know_their_blocks),
         cmocka_unit_test(decays_begin_at_half_lives_from_an_eighth_to_64_days),

@@ -144,6 +144,18 @@ static void how_interests_are_chosen_changes_without_training(void **state)
     assert_null(strstr(scene.output, "select="));
 }
 
+/* Its first interests are those there were: the queries of new ones are drawn beside theirs. */
+static void the_number_of_interests_grows_without_a_fold(void **state)
+{
+    (void)state;
+    char out[SCENE_PATH_MAX + 32];
+    file_option(out, "--out", "more.safetensors");
+    train_for("--epochs=0", 0, "generation 2 of limarec",
+              (const char *[]){out, "--interests=6", NULL});
+    expect_inspected("more.safetensors", "generation   2 (states: 1)");
+    expect_inspected("more.safetensors", "K=6");
+}
+
 /* A job over generations of a directory: it and verify take the newest, verify the others too. */
 static void expect_job(const char *command, const char *name, const char *models, const char *text)
 {
@@ -244,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_training_that_was_saved_goes_on),
         cmocka_unit_test(the_course_is_kept_and_drawn),
         cmocka_unit_test(how_interests_are_chosen_changes_without_training),
+        cmocka_unit_test(the_number_of_interests_grows_without_a_fold),
         cmocka_unit_test(a_directory_of_generations_is_trained_and_served),
         cmocka_unit_test(a_job_serves_the_newest_generation_and_verify_knows_all),
         cmocka_unit_test(an_older_generation_comes_back_under_a_new_number),
