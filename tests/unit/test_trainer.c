@@ -455,6 +455,30 @@ static void training_stops_when_it_no_longer_helps_and_keeps_the_best(void **sta
     scene_close(&scene);
 }
 
+static void of_epochs_that_rank_alike_the_later_is_kept(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct error error;
+    scene_open(&scene, "limarec", 60, 12);
+    scene.options.epochs = 3;
+    scene.options.rate = 1e-7; /* changes parameters, and no rank */
+    scene.options.validation_users = 30;
+    struct trainer *trainer = open_trainer(&scene);
+    const struct train_epoch first = run_epoch(trainer);
+    const uint64_t before = param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL);
+    while (trainer_more(trainer)) {
+        const struct train_epoch epoch = run_epoch(trainer);
+        assert_true(epoch.validation.ndcg == first.validation.ndcg && epoch.best);
+    }
+    const uint64_t last = param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL);
+    assert_true(last != before);
+    assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
+    assert_true(param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL) == last);
+    trainer_close(trainer);
+    scene_close(&scene);
+}
+
 static void a_model_that_selects_is_validated_with_the_prior_of_its_log(void **state)
 {
     (void)state;
@@ -551,6 +575,7 @@ int main(void)
         cmocka_unit_test(a_run_with_other_options_is_not_resumed),
         cmocka_unit_test(training_stops_when_it_no_longer_helps_and_keeps_the_best),
         cmocka_unit_test(a_model_that_selects_is_validated_with_the_prior_of_its_log),
+        cmocka_unit_test(of_epochs_that_rank_alike_the_later_is_kept),
         cmocka_unit_test(without_validation_patience_ends_nothing),
         cmocka_unit_test(a_long_sequence_fits_the_tape),
         cmocka_unit_test(a_model_without_parameters_is_refused),
