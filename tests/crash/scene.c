@@ -282,6 +282,7 @@ struct newest {
     struct newest *next;
     uint64_t user;
     uint64_t content;
+    uint64_t generation;
 };
 
 static void note_newest(struct newest **list, struct bytes line)
@@ -300,13 +301,14 @@ static void note_newest(struct newest **list, struct bytes line)
     if (!at) {
         at = malloc(sizeof *at);
         if (!at) broken("out of", "memory");
-        *at = (struct newest){*list, user, 0};
+        *at = (struct newest){*list, user, 0, 0};
         *list = at;
     }
     at->content = interest_record_checksum(&record);
+    at->generation = record.generation;
 }
 
-uint64_t scene_result(struct scene *scene, const char *name, uint32_t *usersp)
+static struct newest *newest_of(struct scene *scene, const char *name)
 {
     struct newest *list = NULL;
     for (int partition = 0; partition < PARTITIONS; partition++) {
@@ -319,12 +321,30 @@ uint64_t scene_result(struct scene *scene, const char *name, uint32_t *usersp)
         }
         free(bytes);
     }
+    return list;
+}
+
+uint64_t scene_result(struct scene *scene, const char *name, uint32_t *usersp)
+{
     uint64_t result = 0;
     *usersp = 0;
-    for (struct newest *at = list, *next; at; at = next, ++*usersp) {
+    for (struct newest *at = newest_of(scene, name), *next; at; at = next, ++*usersp) {
         result += splitmix64(at->user ^ splitmix64(at->content));
         next = at->next;
         free(at);
     }
     return result;
+}
+
+uint64_t scene_generation(struct scene *scene, const char *name, uint32_t *usersp)
+{
+    uint64_t least = UINT64_MAX, greatest = 0;
+    *usersp = 0;
+    for (struct newest *at = newest_of(scene, name), *next; at; at = next, ++*usersp) {
+        if (at->generation < least) least = at->generation;
+        if (at->generation > greatest) greatest = at->generation;
+        next = at->next;
+        free(at);
+    }
+    return least == greatest ? least : 0;
 }

@@ -72,4 +72,7 @@ void scene_write(const char *path, const void *bytes, size_t size);
  */
 uint64_t scene_result(struct scene *scene, const char *name, uint32_t *usersp);
 
+/* The generation of every user's newest record; 0: they differ. */
+uint64_t scene_generation(struct scene *scene, const char *name, uint32_t *usersp);
+
 #endif
