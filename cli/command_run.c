@@ -121,12 +121,17 @@ static enum status run_round(void *context, const struct job_round *round, struc
     return learner_round(context, &at, error);
 }
 
+static void tend(void *context, bool seat)
+{
+    learner_tend(context, seat);
+}
+
 static enum status learn_and_serve(const struct config *config, struct job_summary *summary,
                                    struct error *error)
 {
     struct learner *learner;
     TRY(learner_open(&learner, config, error));
-    const struct job_learner callbacks = {learner, learner_generations(learner), run_round, NULL};
+    const struct job_learner callbacks = {learner, learner_generations(learner), run_round, tend};
     const enum status status = job_run(config, &callbacks, summary, error);
     learner_close(learner);
     return status;
@@ -140,8 +145,8 @@ static enum status run_job(struct arguments *arguments, struct config *config, s
     TRY(arguments_end(arguments, error));
     TRY(generation_choose(config, true, error));
     TRY(config_check(config, error));
-    TRY(config_trains(config) ? learn_and_serve(config, &summary, error)
-                              : job_run(config, NULL, &summary, error));
+    TRY(config_moves(config) ? learn_and_serve(config, &summary, error)
+                             : job_run(config, NULL, &summary, error));
     print_summary(&summary);
     warn_of_nonsense(&summary);
     if (summary.accepted > 0 || summary.dead_letters + summary.dropped == 0) return STATUS_OK;

@@ -13,9 +13,7 @@
 void generation_choose_dir(struct config *config)
 {
     static char dir[MODEL_DIR_PATH_MAX];
-    if (*config->model.dir || !*config->state.dir || config->source.broker != CONFIG_BROKER_FILE) {
-        return;
-    }
+    if (*config->model.dir || !*config->state.dir) return;
     snprintf(dir, sizeof dir, "%s/models", config->state.dir);
     config->model.dir = dir;
     if (config->train.enabled == CONFIG_TRAIN_AUTO) config->train.enabled = CONFIG_TRAIN_ON;
@@ -52,7 +50,7 @@ enum status generation_choose(struct config *config, bool serves, struct error *
     uint64_t newest;
     if (*config->model.checkpoint) return STATUS_OK;
     generation_choose_dir(config);
-    if (!*config->model.dir || (serves && config_trains(config))) return STATUS_OK;
+    if (!*config->model.dir || (serves && config_moves(config))) return STATUS_OK;
     TRY(update_dir(config, serves, &newest, error));
     const enum status status = newest ? model_dir_path(config->model.dir, newest, path, error)
                                       : model_dir_newest(config->model.dir, path, error);

@@ -192,13 +192,18 @@ bool config_trains(const struct config *config)
     return config->train.enabled == CONFIG_TRAIN_ON;
 }
 
-bool config_trains_beside(const struct config *config)
+bool config_moves(const struct config *config)
+{
+    return config_trains(config) || (config_shares(config) && !*config->model.checkpoint);
+}
+
+bool config_moves_beside(const struct config *config)
 {
     const enum config_pace usual =
         config->source.broker == CONFIG_BROKER_FILE ? CONFIG_PACE_STEP : CONFIG_PACE_FREE;
     const enum config_pace pace =
         config->train.pace == CONFIG_PACE_AUTO ? usual : config->train.pace;
-    return config_trains(config) && pace == CONFIG_PACE_FREE;
+    return config_moves(config) && pace == CONFIG_PACE_FREE;
 }
 
 bool config_shares(const struct config *config)
@@ -208,19 +213,20 @@ bool config_shares(const struct config *config)
 
 static enum status check_what_serves(const struct config *config, struct error *error)
 {
-    if (!config_trains(config)) {
+    if (!config_moves(config)) {
         return require_set(config->model.checkpoint, "model.checkpoint", "", error);
     }
-    if (config->source.broker != CONFIG_BROKER_FILE) {
+    const bool beside = config_moves_beside(config);
+    if (config->source.broker != CONFIG_BROKER_FILE && !beside) {
         return error_set(error, STATUS_INVALID,
-                         "train.enabled: a job on Kafka serves what was trained beside it (braid "
-                         "train); learning inside the job is for source.broker=file");
+                         "train.pace: a topic does not wait for training; step is for "
+                         "source.broker=file, on Kafka it is free");
     }
-    if (strcmp(config->source.path, "-") == 0) {
+    if (!beside && strcmp(config->source.path, "-") == 0) {
         return error_set(
             error, STATUS_INVALID,
-            "train.enabled: standard input cannot be read again, and what a job learns "
-            "from must be: give a file, or a model.checkpoint");
+            "train.enabled: standard input cannot be read again, and what a job learns in pace "
+            "step must be: give a file, or train.pace=free, or a model.checkpoint");
     }
     return require_set(config->model.dir, "model.dir", ", for the job learns", error);
 }

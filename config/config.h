@@ -206,8 +206,11 @@ MUST_CHECK enum status config_arguments(struct config *config, int count, char *
 /* Whether the job learns: as train.enabled says. */
 bool config_trains(const struct config *config);
 
+/* Whether the job passes from one generation to the next: it learns, or shares what others learn. */
+bool config_moves(const struct config *config);
+
 /* Whether it does so beside the stream (train.pace=free), not while the stream waits. */
-bool config_trains_beside(const struct config *config);
+bool config_moves_beside(const struct config *config);
 
 /* Whether the members of a group share the generations of model.dir: on Kafka. */
 bool config_shares(const struct config *config);

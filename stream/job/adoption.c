@@ -163,20 +163,27 @@ static uint32_t allowed(struct processor *processor)
 enum status adoption_step(struct processor *processor, struct error *error)
 {
     processor->sweep_waits = true;
-    if (!processor->sweeping || !config_trains_beside(processor->config)) return STATUS_OK;
+    if (!processor->sweeping || !config_moves_beside(processor->config)) return STATUS_OK;
     const struct changeset *set = transaction_changes(processor->transaction);
     const uint64_t swept = set->swept;
+    const uint32_t wanted = processor->shared->plan->users_wanted;
+    const uint32_t room = set->count < wanted ? wanted - set->count : 0;
     struct task *task = first_unswept(processor);
-    const uint32_t most = allowed(processor);
-    if (set->count + most > processor->shared->plan->users_wanted) {
+    uint32_t most = allowed(processor);
+    if (most > room) most = room;
+    if (room == 0) {
         processor->ops->want_commit(processor->session);
     } else if (task && most > 0) {
         TRY(sweep_task(processor, task, most, error));
         processor->sweep_allowance -= (double)(set->swept - swept);
-        processor->sweep_waits = processor->sweep_allowance >= 1;
+        processor->sweep_waits =
+            processor->config->train.republish_rate > 0 && processor->sweep_allowance < 1;
     }
-    processor->ops->gather(processor->session);
-    FAULT_POINT("sweep_folded");
+    /* When nobody is left there is still a seal to write, unless that is under way. */
+    if (set->count > 0 || (!task && !transaction_is_committing(processor->transaction))) {
+        processor->ops->gather(processor->session);
+    }
+    if (set->swept > swept) FAULT_POINT("sweep_folded");
     return STATUS_OK;
 }
 
@@ -217,7 +224,7 @@ enum status adoption_hold(struct processor *processor, const struct poll *poll, 
     uint32_t count;
     bool any;
     /* Users moved beside the stream may have come after the last commit. */
-    if (config_trains_beside(processor->config)) TRY(processor_commit(processor, error));
+    if (config_moves_beside(processor->config)) TRY(processor_commit(processor, error));
     TRY(processor_finish(processor, WAIT, error));
     struct task *const *tasks = assignment_live(processor->assignment, &count);
     TRY(hold_round(hold, tasks, count, poll, error));

@@ -68,11 +68,22 @@ static enum status job_open_generations(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
+/*
+ * A second generation, while some workers have not left the first: its parameters, once more as
+ * they are packed to serve, and their moments in a job that learns.
+ */
+static uint64_t size_of_next(const struct config *config, const struct checkpoint *first)
+{
+    const uint64_t params = param_set_size(first->params) * sizeof(real);
+    return config_moves(config) ? (config_trains(config) ? 4 : 2) * params : 0;
+}
+
 static enum status make_plan(struct job *job, struct error *error)
 {
     struct generation *first = generations_take(job->shared.generations);
     const enum status status =
-        memory_plan_make(&job->plan, &job->config, first->model, memory_resident(), error);
+        memory_plan_make(&job->plan, &job->config, first->model,
+                         memory_resident() + size_of_next(&job->config, first->checkpoint), error);
     generations_release(job->shared.generations, first);
     TRY(status);
     job->config.job.poll_events_max = job->plan.poll_events_max;
@@ -103,7 +114,7 @@ static enum status open_learning(struct job *job, struct error *error)
     struct job_shared *shared = &job->shared;
     const struct config *config = &job->config;
     if (!job->learner) return STATUS_OK;
-    if (config_trains_beside(config)) {
+    if (config_moves_beside(config)) {
         TRY(store_leases_open(&shared->leases, shared->stores, POLL_PARTITIONS_MAX, error));
         TRY(training_open(&shared->training, shared, job->learner, error));
     }

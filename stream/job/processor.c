@@ -430,7 +430,7 @@ size_t processor_size(const struct config *config, const struct interest_model *
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
            absorber_size(config, model) +
-           (config_trains(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
+           (config_moves(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
 }
 
 static enum status processor_open_memory(struct processor *processor, struct error *error)

@@ -236,14 +236,20 @@ static bool is_set(const atomic_bool *flag)
     return flag && atomic_load(flag);
 }
 
-/* Ends the view when it is old, and the scan when it is not wanted any more. */
+/* Whether the scan is not wanted any more; then it has failed. */
+static bool is_over(struct reading *reading)
+{
+    if (!is_set(reading->cancel) && !is_set(reading->gone)) return false;
+    (void)reading_failed(
+        reading, error_set(reading->error, STATUS_END, "the stores are not to be read any more"));
+    return true;
+}
+
+/* Ends the view when it is old, and the scan when it is over. */
 static bool may_go_on(struct reading *reading, const struct store_key *key)
 {
     if (++reading->visits % LOOK_EVERY) return true;
-    if (is_set(reading->cancel) || is_set(reading->gone)) {
-        return reading_failed(reading, error_set(reading->error, STATUS_END,
-                                                 "the stores are not to be read any more"));
-    }
+    if (is_over(reading)) return false;
     if (clock_monotonic_ns() - reading->view_ns < VIEW_MAX_NS) return true;
     REQUIRE(key->user.size <= sizeof reading->user);
     memcpy(reading->user, key->user.at, key->user.size);
@@ -272,6 +278,7 @@ static enum status scan_store(struct reading *reading, const struct store_ops *o
 {
     reading->started = false;
     do {
+        if (is_over(reading)) return reading->status;
         reading->paused = false;
         reading->view_ns = clock_monotonic_ns();
         TRY(ops->scan(store, space, reading->started ? &reading->last : NULL, visit_entry, reading,

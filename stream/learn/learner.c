@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "model/interest_ops.h"
 #include "model/model_dir.h"
+#include "stream/exchange/exchange.h"
 #include "stream/learn/known_items.h"
 #include "stream/learn/report.h"
 #include "stream/learn/round.h"
@@ -24,6 +25,9 @@ enum {
 struct learner {
     const struct config *config;
     struct round_options options;
+    struct exchange *exchange;
+    bool seated;  /* this process trains for its group */
+    bool failing; /* and the last look at the exchange failed */
     struct generations *generations;
     struct generation *serving; /* during a round: the one that serves, */
     struct checkpoint *current; /* and its checkpoint */
@@ -96,16 +100,24 @@ static enum status open_nothing(const struct learner *learner, struct checkpoint
     return STATUS_OK;
 }
 
-static enum status open_newest(const struct learner *learner, struct checkpoint **newestp,
+static enum status open_generation(const struct learner *learner, uint64_t number,
+                                   struct checkpoint **checkpointp, struct error *error)
+{
+    char path[MODEL_DIR_PATH_MAX];
+    TRY(model_dir_path(learner->config->model.dir, number, path, error));
+    return config_trains(learner->config) ? checkpoint_open_to_train(checkpointp, path, error)
+                                          : checkpoint_open(checkpointp, path, error);
+}
+
+static enum status open_newest(struct learner *learner, struct checkpoint **newestp,
                                struct error *error)
 {
-    const char *dir = learner->config->model.dir;
-    char path[MODEL_DIR_PATH_MAX];
-    TRY(model_dir_make(dir, error));
-    enum status status = model_dir_newest(dir, path, error);
-    if (status == STATUS_NOT_FOUND) return open_nothing(learner, newestp, error);
-    TRY(status);
-    return checkpoint_open_to_train(newestp, path, error);
+    uint64_t newest;
+    TRY(model_dir_make(learner->config->model.dir, error));
+    TRY(exchange_open(&learner->exchange, learner->config, error));
+    TRY(exchange_sync(learner->exchange, &newest, error));
+    if (newest == 0) return open_nothing(learner, newestp, error);
+    return open_generation(learner, newest, newestp, error);
 }
 
 /* 0 stands for a generation of which it is not known. */
@@ -141,6 +153,7 @@ enum status learner_open(struct learner **learnerp, const struct config *config,
 void learner_close(struct learner *learner)
 {
     if (!learner) return;
+    exchange_close(learner->exchange);
     generations_close(learner->generations);
     free(learner);
 }
@@ -180,6 +193,46 @@ static void tell(const struct learner *learner, const struct learner_place *plac
     report_round(&report, result);
 }
 
+/* ---- what others train ---- */
+
+static void leave_seat(struct learner *learner)
+{
+    exchange_leave_seat(learner->exchange);
+    learner->seated = false;
+}
+
+static enum status look_at_exchange(struct learner *learner, struct error *error)
+{
+    struct checkpoint *checkpoint;
+    uint64_t newest;
+    TRY(exchange_sync(learner->exchange, &newest, error));
+    if (newest > generations_number(learner->generations)) {
+        TRY(open_generation(learner, newest, &checkpoint, error));
+        TRY(generations_add(learner->generations, checkpoint, error));
+        log_info("generation taken over", log_int("generation", (int64_t)newest));
+    }
+    return learner->seated ? exchange_tend(learner->exchange, error) : STATUS_OK;
+}
+
+void learner_tend(struct learner *learner, bool seat)
+{
+    struct error error = {.status = STATUS_OK};
+    const bool wants = seat;
+    enum status status = STATUS_OK;
+    if (learner->seated && !wants) leave_seat(learner);
+    if (!learner->seated && wants) {
+        status = exchange_take_seat(learner->exchange, &error);
+        learner->seated = status == STATUS_OK;
+    }
+    if (status == STATUS_OK) status = look_at_exchange(learner, &error);
+    if (status == STATUS_FENCED) leave_seat(learner);
+    if (status != STATUS_OK && !learner->failing) {
+        log_warn("generations of the group are not at hand; it is tried again every few seconds",
+                 log_text("why", error.text));
+    }
+    learner->failing = status != STATUS_OK;
+}
+
 /* ---- a round ---- */
 
 /* What the candidate says of where it comes from. */
@@ -207,6 +260,15 @@ static enum status seal_candidate(struct learner *learner, const struct learner_
     TRY(model_dir_write(learner->config->model.dir, result->candidate, error));
     FAULT_POINT("generation_sealed");
     return STATUS_OK;
+}
+
+/* Before it is adopted. Who has lost the seat drops what it has trained. */
+static enum status publish_candidate(struct learner *learner, const struct checkpoint *candidate,
+                                     struct error *error)
+{
+    const enum status status = exchange_publish(learner->exchange, candidate->generation, error);
+    if (status == STATUS_FENCED) leave_seat(learner);
+    return status;
 }
 
 static enum status add_candidate(struct learner *learner, struct round_result *result,
@@ -248,6 +310,7 @@ static enum status learner_run(struct learner *learner, const struct learner_pla
     tell(learner, place, &result, (double)(clock_monotonic_ns() - begun_ns) * 1e-9);
     if (verdict_adopts(result.gate.verdict)) {
         status = seal_candidate(learner, place, &result, error);
+        if (status == STATUS_OK) status = publish_candidate(learner, result.candidate, error);
         if (status == STATUS_OK) status = add_candidate(learner, &result, error);
     }
     learner->measured_ms = result.measured_ms;
@@ -260,6 +323,9 @@ static enum status learner_run(struct learner *learner, const struct learner_pla
 static enum status learner_try(struct learner *learner, const struct learner_place *place,
                                struct error *error)
 {
+    if (config_shares(learner->config) && !learner->seated) {
+        return error_set(error, STATUS_NOT_FOUND, "another process of the group trains");
+    }
     if (has_learned(learner, place)) return STATUS_OK;
     if (place->last && learner->current->generation > 0) return STATUS_OK;
     return learner_run(learner, place, error);

@@ -1,6 +1,6 @@
 /*
  * learner.h - the generations of a job that learns: the newest of model.dir, and those that rounds
- * of training add to it.
+ * of training add to it, here or in another process of the group (stream/exchange/exchange.h).
  *
  * A job that starts with nothing has generation 0: a model with an empty dictionary, drawn from a
  * seed, of which nothing is published. Its first round gives generation 1. What each round found,
@@ -39,6 +39,12 @@ struct learner_place {
  */
 MUST_CHECK enum status learner_open(struct learner **learnerp, const struct config *config,
                                     struct error *error);
+
+/*
+ * A look at what others have trained, which is added to the generations. `seat`: this process is to
+ * be the one of its group that trains. What fails is logged, and tried again at the next call.
+ */
+void learner_tend(struct learner *learner, bool seat);
 
 /* Whoever took a generation has released it. Legal on NULL. */
 void learner_close(struct learner *learner);

@@ -206,6 +206,21 @@ static void a_user_with_a_missing_chunk_is_left_out_and_counted(void **state)
     history_sample_close(&sample);
 }
 
+static void a_store_that_is_to_be_left_is_not_read_on(void **state)
+{
+    struct stored *stored = *state;
+    const atomic_bool set = true, *const gone[] = {&set};
+    const struct history_stores stores[] = {{&store_memory, &stored->store, 1, NULL, &set},
+                                            {&store_memory, &stored->store, 1, gone, NULL}};
+    const struct history_sample_options options = {INT64_MIN, 0, UINT64_MAX, 1};
+    for (int i = 0; i < 2; i++) {
+        struct history_sample sample;
+        assert_int_equal(history_sample_read(&sample, &stores[i], &options, NULL), STATUS_END);
+        assert_int_equal(sample.users_count, 0);
+        history_sample_close(&sample);
+    }
+}
+
 static void a_dataset_of_a_sample_keeps_ordinals_and_counts_unknown_items(void **state)
 {
     struct stored *stored = *state;
@@ -246,6 +261,8 @@ int main(void)
                                         open_store, close_store),
         cmocka_unit_test_setup_teardown(a_user_with_a_missing_chunk_is_left_out_and_counted,
                                         open_store, close_store),
+        cmocka_unit_test_setup_teardown(a_store_that_is_to_be_left_is_not_read_on, open_store,
+                                        close_store),
         cmocka_unit_test_setup_teardown(
             a_dataset_of_a_sample_keeps_ordinals_and_counts_unknown_items, open_store, close_store),
     };

@@ -462,7 +462,7 @@ static enum status begin_reading(struct file_reader *reader, const struct source
     TRY(event_reader_check_regular(reader->source, error));
     reader->position = event_reader_position(reader->source);
     const struct config *config = reader->config;
-    reader->hold = config_trains(config) && !config_trains_beside(config)
+    reader->hold = config_trains(config) && !config_moves_beside(config)
                        ? file_hold_after(reader->position.offset, config->train.events)
                        : INT64_MAX;
     int failed = pthread_create(&reader->thread, NULL, reader_thread, reader);

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""test_learning.py - jobs that learn beside the stream, on a real Kafka, alone and two of a group.
+
+    test_learning.py [TestName ...]    TEST_BRAID is the program; `./run test kafka` sets it all up
+
+Which generations there are depends on timing. What must hold is what `braid verify` proves over all
+of them, taken from the topic, and that in the end every user is of the newest one.
+"""
+
+import unittest
+
+from case import KafkaCase, numbers, parse_protobuf, setUpModule, tearDownModule, totals
+from harness import SOON, Pulse, drain, read_all, verify, wait_until
+
+assert setUpModule and tearDownModule
+
+POINTS = ("generation_trained", "generation_sealed", "generation_published", "generation_adopted",
+          "sweep_folded", "sweep_committed")
+TURNS = 5  # kills at each point
+MOMENTS = 20
+
+
+class Learning(KafkaCase):
+    def learning(self, **settings):
+        return self.world(settings={
+            "model.checkpoint": "", "train.enabled": "true", "train.events": "800",
+            "train.gate_events": "100", "train.margin": "-1", "train.first_epochs": "1",
+            "train.epochs": "1", "train.memory": "16MB", "train.republish_rate": "200",
+            "model.keep": "1000", **settings})
+
+    def start(self, world, instance, fault=None):
+        return self.job(world, instance, fault,
+                        **{"model.dir": world.directory / f"models-{instance}"})
+
+    @staticmethod
+    def generations(world):
+        """By user, the generation of its newest record; fails if one ever falls."""
+        newest = {}
+        for record in read_all(world, f"{world.name}-interests"):
+            user, generation, *_ = parse_protobuf(record)
+            assert generation >= newest.get(user, 1), f"{user}: {generation} after {newest[user]}"
+            newest[user] = generation
+        return newest
+
+    def settle(self, world, *jobs):
+        """Waits until every user that has published is of one generation."""
+        wait_until(lambda: len(set(self.generations(world).values())) == 1,
+                   "one generation for all", *jobs)
+
+    def prove_all(self, world):
+        said = verify(world, None, **{"model.dir": world.directory / "proof"})
+        told = numbers(said)
+        for name in ("lost", "repeated"):
+            totals[name] += int(told[name])
+        self.assertEqual((told["verdict"], told["unverifiable"]), ("ok", "0"), said)
+
+    def test_a_job_that_starts_with_nothing_learns_and_publishes_everybody(self):
+        world = self.learning()
+        feed = self.feed(world)
+        job = self.start(world, "a")
+        feed.send(500)
+        drain(world, feed, job)
+        self.assertEqual(read_all(world, f"{world.name}-interests"), [])
+        for _ in range(3):
+            feed.send(1500)
+            drain(world, feed, job)
+        job.wait_said("everybody is of the generation that serves")
+        self.settle(world, job)
+        job.stop()
+        self.prove_all(world)
+        job = self.start(world, "b")  # another directory: all of it comes from the topics
+        feed.send(100)
+        drain(world, feed, job)
+        job.stop()
+        self.prove_all(world)
+
+    def killed(self, job):
+        job.ended(-9)
+        totals["kills"] += 1
+
+    def test_two_of_a_group_are_killed_at_every_step(self):
+        world = self.learning(**SOON)
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        for point in POINTS:
+            for turn in range(TURNS):
+                name, other = ("a", "b") if turn % 2 else ("b", "a")
+                job = self.start(world, name, f"{point}:1")
+                beside = self.start(world, other, f"{point}:2")
+                self.killed(self.first_dead(job, beside))
+                for left in (job, beside):
+                    if left.process.poll() is None:
+                        left.kill()
+        pulse.stop()
+        jobs = [self.start(world, "a"), self.start(world, "b")]
+        drain(world, feed, *jobs)
+        self.settle(world, *jobs)
+        for job in jobs:
+            job.stop()
+        self.prove_all(world)
+
+    @staticmethod
+    def first_dead(*jobs):
+        wait_until(lambda: any(job.process.poll() is not None for job in jobs), "a kill", *jobs)
+        return next(job for job in jobs if job.process.poll() is not None)
+
+    def test_two_of_a_group_are_killed_at_any_moment(self):
+        world = self.learning(**SOON)
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        jobs = {name: self.start(world, name) for name in "ab"}
+        jobs["a"].wait_said("round of training|generation taken over")
+        for turn in range(MOMENTS):
+            name = "ab"[turn % 2]
+            pulse.over.wait(feed.random.uniform(0, 4))
+            self.kill(jobs[name])
+            jobs[name] = self.start(world, name)
+        pulse.stop()
+        drain(world, feed, *jobs.values())
+        self.settle(world, *jobs.values())
+        for job in jobs.values():
+            job.stop()
+        self.prove_all(world)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
