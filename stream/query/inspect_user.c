@@ -113,14 +113,14 @@ static enum status fold_history(struct inspection *inspection, struct error *err
     return STATUS_OK;
 }
 
-static void print_vector(FILE *out, uint32_t number, const float *vector, uint32_t width,
-                         float weight)
+/* Its length and its first values, behind what it is called. */
+static void print_vector(FILE *out, const float *vector, uint32_t width)
 {
     double square = 0;
     for (uint32_t i = 0; i < width; i++) {
         square += (double)vector[i] * (double)vector[i];
     }
-    fprintf(out, "  %u  weight %.3f  length %.3f  [", number, (double)weight, sqrt(square));
+    fprintf(out, "  length %.3f  [", sqrt(square));
     for (uint32_t i = 0; i < width && i < SHOWN_VALUES; i++) {
         fprintf(out, "%s%.4f", i ? " " : "", (double)vector[i]);
     }
@@ -139,6 +139,9 @@ static void print_interests(struct inspection *inspection)
         .weights = arena_take(&inspection->arena, most * sizeof(float)),
         .count = &count,
     };
+    if (interest_model_has_intent(model)) {
+        sets.intent = arena_take(&inspection->arena, width * sizeof(float));
+    }
     const void *state = inspection->state;
     interest_read(model, inspection->scratch, &state, &inspection->progress.absorbed, 1, &sets);
     fprintf(inspection->out,
@@ -148,8 +151,12 @@ static void print_interests(struct inspection *inspection)
             inspection->progress.absorbed, interest_model_state_size(model));
     fprintf(inspection->out, "interests now, %u of width %u\n", count, width);
     for (uint32_t i = 0; i < count; i++) {
-        print_vector(inspection->out, i + 1, sets.vectors + (size_t)i * width, width,
-                     sets.weights[i]);
+        fprintf(inspection->out, "  %u  weight %.3f", i + 1, (double)sets.weights[i]);
+        print_vector(inspection->out, sets.vectors + (size_t)i * width, width);
+    }
+    if (sets.intent && count > 0) {
+        fprintf(inspection->out, "  intent       ");
+        print_vector(inspection->out, sets.intent, width);
     }
 }
 
@@ -159,10 +166,10 @@ static enum status open_inspected_model(struct inspection *inspection, struct er
     TRY(interest_model_open(&inspection->model, inspection->checkpoint, error));
     TRY(interest_scratch_open(&inspection->scratch, inspection->model, error));
     TRY(fold_open(&inspection->fold, inspection->model, 1, 1, error));
-    size_t floats = ((size_t)interest_model_width(inspection->model) + 1) *
-                    interest_model_count(inspection->model);
+    const size_t width = interest_model_width(inspection->model); /* the last is of an intent */
+    const size_t floats = (width + 1) * interest_model_count(inspection->model) + width;
     size_t state = interest_model_state_size(inspection->model);
-    TRY(arena_open(&inspection->arena, state + floats * sizeof(float) + 4 * ARENA_ALIGNMENT,
+    TRY(arena_open(&inspection->arena, state + floats * sizeof(float) + 5 * ARENA_ALIGNMENT,
                    error));
     inspection->state = arena_take(&inspection->arena, state);
     return STATUS_OK;

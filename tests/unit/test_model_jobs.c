@@ -64,6 +64,20 @@ static void every_model_runs_and_proves_itself(void **state)
     }
 }
 
+/* Behind its interests, where a person sees what a service gets. */
+static void a_model_with_an_intent_vector_shows_it(void **state)
+{
+    (void)state;
+    char checkpoint[SCENE_PATH_MAX];
+    snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
+             scene_path(&scene, "sine.safetensors"));
+    char state_dir[SCENE_PATH_MAX];
+    snprintf(state_dir, sizeof state_dir, "--state.dir=%s", scene_path(&scene, "sine-whole/state"));
+    const char *inspect[] = {"inspect",    "user",     "u0",      "--config",
+                             "braid.yaml", checkpoint, state_dir, NULL};
+    expect_said(&scene, scene_program(&scene, inspect, NULL), 0, "  intent         length ");
+}
+
 static void every_way_to_adapt_the_interests_runs_and_proves_itself(void **state)
 {
     (void)state;
@@ -81,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_model_runs_and_proves_itself),
+        cmocka_unit_test(a_model_with_an_intent_vector_shows_it),
         cmocka_unit_test(every_way_to_adapt_the_interests_runs_and_proves_itself),
     };
     scene_open(&scene, EVENTS, 11);
