@@ -18,9 +18,9 @@ import threading
 import unittest
 
 import case
-from case import KafkaCase, common
+from case import KafkaCase, common, parse_protobuf
 from cluster import ROOT
-from harness import BRAID, drain, numbers, read_all, verify
+from harness import BRAID, PATIENCE, drain, numbers, read_all, verify, wait_until
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -226,6 +226,28 @@ class Models(KafkaCase):
         said = self.braid(world, "promote", "--generation=1", expected=3,
                           **{"output.models_topic": f"{world.name}-two"})
         self.assertIn("has 2 partitions; it must have one", said)
+
+    def test_running_jobs_adopt_what_is_promoted_until_it_is_complete_and_the_old_goes(self):
+        world = self.shared_world()
+        world.settings["output.items_grace"] = "0ms"
+        feed = self.feed(world)
+        feed.send(400)
+        jobs = [self.job(world, name, **{"model.dir": world.directory / name}) for name in "ab"]
+        wait_until(lambda: 1 in Shared(world).complete, PATIENCE, "generation 1 complete")
+        drain(world, feed, *jobs)
+        self.assertEqual(self.promote(world, 1, at="c"), 2)
+        wait_until(lambda: not Shared(world).vectors[1], PATIENCE, "the vectors of 1 gone")
+        shared = Shared(world)
+        self.assertTrue(shared.ends[2].complete)
+        self.assertNotIn(1, shared.ends)
+        shared.check(gone=[1])
+        for job in jobs:
+            job.stop()
+        newest = {record.key: parse_protobuf(record)[1]
+                  for record in read_all(world, f"{world.name}-interests")}
+        self.assertEqual(set(newest.values()), {2})
+        told = numbers(verify(world, **{"model.dir": world.directory / "d"}))
+        self.assertEqual(told["verdict"], "ok")
 
     # --- damage ------------------------------------------------------------------------------
 
