@@ -9,7 +9,7 @@
 #include "model/model_dir.h"
 #include "stream/exchange/exchange.h"
 
-/* Without a word about generations a job on files learns its own, beside its state. */
+/* Without a word about generations a job learns its own, beside its state. */
 void generation_choose_dir(struct config *config)
 {
     static char dir[MODEL_DIR_PATH_MAX];

@@ -182,7 +182,7 @@ const struct option option_table[] = {
           "Most batches that wait for a worker"),
 
     CHOICE("train.enabled", train.enabled, trains, "auto",
-           "Learn inside the job from the histories it keeps, into model.dir (files); auto: if "
+           "Learn inside the job from the histories it keeps, into model.dir; auto: if "
            "neither model.checkpoint nor model.dir is set, into state.dir/models"),
     TEXT("train.model", train.model, "gdelta",
          "Model of the first generation, with its own dimensions"),
@@ -192,7 +192,8 @@ const struct option option_table[] = {
     CHOICE(
         "train.pace", train.pace, paces, "auto",
         "step: reading waits for a due round, so the same log gives the same generations (file); "
-        "free: training runs beside the stream and nothing waits for it; auto: step on files"),
+        "free: training runs beside the stream and nothing waits for it; auto: step on files, "
+        "free on Kafka"),
     COUNT("train.events", train.events, "10000", 100, 1000000000,
           "Source events before the first round of training; a later one comes after as many, or "
           "after an eighth of all there were"),
