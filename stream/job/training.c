@@ -28,6 +28,7 @@ struct training {
     atomic_bool stopping;
     atomic_bool cancel;      /* the round under way */
     _Atomic uint64_t wanted; /* generation */
+    bool seat;               /* as the learner was told */
 
     /* when the next round is due: */
     bool counted;     /* the events that waited at the start are */
@@ -146,11 +147,14 @@ static void run_round_if_due(struct training *training)
 static void tend_if_due(struct training *training)
 {
     const int64_t now_ns = clock_monotonic_ns();
+    const bool seat = has_seat(training);
     const bool wanted =
         atomic_load(&training->wanted) > generations_number(training->shared->generations);
     const bool late = now_ns - training->tended_ns >= TEND_MS * INT64_C(1000000);
-    if (!training->learner->tend || (training->tended_ns && !wanted && !late)) return;
-    training->learner->tend(training->learner->context, has_seat(training));
+    const bool due = !training->tended_ns || late || wanted || seat != training->seat;
+    if (!training->learner->tend || !due) return;
+    training->seat = seat;
+    training->learner->tend(training->learner->context, seat);
     training->tended_ns = clock_monotonic_ns();
 }
 

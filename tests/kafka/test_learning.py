@@ -79,7 +79,7 @@ class Learning(KafkaCase):
         totals["kills"] += 1
 
     def test_two_of_a_group_are_killed_at_every_step(self):
-        world = self.learning(**SOON)
+        world = self.learning(**SOON, **{"train.interval": "500ms", "train.gate_events": "20"})
         feed = self.feed(world)
         pulse = Pulse(feed)
         for point in POINTS:
