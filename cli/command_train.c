@@ -58,6 +58,7 @@ static const char help[] =
     "  --hold-out NAME       leave-one-out, user-split or prequential\n"
     "  --select=BOOL, --evidence-min=X, --residual-min=X; --publish-mass=X: see braid init\n"
     "  --interests=N         of limarec and gdelta: more or fewer than there were, the first ones "
+    "  --retain=X            0.001 or so: the interests there were are held to what they are\n"
     "kept\n"
     "  --resume FILE, --curve FILE, --plot FILE\n\n"
     "An action's weight (actions.NAME) is that of the samples that are to find it; 0: never "
@@ -113,6 +114,7 @@ static const struct option {
     {"--full-softmax-items", offsetof(struct train_options, full_softmax_items), OPTION_COUNT, 0,
      1e9},
     {"--negatives", offsetof(struct train_options, negatives), OPTION_COUNT, 1, 1 << 20},
+    {"--retain", offsetof(struct train_options, retain), OPTION_REAL, 0, 1e6},
     {"--validation-users", offsetof(struct train_options, validation_users), OPTION_COUNT, 0, 1e9},
 };
 
@@ -242,6 +244,7 @@ static enum status open_parent(struct job *job, struct error *error)
     job->fingerprint_before = checkpoint->fingerprint;
     TRY(dim_options_apply(&job->dims, checkpoint->model, &dims, error));
     const uint32_t interests_before = checkpoint->dims.interests;
+    job->options.retained = interests_before < dims.interests ? interests_before : dims.interests;
     TRY(checkpoint_change(checkpoint, checkpoint->model, &dims, job->options.seed, error));
     if (dims.interests != interests_before && producing_fingerprint(job) != job->state_before) {
         return error_set(error, STATUS_INVALID,

@@ -42,6 +42,31 @@ static const uint32_t *one_each(struct tape *tape, const struct interest_reads *
     return live;
 }
 
+/* What the interests that there were read of the chunk is what those of now are held to. */
+static double add_retention(struct shard *shard, const struct minibatch *chunk,
+                            const struct interest_reads *now, real *d_now)
+{
+    const struct shard_task *task = &shard->task;
+    const struct param *items = param_set_get(shard->model->checkpoint->params, "item.embedding");
+    struct row_gradients *rows = gradients_rows(&shard->gradients, items);
+    struct tape tape = tape_recording(&shard->tape, NULL);
+    const struct interest_reads old =
+        interest_steps(&tape, task->before, &chunk->batch, &chunk->points);
+    const uint32_t d = task->retention.d;
+    const size_t stride = (size_t)shard->model->dims.interests * d;
+    double loss = 0;
+    for (uint32_t i = 0; i < chunk->points.count; i++) {
+        const uint32_t target = chunk->target[i];
+        const uint32_t count = now->live[i] < task->retained ? now->live[i] : task->retained;
+        if (!target || !count) continue;
+        loss += retention_add(&task->retention, old.vectors->data + i * stride,
+                              now->vectors->data + i * stride, count,
+                              items->data + (size_t)target * d, chunk->weight[i] * task->retain,
+                              d_now + i * stride, row_gradient(rows, target));
+    }
+    return loss;
+}
+
 void shard_pass(struct shard *shard, const struct minibatch *chunk)
 {
     const struct interest_model *model = shard->model;
@@ -59,6 +84,9 @@ void shard_pass(struct shard *shard, const struct minibatch *chunk)
         .interests_each = reads.intent ? 1 : model->dims.interests,
     };
     shard->loss += loss_add(&shard->open, &samples, tape_gradient(&tape, read));
+    if (shard->task.before) {
+        shard->loss += add_retention(shard, chunk, &reads, tape_gradient(&tape, reads.vectors));
+    }
     shard->loss += add_penalty(&tape, reads.penalty, shard->task.penalty);
     tape_backward(&tape);
     arena_release(&shard->tape, 0);
@@ -167,6 +195,10 @@ enum status shard_open(struct shard *shard, const struct interest_model *model,
         gradients_open(&shard->gradients, model->checkpoint->params, limits->touched, error);
     if (status == STATUS_OK) status = arena_open(&shard->scratch, scratch, error);
     if (status == STATUS_OK) status = measure_shard(shard, error);
+    if (limits->retains) {
+        shard->tape_least *= 2;
+        shard->tape_each *= 2;
+    }
     if (status != STATUS_OK) shard_close(shard);
     return status;
 }

@@ -17,15 +17,19 @@
 
 #include "base/arena.h"
 #include "base/random.h"
+#include <stdbool.h>
+
 #include "model/tensor/gradients.h"
 #include "model/train/loss.h"
 #include "model/train/minibatch.h"
+#include "model/train/retention.h"
 
 /* What a shard must have room for. */
 struct shard_limits {
     uint32_t samples;    /* of a chunk */
     uint32_t candidates; /* of the loss */
     uint32_t touched;    /* rows of a table between begin and end */
+    bool retains;        /* each chunk also goes through the model before */
 };
 
 /* What is the same for all shards of a minibatch. */
@@ -34,6 +38,10 @@ struct shard_task {
     struct loss_candidates candidates;
     float dropout;
     double penalty; /* weight of one user's penalty: the model's, over the users of the minibatch */
+    const struct interest_model *before; /* whose interests are retained; NULL: none */
+    struct retention retention;
+    real retain;       /* weight of that loss, */
+    uint32_t retained; /* and how many of the interests it holds, the first ones */
 };
 
 struct shard {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "model/interest_ops.h"
 #include "model/train/negative_sampler.h"
 #include "model/train/optimizer.h"
 #include "model/train/prior.h"
@@ -25,6 +26,8 @@ struct trainer {
     struct train_options options;
     struct checkpoint *checkpoint;
     struct interest_model *model;
+    struct checkpoint before;            /* as the run began: its parameters are a copy, */
+    struct interest_model *model_before; /* and it is open; NULL: nothing is retained */
     const struct dataset *dataset;
     uint32_t *known; /* [users] behaviors of each to learn from; validation has taken its share */
     struct minibatches *source;
@@ -180,12 +183,35 @@ static enum status open_shards(struct trainer *trainer, struct error *error)
         .samples = steps > CHUNK_BEHAVIORS ? steps : CHUNK_BEHAVIORS,
         .candidates = trainer->candidates_count,
         .touched = trainer->candidates_count + 2 * options->sequences * steps,
+        .retains = trainer->model_before != NULL,
     };
     for (uint32_t i = 0; i < options->shards; i++) {
         TRY(shard_open(&trainer->shards[i], trainer->model, &limits, error));
         trainer->chunk = chunk_of(&trainer->shards[i], steps);
         TRY(shard_allow(&trainer->shards[i], trainer->chunk, error));
     }
+    return STATUS_OK;
+}
+
+/* The model as it is now, whose interests the trained one is to retain. */
+static enum status open_before(struct trainer *trainer, struct error *error)
+{
+    const struct checkpoint *now = trainer->checkpoint;
+    const struct train_options *options = &trainer->options;
+    if (options->retain == 0 || options->retained == 0) return STATUS_OK;
+    REQUIRE(options->retained <= now->dims.interests);
+    trainer->before = *now;
+    trainer->before.params = NULL;
+    TRY(interest_params_open(&trainer->before.params, now->model, &now->dims,
+                             item_table_rows(now->items), item_table_categories(now->items),
+                             error));
+    param_set_copy(trainer->before.params, now->params);
+    TRY(interest_model_open(&trainer->model_before, &trainer->before, error));
+    const real temperature = now->dims.cosine ? (real)now->dims.temperature : 1;
+    trainer->task.before = trainer->model_before;
+    trainer->task.retention = (struct retention){temperature, now->dims.d};
+    trainer->task.retain = (real)options->retain;
+    trainer->task.retained = options->retained;
     return STATUS_OK;
 }
 
@@ -198,7 +224,7 @@ static uint64_t identity_of_run(const struct trainer *trainer, const struct data
         options->power,        options->negatives, options->full_softmax_items,
         options->dropout,      options->rate,      options->clip,
         options->warmup_steps, options->patience,  options->validation_users,
-        options->final_share,
+        options->final_share,  options->retain,    options->retained,
     };
     const size_t size = param_set_size(trainer->checkpoint->params) * sizeof(real);
     const uint64_t link[] = {
@@ -242,6 +268,7 @@ static enum status open_parts(struct trainer *trainer, const struct dataset *dat
     TRY(open_source(trainer, dataset, known, error));
     TRY(open_candidates(trainer, dataset, error));
     TRY(open_optimizer(trainer, error));
+    TRY(open_before(trainer, error));
     TRY(open_shards(trainer, error));
     trainer->task.loss = (struct loss_options){
         options->readout,
@@ -288,6 +315,8 @@ void trainer_close(struct trainer *trainer)
     minibatches_close(trainer->source);
     validation_close(trainer->validation);
     free(trainer->known);
+    interest_model_close(trainer->model_before);
+    param_set_close(trainer->before.params);
     interest_model_close(trainer->model);
     free(trainer->candidates);
     free(trainer->best);

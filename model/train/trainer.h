@@ -49,7 +49,9 @@ struct train_options {
     uint32_t patience;         /* epochs without a better NDCG that end the run; 0: never */
     const uint32_t *context;   /* [users] first behaviors that are no targets; NULL: none; copied */
     uint32_t context_max;      /* most of them that a sequence absorbs; 0: all */
-    bool warm;                 /* go on with the moments that the checkpoint has, if it has any */
+    double retain;     /* weight of retention.h; 0: none. It holds, to what they were when */
+    uint32_t retained; /* the run began, the first `retained` interests */
+    bool warm;         /* go on with the moments that the checkpoint has, if it has any */
     uint64_t seed;
     const atomic_bool *cancel; /* looked at before each minibatch; NULL: never */
 };

@@ -87,7 +87,7 @@ static void check_training(const struct fixture *fixture)
     const double *want = fixture_f64(fixture, "output/losses", &shape);
     const double tolerance = sizeof(real) == sizeof(double) ? 1e-9 : 1e-3;
     const struct shard_limits limits = {set.behaviors.offsets[set.behaviors.users],
-                                        set.negatives_count, items->spec.shape[0]};
+                                        set.negatives_count, items->spec.shape[0], false};
     const struct shard_task task = {
         .loss = {READOUT_LABEL_AWARE,
                  {fixture_is(fixture, "similarity", "cosine"),
