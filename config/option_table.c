@@ -164,7 +164,7 @@ const struct option option_table[] = {
     CHOICE("output.vectors", output.vectors, vectors, "base64",
            "Vectors in JSON records: base64 of little-endian float32, or arrays of numbers"),
     SIZE("output.dead_letter_payload_max", output.dead_letter_payload_max, "4096", 0, MB,
-         "Bytes of a bad event that its dead letter keeps"),
+         "Bytes of a bad event that its dead letter keeps (file)"),
 
     COUNT("job.workers", job.workers, "2", 1, 256,
           "Threads that fold and publish; each owns some of the partitions"),

@@ -81,7 +81,7 @@ struct record_header {
 struct record {
     enum record_kind kind;
     uint32_t partition;                  /* of the source; companions use the same number */
-    struct bytes key;                    /* never empty, except of dead letters */
+    struct bytes key;                    /* never empty, except of dead letters; at = NULL: none */
     struct bytes value;                  /* at = NULL: a tombstone */
     const struct record_header *headers; /* Kafka only */
     uint32_t headers_count;
@@ -132,8 +132,14 @@ struct broker_ops {
     /* Begins to end the job: sessions get a COMMIT, then END. Async-signal-safe. */
     void (*stop)(struct broker *broker);
 
-    /* Bytes of a bad event that a dead letter keeps: as configured, or what its topic takes. */
-    uint32_t (*dead_letter_payload_max)(const struct broker *broker);
+    /*
+     * The record of a bad event. Files: a line of JSON. Kafka: the event's key and value as they
+     * came, with headers that say what is wrong. It borrows from `event` and `scratch`, which has
+     * dead_letter_size bytes, as many as the largest takes, and is aligned for any type.
+     */
+    struct record (*dead_letter)(const struct broker *broker, const struct event *event,
+                                 void *scratch);
+    size_t (*dead_letter_size)(const struct config *config);
 
     /* Share of the input that is read (0..1), -1 if there is no end. For progress. */
     double (*progress)(const struct broker *broker);

@@ -1,21 +1,20 @@
-/* outbox.c - records one behind the other: a header, the key's bytes, the value's. */
+/* outbox.c - records one behind the other: what they are, headers, the key's bytes, the value's. */
 #include "stream/job/outbox.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/source/dead_letter.h"
 #include "stream/source/item_record.h"
 
+/* What lies in front of a record's bytes; its headers follow. Only names and sizes are used. */
 struct waiting {
-    enum record_kind kind;
-    uint32_t partition;
-    size_t key_size, value_size;
+    struct record record;
+    bool keyless;
 };
 
 size_t outbox_record_max(const struct config *config)
 {
-    size_t dead_letter = dead_letter_size_max(config->output.dead_letter_payload_max);
+    size_t dead_letter = broker_ops_of(config)->dead_letter_size(config);
     size_t item = item_record_size_max(config->source.id_size_max);
     return dead_letter > item ? dead_letter : item;
 }
@@ -38,23 +37,38 @@ void outbox_close(struct outbox *outbox)
     *outbox = (struct outbox){0};
 }
 
-static void outbox_append(struct outbox *outbox, const void *bytes, size_t size)
+static void outbox_append(struct outbox *outbox, struct bytes bytes)
 {
-    if (size) memcpy(outbox->bytes + outbox->used, bytes, size);
-    outbox->used += size;
+    if (bytes.size) memcpy(outbox->bytes + outbox->used, bytes.at, bytes.size);
+    outbox->used += bytes.size;
 }
 
 bool outbox_add(struct outbox *outbox, const struct record *record)
 {
-    const struct waiting waiting = {record->kind, record->partition, record->key.size,
-                                    record->value.size};
-    size_t size = sizeof waiting + waiting.key_size + waiting.value_size;
-    REQUIRE(record->headers_count == 0 && size <= outbox->size);
+    struct waiting waiting = {*record, !record->key.at};
+    struct bytes headers = {record->headers, record->headers_count * sizeof *record->headers};
+    size_t size = sizeof waiting + headers.size + record->key.size + record->value.size;
+    REQUIRE(record->headers_count <= OUTBOX_HEADERS_MAX);
+    for (uint32_t i = 0; i < record->headers_count; i++) {
+        size += record->headers[i].value.size;
+    }
+    REQUIRE(size <= outbox->size);
     if (size > outbox->size - outbox->used) return false;
-    outbox_append(outbox, &waiting, sizeof waiting);
-    outbox_append(outbox, record->key.at, waiting.key_size);
-    outbox_append(outbox, record->value.at, waiting.value_size);
+    outbox_append(outbox, (struct bytes){&waiting, sizeof waiting});
+    outbox_append(outbox, headers);
+    for (uint32_t i = 0; i < record->headers_count; i++) {
+        outbox_append(outbox, record->headers[i].value);
+    }
+    outbox_append(outbox, record->key);
+    outbox_append(outbox, record->value);
     return true;
+}
+
+/* Points `bytes` to what was appended, and returns the place behind it. */
+static const uint8_t *found_at(const uint8_t *at, struct bytes *bytes)
+{
+    bytes->at = at;
+    return at + bytes->size;
 }
 
 enum status outbox_send(struct outbox *outbox, const struct broker_ops *ops,
@@ -62,16 +76,20 @@ enum status outbox_send(struct outbox *outbox, const struct broker_ops *ops,
 {
     for (const uint8_t *at = outbox->bytes, *end = at + outbox->used; at < end;) {
         struct waiting waiting;
+        struct record_header headers[OUTBOX_HEADERS_MAX];
+        struct record *record = &waiting.record;
         memcpy(&waiting, at, sizeof waiting);
         at += sizeof waiting;
-        const struct record record = {
-            .kind = waiting.kind,
-            .partition = waiting.partition,
-            .key = {at, waiting.key_size},
-            .value = {at + waiting.key_size, waiting.value_size},
-        };
-        TRY(ops->send(session, &record, error));
-        at += waiting.key_size + waiting.value_size;
+        memcpy(headers, at, record->headers_count * sizeof *headers);
+        at += record->headers_count * sizeof *headers;
+        for (uint32_t i = 0; i < record->headers_count; i++) {
+            at = found_at(at, &headers[i].value);
+        }
+        record->headers = headers;
+        at = found_at(at, &record->key);
+        at = found_at(at, &record->value);
+        if (waiting.keyless) record->key.at = NULL;
+        TRY(ops->send(session, record, error));
     }
     outbox_clear(outbox);
     return STATUS_OK;

@@ -16,7 +16,10 @@
 #include "config/config.h"
 #include "stream/broker/broker.h"
 
-enum { OUTBOX_SIZE = 1 << 20 }; /* bytes of waiting records, beside room for one of the largest */
+enum {
+    OUTBOX_SIZE = 1 << 20, /* bytes of waiting records, beside room for one of the largest */
+    OUTBOX_HEADERS_MAX = 8 /* of a record */
+};
 
 struct outbox {
     uint8_t *bytes;
@@ -33,7 +36,10 @@ void outbox_close(struct outbox *outbox);
 /* Bytes that it takes, for the memory plan. */
 size_t outbox_size(const struct config *config);
 
-/* Copies a record without headers. False: there is no room until outbox_send. */
+/*
+ * Copies a record with up to OUTBOX_HEADERS_MAX headers, whose names live as long as the program.
+ * False: there is no room until outbox_send.
+ */
 bool outbox_add(struct outbox *outbox, const struct record *record);
 
 /* Sends everything, into the transaction that is open, and is empty then. */

@@ -19,7 +19,6 @@
 #include "stream/job/hold.h"
 #include "stream/job/outbox.h"
 #include "stream/job/processor_parts.h"
-#include "stream/source/dead_letter.h"
 #include "stream/source/item_record.h"
 
 enum {
@@ -81,17 +80,8 @@ static void warn_of_odd(struct processor *processor, const struct event *event)
 static enum status send_dead_letter(struct processor *processor, const struct event *event,
                                     struct error *error)
 {
-    const struct config *config = processor->config;
-    bool file = config->source.broker == CONFIG_BROKER_FILE;
-    const struct record record = {
-        .kind = RECORD_DEAD_LETTER,
-        .partition = event->partition,
-        .value = {processor->record,
-                  dead_letter_encode(
-                      event, file ? config->source.path : config->source.topic,
-                      processor->ops->dead_letter_payload_max(processor->shared->broker),
-                      processor->record)},
-    };
+    const struct record record =
+        processor->ops->dead_letter(processor->shared->broker, event, processor->record);
     return send_beside(processor, &record, error);
 }
 

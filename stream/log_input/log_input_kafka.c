@@ -14,7 +14,9 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/number_text.h"
 #include "stream/broker/kafka/client.h"
+#include "stream/broker/kafka/letter.h"
 #include "stream/broker/kafka/reader.h"
 #include "stream/source/dead_letter.h"
 #include "stream/source/event_decoder.h"
@@ -337,17 +339,33 @@ static enum status kafka_input_record(struct log_input *input, struct interest_r
     return STATUS_OK;
 }
 
+/*
+ * Of what event a letter is: its headers say so. Without them it is an
+ * earlier build's: JSON, as in files.
+ */
+static enum status decode_letter(struct log_input *input, struct bytes value, int64_t *offsetp,
+                                 struct bytes *reasonp, struct error *error)
+{
+    struct bytes offset = kafka_reader_header(input->reader, LETTER_OFFSET), letter;
+    uint8_t *rest;
+    *reasonp = kafka_reader_header(input->reader, LETTER_REASON);
+    if (!offset.at) {
+        TRY(padded(input, value, BATCH_SIZE_MAX, &letter, &rest, error));
+        return dead_letter_decode(input->json, letter, rest, offsetp, reasonp, error);
+    }
+    if (reasonp->at && parse_signed(offset, offsetp)) return STATUS_OK;
+    return error_set(error, STATUS_CORRUPT, "not a dead letter: no number in %s or no %s",
+                     LETTER_OFFSET, LETTER_REASON);
+}
+
 /* Letters of events that the source has forgotten are passed over. */
 static enum status kafka_input_dead_letter(struct log_input *input, int64_t *offsetp,
                                            struct bytes *reasonp, struct error *error)
 {
     struct kafka_record found;
-    struct bytes letter;
-    uint8_t *rest;
     do {
         TRY(next_kafka_output(input, &found, error));
-        TRY(padded(input, found.value, BATCH_SIZE_MAX, &letter, &rest, error));
-        TRY(dead_letter_decode(input->json, letter, rest, offsetp, reasonp, error));
+        TRY(decode_letter(input, found.value, offsetp, reasonp, error));
     } while (*offsetp < input->first || is_beyond(input, *offsetp));
     return STATUS_OK;
 }

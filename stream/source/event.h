@@ -51,7 +51,8 @@ struct event {
     struct bytes item;
     struct bytes category; /* empty if none */
     bool odd_category;     /* accepted: it has one that cannot be used, and goes without */
-    struct bytes payload;  /* bad events: the raw event, cut at source.event_size_max */
+    struct bytes payload;  /* bad events: the raw event; of files cut at source.event_size_max */
+    struct bytes key;      /* bad events of Kafka: the record's, at = NULL if it has none */
     char why[128];         /* bad events, odd categories: what exactly is wrong, and the value */
 };
 

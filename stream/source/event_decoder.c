@@ -342,7 +342,7 @@ void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broke
     event->action = 0;
     event->time_ms = 0;
     event->item_hash = 0;
-    event->user = event->item = event->category = event->payload = none;
+    event->user = event->item = event->category = event->payload = event->key = none;
     event->odd_category = false;
     event->why[0] = '\0';
     event->verdict = decode(decoder, raw, broker_ms, scratch, event);

@@ -302,8 +302,8 @@ def read_all(world, topic, isolation="read_committed"):
 
 
 def expected_history(world):
-    """By user, the source positions of its accepted events in order; and the positions of bad ones."""
-    histories, bad = collections.defaultdict(list), set()
+    """By user, the source positions of its accepted events in order; and the bad ones by position."""
+    histories, bad = collections.defaultdict(list), {}
     for record in read_all(world, world.name):
         place = (record.partition, record.offset)
         if not (record.value or b"").strip():
@@ -316,11 +316,33 @@ def expected_history(world):
             if abs(event["time"]) > 4e12 or len(record.value) > 65536:
                 raise ValueError("too late, or too long")
         except (ValueError, KeyError, TypeError):
-            bad.add(place)
+            bad[place] = record
             continue
         if event["action"] in ("view", "buy"):
             histories[user].append((*place, event["time"]))
     return histories, bad
+
+
+LETTER = "__braid.errors."
+
+
+def check_letter(world, record, bad):
+    """Fails unless a dead letter is its event as it came, or as much of it as its headers say.
+    Returns the event's place."""
+    told = {name.removeprefix(LETTER): value.decode() for name, value in record.headers}
+    place = int(told.pop("partition")), int(told.pop("offset"))
+    at = f"letter {record.partition}:{record.offset} of {place}"
+    assert place in bad, f"{at}: no bad event"
+    assert told.pop("topic") == world.name and told.pop("reason") and told.pop("message"), at
+    event = bad[place]
+    for part, kept, had in (("key", record.key, event.key), ("value", record.value, event.value)):
+        size = told.pop(f"{part}_size", None)
+        if size is not None:  # it was cut
+            assert int(size) == len(had) > len(kept), f"{at}: {part} had {size} bytes"
+            had = had[:len(kept)]
+        assert kept == had, f"{at}: {part} {kept!r:.99} is not {had!r:.99}"
+    assert not told, f"{at}: {told}"
+    return place
 
 
 def check(world, parse):
@@ -344,10 +366,11 @@ def check(world, parse):
         assert newest.get(user) == len(history), f"{user}: {newest.get(user)} of {len(history)}"
     letters = []
     for record in read_all(world, f"{world.name}-dead-letters"):
-        letter = json.loads(record.value)
-        letters.append((letter["partition"], letter["offset"]))
+        place = check_letter(world, record, bad)
+        assert place[0] == record.partition, f"letter of {place} in partition {record.partition}"
+        letters.append(place)
     assert len(letters) == len(set(letters)), "repeated dead letters"
-    assert set(letters) == bad, f"dead letters {set(letters) ^ bad}"
+    assert set(letters) == bad.keys(), f"dead letters {set(letters) ^ bad.keys()}"
     return {"users": len(histories), "events": sum(map(len, histories.values())),
             "records": len(records), "dead_letters": len(letters)}
 

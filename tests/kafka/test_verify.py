@@ -7,6 +7,7 @@ One job runs once. A topic can't be edited, so each fault is planted while its r
 a new topic, which verify is then told to read instead.
 """
 
+import base64
 import collections
 import json
 import re
@@ -16,7 +17,7 @@ import threading
 import unittest
 
 from case import SEED, KafkaCase, common, setUpModule
-from harness import (BRAID, PATIENCE, SOON, Feed, Job, Pulse, World, drain, expected_history,
+from harness import (BRAID, LETTER, PATIENCE, SOON, Feed, Job, Pulse, World, drain, expected_history,
                      numbers, read_all, verify, wait_until)
 
 from kafka import KafkaProducer, TopicPartition
@@ -27,7 +28,7 @@ assert setUpModule
 PARTITIONS = 4
 POISON = [b"{", b"no json", b'{"user":"u","item":"i","time":1e99,"action":"view"}']
 
-Copied = collections.namedtuple("Copied", "key value partition")
+Copied = collections.namedtuple("Copied", "key value partition headers")
 
 
 def tearDownModule():
@@ -51,6 +52,20 @@ def flipped(record):
     return record._replace(value=told.SerializeToString())
 
 
+def headed(record, **fields):
+    """The dead letter with some headers replaced."""
+    told = dict(record.headers, **{LETTER + name: value.encode() for name, value in fields.items()})
+    return record._replace(headers=list(told.items()))
+
+
+def in_json(record):
+    told = {name.removeprefix(LETTER): value.decode() for name, value in record.headers}
+    letter = {"reason": told["reason"], "detail": told["message"], "source": told["topic"],
+              "partition": int(told["partition"]), "offset": int(told["offset"]),
+              "payload": base64.b64encode(record.value).decode()}
+    return record._replace(key=None, value=json.dumps(letter).encode(), headers=[])
+
+
 def inspect(world, *words, state="/nowhere", expected=0):
     done = subprocess.run([BRAID, "inspect", *words, "--config", world.config,
                            f"--state.dir={state}"], capture_output=True, text=True, timeout=PATIENCE)
@@ -72,7 +87,7 @@ class Topics(KafkaCase):
         feed.close()
         cls.histories, cls.bad = expected_history(cls.done)
         cls.records, cls.letters = (
-            [Copied(r.key, r.value, r.partition) for r in read_all(cls.done, f"done-{kind}")]
+            [Copied(r.key, r.value, r.partition, list(r.headers)) for r in read_all(cls.done, f"done-{kind}")]
             for kind in ("interests", "dead-letters"))
         cls.producer = KafkaProducer(bootstrap_servers=cls.cluster.address)
         cls.addClassCleanup(cls.producer.close)
@@ -92,7 +107,7 @@ class Topics(KafkaCase):
                           "dead-letters": ("delete", "output.dead_letter_topic")}[kind]
         self.done.create(topic, partitions, **{"cleanup.policy": policy})
         for record in records:
-            self.producer.send(topic, record.value, record.key,
+            self.producer.send(topic, record.value, record.key, record.headers,
                                partition=record.partition % partitions)
         self.producer.flush()
         return {option: topic}
@@ -231,12 +246,24 @@ class Topics(KafkaCase):
         self.assertIn("source.time (now 's')", said)
 
     def test_dead_letters_doubled_missing_and_strange(self):
-        told = json.loads(self.letters[2].value)
-        strange = self.letters[2]._replace(value=json.dumps(dict(told, offset=0)).encode())
+        strange = headed(self.letters[2], offset="0")
         self.assert_found(
             self.planted("dead-letters", [self.letters[1], strange, *self.letters[3:],
                                           self.letters[1]]),
             "bad event lost: 2.", "bad event repeated: 1.", "dead letter: 1.")
+
+    def test_dead_letters_of_which_event_is_not_said(self):
+        self.assert_found(
+            self.planted("dead-letters", [headed(self.letters[0], offset="first"),
+                                          self.letters[1]._replace(headers=[]),
+                                          *self.letters[2:]]),
+            "bad event lost: 2.", "dead letter: 2.")
+
+    def test_dead_letters_of_an_earlier_build_are_read(self):
+        """Before they kept the event as it came they were JSON, without headers."""
+        half = len(self.letters) // 2
+        verify(self.done, **self.planted("dead-letters", [
+            *map(in_json, self.letters[:half]), *self.letters[half:]]))
 
     def test_a_user_in_two_partitions(self):
         world = self.world()

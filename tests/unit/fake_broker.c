@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "stream/interests/interest_record.h"
+#include "stream/source/dead_letter.h"
 #include "tests/unit/fake_log.h"
 
 enum { EVENTS_MAX = 37, NEWEST_SIZE = 8192 };
@@ -487,17 +488,21 @@ static uint64_t source_identity(const struct broker *broker)
     return 1;
 }
 
-static uint32_t dead_letter_payload_max(const struct broker *broker)
+static struct record dead_letter(const struct broker *broker, const struct event *event,
+                                 void *scratch)
 {
     (void)broker;
-    return FAKE_PAYLOAD_MAX;
+    return (struct record){
+        .kind = RECORD_DEAD_LETTER,
+        .partition = event->partition,
+        .value = {scratch, dead_letter_encode(event, "fake", FAKE_PAYLOAD_MAX, scratch)}};
 }
 
 const struct broker_ops fake_ops = {
     .name = "fake",
     .partitions = partitions,
     .source_identity = source_identity,
-    .dead_letter_payload_max = dead_letter_payload_max,
+    .dead_letter = dead_letter,
     .session_open = session_open,
     .session_close = session_close,
     .poll = fake_poll,

@@ -1,6 +1,7 @@
 # What the job does to events, room by room.
 braid_test(unit.decoding test_decoding.c LIBRARIES stream)
 braid_test(unit.dead_letter test_dead_letter.c LIBRARIES stream)
+braid_test(unit.letter test_letter.c LIBRARIES stream)
 braid_test(unit.decimal test_decimal.c LIBRARIES stream)
 braid_test(unit.event test_event.c event_fixture.c LIBRARIES stream)
 braid_test(unit.event_forms test_event_forms.c event_fixture.c LIBRARIES stream)

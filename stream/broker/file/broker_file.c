@@ -21,6 +21,7 @@
 #include "stream/broker/file/file_rewrite.h"
 #include "stream/broker/file/file_state.h"
 #include "stream/broker/file/history_file.h"
+#include "stream/source/dead_letter.h"
 
 enum { RESTORE_PAUSE_MS = 2 }; /* between two looks whether the partitions are restored */
 
@@ -107,9 +108,16 @@ static void file_stop(struct broker *broker)
     file_reader_stop(broker->reader);
 }
 
-static uint32_t file_dead_letter_payload_max(const struct broker *broker)
+static size_t file_dead_letter_size(const struct config *config)
 {
-    return broker->config->output.dead_letter_payload_max;
+    return dead_letter_size_max(config->output.dead_letter_payload_max);
+}
+
+static struct record file_letter(const struct broker *broker, const struct event *event, void *to)
+{
+    uint32_t payload_max = broker->config->output.dead_letter_payload_max;
+    size_t size = dead_letter_encode(event, broker->config->source.path, payload_max, to);
+    return (struct record){RECORD_DEAD_LETTER, event->partition, .value = {to, size}};
 }
 
 static double file_progress(const struct broker *broker)
@@ -266,16 +274,7 @@ static enum status file_begin(struct session *session, struct error *error)
 static enum status file_send(struct session *session, const struct record *record,
                              struct error *error)
 {
-    struct partition_files *files = &session->broker->state.partitions[record->partition];
-    struct append_file *file = &files->kind[record->kind];
-    if (record->kind != RECORD_HISTORY) {
-        REQUIRE(record->value.at != NULL);
-        TRY(append_file_add(file, record->value, error));
-        return append_file_add(file, (struct bytes){"\n", 1}, error);
-    }
-    uint8_t frame[HISTORY_FRAME_MAX];
-    size_t size = history_frame_encode(record->key, record->value, frame);
-    return append_file_add(file, (struct bytes){frame, size}, error);
+    return file_state_add(&session->broker->state, record, error);
 }
 
 static enum status append_seal(struct session *session, struct commit_partition *part,
@@ -573,7 +572,8 @@ const struct broker_ops broker_file = {
     .partitions = file_partitions,
     .source_identity = file_source_identity,
     .stop = file_stop,
-    .dead_letter_payload_max = file_dead_letter_payload_max,
+    .dead_letter = file_letter,
+    .dead_letter_size = file_dead_letter_size,
     .progress = file_progress,
     .session_open = file_session_open,
     .session_close = file_session_close,

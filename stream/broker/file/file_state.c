@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "stream/broker/file/history_file.h"
 
 enum {
     BUFFERS_SIZE = 32 << 20, /* of all files together */
@@ -218,6 +219,20 @@ enum status file_state_set_position(struct file_state *state, const struct event
     }
     state->commit.offset = position->offset;
     return STATUS_OK;
+}
+
+enum status file_state_add(struct file_state *state, const struct record *record,
+                           struct error *error)
+{
+    struct append_file *file = &state->partitions[record->partition].kind[record->kind];
+    if (record->kind != RECORD_HISTORY) {
+        REQUIRE(record->value.at != NULL);
+        TRY(append_file_add(file, record->value, error));
+        return append_file_add(file, (struct bytes){"\n", 1}, error);
+    }
+    uint8_t frame[HISTORY_FRAME_MAX];
+    size_t size = history_frame_encode(record->key, record->value, frame);
+    return append_file_add(file, (struct bytes){frame, size}, error);
 }
 
 void file_state_close(struct file_state *state)

@@ -49,6 +49,10 @@ MUST_CHECK enum status file_state_set_position(struct file_state *state,
                                                const struct source_position *position,
                                                struct error *error);
 
+/* Appends a record to the file of its kind and partition: a line, or a frame of the history log. */
+MUST_CHECK enum status file_state_add(struct file_state *state, const struct record *record,
+                                      struct error *error);
+
 void file_state_close(struct file_state *state);
 
 /* Bytes of buffers that the files take at most, for the memory plan. */

@@ -70,7 +70,7 @@ struct broker {
     bool shares;         /* generations: their topics are found as well */
     uint32_t partitions; /* of the source */
     uint64_t source_identity;
-    uint32_t dead_letter_payload_max;
+    size_t letter_size_max;      /* bytes of a dead letter's key and value */
     int64_t batch_size_max;      /* bytes that every topic of records takes at once, */
     int64_t shared_size_max;     /* and every topic of generations */
     int64_t delete_retention_ms; /* of the history topic: how long a tombstone can be read */

@@ -290,6 +290,18 @@ enum status kafka_reader_next(struct kafka_reader *reader, struct kafka_record *
     return STATUS_END;
 }
 
+struct bytes kafka_reader_header(const struct kafka_reader *reader, const char *name)
+{
+    rd_kafka_headers_t *headers;
+    struct bytes value = {NULL, 0};
+    REQUIRE(reader->cursor > 0);
+    if (rd_kafka_message_headers(reader->messages[reader->cursor - 1], &headers) ||
+        rd_kafka_header_get_last(headers, name, &value.at, &value.size)) {
+        return (struct bytes){NULL, 0};
+    }
+    return value;
+}
+
 uint32_t kafka_reader_likely_partition(const struct kafka_reader *reader, struct bytes key)
 {
     return (uint32_t)rd_kafka_msg_partitioner_murmur2_random(

@@ -85,6 +85,9 @@ MUST_CHECK enum status kafka_reader_committed(struct kafka_reader *reader, const
 MUST_CHECK enum status kafka_reader_next(struct kafka_reader *reader, struct kafka_record *record,
                                          struct error *error);
 
+/* A header of the record delivered last, at = NULL if it has none of the name. Valid as it is. */
+struct bytes kafka_reader_header(const struct kafka_reader *reader, const char *name);
+
 /* The partition into which most producers put a key: Java's default. */
 uint32_t kafka_reader_likely_partition(const struct kafka_reader *reader, struct bytes key);
 

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/broker/kafka/generation_log.h"
+#include "stream/broker/kafka/letter.h"
 #include "stream/broker/kafka/session.h"
 #include "stream/source/event_decoder.h"
 
@@ -344,6 +345,10 @@ static bool session_decode(struct session *session, const rd_kafka_message_t *me
                  client_event_stamp(message, session->broker->config), scratch, event);
     event->partition = (uint32_t)message->partition;
     event->offset = message->offset;
+    if (event_is_bad(event->verdict)) { /* its letter is the message, which lives until next poll */
+        event->payload = (struct bytes){message->payload, message->len};
+        event->key = (struct bytes){message->key, message->key_len};
+    }
     return true;
 }
 
@@ -468,9 +473,16 @@ static void kafka_stop(struct broker *broker)
     atomic_store(&broker->stopping, true);
 }
 
-static uint32_t kafka_dead_letter_payload_max(const struct broker *broker)
+static size_t kafka_dead_letter_size(const struct config *config)
 {
-    return broker->dead_letter_payload_max;
+    (void)config;
+    return sizeof(struct letter_headers) + LETTER_SIZE_MAX;
+}
+
+static struct record kafka_dead_letter(const struct broker *broker, const struct event *event,
+                                       void *scratch)
+{
+    return letter_of(event, broker->config->source.topic, broker->letter_size_max, scratch);
 }
 
 /* A topic has no end. */
@@ -489,7 +501,8 @@ const struct broker_ops broker_kafka = {
     .partitions = kafka_partitions,
     .source_identity = kafka_source_identity,
     .stop = kafka_stop,
-    .dead_letter_payload_max = kafka_dead_letter_payload_max,
+    .dead_letter = kafka_dead_letter,
+    .dead_letter_size = kafka_dead_letter_size,
     .progress = kafka_progress,
     .session_open = kafka_session_open,
     .session_close = kafka_session_close,

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/number_text.h"
 #include "stream/broker/kafka/client.h"
-#include "stream/source/dead_letter.h"
+#include "stream/broker/kafka/letter.h"
 
 enum {
     SETTINGS_MAX = 4,
@@ -267,14 +267,12 @@ static enum status check_cleanup(const struct broker *broker, unsigned kind, con
                      broker->topics[kind], policy, wanted[rules[kind].cleanup]);
 }
 
-/* How much of a bad event fits into a dead letter of at most `message_max` bytes. */
-static uint32_t letter_payload_max(const struct config *config, int64_t message_max)
+/* How much of a bad event's key and value fits into a record of at most `message_max` bytes. */
+static size_t letter_room(int64_t message_max)
 {
-    int64_t room = message_max - RECORD_OVERHEAD - (int64_t)config->source.id_size_max -
-                   (int64_t)dead_letter_size_max(0);
-    int64_t fits = room > 0 ? room / 4 * 3 : 0; /* base64 */
-    return fits < config->output.dead_letter_payload_max ? (uint32_t)fits
-                                                         : config->output.dead_letter_payload_max;
+    int64_t room = message_max - RECORD_OVERHEAD - LETTER_HEADERS_SIZE_MAX;
+    if (room > LETTER_SIZE_MAX) return LETTER_SIZE_MAX;
+    return room > 0 ? (size_t)room : 0;
 }
 
 /* The largest message that the producer sends at all. */
@@ -309,8 +307,7 @@ enum status topics_apply_settings(struct broker *broker, unsigned kind,
     if (message_max < *size_max) *size_max = message_max;
     if (kind == RECORD_DEAD_LETTER) {
         int64_t sends_max = client_message_max(broker);
-        broker->dead_letter_payload_max =
-            letter_payload_max(broker->config, message_max < sends_max ? message_max : sends_max);
+        broker->letter_size_max = letter_room(message_max < sends_max ? message_max : sends_max);
     }
     return STATUS_OK;
 }

@@ -144,7 +144,7 @@ static enum status session_produce(struct session *session, const struct record 
             session->producer.handle, RD_KAFKA_V_TOPIC(broker->topics[record->kind]),
             RD_KAFKA_V_PARTITION(same ? (int32_t)record->partition : RD_KAFKA_PARTITION_UA),
             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(record->key.at, record->key.size),
+            RD_KAFKA_V_KEY(record->key.at, record->key.size), /* NULL: without key */
             RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.at, record->value.size),
             RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(position), RD_KAFKA_V_END);
         if (!code) return STATUS_OK; /* and the headers are librdkafka's */
