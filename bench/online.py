@@ -1,27 +1,32 @@
 #!/usr/bin/env python3
-"""online.py BRAID DATA SET [ARM ...] [--out FOLDER] - a job that learns while it reads a public log.
+"""online.py BRAID DATA SET [ARM ...] [--seeds N] [--out FOLDER] - a job that learns as it reads a log.
 
 DATA is a folder with the logs, SET one of those below, put into time order. Each arm is `braid run`
-on the whole log, its generations trained inside the job at the same places of it; how well the
-generation that served predicted each event before it absorbed it is read from model.dir/curve.csv:
+on the whole log, its generations trained inside the job at the same places of it, at the same rate;
+how well the generation that served predicted each event before it absorbed it is read from
+model.dir/curve.csv:
 
     self            goes on from what serves (the defaults)
     self-rehearsal  the same, and learns the whole histories of a fifth of the users again
     frozen          adopts the first generation, and never again
     retrain         draws each generation anew and learns from everything so far
+    limarec, mimn   as self, with another model (only when named)
 
 Prints a line for each, and for counting on the same events:
 
-    case=SET-self hr20=0.0590 ndcg20=0.0220 mrr=... events=... rounds=... adopted=... train_cpu_s=19.4 compute_share=0.091
+    case=SET-self hr20=0.0590 ndcg20=0.0220 mrr=... hr20_sd=0.0010 ... compute_share=0.091 seeds=3
     case=SET-transitions hr20=0.0751 ...
 
-compute_share is the processor time that training took, as a share of what retrain took; it is 1 for
-retrain, and not said if retrain did not run. With --out, FOLDER gets SET.csv (NDCG@20 by position, a
+Figures are means over --seeds seeds (1), hr20_sd their standard deviation. compute_share is the
+processor time that training took, as a share of what retrain took; it is 1 for retrain, and not said
+if retrain did not run. With --out, FOLDER gets SET.csv (NDCG@20 of the first seed by position, a
 column an arm) and SET.svg.
 """
 
 import csv
 import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,13 +34,17 @@ import tempfile
 from ranking import Log, SETS
 from training import SHARED, command_line
 
-MODEL = "--train.dimensions=H=2,K=1"  # `gdelta` of training.py
+GDELTA = ["--train.dimensions=H=2,K=1"]  # `gdelta` of training.py
 ARMS = {
-    "self": [],
-    "self-rehearsal": ["--train.rehearsal=0.2"],
+    "retrain": [*GDELTA, "--train.fresh=true"],
+    "self": GDELTA,
+    "self-rehearsal": [*GDELTA, "--train.rehearsal=0.2"],
     # The candidates are made and thrown away; one pass costs least.
-    "frozen": ["--train.margin=1", "--train.epochs=1"],
-    "retrain": ["--train.fresh=true"],
+    "frozen": [*GDELTA, "--train.margin=1", "--train.epochs=1"],
+}
+OTHERS = {
+    "limarec": ["--train.model=limarec", "--train.dimensions=K=1"],
+    "mimn": ["--train.model=mimn"],
 }
 FIGURES = ("hr20", "ndcg20", "mrr")
 KINDS = ("newcomers", "regulars", "returners")
@@ -53,35 +62,48 @@ class Online(Log):
         with open(path, "w", encoding="utf-8") as file:
             file.writelines(events)
 
-    def rounds(self, arm):
+    def rounds(self, arm, seed):
         """The rows of the arm's curve."""
-        job = os.path.join(self.folder, arm)
+        job = os.path.join(self.folder, f"{arm}-{seed}")
         self.run("run", "--model.checkpoint=", "--train.enabled=true", f"--state.dir={job}/state",
                  f"--output.dir={job}/output", f"--model.dir={job}/models",
-                 f"--train.dropout={SHARED[self.name][1]['dropout']}", MODEL, *ARMS[arm])
+                 f"--train.dropout={SHARED[self.name][1]['dropout']}", f"--train.seed={seed}",
+                 *{**ARMS, **OTHERS}[arm])
         with open(f"{job}/models/curve.csv", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
+        shutil.rmtree(job)
+        return rows
 
 
-def mean(rows, column, events="events"):
-    """Of the events of all rows."""
+def mean(runs, column, events="events"):
+    """Of the events of all rows of all runs."""
+    rows = [row for rows in runs for row in rows]
     count = sum(int(row[events]) for row in rows)
     return sum(int(row[events]) * float(row[column]) for row in rows) / max(count, 1)
 
 
-def seconds(rows):
-    return sum(float(row["train_cpu_s"]) for row in rows)
+def per_run(runs, matches):
+    """Of the rows that match, for a run."""
+    return sum(matches(row) for rows in runs for row in rows) / len(runs)
 
 
-def describe(rows, retrain):
-    parts = [f"{name}={mean(rows, name):.4f}" for name in FIGURES]
-    parts += [f"{kind}_ndcg20={mean(rows, f'{kind}_ndcg20', f'{kind}_events'):.4f}" for kind in KINDS]
-    parts += [f"events={sum(int(row['events']) for row in rows)}", f"rounds={len(rows)}",
-              f"adopted={sum(row['verdict'] == 'adopted' for row in rows)}",
-              f"train_cpu_s={seconds(rows):.1f}"]
+def seconds(runs):
+    return per_run(runs, lambda row: float(row["train_cpu_s"]))
+
+
+def describe(runs, retrain):
+    hits = [mean([rows], "hr20") for rows in runs]
+    parts = [f"{name}={mean(runs, name):.4f}" for name in FIGURES]
+    parts += [f"hr20_sd={statistics.stdev(hits) if len(hits) > 1 else 0:.4f}"]
+    parts += [f"{kind}_ndcg20={mean(runs, f'{kind}_ndcg20', f'{kind}_events'):.4f}"
+              for kind in KINDS]
+    parts += [f"events={per_run(runs, lambda row: int(row['events'])):.0f}",
+              f"rounds={per_run(runs, lambda row: 1):.1f}",
+              f"adopted={per_run(runs, lambda row: row['verdict'] == 'adopted'):.1f}",
+              f"train_cpu_s={seconds(runs):.1f}"]
     if retrain:
-        parts.append(f"compute_share={seconds(rows) / seconds(retrain):.3f}")
-    return " ".join(parts)
+        parts.append(f"compute_share={seconds(runs) / seconds(retrain):.3f}")
+    return " ".join([*parts, f"seeds={len(runs)}"])
 
 
 def write_curves(bench, curves, counted, folder):
@@ -101,26 +123,29 @@ def write_curves(bench, curves, counted, folder):
 
 
 def main(arguments):
-    curves = {}
+    curves, everything = {}, None
     with tempfile.TemporaryDirectory() as folder:
         bench = Online(arguments.braid, arguments.data, arguments.set, folder)
         # What the others are a share of comes first.
         for arm in sorted(arguments.runs or ARMS, key=lambda arm: arm != "retrain"):
-            curves[arm] = bench.rounds(arm)
-            print(f"case={bench.name}-{arm} {describe(curves[arm], curves.get('retrain'))}",
-                  flush=True)
+            runs = [bench.rounds(arm, seed) for seed in range(1, arguments.seeds + 1)]
+            everything = runs if arm == "retrain" else everything
+            curves[arm] = runs[0]
+            print(f"case={bench.name}-{arm} {describe(runs, everything)}", flush=True)
     counted = next(iter(curves.values()))
     for name in COUNTING:
-        print(f"case={bench.name}-{name} hr20={mean(counted, f'{name}_hr20'):.4f} "
-              f"ndcg20={mean(counted, f'{name}_ndcg20'):.4f}")
+        print(f"case={bench.name}-{name} hr20={mean([counted], f'{name}_hr20'):.4f} "
+              f"ndcg20={mean([counted], f'{name}_ndcg20'):.4f}")
     if arguments.out:
         write_curves(bench, curves, counted, arguments.out)
 
 
 if __name__ == "__main__":
-    line = command_line(__doc__, [name for name in SETS if SETS[name][1] == "prequential"], ARMS)
+    logs = [name for name in SETS if SETS[name][1] == "prequential"]
+    line = command_line(__doc__, logs, [*ARMS, *OTHERS])
+    line.add_argument("--seeds", type=int, default=1)
     line.add_argument("--out")
     parsed = line.parse_args()
-    for unknown in set(parsed.runs) - set(ARMS):
-        sys.exit(f"no arm '{unknown}': {' '.join(ARMS)}")
+    for unknown in set(parsed.runs) - {*ARMS, *OTHERS}:
+        sys.exit(f"no arm '{unknown}': {' '.join([*ARMS, *OTHERS])}")
     main(parsed)
