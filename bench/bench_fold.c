@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "bench/blas.h"
 #include "bench/job_runner.h"
+#include "bench/limarec_products.h"
 #include "model/checkpoint.h"
 #include "stream/interests/fold.h"
 
@@ -27,19 +28,6 @@ enum {
     BATCHES = 8, /* of one turn */
     TURNS = 5,
     ITEMS = 50000,
-    ROWS = 512, /* of one product by sgemm */
-    WIDTH = 192,
-};
-
-/* LimaRec's products of one behavior with d = 64 and two blocks: [in] -> [out], `count` of them. */
-static const struct {
-    uint32_t out, in, count;
-} products[] = {
-    {192, 64, 2}, /* query, key and value */
-    {64, 64, 2},  /* output */
-    {128, 64, 2}, /* up */
-    {64, 128, 2}, /* down */
-    {128, 64, 1}, /* the extractor's key and value */
 };
 
 /* One thread's work and memory. */
@@ -50,7 +38,6 @@ struct folder {
     uint8_t *states;
     size_t state_size;
     struct fold *fold;
-    float *x, *y, *weight;
     pthread_t thread;
 };
 
@@ -89,9 +76,6 @@ static void folder_open(struct folder *folder, const struct interest_model *mode
     folder->records = take(sizeof *folder->records * USERS * CHUNKS);
     folder->sizes = take(sizeof *folder->sizes * USERS * CHUNKS);
     folder->states = take(folder->state_size * USERS);
-    folder->x = take(sizeof(float) * ROWS * WIDTH);
-    folder->y = take(sizeof(float) * ROWS * WIDTH);
-    folder->weight = take(sizeof(float) * WIDTH * WIDTH);
     runner_check(fold_open(&folder->fold, model, USERS, USERS * BEHAVIORS, &error), &error);
     make_records(folder, seed);
 }
@@ -102,9 +86,6 @@ static void folder_close(struct folder *folder)
     free(folder->records);
     free(folder->sizes);
     free(folder->states);
-    free(folder->x);
-    free(folder->y);
-    free(folder->weight);
 }
 
 static void fold_user_records(struct folder *folder, int user, struct fold_progress *progress)
@@ -140,26 +121,12 @@ static void *fold_turn(void *context)
     return NULL;
 }
 
-static void *sgemm_turn(void *context)
-{
-    struct folder *folder = context;
-    for (int row = 0; row < BATCHES * USERS * BEHAVIORS; row += ROWS) {
-        for (size_t p = 0; p < sizeof products / sizeof *products; p++) {
-            for (uint32_t i = 0; i < products[p].count; i++) {
-                blas_matmul(folder->y, folder->x, folder->weight, ROWS, products[p].out,
-                            products[p].in);
-            }
-        }
-    }
-    return NULL;
-}
-
-/* Seconds of one turn on all threads, or `best` if that is less. */
-static double turn_seconds(struct folder folders[THREADS], void *(*turn)(void *), double best)
+/* Seconds of one turn of folding on all threads, or `best` if that is less. */
+static double turn_seconds(struct folder folders[THREADS], double best)
 {
     int64_t begin_ns = clock_monotonic_ns();
     for (int t = 0; t < THREADS; t++) {
-        REQUIRE(pthread_create(&folders[t].thread, NULL, turn, &folders[t]) == 0);
+        REQUIRE(pthread_create(&folders[t].thread, NULL, fold_turn, &folders[t]) == 0);
     }
     for (int t = 0; t < THREADS; t++) {
         pthread_join(folders[t].thread, NULL);
@@ -187,8 +154,10 @@ int main(int count, char **words)
     }
     double folding = 1e9, sgemm = 1e9;
     for (int turn = 0; turn < TURNS; turn++) {
-        folding = turn_seconds(folders, fold_turn, folding);
-        sgemm = turn_seconds(folders, sgemm_turn, sgemm);
+        folding = turn_seconds(folders, folding);
+        const double products =
+            limarec_products_seconds((uint64_t)THREADS * BATCHES * USERS * BEHAVIORS, THREADS);
+        if (products < sgemm) sgemm = products;
     }
     printf("case=fold events_per_s=%.0f sgemm_share=%.3f\n",
            (double)THREADS * BATCHES * USERS * BEHAVIORS / folding, sgemm / folding);
