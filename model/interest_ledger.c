@@ -24,12 +24,13 @@ struct entries {
     uint32_t max;
     uint32_t count;
     int64_t *time;
-    int64_t *last;                      /* [max] */
-    real *m;                            /* [max] */
-    real *q;                            /* [max] */
-    real *s;                            /* [max][d] */
-    double length[INTEREST_LEDGER_MAX]; /* of s, never zero; kept while absorbing */
-    uint64_t changed;                   /* bit k: entry k differs from before the event */
+    int64_t *last;                             /* [max] */
+    real *m;                                   /* [max] */
+    real *q;                                   /* [max] */
+    real *s;                                   /* [max][d] */
+    double length[INTEREST_LEDGER_MAX];        /* of s, never zero; kept while absorbing */
+    uint64_t changed;                          /* bit k: entry k differs from before the event */
+    const struct interest_ledger_parts *parts; /* moved along with the entries; NULL: nobody asks */
 };
 
 size_t interest_ledger_size(const struct interest_ledger *ledger)
@@ -56,6 +57,23 @@ static struct entries entries_of(const struct interest_ledger *ledger, void *sta
 static real *entry_sum(const struct entries *at, uint32_t k)
 {
     return at->s + (size_t)k * at->d;
+}
+
+/* Entry `to` of every behavior becomes keep times itself and `add` times entry `from`. */
+static void move_parts(const struct entries *at, uint32_t to, uint32_t from, real keep, real add)
+{
+    const struct interest_ledger_parts *parts = at->parts;
+    for (uint32_t i = 0; parts && i < parts->count; i++) {
+        real *part = parts->at + i * parts->stride;
+        part[to] = keep * part[to] + add * part[from];
+    }
+}
+
+/* The newest behavior lies in entry k as a whole. */
+static void place_newest(const struct entries *at, uint32_t k)
+{
+    const struct interest_ledger_parts *parts = at->parts;
+    if (parts) parts->at[(parts->count - 1) * parts->stride + k] = 1;
 }
 
 static double dot(const real *a, const real *b, uint32_t d)
@@ -108,13 +126,18 @@ static double halved(double x)
     return sum * power;
 }
 
+double interest_ledger_left(const struct interest_ledger *ledger, double seconds)
+{
+    double half_lives = seconds / 86400 / ledger->half_life_days;
+    return halved(half_lives < HALF_LIVES_MAX ? half_lives : HALF_LIVES_MAX);
+}
+
 static void fade(const struct interest_ledger *ledger, struct entries *at, int64_t time_s)
 {
     if (at->count == 0) *at->time = time_s;
     if (time_s <= *at->time) return; /* a late event counts fully, now */
 
-    double half_lives = ((double)time_s - (double)*at->time) / 86400 / ledger->half_life_days;
-    double factor = halved(half_lives < HALF_LIVES_MAX ? half_lives : HALF_LIVES_MAX);
+    double factor = interest_ledger_left(ledger, (double)time_s - (double)*at->time);
     for (uint32_t k = 0; k < at->count; k++) {
         at->m[k] = (real)(factor * (double)at->m[k]);
         at->q[k] = (real)(factor * (double)at->q[k]);
@@ -132,6 +155,7 @@ static void copy_entry(struct entries *at, uint32_t to, uint32_t from)
     at->q[to] = at->q[from];
     at->length[to] = at->length[from];
     memmove(entry_sum(at, to), entry_sum(at, from), at->d * sizeof(real));
+    move_parts(at, to, from, 0, 1);
 }
 
 /* Keeps the first `count` entries; what is beyond reads as zero. */
@@ -142,6 +166,7 @@ static void truncate_to(struct entries *at, uint32_t count)
         at->m[k] = 0;
         at->q[k] = 0;
         memset(entry_sum(at, k), 0, at->d * sizeof(real));
+        move_parts(at, k, k, 0, 0);
     }
     at->count = count;
 }
@@ -185,6 +210,7 @@ static void merge(struct entries *at, uint32_t a, uint32_t b)
     at->m[a] += at->m[b];
     at->q[a] += at->q[b];
     if (at->last[b] > at->last[a]) at->last[a] = at->last[b];
+    move_parts(at, a, b, 1, 1);
     for (uint32_t k = b + 1; k < at->count; k++) {
         copy_entry(at, k - 1, k);
     }
@@ -232,6 +258,7 @@ static void append_entry(struct entries *at, const real *vector)
     at->m[k] = 1;
     at->q[k] = (real)dot(vector, vector, at->d);
     at->last[k] = *at->time;
+    place_newest(at, k);
     touch(at, k);
 }
 
@@ -266,6 +293,8 @@ static bool split(const struct interest_ledger *ledger, struct entries *at, uint
     at->q[j] = (real)(q / 2 + m * offset * across);
     at->q[k] = (real)(q / 2 - m * offset * across);
     at->last[k] = at->last[j];
+    move_parts(at, j, j, 0, (real)0.5);
+    move_parts(at, k, j, 0, 1);
     touch(at, j);
     touch(at, k);
     return true;
@@ -290,10 +319,12 @@ static void merge_close(const struct interest_ledger *ledger, struct entries *at
     }
 }
 
-enum interest_ledger_action interest_ledger_absorb(const struct interest_ledger *ledger,
-                                                   void *state, const real *vector, int64_t time_s)
+static enum interest_ledger_action absorb_vector(const struct interest_ledger *ledger, void *state,
+                                                 const real *vector, int64_t time_s,
+                                                 const struct interest_ledger_parts *parts)
 {
     struct entries at = entries_of(ledger, state);
+    at.parts = parts;
     fade(ledger, &at, time_s);
     prune(ledger, &at);
 
@@ -318,11 +349,26 @@ enum interest_ledger_action interest_ledger_absorb(const struct interest_ledger 
         at.m[j] += 1;
         at.q[j] = (real)((double)at.q[j] + dot(vector, vector, at.d));
         at.last[j] = *at.time;
+        place_newest(&at, j);
         touch(&at, j);
         if (split(ledger, &at, j, vector)) action = INTEREST_LEDGER_SPLIT;
     }
     merge_close(ledger, &at);
     return action;
+}
+
+enum interest_ledger_action interest_ledger_absorb(const struct interest_ledger *ledger,
+                                                   void *state, const real *vector, int64_t time_s)
+{
+    return absorb_vector(ledger, state, vector, time_s, NULL);
+}
+
+void interest_ledger_absorb_part(const struct interest_ledger *ledger, void *state,
+                                 const real *vector, int64_t time_s,
+                                 struct interest_ledger_parts *parts)
+{
+    memset(parts->at + parts->count++ * parts->stride, 0, ledger->interests_max * sizeof(real));
+    absorb_vector(ledger, state, vector, time_s, parts);
 }
 
 /* Looking needs no more than the layout; nothing is written through it. */

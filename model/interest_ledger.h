@@ -54,6 +54,25 @@ size_t interest_ledger_size(const struct interest_ledger *ledger);
 enum interest_ledger_action interest_ledger_absorb(const struct interest_ledger *ledger,
                                                    void *state, const real *vector, int64_t time_s);
 
+/*
+ * Which part of each behavior's mass lies in which entry. A behavior begins as a whole in one; a
+ * split leaves half of it in either, a merge adds, what is dropped is gone. Time takes from all
+ * alike, and is not in here: interest_ledger_left.
+ */
+struct interest_ledger_parts {
+    real *at;      /* [behaviors][stride], of which the first interests_max count */
+    size_t stride; /* reals */
+    uint32_t count;
+};
+
+/* interest_ledger_absorb, with the vector as the next behavior of `parts`. O(behaviors) as well. */
+void interest_ledger_absorb_part(const struct interest_ledger *ledger, void *state,
+                                 const real *vector, int64_t time_s,
+                                 struct interest_ledger_parts *parts);
+
+/* What so many seconds leave of a mass. */
+double interest_ledger_left(const struct interest_ledger *ledger, double seconds);
+
 uint32_t interest_ledger_count(const struct interest_ledger *ledger, const void *state);
 int64_t interest_ledger_time_s(const void *state); /* the latest time absorbed; 0 if empty */
 struct interest_ledger_entry interest_ledger_at(const struct interest_ledger *ledger,

@@ -424,18 +424,22 @@ static void set_weights(real *weights, const real *evidence, uint32_t live, uint
     }
 }
 
-/* One user's part of what was read, and room to select in. */
-struct user_read {
-    const real *vectors;  /* [K][d] */
-    const real *evidence; /* [K]; NULL: all alike */
-    uint32_t live;
-    uint64_t events;
-    double *basis; /* [K][d]; NULL: the model does not select */
-};
+struct user_read interest_user_read(struct tape *tape, const struct interest_model *model,
+                                    const struct interest_reads *reads, uint32_t user,
+                                    uint64_t events)
+{
+    const size_t interests = model->dims.interests;
+    return (struct user_read){
+        .vectors = reads->vectors->data + user * interests * model->dims.d,
+        .evidence = reads->evidence ? reads->evidence->data + user * interests : NULL,
+        .live = reads->live ? reads->live[user] : model->ops->live(&model->dims, events),
+        .events = events,
+        .basis = take_basis(tape, model),
+    };
+}
 
-/* The indices of the interests to publish, in that order, and their weights [K]. */
-static uint32_t choose_interests(const struct interest_model *model, const struct user_read *user,
-                                 uint32_t *chosen, real *weights)
+uint32_t interest_choose(const struct interest_model *model, const struct user_read *user,
+                         uint32_t *chosen, real *weights)
 {
     const uint32_t d = model->dims.d, interests = model->dims.interests;
     if (!model->prior) {
@@ -460,7 +464,7 @@ static void finish_user(const struct interest_model *model, const struct user_re
     real *out = sets->vectors + (size_t)user * interests * d;
     uint32_t chosen[INTERESTS_MAX];
     const uint32_t count =
-        choose_interests(model, read, chosen, sets->weights + (size_t)user * interests);
+        interest_choose(model, read, chosen, sets->weights + (size_t)user * interests);
     for (uint32_t k = 0; k < count; k++) {
         memcpy(out + (size_t)k * d, read->vectors + (size_t)chosen[k] * d, d * sizeof(real));
     }
@@ -487,7 +491,6 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
                    struct interest_sets *sets)
 {
     const unsigned mode = float_mode_enter();
-    const uint32_t d = model->dims.d, interests = model->dims.interests;
     struct tape tape = {.arena = &scratch->arena};
     const size_t unread = model->state.read_from * sizeof(real);
     for (uint32_t first = 0; first < users; first += model->tile_users) {
@@ -500,20 +503,15 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
         tape.prefetch = prefetch_of(states + first + count, next, unread,
                                     interest_model_state_size(model) - unread);
         struct interest_reads reads = model->ops->read(&tape, model, tile, count);
-        double *basis = take_basis(&tape, model);
         for (uint32_t user = 0; user < count; user++) {
-            const uint64_t n = events[first + user];
-            const struct user_read read = {
-                .vectors = reads.vectors->data + (size_t)user * interests * d,
-                .evidence = reads.evidence ? reads.evidence->data + user * interests : NULL,
-                .live = reads.live ? reads.live[user] : model->ops->live(&model->dims, n),
-                .events = n,
-                .basis = basis,
-            };
+            const size_t mark = arena_mark(tape.arena);
+            const struct user_read read =
+                interest_user_read(&tape, model, &reads, user, events[first + user]);
             finish_user(model, &read, sets, first + user);
             if (sets->intent && reads.intent) {
                 finish_intent(model, &reads, user, sets, first + user);
             }
+            arena_release(tape.arena, mark);
         }
         arena_release(&scratch->arena, 0);
     }

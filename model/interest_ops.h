@@ -63,6 +63,39 @@ struct interest_model {
     uint64_t state_fingerprint;
 };
 
+/* What was noted of each behavior while a user was folded to be explained (interest_explain.h). */
+struct explain_notes {
+    real *at;       /* [count][each] */
+    uint32_t each;  /* reals of a behavior */
+    uint32_t count; /* behaviors */
+};
+
+static inline real *explain_note(const struct explain_notes *notes, uint32_t behavior)
+{
+    return notes->at + (size_t)behavior * notes->each;
+}
+
+/* How a model tells what its interests are made of. */
+struct explain_ops {
+    /* Reals to note of each behavior; NULL: none. */
+    uint32_t (*noted)(const struct model_dims *dims);
+
+    /*
+     * Absorbs some behaviors of one user as interest_ops.absorb does, and notes them behind the
+     * notes->count there are. NULL: as absorb does.
+     */
+    void (*absorb)(struct tape *tape, const struct interest_model *model, real *const *states,
+                   const struct behavior_batch *batch, const struct explain_notes *notes);
+
+    /*
+     * The weight of each noted behavior in each interest that `read` gives of the state after all
+     * of them: weights [count][K], zeros at first. Of any scale, which may differ from interest to
+     * interest. There is a behavior at least.
+     */
+    void (*weigh)(struct tape *tape, const struct interest_model *model, const real *state,
+                  const struct explain_notes *notes, real *weights);
+};
+
 /* What `read` gives for each user, or `steps` for each point; all in the tape's arena. */
 struct interest_reads {
     struct tensor *vectors;  /* [users * K, d] */
@@ -73,6 +106,8 @@ struct interest_reads {
                               the interests; NULL: the model has no such vector */
     struct tensor *penalty; /* from steps: [users of the batch, 1], of the state after the last
                                event (models.md section 4); NULL: the model has none */
+    struct tensor *shares; /* from read of a window: [its behaviors, live interests or K] the weight
+                               of each, of the first user; NULL: it reads no window */
 };
 
 /* The events of a batch after which a training pass reads: indices into batch->at, ascending. */
@@ -124,6 +159,9 @@ struct interest_ops {
                                    const struct behavior_batch *batch,
                                    const struct read_points *points);
 
+    /* NULL, or it gives NULL: no read is a sum over behaviors. */
+    const struct explain_ops *(*explain)(const struct model_dims *dims);
+
     /* How many of the K are live after so many behaviors. NULL: `read` says it for each user. */
     uint32_t (*live)(const struct model_dims *dims, uint64_t events);
 };
@@ -147,6 +185,24 @@ const struct interest_ops *interest_ops_at(uint32_t index);
 struct interest_reads interest_steps(struct tape *tape, const struct interest_model *model,
                                      const struct behavior_batch *batch,
                                      const struct read_points *points);
+
+/* One user's part of what was read, and room to select in. */
+struct user_read {
+    const real *vectors;  /* [K][d] */
+    const real *evidence; /* [K]; NULL: all alike */
+    uint32_t live;
+    uint64_t events;
+    double *basis; /* [K][d]; NULL: the model does not select */
+};
+
+/* Takes the basis of the tape's arena. */
+struct user_read interest_user_read(struct tape *tape, const struct interest_model *model,
+                                    const struct interest_reads *reads, uint32_t user,
+                                    uint64_t events);
+
+/* The indices [K] of the interests to publish, in that order, and their weights [K]. */
+uint32_t interest_choose(const struct interest_model *model, const struct user_read *user,
+                         uint32_t *chosen, real *weights);
 
 /* The shares [K] that all K interests have in the evidence of one state: what selection goes by. */
 void interest_shares(const struct interest_model *model, struct interest_scratch *scratch,

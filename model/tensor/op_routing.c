@@ -88,8 +88,20 @@ static struct sizes sizes_of(const struct windows *windows, uint32_t d)
     return sizes;
 }
 
+/* `coupling`, that of the first window, as a tensor. */
+static struct tensor *first_coupling(struct tape *tape, const struct windows *windows,
+                                     real *coupling)
+{
+    struct tensor *first = arena_take(tape->arena, sizeof *first);
+    *first = (struct tensor){.data = coupling};
+    if (windows->count == 0) return first;
+    first->rows = windows->end[0] - windows->first[0];
+    first->cols = windows->live[0];
+    return first;
+}
+
 struct tensor *op_route(struct tape *tape, const struct routing *routing, struct tensor *projected,
-                        const struct windows *windows)
+                        const struct windows *windows, struct tensor **couplingp)
 {
     const uint32_t d = width_of(routing, projected), interests = routing->interests;
     const struct sizes sizes = sizes_of(windows, d);
@@ -99,6 +111,7 @@ struct tensor *op_route(struct tape *tape, const struct routing *routing, struct
     real *sums = arena_take(tape->arena, sizes.sums * sizeof(real));
     real *logits = arena_take(tape->arena, sizes.logits * sizeof(real));
     *pass = (struct routing_pass){windows, routing, coupling, sums};
+    if (couplingp) *couplingp = first_coupling(tape, windows, coupling);
     memset(y->data, 0, tensor_count(y) * sizeof(real));
     for (uint32_t window = 0; window < windows->count; window++) {
         const struct routed routed = routed_of(routing, projected, windows, window);

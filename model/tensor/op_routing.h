@@ -20,9 +20,10 @@ struct routing {
 
 /*
  * projected [events, d], or [events, interests * d] with own vectors: routes each window to its live
- * interests. Result [windows * interests, d], zeros for interests that take no part.
+ * interests. Result [windows * interests, d], zeros for interests that take no part. *couplingp, if wanted, are the shares of the first window [its events,
+ * its live interests].
  */
 struct tensor *op_route(struct tape *tape, const struct routing *routing, struct tensor *projected,
-                        const struct windows *windows);
+                        const struct windows *windows, struct tensor **couplingp);
 
 #endif

@@ -77,8 +77,9 @@ static struct interest_reads comirec_dr_interests(struct tape *tape,
     const struct comirec_dr *comirec = model->zoo;
     struct tensor *x = op_dropout(tape, op_embed(tape, &model->tables, batch));
     struct tensor *projected = op_linear(tape, &comirec->transform, x);
-    return (struct interest_reads){.vectors =
-                                       op_route(tape, &comirec->routing, projected, windows)};
+    struct interest_reads reads = {0};
+    reads.vectors = op_route(tape, &comirec->routing, projected, windows, &reads.shares);
+    return reads;
 }
 
 static struct interest_reads comirec_dr_read(struct tape *tape, const struct interest_model *model,
@@ -122,5 +123,6 @@ const struct interest_ops comirec_dr_ops = {
     .absorb = comirec_dr_absorb,
     .read = comirec_dr_read,
     .steps = comirec_dr_steps,
+    .explain = window_explain,
     .live = comirec_dr_live,
 };

@@ -13,8 +13,10 @@
  * each once, and added for every window that has them.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/kernel/kernel_activation.h"
+#include "model/kernel/special.h"
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_softmax_pool.h"
 #include "model/tensor/op_window.h"
@@ -133,7 +135,8 @@ static struct interest_reads window_interests(struct tape *tape, const struct in
     struct tensor *hidden = op_window_rows(tape, op_linear(tape, &comirec->hidden, x), cells);
     hidden = op_add_rows(tape, hidden, placed, cells->age);
     struct tensor *weight = op_softmax_steps(tape, scores(tape, comirec, hidden), cells);
-    return (struct interest_reads){.vectors = op_window_sums(tape, weight, x, cells->event, cells)};
+    return (struct interest_reads){.vectors = op_window_sums(tape, weight, x, cells->event, cells),
+                                   .shares = weight};
 }
 
 /* ---- without, in one step per event ---- */
@@ -156,6 +159,40 @@ static struct tensor *evidence_of(struct tape *tape, const struct softmax_pools 
     return evidence;
 }
 
+/* Gives the scores of the events. */
+static struct tensor *pools_absorb(struct tape *tape, const struct interest_model *model,
+                                   real *const *states, const struct behavior_batch *batch)
+{
+    const struct comirec_sa *comirec = model->zoo;
+    struct tensor *x = op_embed(tape, &model->tables, batch);
+    struct tensor *score = event_scores(tape, comirec, x);
+    op_softmax_pool_absorb(tape, &comirec->pools, x, score, NULL, states, batch);
+    return score;
+}
+
+static uint32_t pools_noted(const struct model_dims *dims)
+{
+    return dims->interests;
+}
+
+static void pools_note(struct tape *tape, const struct interest_model *model, real *const *states,
+                       const struct behavior_batch *batch, const struct explain_notes *notes)
+{
+    const struct tensor *score = pools_absorb(tape, model, states, batch);
+    memcpy(explain_note(notes, notes->count), score->data, tensor_count(score) * sizeof(real));
+}
+
+static void pools_weigh(struct tape *tape, const struct interest_model *model, const real *state,
+                        const struct explain_notes *notes, real *weights)
+{
+    const struct comirec_sa *comirec = model->zoo;
+    const real *peak = state + comirec->pools.at;
+    (void)tape;
+    for (size_t i = 0; i < (size_t)notes->count * notes->each; i++) {
+        weights[i] = exp_of(notes->at[i] - peak[i % notes->each]);
+    }
+}
+
 /* ---- either ---- */
 
 static void comirec_sa_absorb(struct tape *tape, const struct interest_model *model,
@@ -164,11 +201,9 @@ static void comirec_sa_absorb(struct tape *tape, const struct interest_model *mo
     const struct comirec_sa *comirec = model->zoo;
     if (comirec->positions) {
         window_absorb(&comirec->window, states, batch);
-        return;
+    } else {
+        pools_absorb(tape, model, states, batch);
     }
-    struct tensor *x = op_embed(tape, &model->tables, batch);
-    op_softmax_pool_absorb(tape, &comirec->pools, x, event_scores(tape, comirec, x), NULL, states,
-                           batch);
 }
 
 static struct interest_reads comirec_sa_read(struct tape *tape, const struct interest_model *model,
@@ -205,6 +240,12 @@ static uint32_t comirec_sa_live(const struct model_dims *dims, uint64_t events)
     return skeleton_live(dims, dims->positions ? window_fill(dims->window, events) : events);
 }
 
+static const struct explain_ops *comirec_sa_explain(const struct model_dims *dims)
+{
+    static const struct explain_ops pools = {pools_noted, pools_note, pools_weigh};
+    return dims->positions ? window_explain(dims) : &pools;
+}
+
 static bool comirec_sa_keeps_history(const struct model_dims *dims)
 {
     return dims->positions;
@@ -233,5 +274,6 @@ const struct interest_ops comirec_sa_ops = {
     .absorb = comirec_sa_absorb,
     .read = comirec_sa_read,
     .steps = comirec_sa_steps,
+    .explain = comirec_sa_explain,
     .live = comirec_sa_live,
 };

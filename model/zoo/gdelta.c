@@ -8,7 +8,9 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "model/kernel/vector.h"
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_delta.h"
 #include "model/zoo/layers.h"
@@ -246,8 +248,13 @@ static struct tensor *gdelta_interests(struct tape *tape, const struct gdelta *g
                              last);
 }
 
-static void gdelta_absorb(struct tape *tape, const struct interest_model *model,
-                          real *const *states, const struct behavior_batch *batch)
+/* What a batch has written into the extractor: keys, values behind them, and gates. */
+struct gdelta_writes {
+    struct tensor *kv, *gates;
+};
+
+static struct gdelta_writes gdelta_write(struct tape *tape, const struct interest_model *model,
+                                         real *const *states, const struct behavior_batch *batch)
 {
     const struct gdelta *gdelta = model->zoo;
     struct tensor *y = gdelta_hidden(tape, model, states, batch);
@@ -255,6 +262,13 @@ static void gdelta_absorb(struct tape *tape, const struct interest_model *model,
     struct tensor *gates = gated_memory_gates(tape, &gdelta->extract, y, batch);
     op_delta_absorb(tape, &gdelta->extract.memory, kv, gates, states, batch);
     queries_keep(tape, &gdelta->queries, y, states, batch);
+    return (struct gdelta_writes){kv, gates};
+}
+
+static void gdelta_absorb(struct tape *tape, const struct interest_model *model,
+                          real *const *states, const struct behavior_batch *batch)
+{
+    gdelta_write(tape, model, states, batch);
 }
 
 static struct interest_reads gdelta_read(struct tape *tape, const struct interest_model *model,
@@ -284,6 +298,79 @@ static struct interest_reads gdelta_steps(struct tape *tape, const struct intere
     return (struct interest_reads){.vectors = gdelta_interests(tape, gdelta, o, last)};
 }
 
+/* ---- what interests are made of: the key and the gates of each behavior ---- */
+
+static uint32_t gdelta_noted(const struct model_dims *dims)
+{
+    return dims->d + 2 * dims->extract_heads;
+}
+
+static void gdelta_note(struct tape *tape, const struct interest_model *model, real *const *states,
+                        const struct behavior_batch *batch, const struct explain_notes *notes)
+{
+    const struct gdelta_writes writes = gdelta_write(tape, model, states, batch);
+    const uint32_t d = model->dims.d, gates = writes.gates->cols;
+    for (uint32_t i = 0; i < writes.kv->rows; i++) {
+        real *note = explain_note(notes, notes->count + i);
+        memcpy(note, writes.kv->data + (size_t)i * writes.kv->cols, d * sizeof *note);
+        memcpy(note + d, writes.gates->data + (size_t)i * gates, gates * sizeof *note);
+    }
+}
+
+/* One head of one query on its way back through the writes. */
+struct delta_query {
+    const struct delta_memory *memory;
+    const real *q; /* [width] */
+    uint32_t head;
+};
+
+/*
+ * A write makes s of alpha s + beta k (v - k alpha s): so q reads beta <q, k> of its value, and of
+ * what was there before it reads what alpha (q - beta <q, k> k) would. Adds `scale` of these to
+ * weights[i * interests], `left` [width] being room for the query; returns the sum of magnitudes.
+ */
+static real weigh_writes(const struct delta_query *query, const struct explain_notes *notes,
+                         real *left, real *weights, uint32_t interests, real scale)
+{
+    const uint32_t width = query->memory->width, heads = query->memory->heads;
+    real sum = 0;
+    memcpy(left, query->q, width * sizeof *left);
+    for (uint32_t i = notes->count; i-- > 0;) {
+        const real *note = explain_note(notes, i), *k = note + (size_t)query->head * width;
+        const real *gates = note + (size_t)heads * width + query->head;
+        const real alpha = gates[0], weight = gates[heads] * vec_dot(left, k, width);
+        weights[(size_t)i * interests] += scale * weight;
+        sum += weight < 0 ? -weight : weight;
+        for (uint32_t at = 0; at < width; at++) {
+            left[at] = alpha * (left[at] - weight * k[at]);
+        }
+    }
+    return sum;
+}
+
+static void gdelta_weigh(struct tape *tape, const struct interest_model *model, const real *state,
+                         const struct explain_notes *notes, real *weights)
+{
+    const struct gdelta *gdelta = model->zoo;
+    const struct delta_memory *memory = &gdelta->extract.memory;
+    const uint32_t d = model->dims.d, interests = model->dims.interests;
+    struct tensor *q = gdelta_ask(tape, gdelta, queries_last(tape, &gdelta->queries, &state, 1), 1);
+    real *left = tape_tensor(tape, 1, memory->width)->data;
+    for (uint32_t at = 0; at < q->cols; at += memory->width) {
+        const struct delta_query query = {memory, q->data + at, at % d / memory->width};
+        real *column = weights + at / d;
+        const real sum = weigh_writes(&query, notes, left, column, interests, 0);
+        if (sum > 0) weigh_writes(&query, notes, left, column, interests, 1 / sum);
+    }
+}
+
+static const struct explain_ops *gdelta_explain(const struct model_dims *dims)
+{
+    static const struct explain_ops ops = {gdelta_noted, gdelta_note, gdelta_weigh};
+    (void)dims;
+    return &ops;
+}
+
 const struct interest_ops gdelta_ops = {
     .name = "gdelta",
     .paper = "models.md section 5.2; after Yang et al., Gated Delta Networks, arXiv 2412.06464",
@@ -297,5 +384,6 @@ const struct interest_ops gdelta_ops = {
     .absorb = gdelta_absorb,
     .read = gdelta_read,
     .steps = gdelta_steps,
+    .explain = gdelta_explain,
     .live = skeleton_live,
 };

@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "model/kernel/vector.h"
 
 enum { NAME_SIZE = PARAM_NAME_MAX + 2 - sizeof ".weight" }; /* a suffix fits behind it */
 #define FORMAT_NAME(name, format)                                                                  \
@@ -183,12 +186,58 @@ void extractor_close(struct extractor *extractor)
     queries_close(&extractor->queries);
 }
 
-void extractor_absorb(struct tape *tape, const struct extractor *extractor, struct tensor *y,
-                      real *const *states, const struct behavior_batch *batch)
+/* Adds hidden vectors y, and gives their keys, in front of their values. */
+static struct tensor *absorb_keys(struct tape *tape, const struct extractor *extractor,
+                                  struct tensor *y, real *const *states,
+                                  const struct behavior_batch *batch)
 {
     struct tensor *kv = op_linear(tape, &extractor->key_value, y);
     op_attention_absorb(tape, &extractor->sums, kv, states, batch);
     queries_keep(tape, &extractor->queries, y, states, batch);
+    return kv;
+}
+
+void extractor_absorb(struct tape *tape, const struct extractor *extractor, struct tensor *y,
+                      real *const *states, const struct behavior_batch *batch)
+{
+    absorb_keys(tape, extractor, y, states, batch);
+}
+
+uint32_t extractor_noted(const struct model_dims *dims)
+{
+    return dims->d;
+}
+
+void extractor_note(struct tape *tape, const struct extractor *extractor, struct tensor *y,
+                    real *const *states, const struct behavior_batch *batch,
+                    const struct explain_notes *notes)
+{
+    const struct tensor *kv = absorb_keys(tape, extractor, y, states, batch);
+    for (uint32_t i = 0; i < kv->rows; i++) {
+        memcpy(explain_note(notes, notes->count + i), kv->data + (size_t)i * kv->cols,
+               notes->each * sizeof(real));
+    }
+}
+
+void extractor_weigh(struct tape *tape, const struct extractor *extractor, const real *state,
+                     const struct explain_notes *notes, real *weights)
+{
+    const struct attention_sums *sums = &extractor->sums;
+    const uint32_t d = sums->heads * sums->width;
+    struct tensor *last = queries_last(tape, &extractor->queries, &state, 1);
+    struct tensor *q = queries_ask(tape, &extractor->queries, last, 1);
+    const uint32_t interests = q->cols / d;
+    const real *z = state + sums->at + (size_t)d * sums->width;
+    q = op_elu1(tape, q, q->cols);
+    for (uint32_t at = 0; at < q->cols; at += sums->width) {
+        const uint32_t in_key = at % d, interest = at / d;
+        const real *query = q->data + at;
+        const real all = vec_dot(query, z + in_key, sums->width) * (real)sums->heads;
+        for (uint32_t i = 0; i < notes->count && all > 0; i++) {
+            weights[(size_t)i * interests + interest] +=
+                vec_dot(query, explain_note(notes, i) + in_key, sums->width) / all;
+        }
+    }
 }
 
 struct interest_reads extractor_read(struct tape *tape, const struct extractor *extractor,

@@ -114,6 +114,18 @@ struct interest_reads extractor_steps(struct tape *tape, const struct extractor 
                                       struct tensor *y, const struct behavior_batch *batch,
                                       const struct read_points *points);
 
+/* The reals that extractor_note notes of a behavior. */
+uint32_t extractor_noted(const struct model_dims *dims);
+
+/* Adds hidden vectors y of one user as extractor_absorb does, and notes their keys. */
+void extractor_note(struct tape *tape, const struct extractor *extractor, struct tensor *y,
+                    real *const *states, const struct behavior_batch *batch,
+                    const struct explain_notes *notes);
+
+/* What explain_ops.weigh gives, of those keys. */
+void extractor_weigh(struct tape *tape, const struct extractor *extractor, const real *state,
+                     const struct explain_notes *notes, real *weights);
+
 /* ---- what both models say of their dimensions ---- */
 
 enum status skeleton_check(const struct model_dims *dims, struct error *error);

@@ -70,21 +70,31 @@ static void ledger_close(struct interest_model *model)
     free(model->zoo);
 }
 
+/* The unit vector of a behavior's item, into `vector` [d]. */
+static void item_vector(const struct interest_model *model, const struct behavior *behavior,
+                        real *vector)
+{
+    const uint32_t d = model->dims.d;
+    memcpy(vector, model->tables.item->data + (size_t)behavior->item * d, d * sizeof *vector);
+    kernel_unit(vector, 1, d);
+}
+
+/* The clock of a state when the behavior comes. */
+static int64_t time_of(const void *state, const struct behavior *behavior)
+{
+    return interest_ledger_time_s(state) + (behavior->gap_s > 0 ? behavior->gap_s : 0);
+}
+
 static void ledger_absorb(struct tape *tape, const struct interest_model *model,
                           real *const *states, const struct behavior_batch *batch)
 {
     const struct interest_ledger *ledger = model->zoo;
-    const uint32_t d = model->dims.d;
-    real *vector = tape_tensor(tape, 1, d)->data;
+    real *vector = tape_tensor(tape, 1, model->dims.d)->data;
     for (uint32_t user = 0; user < batch->users; user++) {
         for (uint32_t i = batch->offsets[user]; i < batch->offsets[user + 1]; i++) {
-            const struct behavior *behavior = &batch->at[i];
-            const real *item = model->tables.item->data + (size_t)behavior->item * d;
-            int64_t gap_s = behavior->gap_s > 0 ? behavior->gap_s : 0;
-            memcpy(vector, item, d * sizeof *vector);
-            kernel_unit(vector, 1, d);
+            item_vector(model, &batch->at[i], vector);
             interest_ledger_absorb(ledger, states[user], vector,
-                                   interest_ledger_time_s(states[user]) + gap_s);
+                                   time_of(states[user], &batch->at[i]));
         }
     }
 }
@@ -103,6 +113,57 @@ static struct interest_reads ledger_read(struct tape *tape, const struct interes
                                           weights->data + (size_t)user * interests);
     }
     return (struct interest_reads){.vectors = vectors, .evidence = weights, .live = live};
+}
+
+/* ---- what interests are made of: the parts of each behavior, and the clock when it came ---- */
+
+enum { CLOCK_REALS = sizeof(int64_t) / sizeof(real) };
+
+static uint32_t ledger_noted(const struct model_dims *dims)
+{
+    return dims->entries + CLOCK_REALS;
+}
+
+static void ledger_note(struct tape *tape, const struct interest_model *model, real *const *states,
+                        const struct behavior_batch *batch, const struct explain_notes *notes)
+{
+    const struct interest_ledger *ledger = model->zoo;
+    real *vector = tape_tensor(tape, 1, model->dims.d)->data;
+    struct interest_ledger_parts parts = {notes->at, notes->each, notes->count};
+    for (uint32_t i = 0; i < batch->offsets[1]; i++) {
+        item_vector(model, &batch->at[i], vector);
+        interest_ledger_absorb_part(ledger, states[0], vector, time_of(states[0], &batch->at[i]),
+                                    &parts);
+        const int64_t clock = interest_ledger_time_s(states[0]);
+        memcpy(explain_note(notes, notes->count + i) + ledger->interests_max, &clock, sizeof clock);
+    }
+}
+
+static void ledger_weigh(struct tape *tape, const struct interest_model *model, const real *state,
+                         const struct explain_notes *notes, real *weights)
+{
+    const struct interest_ledger *ledger = model->zoo;
+    const uint32_t interests = model->dims.interests;
+    uint32_t entry[INTEREST_LEDGER_MAX];
+    const uint32_t count = interest_ledger_publish(ledger, state, interests, entry);
+    (void)tape;
+    for (uint32_t i = 0; i < notes->count; i++) {
+        const real *note = explain_note(notes, i);
+        int64_t clock;
+        memcpy(&clock, note + ledger->interests_max, sizeof clock);
+        const double left =
+            interest_ledger_left(ledger, (double)interest_ledger_time_s(state) - (double)clock);
+        for (uint32_t k = 0; k < count; k++) {
+            weights[(size_t)i * interests + k] = (real)(left * (double)note[entry[k]]);
+        }
+    }
+}
+
+static const struct explain_ops *ledger_explain(const struct model_dims *dims)
+{
+    static const struct explain_ops ops = {ledger_noted, ledger_note, ledger_weigh};
+    (void)dims;
+    return &ops;
 }
 
 const struct interest_ops ledger_ops = {
@@ -129,4 +190,5 @@ const struct interest_ops ledger_ops = {
     .close = ledger_close,
     .absorb = ledger_absorb,
     .read = ledger_read,
+    .explain = ledger_explain,
 };

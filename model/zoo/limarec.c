@@ -144,6 +144,28 @@ static struct interest_reads limarec_steps(struct tape *tape, const struct inter
     return extractor_steps(tape, &limarec->extractor, y, batch, points);
 }
 
+static void limarec_note(struct tape *tape, const struct interest_model *model, real *const *states,
+                         const struct behavior_batch *batch, const struct explain_notes *notes)
+{
+    const struct limarec *limarec = model->zoo;
+    struct tensor *y = limarec_hidden(tape, model, states, batch);
+    extractor_note(tape, &limarec->extractor, y, states, batch, notes);
+}
+
+static void limarec_weigh(struct tape *tape, const struct interest_model *model, const real *state,
+                          const struct explain_notes *notes, real *weights)
+{
+    const struct limarec *limarec = model->zoo;
+    extractor_weigh(tape, &limarec->extractor, state, notes, weights);
+}
+
+static const struct explain_ops *limarec_explain(const struct model_dims *dims)
+{
+    static const struct explain_ops ops = {extractor_noted, limarec_note, limarec_weigh};
+    (void)dims;
+    return &ops;
+}
+
 const struct interest_ops limarec_ops = {
     .name = "limarec",
     .paper = "Wu et al., Rethinking Lifelong Sequential Recommendation with Incremental "
@@ -158,5 +180,6 @@ const struct interest_ops limarec_ops = {
     .absorb = limarec_absorb,
     .read = limarec_read,
     .steps = limarec_steps,
+    .explain = limarec_explain,
     .live = skeleton_live,
 };

@@ -184,6 +184,28 @@ static struct interest_reads lru_steps(struct tape *tape, const struct interest_
     return (struct interest_reads){.vectors = op_rows(tape, y, points->events, points->count)};
 }
 
+static void lru_note(struct tape *tape, const struct interest_model *model, real *const *states,
+                     const struct behavior_batch *batch, const struct explain_notes *notes)
+{
+    const struct lru *lru = model->zoo;
+    struct tensor *y = lru_hidden(tape, model, states, batch);
+    extractor_note(tape, &lru->extractor, y, states, batch, notes);
+}
+
+static void lru_weigh(struct tape *tape, const struct interest_model *model, const real *state,
+                      const struct explain_notes *notes, real *weights)
+{
+    const struct lru *lru = model->zoo;
+    extractor_weigh(tape, &lru->extractor, state, notes, weights);
+}
+
+/* The newest hidden vector alone is no sum. */
+static const struct explain_ops *lru_explain(const struct model_dims *dims)
+{
+    static const struct explain_ops ops = {extractor_noted, lru_note, lru_weigh};
+    return dims->extract_heads > 0 ? &ops : NULL;
+}
+
 const struct interest_ops lru_ops = {
     .name = "lru",
     .paper = "Yue et al., Linear Recurrent Units for Sequential Recommendation, WSDM 2024, "
@@ -206,5 +228,6 @@ const struct interest_ops lru_ops = {
     .absorb = lru_absorb,
     .read = lru_read,
     .steps = lru_steps,
+    .explain = lru_explain,
     .live = skeleton_live,
 };

@@ -103,9 +103,11 @@ static struct interest_reads mind_interests(struct tape *tape, const struct inte
     const struct mind *mind = model->zoo;
     struct tensor *x = op_dropout(tape, op_embed(tape, &model->tables, batch));
     struct tensor *projected = op_linear(tape, &mind->bilinear, x);
-    struct tensor *capsules = op_route(tape, &mind->routing, projected, windows);
+    struct tensor *coupling;
+    struct tensor *capsules = op_route(tape, &mind->routing, projected, windows, &coupling);
     struct tensor *hidden = op_relu(tape, op_linear(tape, &mind->hidden, capsules));
-    return (struct interest_reads){.vectors = op_linear(tape, &mind->output, hidden)};
+    return (struct interest_reads){.vectors = op_linear(tape, &mind->output, hidden),
+                                   .shares = coupling};
 }
 
 static struct interest_reads mind_read(struct tape *tape, const struct interest_model *model,
@@ -145,5 +147,6 @@ const struct interest_ops mind_ops = {
     .absorb = mind_absorb,
     .read = mind_read,
     .steps = mind_steps,
+    .explain = window_explain,
     .live = mind_live,
 };

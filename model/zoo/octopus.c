@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/kernel/special.h"
 #include "model/tensor/op_penalty.h"
 #include "model/tensor/op_softmax_pool.h"
 #include "model/zoo/layers.h"
@@ -85,8 +86,14 @@ static const uint32_t *choose_channels(struct tape *tape, const struct tensor *s
     return chosen;
 }
 
-static void octopus_absorb(struct tape *tape, const struct interest_model *model,
-                           real *const *states, const struct behavior_batch *batch)
+/* The channel of each event, and how well it agrees with each. */
+struct agreed {
+    const uint32_t *chosen;
+    const struct tensor *score; /* [events, M] */
+};
+
+static struct agreed absorb_agreed(struct tape *tape, const struct interest_model *model,
+                                   real *const *states, const struct behavior_batch *batch)
 {
     const struct octopus *octopus = model->zoo;
     struct tensor *x = op_embed(tape, &model->tables, batch);
@@ -98,6 +105,13 @@ static void octopus_absorb(struct tape *tape, const struct interest_model *model
             states[user][octopus->mass_at + chosen[event]] += 1;
         }
     }
+    return (struct agreed){chosen, score};
+}
+
+static void octopus_absorb(struct tape *tape, const struct interest_model *model,
+                           real *const *states, const struct behavior_batch *batch)
+{
+    absorb_agreed(tape, model, states, batch);
 }
 
 /* What is known of the channels of every read, before they are put into the published order. */
@@ -203,6 +217,57 @@ static struct interest_reads octopus_steps(struct tape *tape, const struct inter
     return reads;
 }
 
+/* ---- what interests are made of: the channel of each behavior and its score there ---- */
+
+struct octopus_note {
+    uint32_t channel;
+    real score;
+};
+
+static uint32_t octopus_noted(const struct model_dims *dims)
+{
+    (void)dims;
+    return sizeof(struct octopus_note) / sizeof(real);
+}
+
+static void octopus_note(struct tape *tape, const struct interest_model *model, real *const *states,
+                         const struct behavior_batch *batch, const struct explain_notes *notes)
+{
+    const struct agreed agreed = absorb_agreed(tape, model, states, batch);
+    for (uint32_t i = 0; i < agreed.score->rows; i++) {
+        const uint32_t channel = agreed.chosen[i];
+        const struct octopus_note note = {
+            channel, agreed.score->data[(size_t)i * agreed.score->cols + channel]};
+        memcpy(explain_note(notes, notes->count + i), &note, sizeof note);
+    }
+}
+
+static void octopus_weigh(struct tape *tape, const struct interest_model *model, const real *state,
+                          const struct explain_notes *notes, real *weights)
+{
+    const struct octopus *octopus = model->zoo;
+    const uint32_t count = model->dims.interests;
+    struct channels channels = channels_of(tape, 1, count);
+    uint32_t place[INTERESTS_MAX];
+    order_channels(&channels, 0, state + octopus->mass_at);
+    for (uint32_t k = 0; k < count; k++) {
+        place[channels.rows[k]] = k;
+    }
+    for (uint32_t i = 0; i < notes->count; i++) {
+        struct octopus_note note;
+        memcpy(&note, explain_note(notes, i), sizeof note);
+        weights[(size_t)i * count + place[note.channel]] =
+            exp_of(note.score - state[octopus->pools.at + note.channel]);
+    }
+}
+
+static const struct explain_ops *octopus_explain(const struct model_dims *dims)
+{
+    static const struct explain_ops ops = {octopus_noted, octopus_note, octopus_weigh};
+    (void)dims;
+    return &ops;
+}
+
 const struct interest_ops octopus_ops = {
     .name = "octopus",
     .paper = "Liu et al., Octopus: Comprehensive and Elastic User Representation for the "
@@ -222,4 +287,5 @@ const struct interest_ops octopus_ops = {
     .absorb = octopus_absorb,
     .read = octopus_read,
     .steps = octopus_steps,
+    .explain = octopus_explain,
 };

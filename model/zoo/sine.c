@@ -251,6 +251,7 @@ static struct interest_reads sine_interests(struct tape *tape, const struct inte
     struct tensor *mixtures = op_window_mix(tape, belongs, concepts, cells);
     return (struct interest_reads){
         .vectors = interests,
+        .shares = counts,
         .intent = aggregate(tape, model, mixtures, interests, cells),
     };
 }
@@ -306,5 +307,6 @@ const struct interest_ops sine_ops = {
     .absorb = sine_absorb,
     .read = sine_read,
     .steps = sine_steps,
+    .explain = window_explain,
     .live = sine_live,
 };

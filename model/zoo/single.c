@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "model/kernel/kernel_pool.h"
 #include "model/tensor/op_pool.h"
 #include "model/zoo/layers.h"
 
@@ -104,6 +105,44 @@ static uint32_t single_live(const struct model_dims *dims, uint64_t events)
     return events > 0;
 }
 
+/* What the gap before a behavior leaves of those before it. */
+static uint32_t single_noted(const struct model_dims *dims)
+{
+    (void)dims;
+    return 1;
+}
+
+static void single_note(struct tape *tape, const struct interest_model *model, real *const *states,
+                        const struct behavior_batch *batch, const struct explain_notes *notes)
+{
+    const struct single *single = model->zoo;
+    single_absorb(tape, model, states, batch);
+    for (uint32_t i = 0; i < batch->offsets[1]; i++) {
+        *explain_note(notes, notes->count + i) =
+            kernel_pool_keep(batch->at[i].gap_s, single->pool.half_life_days);
+    }
+}
+
+static void single_weigh(struct tape *tape, const struct interest_model *model, const real *state,
+                         const struct explain_notes *notes, real *weights)
+{
+    (void)tape;
+    (void)model;
+    (void)state;
+    real left = 1;
+    for (uint32_t i = notes->count; i-- > 0;) {
+        weights[i] = left;
+        left *= *explain_note(notes, i);
+    }
+}
+
+static const struct explain_ops *single_explain(const struct model_dims *dims)
+{
+    static const struct explain_ops ops = {single_noted, single_note, single_weigh};
+    (void)dims;
+    return &ops;
+}
+
 const struct interest_ops single_ops = {
     .name = "single",
     .paper = "models.md section 5.9; in the manner of Covington et al., Deep Neural Networks for "
@@ -124,5 +163,6 @@ const struct interest_ops single_ops = {
     .absorb = single_absorb,
     .read = single_read,
     .steps = single_steps,
+    .explain = single_explain,
     .live = single_live,
 };

@@ -1,6 +1,8 @@
 /* window.c - a ring of behaviors in a state, and windows over what is unrolled of it. */
 #include "model/zoo/window.h"
 
+#include <string.h>
+
 /* A behavior as the state keeps it. */
 struct slot {
     uint32_t item;
@@ -123,4 +125,25 @@ const struct windows *window_points(struct tape *tape, const struct interest_mod
     }
     *windows = (struct windows){batch->at, first, end, live, points->count};
     return windows;
+}
+
+/* Behaviors before the window weigh nothing. */
+static void window_weigh(struct tape *tape, const struct interest_model *model, const real *state,
+                         const struct explain_notes *notes, real *weights)
+{
+    const uint32_t interests = model->dims.interests;
+    const struct interest_reads reads = model->ops->read(tape, model, &state, 1);
+    const struct tensor *shares = reads.shares;
+    const size_t before = notes->count - shares->rows;
+    for (uint32_t i = 0; i < shares->rows; i++) {
+        memcpy(weights + (before + i) * interests, shares->data + (size_t)i * shares->cols,
+               shares->cols * sizeof *weights);
+    }
+}
+
+const struct explain_ops *window_explain(const struct model_dims *dims)
+{
+    static const struct explain_ops ops = {.weigh = window_weigh};
+    (void)dims;
+    return &ops;
 }

@@ -42,4 +42,7 @@ const struct windows *window_points(struct tape *tape, const struct interest_mod
                                     const struct behavior_batch *batch,
                                     const struct read_points *points);
 
+/* What interest_ops.explain is of a model of windows whose read gives shares. */
+const struct explain_ops *window_explain(const struct model_dims *dims);
+
 #endif

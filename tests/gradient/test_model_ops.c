@@ -279,7 +279,7 @@ static struct tensor *route(struct tape *tape, struct tensor *projected, uint32_
     live[2] = 0;
     routing = (struct routing){&init, 3, false, iterations};
     windows = (struct windows){behaviors, first, end, live, 3};
-    return op_route(tape, &routing, projected, &windows);
+    return op_route(tape, &routing, projected, &windows, NULL);
 }
 
 RUN(run_route)
@@ -301,7 +301,7 @@ RUN(run_route_own)
     static const struct routing routing = {NULL, 2, true, 1};
     static const struct windows windows = {behaviors, first, end, live, 2};
     (void)p;
-    return op_route(tape, &routing, x[0], &windows);
+    return op_route(tape, &routing, x[0], &windows, NULL);
 }
 
 /* Windows of 3, 5 and no events, of which some are in two. */

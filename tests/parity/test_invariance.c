@@ -19,27 +19,9 @@
 #include "base/random.h"
 #include "model/kernel/kernel_width.h"
 #include "tests/parity/fixture.h"
+#include "tests/parity/heap.h"
 
 enum { USERS = 40, EVENTS_MAX = 120, TRIALS = 100 };
-
-/* ---- the heap, watched: the linker wraps these ---- */
-
-static unsigned allocations;
-
-#define WATCH(result, name, parameters, arguments)                                                 \
-    result __real_##name parameters;                                                               \
-    result __wrap_##name parameters;                                                               \
-    result __wrap_##name parameters                                                                \
-    {                                                                                              \
-        allocations++;                                                                             \
-        return __real_##name arguments;                                                            \
-    }
-
-WATCH(void *, malloc, (size_t size), (size))
-WATCH(void *, calloc, (size_t count, size_t size), (count, size))
-WATCH(void *, realloc, (void *at, size_t size), (at, size))
-WATCH(void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
-WATCH(void, free, (void *at), (at))
 
 /* ---- the users ---- */
 

@@ -177,6 +177,41 @@ static void mass_is_conserved(void **context)
     free(state);
 }
 
+/* What is left of every behavior, added up entry by entry, is the entries' mass. */
+static void parts_of_behaviors_add_up_to_the_masses(void **context)
+{
+    (void)context;
+    enum { EVENTS = 600, ENTRIES = 6 };
+    static real at[EVENTS][ENTRIES];
+    static int64_t time_s[EVENTS];
+    struct interest_ledger ledger = default_options(8);
+    ledger.interests_max = ENTRIES;
+    ledger.split_mass = 3;
+    ledger.new_cosine = 0;
+    ledger.merge_cosine = 0.6;
+    struct random random = random_seeded(8);
+    void *state = empty_state(&ledger);
+    struct interest_ledger_parts parts = {&at[0][0], ENTRIES, 0};
+    for (uint32_t t = 0; t < EVENTS; t++) {
+        real vector[8];
+        random_unit(&random, vector, 8);
+        const int64_t gap_s = (int64_t)random_below(&random, t % 50 ? 600000 : 20000000);
+        interest_ledger_absorb_part(&ledger, state, vector, interest_ledger_time_s(state) + gap_s,
+                                    &parts);
+        time_s[t] = interest_ledger_time_s(state);
+        for (uint32_t k = 0; k < ENTRIES; k++) {
+            double mass = 0;
+            for (uint32_t i = 0; i <= t; i++) {
+                mass += (double)at[i][k] *
+                        interest_ledger_left(&ledger, (double)(time_s[t] - time_s[i]));
+            }
+            const bool live = k < interest_ledger_count(&ledger, state);
+            assert_near(mass, live ? interest_ledger_at(&ledger, state, k).m : 0, 1e-4);
+        }
+    }
+    free(state);
+}
+
 /* 500 half-lives are below what a float can hold; the user still has one interest. */
 static void long_absence_leaves_one_live_interest(void **context)
 {
@@ -216,6 +251,7 @@ int main(void)
         cmocka_unit_test(splitting_ledger_equals_its_fixture),
         cmocka_unit_test(state_at_64_has_the_documented_size),
         cmocka_unit_test(mass_is_conserved),
+        cmocka_unit_test(parts_of_behaviors_add_up_to_the_masses),
         cmocka_unit_test(long_absence_leaves_one_live_interest),
         cmocka_unit_test(first_event_publishes_exactly_one),
     };
