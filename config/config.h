@@ -137,6 +137,7 @@ struct config {
         double dropout;
         enum config_readout readout;
         double rehearsal; /* share of the users who are learned from again */
+        double retain;    /* weight of holding interests to what they said; 0: none */
         bool fresh;
         uint64_t item_min;
         uint32_t gate_events;

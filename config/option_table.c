@@ -216,6 +216,9 @@ const struct option option_table[] = {
     REAL("train.rehearsal", train.rehearsal, "0", 0, 1,
          "Share of the users whose whole histories are learned from again; of the others a later "
          "round learns what is new"),
+    REAL("train.retain", train.retain, "0", 0, 1e6,
+         "Weight, 0.001 or so, of the loss that holds what a user's interests say of its next item "
+         "to what they said before the round: each minibatch passes through two models; 0: none"),
     BOOL("train.fresh", train.fresh, "false",
          "Draw every generation anew and learn from everybody, instead of going on from the last"),
     COUNT("train.item_min", train.item_min, "2", 1, 1000000000,

@@ -122,7 +122,7 @@ static struct gate_figures figures_of(const struct evaluation_result *result)
 {
     const struct ranking_metrics *metrics = &result->cuts[0].metrics;
     return (struct gate_figures){result->cases, metrics->hit_rate, metrics->ndcg,
-                                 metrics->reciprocal_rank};
+                                 metrics->reciprocal_rank, result->interests};
 }
 
 /* `each` [cases] gets what each case is worth. */
@@ -224,6 +224,27 @@ static enum status measure_counting(const struct dataset *counted,
     return status;
 }
 
+/* What those who are asked did since the first event that they are asked for. */
+static enum status measure_due(const struct gate_arm *arm, const struct evaluation *evaluation,
+                               struct interests_due *due, struct error *error)
+{
+    const uint32_t users = dataset_users(arm->dataset);
+    uint32_t *from = calloc(users + (size_t)1, sizeof *from);
+    struct interest_model *model = NULL;
+    if (!from) return error_set(error, STATUS_IO, "out of memory: a gate");
+    for (uint32_t i = evaluation_cases(evaluation); i-- > 0;) {
+        const struct dataset_point point = evaluation_point(evaluation, i);
+        from[point.user] = point.position;
+    }
+    enum status status = interest_model_open(&model, arm->checkpoint, error);
+    if (status == STATUS_OK) {
+        status = interests_due_measure(model, arm->checkpoint, arm->dataset, from, due, error);
+    }
+    interest_model_close(model);
+    free(from);
+    return status;
+}
+
 static enum status measure_served(const struct gate_arm *arm, const struct questions *questions,
                                   const struct user_kind_options *kinds, struct gate_served *served,
                                   struct error *error)
@@ -235,6 +256,7 @@ static enum status measure_served(const struct gate_arm *arm, const struct quest
                               : error_set(error, STATUS_IO, "out of memory: a gate");
     if (status == STATUS_OK) {
         served->current_of = kinds_of(arm->dataset, evaluation, each, kinds);
+        status = measure_due(arm, evaluation, &served->due, error);
     }
     free(each);
     evaluation_close(evaluation);

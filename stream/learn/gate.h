@@ -23,6 +23,7 @@
 #include "base/status.h"
 #include "model/checkpoint.h"
 #include "model/dataset.h"
+#include "model/eval/interests_due.h"
 #include "stream/learn/user_kind.h"
 
 enum verdict {
@@ -48,6 +49,7 @@ enum { GATE_CUT = 20 /* N of the metrics */, GATE_EVENTS_MIN = 2000 };
 struct gate_figures {
     uint32_t events;
     double hit_rate, ndcg, reciprocal_rank;
+    double interests; /* live ones of whom an event was asked; 0: counting */
 };
 
 /* The same apart for each kind of user; of a kind without events all are 0. */
@@ -102,6 +104,7 @@ MUST_CHECK enum status gate_judge(const struct gate_arm *current, const struct g
 struct gate_served {
     struct gate_figures current, transitions, popularity;
     struct gate_kinds current_of;
+    struct interests_due due; /* whether what came is of interests that its users have */
 };
 
 /*

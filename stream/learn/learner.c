@@ -47,6 +47,7 @@ static struct round_options learner_options(const struct config *config)
     struct round_options options = round_options_defaults();
     options.behaviors_max = config->train.memory / ROUND_BYTES;
     options.rehearsal = config->train.rehearsal;
+    options.retain = config->train.retain;
     options.minibatch = config->train.minibatch;
     options.item_min = config->train.item_min;
     options.fresh = config->train.fresh;

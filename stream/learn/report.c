@@ -14,7 +14,8 @@ enum { CURVE_PATH_MAX = MODEL_DIR_PATH_MAX + 16, FIGURES_MAX = 256 };
 static const char columns[] =
     "position,generation,generation_ms,since_ms,until_ms,events,hr20,ndcg20,mrr,transitions_hr20,"
     "transitions_ndcg20,popularity_hr20,popularity_ndcg20,verdict,candidate_ndcg20,"
-    "current_ndcg20,bound,users,users_learned,behaviors,items,samples,loss,train_cpu_s";
+    "current_ndcg20,bound,users,users_learned,behaviors,items,samples,loss,train_cpu_s,"
+    "live_interests,due_users,due_asked";
 
 static int64_t or_zero(int64_t time_ms)
 {
@@ -48,6 +49,8 @@ static void write_row(const struct report *report, const struct round_result *re
     fprintf(file, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%" PRIu64 ",%.4f,%.3f",
             result->users, result->users_learned, result->behaviors, result->items, result->samples,
             result->loss, result->train_seconds);
+    fprintf(file, ",%.4f,%" PRIu32 ",%" PRIu32, served->interests, result->served.due.due,
+            result->served.due.users);
     for (int kind = 0; kind < USER_KINDS; kind++) {
         const struct gate_figures *of = &result->served.current_of.of[kind];
         fprintf(file, ",%" PRIu32 ",%.6f,%.6f,%.6f", of->events, of->hit_rate, of->ndcg,

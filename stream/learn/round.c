@@ -209,6 +209,8 @@ static struct train_options train_options_of(const struct work *work)
     struct train_options options = first ? work->options->first : work->options->next;
     const struct checkpoint *candidate = work->result->candidate;
     const struct interest_ops *ops = interest_ops_find(candidate->model);
+    options.retain = first ? 0 : work->options->retain;
+    options.retained = candidate->dims.interests;
     options.cuts = interest_keeps_history(ops, &candidate->dims) ? WINDOW_CUTS : 0;
     options.context = work->context;
     options.context_max = CONTEXT_MAX;

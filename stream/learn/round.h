@@ -34,7 +34,8 @@ struct round_options {
     uint32_t minibatch;     /* events that a step of training is to find, about */
     uint64_t item_min;      /* events that an item needs for a row */
     uint32_t items_max;
-    bool fresh;                       /* every generation is drawn anew and learns from everybody */
+    double retain; /* weight of holding interests to what they said before (retention.h) */
+    bool fresh;    /* every generation is drawn anew and learns from everybody */
     struct train_options first, next; /* epochs, rate, ... of a first and of a later round */
     struct gate_options gate;
     uint64_t seed;

@@ -23,6 +23,7 @@ braid_test(unit.topn test_topn.c LIBRARIES model)
 braid_test(unit.baselines test_baselines.c LIBRARIES model)
 braid_test(unit.evaluation test_evaluation.c LIBRARIES model m)
 braid_test(unit.interest_ranker test_interest_ranker.c LIBRARIES model)
+braid_test(unit.interests_due test_interests_due.c LIBRARIES model)
 
 # Losses, optimizer, negatives, minibatches, the trainer.
 foreach(library model model_double)

@@ -37,8 +37,11 @@ static struct item_table *items_open(uint32_t count)
     return table;
 }
 
-/* Behaviors of users, one after the other, each STEP_MS after the one before. */
-static struct dataset *log_open(const struct item_table *items)
+/*
+ * Behaviors of users, one after the other, each STEP_MS after the one before; the last one of each
+ * user comes `late_ms` later than that.
+ */
+static struct dataset *log_open_late(const struct item_table *items, int64_t late_ms)
 {
     struct dataset *dataset;
     struct random random = random_seeded(3);
@@ -51,13 +54,18 @@ static struct dataset *log_open(const struct item_table *items)
     for (uint32_t i = 0; i < EVENTS; i++) {
         const uint32_t user = i % USERS, item = at[user];
         const uint32_t row = item < item_table_items(items) ? 1 + OOV + item : 1;
-        assert_int_equal(
-            dataset_add(dataset, 1000 + user, row, 0, (int64_t)(i + 1) * STEP_MS, 0, NULL),
-            STATUS_OK);
+        const int64_t late = i >= EVENTS - USERS ? late_ms : 0;
+        const int64_t time_ms = (int64_t)(i + 1) * STEP_MS + late;
+        assert_int_equal(dataset_add(dataset, 1000 + user, row, 0, time_ms, 0, NULL), STATUS_OK);
         at[user] = (item + 1) % ITEMS;
     }
     assert_int_equal(dataset_seal(dataset, NULL), STATUS_OK);
     return dataset;
+}
+
+static struct dataset *log_open(const struct item_table *items)
+{
+    return log_open_late(items, 0);
 }
 
 static struct checkpoint *generation_open(uint32_t items, uint64_t seed)
@@ -255,6 +263,40 @@ static void counting_knows_items_that_what_serves_does_not(void **state)
     checkpoint_close(older);
 }
 
+static void no_event_is_predicted_with_the_help_of_its_own_time(void **state)
+{
+    const struct world *world = *state;
+    const int64_t cut_ms = (int64_t)(EVENTS - USERS) * STEP_MS;
+    struct dataset *late = log_open_late(world->items, INT64_C(40) * 86400000);
+    const struct gate_options options = {
+        .events_min = 10, .events_max = EVENTS, .kinds = {1, INT64_MAX}};
+    struct gate_result in_time, too_late;
+    const struct gate_arm arms[] = {{world->drawn, world->dataset, NULL},
+                                    {world->trained, world->dataset, NULL},
+                                    {world->drawn, late, NULL},
+                                    {world->trained, late, NULL}};
+    assert_int_equal(gate_judge(&arms[0], &arms[1], cut_ms, &options, &in_time, NULL), STATUS_OK);
+    assert_int_equal(gate_judge(&arms[2], &arms[3], cut_ms, &options, &too_late, NULL), STATUS_OK);
+    assert_int_equal(in_time.candidate.events, USERS);
+    assert_memory_equal(&in_time, &too_late, sizeof in_time);
+    dataset_close(late);
+}
+
+static void new_interests_are_due_where_those_there_are_do_not_tell_items_apart(void **state)
+{
+    const struct world *world = *state;
+    const struct gate_options options = {.events_max = EVENTS, .kinds = {1, INT64_MAX}};
+    const struct gate_arm arm = {world->trained, world->dataset, NULL};
+    struct gate_served served;
+    assert_int_equal(gate_measure(&arm, world->dataset, CUT_MS, &options, &served, NULL),
+                     STATUS_OK);
+    /* One interest tells nothing apart. */
+    assert_int_equal(served.due.users, USERS);
+    assert_int_equal(served.due.due, USERS);
+    assert_true(served.due.divergence == 0);
+    assert_true(served.current.interests == 1);
+}
+
 static void the_cut_leaves_enough_events_and_never_goes_back(void **state)
 {
     const struct world *world = *state;
@@ -296,6 +338,8 @@ int main(void)
         cmocka_unit_test(more_events_than_wanted_are_thinned_by_users),
         cmocka_unit_test(figures_are_given_apart_for_kinds_of_users),
         cmocka_unit_test(counting_knows_items_that_what_serves_does_not),
+        cmocka_unit_test(no_event_is_predicted_with_the_help_of_its_own_time),
+        cmocka_unit_test(new_interests_are_due_where_those_there_are_do_not_tell_items_apart),
         cmocka_unit_test(the_cut_leaves_enough_events_and_never_goes_back),
         cmocka_unit_test(a_late_behavior_counts_where_its_user_was_already),
     };

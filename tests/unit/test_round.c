@@ -197,6 +197,51 @@ static void a_round_gives_the_same_bytes_again(void **state)
     checkpoint_close(first.candidate);
 }
 
+static bool same_parameters(const struct checkpoint *a, const struct checkpoint *b)
+{
+    return param_set_size(a->params) == param_set_size(b->params) &&
+           memcmp(param_set_block(a->params), param_set_block(b->params),
+                  param_set_size(a->params) * sizeof(real)) == 0;
+}
+
+static void a_later_round_retains_and_a_first_one_has_nothing_to_retain(void **state)
+{
+    struct round_options options = small_options(), retaining = options;
+    struct round_result first, first_retaining, next, next_retaining;
+    (void)state;
+    retaining.retain = 10;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    assert_int_equal(run(&retaining, NULL, INT64_MIN, 1, &first_retaining), STATUS_OK);
+    assert_true(same_parameters(first.candidate, first_retaining.candidate));
+    add_events(1000);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
+    assert_int_equal(run(&retaining, first.candidate, first.learned_ms, 2, &next_retaining),
+                     STATUS_OK);
+    assert_false(same_parameters(next.candidate, next_retaining.candidate));
+    checkpoint_close(next_retaining.candidate);
+    checkpoint_close(next.candidate);
+    checkpoint_close(first_retaining.candidate);
+    checkpoint_close(first.candidate);
+}
+
+static void a_round_tells_of_how_many_users_new_interests_are_due(void **state)
+{
+    const struct round_options options = small_options();
+    struct round_result first, next;
+    (void)state;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    assert_int_equal(first.served.due.users, 0);
+    add_events(2000);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
+    assert_int_equal(next.served.due.users, USERS);
+    assert_true(next.served.due.divergence > 0);
+    assert_true(next.served.current.interests >= 1);
+    checkpoint_close(next.candidate);
+    checkpoint_close(first.candidate);
+}
+
 static void a_round_that_comes_too_early_finds_nothing(void **state)
 {
     const struct round_options options = small_options();
@@ -221,6 +266,10 @@ int main(void)
                                         open_world, close_world),
         cmocka_unit_test_setup_teardown(a_round_gives_the_same_bytes_again, open_world,
                                         close_world),
+        cmocka_unit_test_setup_teardown(a_later_round_retains_and_a_first_one_has_nothing_to_retain,
+                                        open_world, close_world),
+        cmocka_unit_test_setup_teardown(a_round_tells_of_how_many_users_new_interests_are_due,
+                                        open_world, close_world),
         cmocka_unit_test_setup_teardown(a_round_that_comes_too_early_finds_nothing, open_world,
                                         close_world),
     };
