@@ -21,6 +21,7 @@ static const struct dim_option {
     {"--use-gap", "use_gap", NULL, false},
     {"--gap-buckets", "gap_buckets", NULL, false},
     {"--use-category", "use_category", NULL, false},
+    {"--tags", "tags", NULL, false},
     {"--cosine", "cosine", NULL, false},
     {"--temperature", "temperature", NULL, false},
     {"--heads", "H", ATTENTION, false},

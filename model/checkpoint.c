@@ -34,10 +34,11 @@ static const enum safetensors_dtype param_dtype =
 /* The dictionary's tensors. */
 #define ITEM_IDS         "dictionary.item_ids"        /* U8: the ids end to end */
 #define ITEM_OFFSETS     "dictionary.item_offsets"    /* U64 [items + 1]: where each begins */
-#define ITEM_CATEGORIES  "dictionary.item_categories" /* U32 [items]: row, 0 = none */
+#define ITEM_CATEGORIES  "dictionary.item_categories" /* U32 [items]: item_table.h */
 #define CATEGORY_NAMES   "dictionary.category_names"
 #define CATEGORY_OFFSETS "dictionary.category_offsets"
-enum { DICTIONARY_TENSORS = 5 };
+#define CATEGORY_LISTS   "dictionary.category_lists" /* U32 [lists, TAGS_MAX]; absent if none */
+enum { DICTIONARY_TENSORS = 6 };
 
 static struct bytes string_bytes(const struct item_strings *strings)
 {
@@ -70,9 +71,11 @@ static uint64_t fingerprint_of(const struct checkpoint *checkpoint)
         written(&writer),
         string_offsets(&ids),
         string_bytes(&ids),
-        {item_table_category_rows(checkpoint->items), ids.count * sizeof(uint32_t)},
+        {item_table_item_categories(checkpoint->items), ids.count * sizeof(uint32_t)},
         string_offsets(&names),
         string_bytes(&names),
+        {item_table_lists(checkpoint->items),
+         item_table_lists_count(checkpoint->items) * sizeof(struct category_list)},
     };
     return checksum_of_parts(parts, sizeof parts / sizeof parts[0]);
 }
@@ -106,6 +109,17 @@ static struct safetensors_tensor vector_of(const char *name, enum safetensors_dt
                                        .size = count * safetensors_dtype_size(dtype)};
 }
 
+static struct safetensors_tensor lists_of(const struct item_table *items)
+{
+    const uint64_t count = item_table_lists_count(items);
+    struct safetensors_tensor tensor =
+        vector_of(CATEGORY_LISTS, SAFETENSORS_U32, item_table_lists(items), count * TAGS_MAX);
+    tensor.rank = 2;
+    tensor.shape[0] = count;
+    tensor.shape[1] = TAGS_MAX;
+    return tensor;
+}
+
 static uint32_t list_tensors(const struct checkpoint *checkpoint,
                              struct safetensors_tensor *tensors)
 {
@@ -126,10 +140,11 @@ static uint32_t list_tensors(const struct checkpoint *checkpoint,
     tensors[count++] =
         vector_of(CATEGORY_OFFSETS, SAFETENSORS_U64, names.offsets, names.count + 1u);
     tensors[count++] =
-        vector_of(ITEM_CATEGORIES, SAFETENSORS_U32, item_table_category_rows(items), ids.count);
+        vector_of(ITEM_CATEGORIES, SAFETENSORS_U32, item_table_item_categories(items), ids.count);
     tensors[count++] = vector_of(ITEM_IDS, SAFETENSORS_U8, ids.at, string_bytes(&ids).size);
     tensors[count++] =
         vector_of(CATEGORY_NAMES, SAFETENSORS_U8, names.at, string_bytes(&names).size);
+    if (item_table_lists_count(items) > 0) tensors[count++] = lists_of(items);
     return count + training_list_tensors(&checkpoint->training, param_set_size(checkpoint->params),
                                          ids.count, tensors + count);
 }
@@ -345,9 +360,12 @@ static enum status read_dictionary(struct checkpoint *checkpoint, const struct s
     uint64_t oov;
     TRY(read_number(file, path, "oov", UINT32_MAX, &oov, error));
     const struct safetensors_tensor *rows = safetensors_find(file, ITEM_CATEGORIES);
+    const struct safetensors_tensor *lists = safetensors_find(file, CATEGORY_LISTS);
     if (!find_strings(file, ITEM_IDS, ITEM_OFFSETS, &ids) ||
         !find_strings(file, CATEGORY_NAMES, CATEGORY_OFFSETS, &names) || !rows ||
-        rows->dtype != SAFETENSORS_U32 || rows->rank != 1 || rows->shape[0] != ids.count) {
+        rows->dtype != SAFETENSORS_U32 || rows->rank != 1 || rows->shape[0] != ids.count ||
+        (lists && (lists->dtype != SAFETENSORS_U32 || lists->rank != 2 ||
+                   lists->shape[0] > UINT32_MAX || lists->shape[1] != TAGS_MAX))) {
         return CORRUPT(path, error, "its item dictionary (dictionary.*) contradicts itself");
     }
     struct item_entry *items = malloc((ids.count + (size_t)1) * sizeof *items);
@@ -364,8 +382,9 @@ static enum status read_dictionary(struct checkpoint *checkpoint, const struct s
             categories[i] = stored_string(&names, i);
         }
         struct error why;
-        status = item_table_open(&checkpoint->items, items, ids.count, categories, names.count,
-                                 (uint32_t)oov, &why);
+        status = item_table_open_lists(&checkpoint->items, items, ids.count, categories,
+                                       names.count, lists ? lists->data : NULL,
+                                       lists ? (uint32_t)lists->shape[0] : 0, (uint32_t)oov, &why);
         if (status == STATUS_INVALID) {
             status = CORRUPT(path, error, "item dictionary: %s", why.text);
         } else if (status != STATUS_OK) {

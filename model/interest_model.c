@@ -75,7 +75,13 @@ static uint64_t dictionary_fingerprint(const struct item_table *items)
         uint64_t link[] = {chain, identity_of(id.at, id.size), item_table_category_of(items, row)};
         chain = checksum_of(link, sizeof(link));
     }
-    return chain;
+    if (item_table_lists_count(items) == 0) return chain;
+    const struct bytes parts[] = {
+        {&chain, sizeof chain},
+        {item_table_item_categories(items), item_table_items(items) * sizeof(uint32_t)},
+        {item_table_lists(items), item_table_lists_count(items) * sizeof(struct category_list)},
+    };
+    return checksum_of_parts(parts, sizeof parts / sizeof parts[0]);
 }
 
 /* Over all that the bytes of a state depend on. */
@@ -234,6 +240,7 @@ enum status interest_model_open(struct interest_model **modelp, const struct che
         .item = param_set_get(params, "item.embedding"),
         .category = param_set_find(params, "category.embedding"),
         .gap = param_set_find(params, "gap.embedding"),
+        .lists = item_table_lists(checkpoint->items),
         .width = model->dims.d,
     };
     model->state_fingerprint = fingerprint_states(model);

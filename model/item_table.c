@@ -30,6 +30,8 @@ struct item_table {
     struct item_strings ids;
     struct item_strings names;
     uint32_t *categories; /* [ids.count] */
+    struct category_list *lists;
+    uint32_t lists_count;
 };
 
 /* The slot of `hash`, or the free one where it belongs. */
@@ -74,9 +76,11 @@ static enum status insert_items(struct item_table *table, const struct item_entr
 {
     for (uint32_t i = 0; i < table->ids.count; i++) {
         const struct bytes id = items[i].id;
-        if (items[i].category > table->names.count) {
-            return error_set(error, STATUS_INVALID, "item '%.*s': category row %u of %u", shown(id),
-                             (const char *)id.at, items[i].category, table->names.count);
+        if (items[i].category > table->names.count + (uint64_t)table->lists_count) {
+            return error_set(error, STATUS_INVALID,
+                             "item '%.*s': category %u of %u and %u lists of them", shown(id),
+                             (const char *)id.at, items[i].category, table->names.count,
+                             table->lists_count);
         }
         const uint64_t hash = identity_of(id.at, id.size);
         struct slot *slot = item_slot(table, hash);
@@ -107,12 +111,52 @@ static enum status open_slots(struct item_table *table, uint32_t count, struct e
     return error_set(error, STATUS_IO, "out of memory for a table of %u items", count);
 }
 
+/* Two rows or more, none twice, and zeros behind them. */
+static bool is_list(const struct category_list *list, uint32_t categories)
+{
+    const uint32_t count = category_list_count(list);
+    for (uint32_t i = 0; i < TAGS_MAX; i++) {
+        if (list->rows[i] > categories || (i >= count && list->rows[i])) return false;
+        for (uint32_t j = 0; j < i && i < count; j++) {
+            if (list->rows[i] == list->rows[j]) return false;
+        }
+    }
+    return count >= 2;
+}
+
+static enum status copy_lists(struct item_table *table, const struct category_list *lists,
+                              uint32_t count, struct error *error)
+{
+    if (count == 0) return STATUS_OK;
+    table->lists = malloc(count * sizeof *lists);
+    if (!table->lists) return error_set(error, STATUS_IO, "out of memory for the item table");
+    table->lists_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_list(&lists[i], table->names.count)) {
+            return error_set(error, STATUS_INVALID, "list %u of categories is none of the %u rows",
+                             i, table->names.count);
+        }
+        table->lists[i] = lists[i];
+    }
+    return STATUS_OK;
+}
+
 enum status item_table_open(struct item_table **tablep, const struct item_entry *items,
                             uint32_t items_count, const struct bytes *categories,
                             uint32_t categories_count, uint32_t oov, struct error *error)
 {
+    return item_table_open_lists(tablep, items, items_count, categories, categories_count, NULL, 0,
+                                 oov, error);
+}
+
+enum status item_table_open_lists(struct item_table **tablep, const struct item_entry *items,
+                                  uint32_t items_count, const struct bytes *categories,
+                                  uint32_t categories_count, const struct category_list *lists,
+                                  uint32_t lists_count, uint32_t oov, struct error *error)
+{
     *tablep = NULL;
-    if ((uint64_t)1 + oov + items_count > UINT32_MAX) {
+    if ((uint64_t)1 + oov + items_count > UINT32_MAX ||
+        (uint64_t)1 + categories_count + lists_count > UINT32_MAX) {
         return error_set(error, STATUS_INVALID, "%u items and %u OOV rows are too many rows",
                          items_count, oov);
     }
@@ -129,6 +173,7 @@ enum status item_table_open(struct item_table **tablep, const struct item_entry 
         status =
             copy_strings(&table->names, categories, sizeof *categories, categories_count, error);
     }
+    if (status == STATUS_OK) status = copy_lists(table, lists, lists_count, error);
     if (status == STATUS_OK) status = insert_items(table, items, error);
     if (status != STATUS_OK) {
         item_table_close(table);
@@ -150,6 +195,7 @@ void item_table_close(struct item_table *table)
     free_strings(&table->ids);
     free_strings(&table->names);
     free(table->categories);
+    free(table->lists);
     free(table->slots);
     free(table);
 }
@@ -202,9 +248,19 @@ struct item_strings item_table_category_names(const struct item_table *table)
     return table->names;
 }
 
-const uint32_t *item_table_category_rows(const struct item_table *table)
+const uint32_t *item_table_item_categories(const struct item_table *table)
 {
     return table->categories;
+}
+
+const struct category_list *item_table_lists(const struct item_table *table)
+{
+    return table->lists;
+}
+
+uint32_t item_table_lists_count(const struct item_table *table)
+{
+    return table->lists_count;
 }
 
 /* Index of a known item's row in the dictionary, or its count if the row is none's. */
@@ -231,8 +287,15 @@ struct bytes item_table_category_name(const struct item_table *table, uint32_t c
     return category ? string_of(&table->names, category - 1) : (struct bytes){NULL, 0};
 }
 
-uint32_t item_table_category_of(const struct item_table *table, uint32_t row)
+struct category_list item_table_categories_of(const struct item_table *table, uint32_t row)
 {
     const uint32_t index = index_of(table, row);
-    return index < table->ids.count ? table->categories[index] : 0;
+    const uint32_t category = index < table->ids.count ? table->categories[index] : 0;
+    if (category > table->names.count) return table->lists[category - table->names.count - 1];
+    return (struct category_list){{category}};
+}
+
+uint32_t item_table_category_of(const struct item_table *table, uint32_t row)
+{
+    return item_table_categories_of(table, row).rows[0];
 }

@@ -63,6 +63,7 @@ static const struct dim {
     {"tau", AT(tau), DIM_REAL, 1e-4, 1e4},
     {"intent_cosine", AT(intent_cosine), DIM_FLAG, 0, 1},
     {"width", AT(width), DIM_COUNT, 1, 1024},
+    {"tags", AT(tags), DIM_FLAG, 0, 1},
 };
 
 _Static_assert(sizeof dim_table / sizeof dim_table[0] == MODEL_DIMS, "MODEL_DIMS counts the rows");

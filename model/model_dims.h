@@ -36,6 +36,7 @@ struct model_dims {
     uint32_t extract_heads; /* H_e; of lru 0: it reads its newest hidden vector, K = 1 */
     bool conditional;       /* read = conditional (else extract) */
     bool use_category;
+    bool tags; /* an item may have several categories */
     bool use_gap;
     uint32_t gap_buckets;
     bool cosine;            /* similarity = cosine: interests are published normalized */
@@ -70,7 +71,7 @@ struct model_dims {
     uint32_t width;      /* complex coordinates of a linear recurrence */
 };
 
-enum { MODEL_DIMS = 39, DIM_TEXT_MAX = 48 };
+enum { MODEL_DIMS = 40, DIM_TEXT_MAX = 48 };
 
 /* The key of dimension `index`, 0 .. MODEL_DIMS - 1: "d", "H", "blocks", ... */
 const char *model_dim_key(uint32_t index);

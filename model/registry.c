@@ -73,6 +73,9 @@ static enum status check_common(const struct model_dims *dims, struct error *err
     if (dims->use_gap && dims->gap_buckets == 0) {
         return error_set(error, STATUS_INVALID, "use_gap needs gap_buckets");
     }
+    if (dims->tags && !dims->use_category) {
+        return error_set(error, STATUS_INVALID, "tags need use_category");
+    }
     if (dims->cosine && !(dims->temperature > 0)) {
         return error_set(error, STATUS_INVALID, "cosine needs a temperature");
     }

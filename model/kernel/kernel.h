@@ -124,6 +124,13 @@ void kernel_relu_backward(real *restrict dx, const real *restrict dy, const real
 /* y += x */
 void kernel_add(real *restrict y, const real *restrict x, size_t n);
 
+/* y [cols] += the mean of the rows `rows[0 .. count)` of table [.., cols]; count > 0. */
+void kernel_add_mean(real *restrict y, const real *restrict table, const uint32_t *rows,
+                     uint32_t count, uint32_t cols);
+
+/* y += x / parts */
+void kernel_add_part(real *restrict y, const real *restrict x, uint32_t parts, size_t n);
+
 /* Each of `rows` groups of `copies` rows [cols] of y: += the row of x of that group. */
 void kernel_add_repeated(real *restrict y, const real *restrict x, uint32_t rows, uint32_t copies,
                          uint32_t cols);

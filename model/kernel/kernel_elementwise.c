@@ -8,6 +8,7 @@
 #include "model/kernel/kernel.h"
 
 #include "model/kernel/special.h"
+#include "model/kernel/vector.h"
 
 void kernel_exp(real *y, const real *x, size_t n)
 {
@@ -55,6 +56,35 @@ void kernel_add(real *restrict y, const real *restrict x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         y[i] += x[i];
+    }
+}
+
+/* The sum of the rows at one column, or vector of columns, stays in a register. */
+void kernel_add_mean(real *restrict y, const real *restrict table, const uint32_t *rows,
+                     uint32_t count, uint32_t cols)
+{
+    const vec parts = vec_all((real)count);
+    for (uint32_t i = 0; i < cols; i += LANES) {
+        const uint32_t some = cols - i < LANES ? cols - i : 0;
+        vec sum = vec_all(0), whole;
+        for (uint32_t row = 0; row < count; row++) {
+            const real *at = table + (size_t)rows[row] * cols + i;
+            sum = vec_add(sum, some ? vec_load_some(at, some) : vec_load(at));
+        }
+        whole =
+            vec_add(some ? vec_load_some(y + i, some) : vec_load(y + i), vec_divide(sum, parts));
+        if (some) {
+            vec_store_some(y + i, whole, some);
+        } else {
+            vec_store(y + i, whole);
+        }
+    }
+}
+
+void kernel_add_part(real *restrict y, const real *restrict x, uint32_t parts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        y[i] += x[i] / (real)parts;
     }
 }
 

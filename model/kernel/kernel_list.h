@@ -24,7 +24,8 @@
     K(kernel_packed_size) K(kernel_pack) K(kernel_matmul_packed) K(kernel_matmul_fetching)         \
     K(kernel_product)                                                                              \
     K(kernel_exp) K(kernel_elu1) K(kernel_elu1_backward) K(kernel_relu) K(kernel_relu_backward)    \
-    K(kernel_add) K(kernel_add_repeated) K(kernel_sum_repeated) K(kernel_multiply)                 \
+    K(kernel_add) K(kernel_add_mean) K(kernel_add_part)                                            \
+    K(kernel_add_repeated) K(kernel_sum_repeated) K(kernel_multiply)                               \
     K(kernel_add_product) K(kernel_layer_norm) K(kernel_layer_norm_backward) K(kernel_unit)        \
     K(kernel_attention_absorb) K(kernel_attention_step) K(kernel_attention_read)                   \
     K(kernel_attention_sequence) K(kernel_attention_scratch)                                       \

@@ -4,10 +4,26 @@
 
 #include <stdint.h>
 
+enum { TAGS_MAX = 8 }; /* categories of an item */
+
+/* Two categories of an item or more: their rows in the catalogue's order, none twice, then zeros. */
+struct category_list {
+    uint32_t rows[TAGS_MAX];
+};
+
+static inline uint32_t category_list_count(const struct category_list *list)
+{
+    uint32_t count = 0;
+    while (count < TAGS_MAX && list->rows[count]) {
+        count++;
+    }
+    return count;
+}
+
 /* One action of a user, its item resolved by the generation's dictionary. */
 struct behavior {
     uint32_t item;     /* row of item.embedding; 0 is padding and never occurs */
-    uint32_t category; /* row of category.embedding; 0 = none */
+    uint32_t category; /* row of category.embedding; 0 = none; from their number on, a list */
     int64_t gap_s;     /* whole seconds since the user's latest time so far, -1 if none */
     uint64_t ordinal;  /* in the user's life */
 };

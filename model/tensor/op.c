@@ -168,9 +168,43 @@ struct embedding {
 /* Adds dy to the gradient of a row; row 0 is zero for ever. */
 static void add_to_row(struct tape *tape, const struct param *table, uint32_t row, const real *dy)
 {
-    if (!table || row == 0) return;
+    if (row == 0) return;
     struct row_gradients *rows = gradients_rows(tape->gradients, table);
     kernel_add(row_gradient(rows, row), dy, rows->width);
+}
+
+/* The list that a category is, or NULL if it is a row. */
+static const struct category_list *list_of(const struct embedding_tables *tables, uint32_t category)
+{
+    const uint32_t rows = tables->category->spec.shape[0];
+    return category < rows ? NULL : &tables->lists[category - rows];
+}
+
+/* row += the category, or the mean of several. */
+static void add_category(const struct embedding_tables *tables, uint32_t category, real *row)
+{
+    const real *table = tables->category->data;
+    const struct category_list *list = list_of(tables, category);
+    if (!list) {
+        kernel_add(row, table + (size_t)category * tables->width, tables->width);
+    } else {
+        kernel_add_mean(row, table, list->rows, category_list_count(list), tables->width);
+    }
+}
+
+static void add_to_category(struct tape *tape, const struct embedding_tables *tables,
+                            uint32_t category, const real *dy)
+{
+    const struct category_list *list = list_of(tables, category);
+    if (!list) {
+        add_to_row(tape, tables->category, category, dy);
+        return;
+    }
+    struct row_gradients *rows = gradients_rows(tape->gradients, tables->category);
+    const uint32_t count = category_list_count(list);
+    for (uint32_t i = 0; i < count; i++) {
+        kernel_add_part(row_gradient(rows, list->rows[i]), dy, count, rows->width);
+    }
 }
 
 static void embed_backward(struct tape *tape, const struct node *node)
@@ -182,7 +216,7 @@ static void embed_backward(struct tape *tape, const struct node *node)
         const struct behavior *behavior = &embedding->batch->at[event];
         const real *dy = y->gradient + (size_t)event * y->cols;
         add_to_row(tape, tables->item, behavior->item, dy);
-        add_to_row(tape, tables->category, behavior->category, dy);
+        if (tables->category) add_to_category(tape, tables, behavior->category, dy);
         if (!tables->gap) continue;
         add_to_row(tape, tables->gap, gap_bucket(behavior->gap_s, tables->gap->spec.shape[0]), dy);
     }
@@ -197,9 +231,7 @@ struct tensor *op_embed(struct tape *tape, const struct embedding_tables *tables
         const struct behavior *behavior = &batch->at[event];
         real *row = x->data + (size_t)event * d;
         memcpy(row, tables->item->data + (size_t)behavior->item * d, d * sizeof(real));
-        if (tables->category) {
-            kernel_add(row, tables->category->data + (size_t)behavior->category * d, d);
-        }
+        if (tables->category) add_category(tables, behavior->category, row);
         if (tables->gap) {
             uint32_t bucket = gap_bucket(behavior->gap_s, tables->gap->spec.shape[0]);
             kernel_add(row, tables->gap->data + (size_t)bucket * d, d);

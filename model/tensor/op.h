@@ -26,7 +26,8 @@ struct embedding_tables {
     const struct param *item;
     const struct param *category;
     const struct param *gap;
-    uint32_t width; /* d */
+    const struct category_list *lists; /* what a category beyond the table's rows stands for */
+    uint32_t width;                    /* d */
 };
 
 /* Bucket of a gap in whole seconds, -1 = no previous behavior (models.md section 2). */

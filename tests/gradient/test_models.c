@@ -38,7 +38,8 @@ static void run_open(struct run *run, const char *name, const struct model_dims 
     for (uint32_t i = 0; i < EVENTS; i++) {
         run->behaviors[i] = (struct behavior){
             .item = 1 + (uint32_t)random_below(&random, RANDOM_ITEMS),
-            .category = (uint32_t)random_below(&random, 1 + RANDOM_CATEGORIES),
+            .category = (uint32_t)random_below(&random, 1 + RANDOM_CATEGORIES +
+                                                            (dims->tags ? RANDOM_LISTS : 0)),
             .gap_s = (int64_t)random_below(&random, 500000),
         };
     }
@@ -180,6 +181,7 @@ static const struct model_dims variants[] = {
      .extract_heads = 2,
      .conditional = true,
      .use_category = true,
+     .tags = true,
      .use_gap = true,
      .gap_buckets = 12,
      .induction_top = 2,

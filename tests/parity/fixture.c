@@ -178,6 +178,7 @@ static struct model_dims dims_of(const struct fixture *fixture)
         .extract_heads = last ? 0 : number_or_0(fixture, "extract_heads"),
         .conditional = fixture_is(fixture, "read", "conditional"),
         .use_category = fixture_is(fixture, "use_category", "true"),
+        .tags = has_true(fixture, "tags"),
         .use_gap = fixture_is(fixture, "use_gap", "true"),
         .gap_buckets = fixture_number(fixture, "gap_buckets"),
         .cosine = fixture_is(fixture, "similarity", "cosine"),
@@ -201,7 +202,8 @@ static struct model_dims dims_of(const struct fixture *fixture)
 }
 
 /* A dictionary of as many items and categories as the fixture has; their names do not matter. */
-static struct item_table *open_items(uint32_t items, uint32_t categories, uint32_t oov)
+static struct item_table *open_items(uint32_t items, uint32_t categories, uint32_t oov,
+                                     const struct category_list *lists, uint32_t lists_count)
 {
     struct error error;
     struct item_table *table = NULL;
@@ -214,7 +216,9 @@ static struct item_table *open_items(uint32_t items, uint32_t categories, uint32
         if (i < items) entries[i].id = bytes_of(text[i]);
         if (i >= items) names[i - items] = bytes_of(text[i]);
     }
-    check(item_table_open(&table, entries, items, names, categories, oov, &error), &error);
+    check(item_table_open_lists(&table, entries, items, names, categories, lists, lists_count, oov,
+                                &error),
+          &error);
     free(entries);
     free(names);
     free(text);
@@ -250,12 +254,12 @@ static void load_params(struct param_set *params, const struct fixture *fixture)
 /* Everything but the values of the parameters, which are zeros. */
 static void declare_model(struct checkpoint *checkpoint, const char *name,
                           const struct model_dims *dims, uint32_t items, uint32_t categories,
-                          uint32_t oov)
+                          uint32_t oov, const struct category_list *lists, uint32_t lists_count)
 {
     struct error error;
     *checkpoint = (struct checkpoint){.dims = *dims, .generation = 1, .state_generation = 1};
     snprintf(checkpoint->model, sizeof(checkpoint->model), "%s", name);
-    checkpoint->items = open_items(items, categories, oov);
+    checkpoint->items = open_items(items, categories, oov, lists, lists_count);
     check(interest_params_open(&checkpoint->params, name, dims, item_table_rows(checkpoint->items),
                                categories, &error),
           &error);
@@ -268,12 +272,42 @@ static void open_declared(struct fixture_model *model)
     check(interest_scratch_open(&model->scratch, model->model, &error), &error);
 }
 
+/* Rows of the categories of a cell of `input/categories` [users, steps, tags]. */
+static struct category_list list_at(const int64_t *categories, size_t cell, uint64_t tags)
+{
+    struct category_list list = {{0}};
+    for (uint64_t i = 0; i < tags; i++) {
+        list.rows[i] = (uint32_t)categories[cell * tags + i];
+    }
+    return list;
+}
+
+/* A list for each cell that has several categories, in the order of the file; the caller frees. */
+static struct category_list *lists_of_fixture(const struct fixture *fixture, uint32_t *countp)
+{
+    const uint64_t *shape = NULL;
+    *countp = 0;
+    if (!has_true(fixture, "tags")) return NULL;
+    const int64_t *categories = fixture_i64(fixture, "input/categories", &shape);
+    struct category_list *lists = calloc(shape[0] * shape[1] + 1, sizeof *lists);
+    assert_non_null(lists);
+    assert_true(shape[2] <= TAGS_MAX);
+    for (size_t cell = 0; cell < shape[0] * shape[1]; cell++) {
+        const struct category_list list = list_at(categories, cell, shape[2]);
+        if (category_list_count(&list) > 1) lists[(*countp)++] = list;
+    }
+    return lists;
+}
+
 void fixture_model_open(struct fixture_model *model, const struct fixture *fixture)
 {
     const struct model_dims dims = dims_of(fixture);
+    uint32_t count;
+    struct category_list *lists = lists_of_fixture(fixture, &count);
     declare_model(&model->checkpoint, metadata(fixture, "model"), &dims,
                   fixture_number(fixture, "items"), fixture_number(fixture, "categories"),
-                  fixture_number(fixture, "oov"));
+                  fixture_number(fixture, "oov"), lists, count);
+    free(lists);
     load_params(model->checkpoint.params, fixture);
     open_declared(model);
 }
@@ -281,7 +315,10 @@ void fixture_model_open(struct fixture_model *model, const struct fixture *fixtu
 void random_model_open(struct fixture_model *model, const char *name, const struct model_dims *dims,
                        uint64_t seed)
 {
-    declare_model(&model->checkpoint, name, dims, RANDOM_ITEMS, RANDOM_CATEGORIES, 1);
+    static const struct category_list lists[RANDOM_LISTS] = {
+        {{3, 1}}, {{9, 2, 4}}, {{1, 2, 3, 4, 5, 6, 7, 8}}};
+    declare_model(&model->checkpoint, name, dims, RANDOM_ITEMS, RANDOM_CATEGORIES, 1, lists,
+                  dims->tags ? RANDOM_LISTS : 0);
     param_set_draw(model->checkpoint.params, seed);
     open_declared(model);
 }
@@ -310,6 +347,9 @@ struct fixture_behaviors fixture_behaviors(const struct fixture *fixture)
         .steps = steps,
     };
     assert_true(behaviors.at && behaviors.offsets);
+    uint32_t list = 1 + fixture_number(fixture, "categories"); /* the next one's number */
+    const bool tags = has_true(fixture, "tags");
+    const int64_t *categories = tags ? fixture_i64(fixture, "input/categories", &shape) : NULL;
     for (uint32_t user = 0; user < users; user++) {
         uint32_t end = behaviors.offsets[user];
         for (uint32_t step = 0; step < (uint32_t)length[user]; step++) {
@@ -320,6 +360,10 @@ struct fixture_behaviors fixture_behaviors(const struct fixture *fixture)
                 .gap_s = gap[cell],
                 .ordinal = (uint64_t)ordinal[cell],
             };
+            if (!tags) continue;
+            const struct category_list all = list_at(categories, cell, shape[2]);
+            assert_int_equal(all.rows[0], category[cell]);
+            if (category_list_count(&all) > 1) behaviors.at[end - 1].category = list++;
         }
         behaviors.offsets[user + 1] = end;
     }

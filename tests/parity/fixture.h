@@ -57,8 +57,11 @@ struct fixture_model {
 
 void fixture_model_open(struct fixture_model *model, const struct fixture *fixture);
 
-/* A model of any registered name and dimensions, its parameters drawn from `seed`. */
-enum { RANDOM_ITEMS = 500, RANDOM_CATEGORIES = 9 };
+/*
+ * A model of any registered name and dimensions, its parameters drawn from `seed`. With tags its
+ * dictionary has RANDOM_LISTS lists of categories, from the number 1 + RANDOM_CATEGORIES on.
+ */
+enum { RANDOM_ITEMS = 500, RANDOM_CATEGORIES = 9, RANDOM_LISTS = 3 };
 void random_model_open(struct fixture_model *model, const char *name, const struct model_dims *dims,
                        uint64_t seed);
 

@@ -77,6 +77,7 @@ static const struct model_dims shapes[] = {
      .extract_heads = 2,
      .conditional = true,
      .use_category = true,
+     .tags = true,
      .induction_top = 1,
      .utilization = true,
      .steps = 0x2,
@@ -141,6 +142,7 @@ static void *take(size_t size)
 static void world_open(struct world *world, const char *name, const struct model_dims *dims,
                        uint64_t seed)
 {
+    const uint32_t lists = dims->tags ? RANDOM_LISTS : 0;
     world->seed = seed;
     world->random = random_seeded(seed);
     random_model_open(&world->model, name, dims, seed);
@@ -154,7 +156,7 @@ static void world_open(struct world *world, const char *name, const struct model
         for (uint32_t i = 0; i < world->length[user]; i++) {
             world->history[user][i] = (struct behavior){
                 .item = 1 + (uint32_t)random_below(&world->random, RANDOM_ITEMS + 1),
-                .category = (uint32_t)random_below(&world->random, RANDOM_CATEGORIES + 1),
+                .category = (uint32_t)random_below(&world->random, RANDOM_CATEGORIES + 1 + lists),
                 .gap_s = (int64_t)random_below(&world->random, 1000000) - 1,
                 .ordinal = i,
             };

@@ -53,6 +53,14 @@ CASE(kernel_elu1_backward, kernel_elu1_backward(x->y, x->a, x->b, x->rows, x->wi
 CASE(kernel_relu, kernel_relu(x->y, x->n))
 CASE(kernel_relu_backward, kernel_relu_backward(x->y, x->a, x->b, x->n))
 CASE(kernel_add, kernel_add(x->y, x->a, x->n))
+CASE(kernel_add_part, kernel_add_part(x->y, x->a, 3, x->n))
+
+static void try_kernel_add_mean(struct call *x)
+{
+    const uint32_t rows[] = {x->rows - 1, 0, x->rows / 2};
+    kernel_add_mean(x->y, x->a, rows, 1 + x->rows % 3, x->cols);
+}
+
 CASE(kernel_add_repeated, kernel_add_repeated(x->y, x->a, x->rows, 3, x->cols))
 CASE(kernel_sum_repeated, kernel_sum_repeated(x->y, x->a, x->rows, 3, x->cols))
 CASE(kernel_multiply, kernel_multiply(x->y, x->a, x->b, x->n))

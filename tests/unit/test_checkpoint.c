@@ -38,6 +38,7 @@ static const struct model_dims dims = {.d = 8,
                                        .extract_heads = 2,
                                        .conditional = true,
                                        .use_category = true,
+                                       .tags = true,
                                        .use_gap = true,
                                        .gap_buckets = 4,
                                        .cosine = true,
@@ -47,10 +48,12 @@ static struct checkpoint *make_checkpoint(void)
 {
     static const struct bytes categories[] = {{"drama", 5}, {"com\0edy", 7}};
     static const struct item_entry entries[] = {
-        {{"alien", 5}, 1}, {{"", 0}, 0}, {{"br\xC3\xA9zil", 7}, 2}};
+        {{"alien", 5}, 1}, {{"", 0}, 0}, {{"br\xC3\xA9zil", 7}, 3}};
+    static const struct category_list list = {{2, 1}};
     struct item_table *items;
     struct checkpoint *checkpoint;
-    assert_int_equal(item_table_open(&items, entries, 3, categories, 2, 2, NULL), STATUS_OK);
+    assert_int_equal(item_table_open_lists(&items, entries, 3, categories, 2, &list, 1, 2, NULL),
+                     STATUS_OK);
     assert_int_equal(checkpoint_init(&checkpoint, "limarec", &dims, items, 7, NULL), STATUS_OK);
     return checkpoint;
 }
@@ -134,8 +137,9 @@ static void a_checkpoint_comes_back_bit_for_bit(void **state)
     assert_int_equal(item_table_oov(read->items), 2);
     for (uint32_t row = 0; row < item_table_rows(made->items); row++) {
         assert_true(bytes_equal(item_table_id(read->items, row), item_table_id(made->items, row)));
-        assert_int_equal(item_table_category_of(read->items, row),
-                         item_table_category_of(made->items, row));
+        const struct category_list list = item_table_categories_of(made->items, row);
+        const struct category_list again = item_table_categories_of(read->items, row);
+        assert_memory_equal(&again, &list, sizeof list);
     }
     assert_true(bytes_equal(item_table_category_name(read->items, 2),
                             item_table_category_name(made->items, 2)));
@@ -392,11 +396,11 @@ static void a_dictionary_that_contradicts_itself_is_refused(void **state)
         forgery_end(&forgery, other_path);
         expect_refused(STATUS_CORRUPT, "dictionary.*");
     }
-    static const uint32_t categories[] = {1, 0, 3};
+    static const uint32_t categories[] = {1, 0, 4};
     forgery_begin(&forgery, path);
     forgery_tensor(&forgery, "dictionary.item_categories")->data = categories;
     forgery_end(&forgery, other_path);
-    expect_refused(STATUS_CORRUPT, "category row 3 of 2");
+    expect_refused(STATUS_CORRUPT, "category 4 of 2 and 1 lists of them");
     static const uint64_t twice[] = {0, 0, 0, 12};
     forgery_begin(&forgery, path);
     forgery_tensor(&forgery, "dictionary.item_offsets")->data = twice;

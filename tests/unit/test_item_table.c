@@ -119,6 +119,39 @@ static void a_category_beyond_the_names_is_refused(void **state)
     assert_null(table);
 }
 
+static void an_item_of_several_categories_has_the_number_of_their_list(void **state)
+{
+    (void)state;
+    const struct item_entry entries[] = {{{"alien", 5}, 4}, {{"brazil", 6}, 1}};
+    const struct category_list lists[] = {{{1, 2}}, {{2, 1}}};
+    struct item_table *table;
+    struct item_resolved resolved;
+    assert_int_equal(item_table_open_lists(&table, entries, 2, categories, 2, lists, 2, 0, NULL),
+                     STATUS_OK);
+    assert_true(item_table_resolve(table, hash_of("alien"), &resolved));
+    assert_int_equal(resolved.category, 4);
+    assert_int_equal(item_table_category_of(table, 1), 2);
+    assert_int_equal(item_table_categories_of(table, 1).rows[1], 1);
+    assert_int_equal(item_table_categories_of(table, 2).rows[0], 1);
+    assert_int_equal(item_table_categories_of(table, 2).rows[1], 0);
+    assert_int_equal(item_table_lists_count(table), 2);
+    assert_int_equal(item_table_lists(table)[1].rows[0], 2);
+    item_table_close(table);
+}
+
+static void a_list_of_less_than_two_or_of_unknown_or_equal_categories_is_refused(void **state)
+{
+    (void)state;
+    const struct category_list lists[] = {{{0}}, {{1}}, {{1, 1}}, {{1, 3}}, {{0, 1}}, {{1, 0, 2}}};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct item_table *table;
+        assert_int_equal(
+            item_table_open_lists(&table, items, 3, categories, 2, &lists[i], 1, 0, NULL),
+            STATUS_INVALID);
+        assert_null(table);
+    }
+}
+
 enum { MANY = 300000, ID_SIZE = 12 };
 
 static void a_large_table_finds_every_item(void **state)
@@ -155,6 +188,8 @@ int main(void)
         cmocka_unit_test(an_empty_dictionary_knows_nothing),
         cmocka_unit_test(the_same_item_twice_is_refused),
         cmocka_unit_test(a_category_beyond_the_names_is_refused),
+        cmocka_unit_test(an_item_of_several_categories_has_the_number_of_their_list),
+        cmocka_unit_test(a_list_of_less_than_two_or_of_unknown_or_equal_categories_is_refused),
         cmocka_unit_test(a_large_table_finds_every_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
