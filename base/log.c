@@ -1,6 +1,7 @@
 /* log.c - a line is built on the stack and written with one call. */
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "base/escape.h"
 #include "base/iso8601.h"
 #include "base/json_writer.h"
+#include "base/log_repeats.h"
 #include "base/status.h"
 
 enum {
@@ -17,22 +19,24 @@ enum {
 };
 
 static enum log_level least_level = LOG_INFO;
-static bool json_form;
+static enum log_form log_form;
+static pthread_mutex_t repeats_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_repeats repeats;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-void log_setup(enum log_level least, bool json)
+void log_setup(enum log_level least, enum log_form form)
 {
     least_level = least;
-    json_form = json;
+    log_form = form;
 }
 
-bool log_is_json(void)
+bool log_is_structured(void)
 {
-    return json_form;
+    return log_form != LOG_PLAIN;
 }
 
-/* Text beside the values of a line in text form. */
+/* Text beside the values of a line that is not JSON. */
 static void PRINTF_LIKE(2, 3) print_raw(struct json_writer *line, const char *format, ...)
 {
     const size_t room = line->room - line->used;
@@ -45,7 +49,7 @@ static void PRINTF_LIKE(2, 3) print_raw(struct json_writer *line, const char *fo
     line->comma = false;
 }
 
-/* A text that needs no quotes in the text form. */
+/* A text that needs no quotes where it is not JSON. */
 static bool needs_no_quotes(struct bytes text)
 {
     const unsigned char *at = text.at;
@@ -61,7 +65,7 @@ static bool needs_no_quotes(struct bytes text)
 static void write_value_text(struct json_writer *line, struct bytes text)
 {
     if (text.size > TEXT_MAX) text.size = TEXT_MAX;
-    if (!json_form && needs_no_quotes(text)) {
+    if (log_form != LOG_JSON && needs_no_quotes(text)) {
         print_raw(line, "%.*s", (int)text.size, (const char *)text.at);
     } else {
         json_text(line, text);
@@ -70,7 +74,7 @@ static void write_value_text(struct json_writer *line, struct bytes text)
 
 static void write_log_field(struct json_writer *line, const struct log_field *field)
 {
-    if (json_form) {
+    if (log_form == LOG_JSON) {
         json_key(line, field->key);
     } else {
         print_raw(line, " %s=", field->key);
@@ -86,7 +90,7 @@ static void write_log_head(struct json_writer *line, enum log_level level, const
 {
     char time[ISO8601_SIZE];
     iso8601_print(clock_wall_ms(), time);
-    if (json_form) {
+    if (log_form == LOG_JSON) {
         json_begin(line, '{');
         json_key(line, "time");
         json_text(line, bytes_of(time));
@@ -94,17 +98,19 @@ static void write_log_head(struct json_writer *line, enum log_level level, const
         json_text(line, bytes_of(level_names[level]));
         json_key(line, "message");
         json_text(line, bytes_of(message));
+    } else if (log_form == LOG_LOGFMT) {
+        print_raw(line, "time=%s level=%s message=\"%s\"", time, level_names[level], message);
     } else {
         print_raw(line, "%s %s %s", time, level_names[level], message);
     }
 }
 
-void log_write(enum log_level level, const char *message, const struct log_field *fields)
+static void write_log_line(enum log_level level, const char *message,
+                           const struct log_field *fields)
 {
     static const struct log_field cut = {.key = "cut", .kind = LOG_INT, .integer = 1};
     char at[LOG_LINE_MAX];
     bool complete = true;
-    if (level < least_level) return;
     struct json_writer line = json_writer_at(at, sizeof at - TAIL_MAX);
     write_log_head(&line, level, message);
     for (; fields->kind != LOG_END; fields++) {
@@ -116,8 +122,52 @@ void log_write(enum log_level level, const char *message, const struct log_field
     }
     line.room = sizeof at;
     if (!complete) write_log_field(&line, &cut);
-    if (json_form) json_end(&line, '}');
+    if (log_form == LOG_JSON) json_end(&line, '}');
     at[line.used++] = '\n';
     /* One write; a line that cannot be written is lost. */
     if (write(STDERR_FILENO, at, line.used) < 0) return;
+}
+
+/* Whether a line may be written at `now_ms`; first tells what was left out of windows now over. */
+static bool admit(const char *message, int64_t now_ms)
+{
+    uint64_t left_out;
+    const char *of;
+    pthread_mutex_lock(&repeats_lock);
+    while ((of = log_repeats_over(&repeats, now_ms, &left_out))) {
+        const struct log_field fields[] = {
+            log_text("of", of), log_int("lines", (int64_t)left_out), {.key = 0}};
+        write_log_line(LOG_WARN, "lines left out", fields);
+    }
+    bool admitted = !message || log_repeats_admit(&repeats, message, now_ms);
+    pthread_mutex_unlock(&repeats_lock);
+    return admitted;
+}
+
+void log_write(enum log_level level, const char *message, const struct log_field *fields)
+{
+    if (level < least_level) return;
+    bool limited = level == LOG_INFO || level == LOG_WARN;
+    if (limited && !admit(message, clock_monotonic_ns() / 1000000)) return;
+    write_log_line(level, message, fields);
+}
+
+void log_note(const char *command, const char *format, ...)
+{
+    char text[TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (size < 0) return;
+    if (log_is_structured()) {
+        log_warn("note", log_text("command", command), log_text("text", text));
+    } else {
+        fprintf(stderr, "braid %s: %s\n", command, text);
+    }
+}
+
+void log_finish(void)
+{
+    admit(NULL, INT64_MAX);
 }

@@ -6,10 +6,13 @@
  *
  *     log_info("partition restored", log_int("partition", 3), log_real("seconds", 1.5));
  *
- *     text  2024-05-01T12:00:00.123Z info partition restored partition=3 seconds=1.5
- *     json  {"time":"2024-05-01T12:00:00.123Z","level":"info","message":"partition restored",...}
+ *     text    2024-05-01T12:00:00.123Z info partition restored partition=3 seconds=1.5
+ *     logfmt  time=2024-05-01T12:00:00.123Z level=info message="partition restored" partition=3 ...
+ *     json    {"time":"2024-05-01T12:00:00.123Z","level":"info","message":"partition restored",...}
  *
- * Fields that would make a line longer than LOG_LINE_MAX are left out, and cut=1 says so.
+ * Fields that would make a line longer than LOG_LINE_MAX are left out, and cut=1 says so. A message
+ * that comes too often (base/log_repeats.h) is left out, and "lines left out" says how often; errors
+ * never are.
  *
  * Threads: lines of different threads never mix.
  */
@@ -20,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/status.h"
 
 enum { LOG_LINE_MAX = 8192 };
 
@@ -35,11 +39,22 @@ struct log_field {
     double real;
 };
 
-/* Lines below `least` are dropped; `json` chooses the form. Call before other threads begin. */
-void log_setup(enum log_level least, bool json);
+enum log_form { LOG_PLAIN, LOG_LOGFMT, LOG_JSON };
 
-/* Whether each line of standard error must be JSON. */
-bool log_is_json(void);
+/* Lines below `least` are dropped. Call before other threads begin. */
+void log_setup(enum log_level least, enum log_form form);
+
+/* Whether a program reads the log, which must then be all that there is on standard error. */
+bool log_is_structured(void);
+
+/*
+ * What a command has to tell a person beside its result: "braid COMMAND: ..." on standard error, or
+ * a warning with the fields command and text where a program reads the log.
+ */
+void log_note(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Says what was left out and not yet told. Call at the end of the program. */
+void log_finish(void);
 
 /* Writes a line; `fields` ends with a LOG_END. Use the macros below. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);

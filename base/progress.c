@@ -19,7 +19,7 @@ void progress_start(struct progress *progress, const char *what, const char *uni
         .what = what,
         .unit = unit,
         .quiet = quiet,
-        .redraws = isatty(STDERR_FILENO) == 1 && !log_is_json(),
+        .redraws = isatty(STDERR_FILENO) == 1 && !log_is_structured(),
         .started_ns = now,
         .shown_ns = now,
     };
@@ -75,7 +75,7 @@ void progress_show(struct progress *progress, double share, uint64_t count)
     progress->shown_ns = now;
     if (share > 1) share = 1;
     const double seconds = (double)(now - progress->started_ns) / 1e9;
-    if (log_is_json()) {
+    if (log_is_structured()) {
         log_info("progress", log_text("of", progress->what),
                  log_int(progress->unit, (int64_t)count), log_real("seconds", seconds),
                  log_real("share", share < 0 ? NAN : share));

@@ -2,7 +2,7 @@
  * progress.h - how much of a long run is done, on standard error.
  *
  * On a terminal one line that is redrawn, elsewhere a plain line now and then, so that a log stays
- * readable; with log.format=json lines of the log. How often is decided here: call progress_show as often as you like.
+ * readable; with log.format=logfmt or json lines of the log. How often is decided here: call progress_show as often as you like.
  *
  *     progress_start -> progress_show ... -> progress_end
  *

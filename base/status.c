@@ -55,7 +55,7 @@ enum status error_prefix(struct error *error, const char *format, ...)
 
 void require_failed(const char *condition, const char *file, int line)
 {
-    if (log_is_json()) {
+    if (log_is_structured()) {
         log_error("a required condition does not hold", log_text("condition", condition),
                   log_text("file", file), log_int("line", line));
     } else {

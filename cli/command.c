@@ -132,8 +132,11 @@ enum status arguments_config(struct arguments *arguments, struct config *config,
     config_defaults(config);
     const enum status status = read_settings(arguments, config, error);
     /* Also of settings that are refused: what was read of them says in which form. */
+    static const enum log_form forms[] = {[CONFIG_LOG_TEXT] = LOG_PLAIN,
+                                          [CONFIG_LOG_JSON] = LOG_JSON,
+                                          [CONFIG_LOG_LOGFMT] = LOG_LOGFMT};
     log_setup(config->log.level == CONFIG_LOG_DEBUG ? LOG_DEBUG : LOG_INFO,
-              config->log.format == CONFIG_LOG_JSON);
+              forms[config->log.format]);
     TRY(status);
     config_warn_variables(environ);
     return choose_vectors(config->model.vector_bits, error);

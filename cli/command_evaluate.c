@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/generation.h"
@@ -141,10 +142,10 @@ static enum status read_evaluation_log(struct job *job, struct error *error)
     TRY(status);
     event_log_report(&summary.log, "evaluate");
     if (summary.unknown) {
-        fprintf(stderr,
-                "braid evaluate: %" PRIu64 " of %" PRIu64
-                " events are of items without a row; none of them can be found\n",
-                summary.unknown, summary.log.accepted);
+        log_note("evaluate",
+                 "%" PRIu64 " of %" PRIu64
+                 " events are of items without a row; none of them can be found",
+                 summary.unknown, summary.log.accepted);
     }
     job->category = calloc(item_table_rows(items), sizeof *job->category);
     if (!job->category) return error_set(error, STATUS_IO, "not enough memory to evaluate");
@@ -183,8 +184,8 @@ static enum status run_baselines(struct job *job, struct error *error)
         status = run_ranker(job, &ranker, error);
     }
     if (status == STATUS_OK && transitions_dropped(transitions)) {
-        fprintf(stderr, "braid evaluate: transitions: %" PRIu64 " pairs beyond %d not counted\n",
-                transitions_dropped(transitions), TRANSITION_PAIRS_MAX);
+        log_note("evaluate", "transitions: %" PRIu64 " pairs beyond %d not counted",
+                 transitions_dropped(transitions), TRANSITION_PAIRS_MAX);
     }
     transitions_close(transitions);
     popularity_close(popularity);

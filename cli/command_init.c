@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/dim_options.h"
@@ -102,10 +103,10 @@ static void print_made(const struct init_summary *summary, const char *path)
            path, progress_number(summary->items, items), summary->items_seen, summary->categories,
            progress_number(summary->log.accepted, events));
     if (summary->unknown) {
-        fprintf(stderr,
-                "braid init: %" PRIu64 " of %" PRIu64
-                " events are of items without a row (--items-max, --count-min)\n",
-                summary->unknown, summary->log.accepted);
+        log_note("init",
+                 "%" PRIu64 " of %" PRIu64
+                 " events are of items without a row (--items-max, --count-min)",
+                 summary->unknown, summary->log.accepted);
     }
     event_log_report(&summary->log, "init");
 }

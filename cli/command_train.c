@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/dim_options.h"
@@ -298,10 +299,10 @@ static enum status read_training_log(struct job *job, struct error *error)
     TRY(status);
     event_log_report(&summary.log, "train");
     if (summary.unknown) {
-        fprintf(stderr,
-                "braid train: %" PRIu64 " of %" PRIu64 " events are of items that the dictionary "
-                "does not have; none of these is learned: braid init makes a new dictionary\n",
-                summary.unknown, summary.log.accepted);
+        log_note("train",
+                 "%" PRIu64 " of %" PRIu64 " events are of items that the dictionary "
+                 "does not have; none of these is learned: braid init makes a new dictionary",
+                 summary.unknown, summary.log.accepted);
     }
     return set_known(job, error);
 }

@@ -77,9 +77,10 @@ static int run_command(const struct command *command, int count, char **words)
     struct error error = {.status = STATUS_OK};
     const enum status status = command->run(&arguments, &config, &error);
     config_close(&config);
+    log_finish();
     const int code = status_exit_code(status);
     if (status == STATUS_OK) return code;
-    if (log_is_json()) {
+    if (log_is_structured()) {
         log_error("command failed", log_text("command", command->name),
                   log_text("error", error.text), log_int("exit_code", code));
     } else {

@@ -62,7 +62,7 @@ static const char *const vector_bits[] = {"widest", "256", "512", NULL};
 static const char *const readouts[] = {"hard", "label-aware", "max", NULL};
 static const char *const trains[] = {"auto", "false", "true", NULL};
 static const char *const paces[] = {"auto", "step", "free", NULL};
-static const char *const logs[] = {"text", "json", NULL};
+static const char *const logs[] = {"text", "json", "logfmt", NULL};
 static const char *const log_levels[] = {"info", "debug", NULL};
 
 /* clang-format off: a table reads best with a row's key and default on its first line */
@@ -258,7 +258,8 @@ const struct option option_table[] = {
         "kafka.transaction_timeout", kafka.transaction_timeout_ms, "10s", SECOND, 15 * MINUTE,
         "The broker aborts a transaction open for longer: how long a crash may hold up readers"),
 
-    CHOICE("log.format", log.format, logs, "text", "Form of the log lines on standard error"),
+    CHOICE("log.format", log.format, logs, "text",
+           "Form of the log lines on standard error; text is for people"),
     CHOICE("log.level", log.level, log_levels, "info",
            "What is logged; debug adds librdkafka's own messages (kafka.client.debug)"),
     BOOL("log.quiet", log.quiet, "false", "Show no progress"),

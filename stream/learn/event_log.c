@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/log.h"
+
 enum status event_log_open(struct event_log *log, const struct config *config,
                            struct progress *progress, struct error *error)
 {
@@ -86,32 +88,30 @@ void event_log_report(const struct event_log_counts *counts, const char *name)
 {
     const uint64_t unused = counts->bad + counts->dropped;
     if (2 * unused > counts->events) {
-        fprintf(stderr, "braid %s: MOST EVENTS CANNOT BE USED: %" PRIu64 " of %" PRIu64 "\n", name,
-                unused, counts->events);
+        log_note(name, "MOST EVENTS CANNOT BE USED: %" PRIu64 " of %" PRIu64, unused,
+                 counts->events);
     }
     if (counts->bad) {
-        fprintf(stderr,
-                "braid %s: %" PRIu64 " bad events were passed over, the first: %s (see %s)\n", name,
-                counts->bad, counts->bad_why, event_verdict_option(counts->bad_verdict));
+        log_note(name, "%" PRIu64 " bad events were passed over, the first: %s (see %s)",
+                 counts->bad, counts->bad_why, event_verdict_option(counts->bad_verdict));
     }
     if (counts->dropped) {
-        fprintf(stderr,
-                "braid %s: %" PRIu64 " events of unlisted actions were passed over (see %s)\n",
-                name, counts->dropped, event_verdict_option(EVENT_DROPPED));
+        log_note(name, "%" PRIu64 " events of unlisted actions were passed over (see %s)",
+                 counts->dropped, event_verdict_option(EVENT_DROPPED));
     }
     if (counts->odd_categories) {
-        fprintf(stderr,
-                "braid %s: %" PRIu64 " events count without their category, which cannot be used, "
-                "the first: %s (see source.fields.category)\n",
-                name, counts->odd_categories, counts->odd_why);
+        log_note(name,
+                 "%" PRIu64 " events count without their category, which cannot be used, "
+                 "the first: %s (see source.fields.category)",
+                 counts->odd_categories, counts->odd_why);
     }
     if (counts->late) {
-        fprintf(stderr,
-                "braid %s: %" PRIu64 " of %" PRIu64 " events (%.1f %%) come after a later one of "
-                "their user, the worst by %.1f hours in %s, of user '%s'"
-                ": is the log in the order of time?\n",
-                name, counts->late, counts->compared, percent(counts->late, counts->compared),
-                (double)counts->worst.by_ms / 3.6e6, counts->worst_place, counts->worst.user);
+        log_note(name,
+                 "%" PRIu64 " of %" PRIu64 " events (%.1f %%) come after a later one of "
+                 "their user, the worst by %.1f hours in %s, of user '%s'"
+                 ": is the log in the order of time?",
+                 counts->late, counts->compared, percent(counts->late, counts->compared),
+                 (double)counts->worst.by_ms / 3.6e6, counts->worst_place, counts->worst.user);
     }
 }
 

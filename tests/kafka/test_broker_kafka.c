@@ -458,7 +458,7 @@ static void a_stopped_job_commits_and_ends(void **state)
 
 int main(void)
 {
-    log_setup(LOG_WARN, false);
+    log_setup(LOG_WARN, LOG_PLAIN);
     if (getenv("CMOCKA_TEST_FILTER")) cmocka_set_test_filter(getenv("CMOCKA_TEST_FILTER"));
     const struct CMUnitTest tests[] = {
         TEST(every_event_is_delivered_once_and_in_order),

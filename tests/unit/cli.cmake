@@ -22,3 +22,8 @@ add_test(NAME unit.nearest COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/test_n
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(unit.nearest PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77
   ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")
+
+# What who collects the log of a job gets.
+add_test(NAME unit.log_lines COMMAND python3 -B
+  ${CMAKE_CURRENT_SOURCE_DIR}/test_log_lines.py $<TARGET_FILE:braid>)
+set_tests_properties(unit.log_lines PROPERTIES LABELS unit TIMEOUT 600)

@@ -213,7 +213,7 @@ static void a_partition_that_comes_back_during_its_old_restore_is_restored_anew(
 
 int main(void)
 {
-    log_setup(LOG_ERROR, false);
+    log_setup(LOG_ERROR, LOG_PLAIN);
     const struct CMUnitTest tests[] = {
         TEST(a_partition_whose_log_is_not_to_be_had_holds_up_no_other),
         TEST(a_partition_is_given_up_without_waiting_for_its_restore),

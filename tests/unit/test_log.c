@@ -1,4 +1,4 @@
-/* test_log.c - lines in both forms, read back from a pipe that stands in for standard error. */
+/* test_log.c - lines in each form, read back from a pipe that stands in for standard error. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/log_repeats.h"
 
 static int pipe_ends[2];
 static int saved_stderr;
@@ -43,7 +44,7 @@ static const char *read_line(size_t stamp_size)
 static void text_quotes_only_what_needs_it(void **state)
 {
     (void)state;
-    log_setup(LOG_INFO, false);
+    log_setup(LOG_INFO, LOG_PLAIN);
     log_debug("not seen");
     log_warn("partition restored", log_int("partition", -3), log_real("seconds", 1.5),
              log_text("path", "a/b"), log_text("why", "say \"no\"\n"), log_text("empty", ""));
@@ -52,10 +53,37 @@ static void text_quotes_only_what_needs_it(void **state)
                         "why=\"say \\\"no\\\"\\u000a\" empty=\"\"\n");
 }
 
+static void logfmt_has_a_key_for_everything(void **state)
+{
+    (void)state;
+    log_setup(LOG_INFO, LOG_LOGFMT);
+    log_warn("partition restored", log_int("partition", -3), log_text("why", "a=b c"));
+    assert_string_equal(read_line(strlen("time=2024-05-01T12:00:00.123Z")),
+                        " level=warn message=\"partition restored\" partition=-3 why=\"a=b c\"\n");
+}
+
+/* One line in a window is the last; what came behind it is told at the end, errors come always. */
+static void a_message_that_floods_is_left_out_and_counted(void **state)
+{
+    (void)state;
+    log_setup(LOG_INFO, LOG_PLAIN);
+    for (unsigned i = 0; i < LOG_REPEATS_MAX; i++) {
+        log_info("flood");
+        read_line(0);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        log_info("flood");
+        log_error("failed");
+        assert_non_null(strstr(read_line(0), " error failed\n"));
+    }
+    log_finish();
+    assert_non_null(strstr(read_line(0), " warn lines left out of=flood lines=3\n"));
+}
+
 static void json_is_one_object_a_line(void **state)
 {
     (void)state;
-    log_setup(LOG_INFO, true);
+    log_setup(LOG_INFO, LOG_JSON);
     log_info("done");
     assert_string_equal(read_line(strlen("{\"time\":\"2024-05-01T12:00:00.123Z\",")),
                         "\"level\":\"info\",\"message\":\"done\"}\n");
@@ -65,11 +93,11 @@ static void json_is_one_object_a_line(void **state)
         "\"level\":\"error\",\"message\":\"bad\",\"user\":\"a\\\\b\",\"share\":null}\n");
 }
 
-static void bytes_from_data_are_escaped_in_both_forms(void **state)
+static void bytes_from_data_are_escaped_in_every_form(void **state)
 {
     (void)state;
-    for (int json = 0; json < 2; json++) {
-        log_setup(LOG_INFO, json);
+    for (enum log_form form = LOG_PLAIN; form <= LOG_JSON; form++) {
+        log_setup(LOG_INFO, form);
         log_info("x", log_text("of", "\x1b[2J\xff\n\xc2\x85"));
         const char *text = read_line(0);
         assert_non_null(strstr(text, "\"\\u001b[2J\\\\xff\\u000a\\u0085\""));
@@ -82,12 +110,12 @@ static void fields_that_do_not_fit_are_left_out_and_the_line_says_so(void **stat
     char text[LOG_LINE_MAX + 100];
     memset(text, 1, sizeof text);
     const struct bytes bytes = {text, sizeof text};
-    log_setup(LOG_INFO, true);
+    log_setup(LOG_INFO, LOG_JSON);
     log_info("long", log_bytes("text", bytes), log_int("kept", 1));
     read_line(0);
     assert_null(strstr(line, "text"));
     assert_non_null(strstr(line, "\"message\":\"long\",\"kept\":1,\"cut\":1}\n"));
-    log_setup(LOG_INFO, false);
+    log_setup(LOG_INFO, LOG_PLAIN);
     log_info("long", log_bytes("text", bytes), log_int("kept", 1));
     read_line(0);
     assert_non_null(strstr(line, " info long kept=1 cut=1\n"));
@@ -97,8 +125,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(text_quotes_only_what_needs_it, redirect, restore),
+        cmocka_unit_test_setup_teardown(logfmt_has_a_key_for_everything, redirect, restore),
+        cmocka_unit_test_setup_teardown(a_message_that_floods_is_left_out_and_counted, redirect,
+                                        restore),
         cmocka_unit_test_setup_teardown(json_is_one_object_a_line, redirect, restore),
-        cmocka_unit_test_setup_teardown(bytes_from_data_are_escaped_in_both_forms, redirect,
+        cmocka_unit_test_setup_teardown(bytes_from_data_are_escaped_in_every_form, redirect,
                                         restore),
         cmocka_unit_test_setup_teardown(fields_that_do_not_fit_are_left_out_and_the_line_says_so,
                                         redirect, restore),
