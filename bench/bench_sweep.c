@@ -92,7 +92,7 @@ static void run_sweep(struct runner *runner, struct checkpoint *next, struct wat
     runner_check(generations_add(generations, next, &error), &error);
     const struct job_learner learner = {.generations = generations, .round = no_round};
     REQUIRE(pthread_create(&watcher, NULL, watch_sweep, watch) == 0);
-    runner_check(job_run(&runner->config, &learner, &summary, &error), &error);
+    runner_check(job_run(&runner->config, &learner, NULL, &summary, &error), &error);
     pthread_join(watcher, NULL);
     generations_close(generations);
 }

@@ -82,7 +82,7 @@ static _Noreturn void run_child(const struct runner *runner, int pipe_end)
 {
     struct error error;
     struct job_summary summary;
-    runner_check(job_run(&runner->config, NULL, &summary, &error), &error);
+    runner_check(job_run(&runner->config, NULL, NULL, &summary, &error), &error);
     REQUIRE(write(pipe_end, &summary, sizeof summary) == sizeof summary);
     _exit(0);
 }
@@ -121,7 +121,7 @@ pid_t runner_start(const struct runner *runner)
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (child > 0) return child;
-    runner_check(job_run(&runner->config, NULL, &summary, &error), &error);
+    runner_check(job_run(&runner->config, NULL, NULL, &summary, &error), &error);
     _exit(0);
 }
 

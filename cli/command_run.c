@@ -14,6 +14,8 @@
 #include "cli/generation.h"
 #include "stream/job/job.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "stream/http/server.h"
 #include "stream/learn/learner.h"
 #include "base/progress.h"
 
@@ -125,27 +127,41 @@ static void tend(void *context, bool seat)
     learner_tend(context, seat);
 }
 
-static enum status learn_and_serve(const struct config *config, struct job_summary *summary,
-                                   struct error *error)
+static enum status learn_and_serve(const struct config *config, const struct job_viewer *viewer,
+                                   struct job_summary *summary, struct error *error)
 {
     struct learner *learner;
     TRY(learner_open(&learner, config, error));
     const struct job_learner callbacks = {learner, learner_generations(learner), run_round, tend};
-    const enum status status = job_run(config, &callbacks, summary, error);
+    const enum status status = job_run(config, &callbacks, viewer, summary, error);
     learner_close(learner);
+    return status;
+}
+
+/* The server is there first: a job may be long in opening, and is alive meanwhile. */
+static enum status run_and_answer(const struct config *config, struct job_summary *summary,
+                                  struct error *error)
+{
+    struct server *server;
+    TRY(server_open(&server, config, error));
+    const struct job_viewer viewer = server ? server_viewer(server) : (struct job_viewer){0};
+    const struct job_viewer *shown = server ? &viewer : NULL;
+    const enum status status = config_moves(config) ? learn_and_serve(config, shown, summary, error)
+                                                    : job_run(config, NULL, shown, summary, error);
+    server_close(server);
     return status;
 }
 
 static enum status run_job(struct arguments *arguments, struct config *config, struct error *error)
 {
     struct job_summary summary;
+    metric_set(metrics_get("braid_build_info", "version", BRAID_VERSION), 1);
     take_signals();
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(generation_choose(config, true, error));
     TRY(config_check(config, error));
-    TRY(config_moves(config) ? learn_and_serve(config, &summary, error)
-                             : job_run(config, NULL, &summary, error));
+    TRY(run_and_answer(config, &summary, error));
     print_summary(&summary);
     warn_of_nonsense(&summary);
     if (summary.accepted > 0 || summary.dead_letters + summary.dropped == 0) return STATUS_OK;

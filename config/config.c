@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/number_text.h"
 #include "config/config_text.h"
+#include "config/listen.h"
 #include "config/option.h"
 
 /* The table's defaults are constants, so they need no copies and cannot fail. */
@@ -233,7 +234,13 @@ static enum status check_what_serves(const struct config *config, struct error *
 
 enum status config_check(const struct config *config, struct error *error)
 {
+    struct listen_place place;
     TRY(check_source(config, error));
+    TRY(listen_parse(&place, config->http.listen, error));
+    if (place.off && config->http.stay) {
+        return error_set(error, STATUS_INVALID,
+                         "http.stay: nobody can be answered with http.listen=off");
+    }
     TRY(check_what_serves(config, error));
     TRY(require_set(config->state.dir, "state.dir", "", error));
     if (config->state.history_max % 128) {

@@ -163,6 +163,14 @@ struct config {
     } kafka;
 
     struct {
+        const char *listen;       /* http.listen: off | auto | ADDRESS:PORT | PORT */
+        uint32_t threads;         /* that answer */
+        uint32_t connections_max; /* open ones, at most */
+        uint32_t timeout_ms;      /* of a connection, from its opening or its last answer on */
+        bool stay;                /* answer on after the input's end, until a signal */
+    } http;
+
+    struct {
         enum config_log format;
         enum config_log_level level;
         bool quiet; /* no progress */

@@ -258,6 +258,19 @@ const struct option option_table[] = {
         "kafka.transaction_timeout", kafka.transaction_timeout_ms, "10s", SECOND, 15 * MINUTE,
         "The broker aborts a transaction open for longer: how long a crash may hold up readers"),
 
+    TEXT("http.listen", http.listen, "auto",
+         "Where metrics, health and answers are served: ADDRESS:PORT, [IPV6]:PORT, or a PORT of "
+         "127.0.0.1 (0: any free one); auto: 127.0.0.1:9474, or nothing if that is taken; off. "
+         "Whoever reaches it can read every user's history"),
+    COUNT("http.threads", http.threads, "2", 1, 64, "Threads that answer, beside the workers"),
+    COUNT("http.connections_max", http.connections_max, "64", 1, 10000,
+          "Open connections; more are closed at once"),
+    DURATION("http.timeout", http.timeout_ms, "10s", 100, HOUR,
+             "A connection is closed so long after it was opened or last answered, whatever it "
+             "has sent"),
+    BOOL("http.stay", http.stay, "false",
+         "Go on answering after the input's end, until a signal (file)"),
+
     CHOICE("log.format", log.format, logs, "text",
            "Form of the log lines on standard error; text is for people"),
     CHOICE("log.level", log.level, log_levels, "info",

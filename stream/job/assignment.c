@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "stream/job/recovery.h"
 #include "stream/job/store_leases.h"
 #include "stream/job/training.h"
@@ -34,6 +35,8 @@ struct task_list {
 
 struct assignment {
     const struct job_shared *shared;
+    struct metric *restoring_count; /* partitions of this process that are not yet live, */
+    struct metric *live_count;      /* and that are */
     struct task_list live;
     struct task *by_partition[POLL_PARTITIONS_MAX]; /* the live ones */
 
@@ -78,6 +81,7 @@ static struct task *take_partition(struct task_list *list, uint32_t partition)
 static void close_task(struct assignment *assignment, struct task *task)
 {
     if (!task) return;
+    metric_add(task->live ? assignment->live_count : assignment->restoring_count, -1);
     if (task->lease) {
         store_leases_withdraw(assignment->shared->leases, task->lease);
     } else {
@@ -208,6 +212,8 @@ enum status assignment_open(struct assignment **assignmentp, const struct job_sh
     struct assignment *assignment = calloc(1, sizeof *assignment);
     if (!assignment) return error_set(error, STATUS_IO, "out of memory: an assignment");
     assignment->shared = shared;
+    assignment->restoring_count = metrics_get("braid_partitions", "state", "restoring");
+    assignment->live_count = metrics_get("braid_partitions", "state", "live");
     pthread_mutex_init(&assignment->lock, NULL);
     pthread_cond_init(&assignment->changed, NULL);
     int failed = pthread_create(&assignment->thread, NULL, run_restores, assignment);
@@ -250,6 +256,7 @@ enum status assignment_take(struct assignment *assignment, const uint32_t *parti
         struct task *task = calloc(1, sizeof *task);
         if (!task) return error_set(error, STATUS_IO, "out of memory: a task");
         task->partition = partitions[i];
+        metric_add(assignment->restoring_count, 1);
         pthread_mutex_lock(&assignment->lock);
         assignment->waiting.at[assignment->waiting.count++] = task;
         pthread_cond_broadcast(&assignment->changed);
@@ -275,6 +282,9 @@ static enum status make_live(struct assignment *assignment, struct task *task, s
 {
     assignment->live.at[assignment->live.count++] = task;
     assignment->by_partition[task->partition] = task;
+    task->live = true;
+    metric_add(assignment->restoring_count, -1);
+    metric_add(assignment->live_count, 1);
     struct store_leases *leases = assignment->shared->leases;
     if (!leases) return STATUS_OK;
     TRY(store_leases_lend(leases, task->partition, task->store, &task->lease, error));

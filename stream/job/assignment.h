@@ -28,6 +28,7 @@ struct task {
     struct store *store;
     struct store_lease
         *lease;               /* of a live one whose store may be read beside the worker, or NULL */
+    bool live;                /* restored, and noticed by the worker */
     struct history_seal seal; /* the last committed one */
     struct store_position position; /* that the store's last commit recorded */
     bool unswept;               /* users may be of an older generation than the one that serves */

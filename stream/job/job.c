@@ -115,7 +115,6 @@ static enum status open_learning(struct job *job, struct error *error)
     const struct config *config = &job->config;
     if (!job->learner) return STATUS_OK;
     if (config_moves_beside(config)) {
-        TRY(store_leases_open(&shared->leases, shared->stores, POLL_PARTITIONS_MAX, error));
         TRY(training_open(&shared->training, shared, job->learner, error));
     }
     if (config->source.broker != CONFIG_BROKER_FILE) return STATUS_OK;
@@ -140,6 +139,7 @@ static enum status open_job(struct job *job, struct error *error)
     if (!job->workers) return error_set(error, STATUS_IO, "out of memory: workers");
     TRY(job->shared.ops->open(&job->shared.broker, &job->config, error));
     fill_seal(job);
+    TRY(store_leases_open(&job->shared.leases, job->shared.stores, POLL_PARTITIONS_MAX, error));
     return open_learning(job, error);
 }
 
@@ -193,12 +193,25 @@ static void keep_worst(const struct worker *worker)
     pthread_mutex_unlock(&job->lock);
 }
 
+/* What is committed stays to be asked for, until a signal or a failure. */
+static void stay(struct job *job)
+{
+    bool failed = false;
+    while (!failed && !atomic_load(&stop_wanted)) {
+        clock_sleep_ms(LOOK_EVERY_MS);
+        pthread_mutex_lock(&job->lock);
+        failed = job->failure.status != STATUS_OK;
+        pthread_mutex_unlock(&job->lock);
+    }
+}
+
 static void *work(void *context)
 {
     struct worker *worker = context;
     struct job *job = worker->job;
     struct error error = {.status = STATUS_OK};
     if (processor_run(worker->processor, &error) != STATUS_OK) note_failure(job, &error);
+    if (job->config.http.stay) stay(job);
     /* The stores are flushed and the session ends here, so that others need not wait for it. */
     keep_worst(worker);
     processor_close(worker->processor);
@@ -322,8 +335,22 @@ static void subtract(struct job_summary *summary, const struct job_summary *befo
     summary->commits -= before->commits;
 }
 
+static void view_job(const struct job *job, const struct job_viewer *viewer)
+{
+    const struct job_shared *shared = &job->shared;
+    const struct job_view view = {
+        .config = &job->config,
+        .generations = shared->generations,
+        .stores = shared->stores,
+        .leases = shared->leases,
+        .partitions = shared->ops->partitions(shared->broker),
+    };
+    if (viewer) viewer->begin(viewer->context, &view);
+}
+
 enum status job_run(const struct config *config, const struct job_learner *learner,
-                    struct job_summary *summary, struct error *error)
+                    const struct job_viewer *viewer, struct job_summary *summary,
+                    struct error *error)
 {
     struct job *job = calloc(1, sizeof *job);
     if (!job) return error_set(error, STATUS_IO, "out of memory: a job");
@@ -342,7 +369,9 @@ enum status job_run(const struct config *config, const struct job_learner *learn
         struct job_summary before = {0};
         summarize_job(&job->shared, &before);
         int64_t begun_ns = clock_monotonic_ns();
+        view_job(job, viewer);
         status = run_workers(job, &summary->stopped, error);
+        if (viewer) viewer->end(viewer->context);
         summary->seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
         summarize_job(&job->shared, summary);
         subtract(summary, &before);

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "stream/job/job_learner.h"
+#include "stream/job/job_view.h"
 #include "stream/source/disorder.h"
 
 /* What a job did, all workers together; only what was committed counts. */
@@ -37,10 +38,12 @@ struct job_summary {
 /*
  * Runs the job until the input ends or job_stop is called; both finish the open transaction, flush
  * the stores and return STATUS_OK. `learner` gives the generation and trains the next ones; NULL: the
- * job serves model.checkpoint. `summary` is filled in either case.
+ * job serves model.checkpoint. `viewer` is shown the job while it runs, or is NULL. `summary` is
+ * filled in either case.
  */
 MUST_CHECK enum status job_run(const struct config *config, const struct job_learner *learner,
-                               struct job_summary *summary, struct error *error);
+                               const struct job_viewer *viewer, struct job_summary *summary,
+                               struct error *error);
 
 /* Begins to end the running job, if there is one. Any thread; async-signal-safe. */
 void job_stop(void);

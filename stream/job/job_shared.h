@@ -23,7 +23,7 @@ struct job_shared {
     const struct broker_ops *ops;
     struct broker *broker;
     const struct store_ops *stores;
-    struct store_leases *leases; /* of a job that learns beside the stream, else NULL */
+    struct store_leases *leases; /* for who reads beside the workers; NULL: nobody does */
     struct hold *hold;           /* of a job on files that learns, else NULL */
     struct training *training;   /* of a job that learns beside the stream, else NULL */
     bool moves;               /* a job that learns moves every user to the generation that serves */

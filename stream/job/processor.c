@@ -372,6 +372,13 @@ static enum status end(struct processor *processor, struct error *error)
 
 /* ---- the loop ---- */
 
+/* Also one that was given no partition has been assigned. */
+static void note_assigned(struct processor *processor, bool assigned)
+{
+    metric_add(processor->assigned_count, assigned - processor->assigned);
+    processor->assigned = assigned;
+}
+
 static enum status answer(struct processor *processor, const struct poll *poll, struct error *error)
 {
     switch (poll->kind) {
@@ -382,10 +389,14 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
         TRY(processor_commit(processor, error));
         return adoption_after_commit(processor, error);
     case POLL_ASSIGN:
-        return assignment_take(processor->assignment, poll->partitions, poll->partitions_count,
-                               error);
+        TRY(assignment_take(processor->assignment, poll->partitions, poll->partitions_count,
+                            error));
+        note_assigned(processor, true);
+        return STATUS_OK;
     case POLL_REVOKE:
-    case POLL_LOST: return give_up_partitions(processor, poll, error);
+    case POLL_LOST:
+        note_assigned(processor, false);
+        return give_up_partitions(processor, poll, error);
     case POLL_HOLD: return adoption_hold(processor, poll, error);
     case POLL_END: return end(processor, error);
     }
@@ -469,6 +480,7 @@ enum status processor_open(struct processor **processorp, const struct job_share
     processor->generation = generations_take(shared->generations);
     processor->model = processor->generation->model;
     processor->sweep_waits = true;
+    processor->assigned_count = metrics_get("braid_workers_assigned", NULL, NULL);
     enum status status = processor_open_parts(processor, worker, error);
     if (status != STATUS_OK) {
         processor_close(processor);
@@ -486,6 +498,7 @@ const struct late_event *processor_worst_late(const struct processor *processor)
 void processor_close(struct processor *processor)
 {
     if (!processor) return;
+    note_assigned(processor, false);
     if (processor->shared->hold) hold_leave(processor->shared->hold);
     processor_close_model(processor, false);
     sweeper_close(processor->sweeper);

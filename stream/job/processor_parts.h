@@ -26,6 +26,8 @@ struct processor {
     const struct config *config;
     const struct broker_ops *ops;
     struct session *session;
+    struct metric *assigned_count; /* workers that the broker has given their partitions, */
+    bool assigned;                 /* and whether this one is among them */
     struct assignment *assignment;
     struct state_cache *cache;
     struct user_loader *loader;

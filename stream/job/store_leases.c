@@ -86,6 +86,15 @@ uint32_t store_leases_take(struct store_leases *leases, struct store_lease **tak
     return count;
 }
 
+struct store_lease *store_leases_take_one(struct store_leases *leases, uint32_t partition)
+{
+    pthread_mutex_lock(&leases->lock);
+    struct store_lease *lease = partition < leases->partitions ? leases->at[partition] : NULL;
+    if (lease) lease->holders++;
+    pthread_mutex_unlock(&leases->lock);
+    return lease;
+}
+
 void store_leases_give_back(struct store_leases *leases, struct store_lease *const *taken,
                             uint32_t count)
 {

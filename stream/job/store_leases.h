@@ -46,6 +46,9 @@ void store_leases_withdraw(struct store_leases *leases, struct store_lease *leas
 
 /* All that are lent now, by partition, into `taken` [partitions]; returns how many. */
 uint32_t store_leases_take(struct store_leases *leases, struct store_lease **taken);
+
+/* The store of one partition; NULL: it is not lent. */
+struct store_lease *store_leases_take_one(struct store_leases *leases, uint32_t partition);
 void store_leases_give_back(struct store_leases *leases, struct store_lease *const *taken,
                             uint32_t count);
 

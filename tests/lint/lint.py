@@ -54,6 +54,8 @@ LAYERS = {
     "stream/broker/kafka/": SEAM + ("stream/broker/kafka/",),
     "stream/exchange/": EXCHANGE,
     "stream/job/": JOB,
+    "stream/http/": INPUT + ("stream/learn/", "stream/query/", "stream/http/", "stream/job/job_view.",
+                             "stream/job/store_leases."),
     "stream/learn/": INPUT + ("stream/exchange/", "stream/learn/"),
     "stream/log_input/": INPUT,
     "stream/log_input/log_input_file.": INPUT + ("stream/broker/file/",),

@@ -27,3 +27,9 @@ set_tests_properties(unit.nearest PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN
 add_test(NAME unit.log_lines COMMAND python3 -B
   ${CMAKE_CURRENT_SOURCE_DIR}/test_log_lines.py $<TARGET_FILE:braid>)
 set_tests_properties(unit.log_lines PROPERTIES LABELS unit TIMEOUT 600)
+
+# What a running job answers over HTTP.
+add_test(NAME unit.http COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/test_http.py
+  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(unit.http PROPERTIES LABELS unit TIMEOUT 600
+  ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")

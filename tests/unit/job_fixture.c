@@ -135,7 +135,8 @@ struct job_summary fixture_run(struct fixture *fixture)
 {
     struct job_summary summary;
     struct error error = {.text = ""};
-    if (job_run(&fixture->config, NULL, &summary, &error) != STATUS_OK) fail_msg("%s", error.text);
+    if (job_run(&fixture->config, NULL, NULL, &summary, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
     return summary;
 }
 

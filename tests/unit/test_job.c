@@ -189,7 +189,7 @@ static enum status run_status(struct fixture *fixture)
 {
     struct job_summary summary;
     struct error error = {.text = ""};
-    return job_run(&fixture->config, NULL, &summary, &error);
+    return job_run(&fixture->config, NULL, NULL, &summary, &error);
 }
 
 static void what_does_not_belong_together_is_refused(void **state)
@@ -224,7 +224,7 @@ static void refused(struct fixture *fixture, const char *word)
 {
     struct job_summary summary;
     struct error error = {.text = ""};
-    assert_int_equal(job_run(&fixture->config, NULL, &summary, &error), STATUS_REFUSED);
+    assert_int_equal(job_run(&fixture->config, NULL, NULL, &summary, &error), STATUS_REFUSED);
     if (!strstr(error.text, word)) fail_msg("'%s' is not in: %s", word, error.text);
 }
 
@@ -310,7 +310,7 @@ static void a_refused_start_leaves_nothing_that_binds(void **state)
     fixture_open(&fixture, SEED);
     fixture.config.source.format = CONFIG_CSV;
     write_input(fixture.input, "user_id,item,time\nu1,i1,1700000000000\n");
-    assert_int_equal(job_run(&fixture.config, NULL, &summary, &error), STATUS_INVALID);
+    assert_int_equal(job_run(&fixture.config, NULL, NULL, &summary, &error), STATUS_INVALID);
     assert_non_null(strstr(error.text, "no column 'user'"));
     write_input(fixture.input, "user,item,time\nu1,i1,1700000000000\nu2,i1,1700000000000\n");
     fixture.config.state.partitions = 2;

@@ -157,7 +157,7 @@ static void a_store_ahead_of_the_log_is_refused(void **state)
 
     struct job_summary summary;
     struct error error = {.text = ""};
-    assert_int_equal(job_run(&fixture.config, NULL, &summary, &error), STATUS_REFUSED);
+    assert_int_equal(job_run(&fixture.config, NULL, NULL, &summary, &error), STATUS_REFUSED);
     snprintf(remedy, sizeof remedy, "delete %s/store-", fixture.state);
     assert_non_null(strstr(error.text, remedy));
     fixture_close(&fixture);

@@ -1,0 +1,51 @@
+/* listen.c - see listen.h. Whether the address is one of this machine only the bind can tell. */
+#include "config/listen.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/number_text.h"
+
+static bool is_address(const char *host)
+{
+    struct in6_addr address;
+    return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+}
+
+/* What stands before the port; 127.0.0.1 if nothing does. */
+static bool parse_host(struct listen_place *place, struct bytes host)
+{
+    const char *at = host.at;
+    if (host.size == 0) host = bytes_of("127.0.0.1");
+    if (host.size > 2 && at[0] == '[' && at[host.size - 1] == ']') {
+        host = (struct bytes){at + 1, host.size - 2};
+    } else if (memchr(host.at, ':', host.size)) {
+        return false;
+    }
+    if (host.size >= sizeof place->host) return false;
+    memcpy(place->host, host.at, host.size);
+    place->host[host.size] = 0;
+    return is_address(place->host);
+}
+
+enum status listen_parse(struct listen_place *place, const char *text, struct error *error)
+{
+    *place = (struct listen_place){.host = "127.0.0.1", .port = LISTEN_AUTO_PORT};
+    place->off = strcmp(text, "off") == 0;
+    place->yields = strcmp(text, "auto") == 0;
+    if (place->off || place->yields) return STATUS_OK;
+    const char *colon = strrchr(text, ':'), *port = colon ? colon + 1 : text;
+    uint64_t number = 0;
+    const struct bytes host = {text, colon ? (size_t)(colon - text) : 0};
+    if (parse_unsigned(bytes_of(port), UINT16_MAX, &number) && (!colon || host.size > 0) &&
+        parse_host(place, host)) {
+        place->port = (uint16_t)number;
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_INVALID,
+                     "http.listen: '%s' is not allowed; expected ADDRESS:PORT with a numeric "
+                     "address ([ADDRESS]:PORT of IPv6), a PORT, auto or off",
+                     text);
+}

@@ -1,0 +1,28 @@
+/* listen.h - the value of http.listen: where to listen, if at all. */
+#ifndef CONFIG_LISTEN_H
+#define CONFIG_LISTEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum { LISTEN_HOST_MAX = 64 };
+
+#define LISTEN_AUTO_PORT 9474
+
+struct listen_place {
+    bool off;
+    bool yields;                /* auto: where another has the port, nobody listens */
+    char host[LISTEN_HOST_MAX]; /* a numeric address, IPv4 or IPv6 */
+    uint16_t port;              /* 0: any free one */
+};
+
+/*
+ * Takes "off", "auto", "PORT", "ADDRESS:PORT" and "[ADDRESS]:PORT" apart. STATUS_INVALID: `text` is
+ * none of them.
+ */
+MUST_CHECK enum status listen_parse(struct listen_place *place, const char *text,
+                                    struct error *error);
+
+#endif

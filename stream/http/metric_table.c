@@ -1,0 +1,45 @@
+/* metric_table.c - see metric_table.h. */
+#include "stream/http/metric_table.h"
+
+#define COUNTER(name, help)                                                                        \
+    {                                                                                              \
+        name, METRIC_COUNTER, 1, help                                                              \
+    }
+#define GAUGE(name, unit, help)                                                                    \
+    {                                                                                              \
+        name, METRIC_GAUGE, unit, help                                                             \
+    }
+#define SECONDS(name, unit, help)                                                                  \
+    {                                                                                              \
+        name, METRIC_HISTOGRAM, unit, help                                                         \
+    }
+
+/* clang-format off: a row a line or two */
+const struct metric_row metric_table[] = {
+    COUNTER("braid_events_total", "Source events committed, by verdict"),
+    COUNTER("braid_late_events_total", "Accepted events that came after a later one of their user"),
+    COUNTER("braid_unknown_item_events_total",
+            "Accepted events of items that the generation does not know"),
+    COUNTER("braid_odd_category_events_total", "Accepted events whose category could not be used"),
+    COUNTER("braid_lost_events_total", "Source offsets that were gone before they were read"),
+    COUNTER("braid_records_total", "Interest records published"),
+    COUNTER("braid_commits_total", "Transactions committed"),
+    GAUGE("braid_partitions", 1, "Partitions of this process, by state"),
+    GAUGE("braid_workers_assigned", 1, "Workers to which the broker has given their partitions"),
+    COUNTER("braid_snapshots_total", "Snapshots of states written, loaded, and ignored as stale"),
+    COUNTER("braid_swept_users_total", "Users moved to another generation without an event"),
+    COUNTER("braid_generation_verdicts_total", "Candidates of training, by the gate's verdict"),
+    COUNTER("braid_training_rounds_failed_total", "Rounds of training that failed"),
+    COUNTER("braid_http_requests_total", "Requests answered, by code"),
+    SECONDS("braid_http_request_seconds", 1e-9, "Time to make an answer"),
+    GAUGE("braid_build_info", 1, "1, with the program's version"),
+    {"process_cpu_seconds_total", METRIC_COUNTER, 1e-3, "Processor time, user and system"},
+    GAUGE("process_start_time_seconds", 1e-3, "When the process started, since 1970"),
+    GAUGE("process_resident_memory_bytes", 1, "Resident memory"),
+    GAUGE("process_virtual_memory_bytes", 1, "Virtual memory"),
+    GAUGE("process_open_fds", 1, "Open file descriptors"),
+    GAUGE("process_max_fds", 1, "Most file descriptors that may be open"),
+};
+/* clang-format on */
+
+const unsigned metric_table_count = sizeof metric_table / sizeof *metric_table;
