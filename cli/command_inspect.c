@@ -9,19 +9,23 @@
 #include "stream/query/inspect.h"
 
 static const char help[] =
-    "usage: braid inspect user USER [--last N] [--catalogue FILE] [--config FILE] [--KEY=VALUE]\n"
+    "usage: braid inspect user USER [--last N] [--catalogue FILE] [--explain] [--json]\n"
+    "                              [--config FILE] [--KEY=VALUE]\n"
     "       braid inspect store [--config FILE] [--KEY=VALUE]\n"
     "       braid inspect checkpoint FILE\n"
     "       braid inspect curve [FILE] [--columns X,A,B,...] [--plot SVG] [--config FILE]\n\n"
     "user: its history out of the log, the state that it folds to, its interests now. The job may\n"
     "run meanwhile. --last N shows the latest N behaviors (20), --catalogue FILE titles beside\n"
-    "the items' ids: a csv or tsv whose first line names the columns item and title.\n"
+    "the items' ids: a csv or tsv whose first line names the columns item and title. --explain:\n"
+    "each behavior's share in each interest, and what each is made of most (not of hpmn, mimn and\n"
+    "lru without heads, whose reads are no sums over behaviors). --json: all of it as one object.\n"
     "store: each partition's committed position and the size of its store. The job must not run.\n"
     "checkpoint: the generation, dimensions and parameters of a model file.\n"
     "curve: how well each generation predicted what came, beside what counting reaches, out of\n"
     "model.dir/curve.csv or FILE; as a picture with --plot.\n\n"
     "  braid inspect user 196 --config braid.yaml\n"
     "  braid inspect user 196 --config braid.yaml --last 5 --catalogue titles.tsv\n"
+    "  braid inspect user 196 --config braid.yaml --explain --json\n"
     "  braid inspect store --state.dir=state\n"
     "  braid inspect checkpoint generation-1.safetensors\n"
     "  braid inspect curve --state.dir=state --plot curve.svg\n\n"
@@ -44,15 +48,16 @@ static enum status take_word(struct arguments *arguments, const char *what, cons
 static enum status show_user(struct arguments *arguments, struct config *config,
                              struct error *error)
 {
-    const char *catalogue, *user = NULL;
-    uint32_t last = LAST;
-    TRY(arguments_option(arguments, "--catalogue", &catalogue, error));
-    TRY(arguments_count32(arguments, "--last", 0, LAST_MAX, &last, error));
+    struct inspect_user_options options = {.last = LAST};
+    options.explain = arguments_flag(arguments, "--explain");
+    options.json = arguments_flag(arguments, "--json");
+    TRY(arguments_option(arguments, "--catalogue", &options.catalogue, error));
+    TRY(arguments_count32(arguments, "--last", 0, LAST_MAX, &options.last, error));
     TRY(arguments_config(arguments, config, error));
-    TRY(take_word(arguments, "user", &user, error));
+    TRY(take_word(arguments, "user", &options.user, error));
     TRY(generation_choose(config, false, error));
     TRY(config_check(config, error));
-    return inspect_user(config, user, catalogue, last, stdout, error);
+    return inspect_user(config, &options, stdout, error);
 }
 
 static enum status show_store(struct arguments *arguments, struct config *config,

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "model/interest_explain.h"
 #include "model/item_table.h"
 
 struct fold {
@@ -114,6 +115,14 @@ bool fold_behavior(struct fold *fold, uint64_t ordinal, struct history_behavior 
     if (progress->absorbed == 0 || time_ms > progress->last_ms) progress->last_ms = time_ms;
     progress->absorbed++;
     return true;
+}
+
+void fold_explain(struct fold *fold, struct interest_explainer *explainer)
+{
+    REQUIRE(fold->users == 1);
+    REQUIRE(interest_explainer_absorb(explainer, fold->behaviors, fold->count));
+    *fold->progress[0] = fold->progressed[0];
+    fold_begin(fold);
 }
 
 void fold_run(struct fold *fold)

@@ -22,6 +22,7 @@
 #include "state/history.h"
 
 struct fold;
+struct interest_explainer;
 
 /* What one user's state is the fold of, beside its bytes. All zero and no time before `from`. */
 struct fold_progress {
@@ -49,6 +50,12 @@ bool fold_user(struct fold *fold, void *state, struct fold_progress *progress);
  * full.
  */
 bool fold_behavior(struct fold *fold, uint64_t ordinal, struct history_behavior behavior);
+
+/*
+ * Hands what was collected, of one user, to an explainer instead, which must have room for it
+ * (model/interest_explain.h); advances the progress, and forgets the batch.
+ */
+void fold_explain(struct fold *fold, struct interest_explainer *explainer);
 
 /* Absorbs everything collected, advances the progresses, and forgets the batch. */
 void fold_run(struct fold *fold);

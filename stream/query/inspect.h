@@ -7,6 +7,7 @@
 #ifndef STREAM_QUERY_INSPECT_H
 #define STREAM_QUERY_INSPECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -36,12 +37,20 @@ void user_history_close(struct user_history *history);
 bool user_history_at(const struct user_history *history, uint64_t ordinal,
                      struct history_behavior *behavior);
 
+struct inspect_user_options {
+    const char *user;
+    const char *catalogue; /* file of titles, or NULL */
+    uint32_t last;         /* behaviors that are shown */
+    bool explain;          /* with their shares in the interests */
+    bool json;             /* as one object, as user_view.h says */
+};
+
 /*
- * Prints a user: its counts, its latest `last` behaviors with the items' ids (and titles, if
- * `catalogue` is a path), its state and its interests now.
+ * Prints a user: its counts, its latest behaviors with the items' ids and titles, its state and its
+ * interests now. STATUS_INVALID: it cannot be explained (user_view_open).
  */
-MUST_CHECK enum status inspect_user(const struct config *config, const char *user,
-                                    const char *catalogue, uint32_t last, FILE *out,
+MUST_CHECK enum status inspect_user(const struct config *config,
+                                    const struct inspect_user_options *options, FILE *out,
                                     struct error *error);
 
 /*
