@@ -2,9 +2,10 @@
  * adoption.c - how a worker passes from one generation to the next.
  *
  * Between two commits it opens anew what depends on the generation. From then on whoever acts is
- * folded by the new one, and everybody else is moved in the background, as if it had acted: a scan
- * in key order, which passes over those whose record says that they have been moved. So a sweep that
- * was interrupted needs no cursor. The seal of a partition names the oldest generation that may
+ * folded by the new one, and everybody else is moved in the background, as if it had acted: those in
+ * memory first, then all others (sweeper.h). Until then what the old generation has published of
+ * them stands. A user's record says whether it was moved, so a sweep that was interrupted needs no
+ * cursor. The seal of a partition names the oldest generation that may
  * still fold a user of it beside the one that serves, until the scan has ended and what it moved is
  * committed.
  *
@@ -68,6 +69,7 @@ static enum status adopt(struct processor *processor, struct error *error)
     struct generation *before = processor->generation, *next = generations_take(generations);
     const bool same = interest_model_state_fingerprint(before->model) ==
                       interest_model_state_fingerprint(next->model);
+    sweeper_note_active(processor->sweeper, processor->cache);
     processor_close_model(processor, same);
     processor->generation = next;
     processor->model = next->model;
@@ -95,20 +97,22 @@ enum status adoption_after_commit(struct processor *processor, struct error *err
 
 /* ---- moving users ---- */
 
-static bool is_moved(const struct processor *processor, const struct task *task, struct bytes id)
+static bool is_moved(const struct processor *processor, const struct unswept_user *unswept)
 {
+    const struct bytes id = unswept->id;
     const struct cached_user *user =
-        cache_find(processor->cache, task->partition, id, identity_of(id.at, id.size));
+        cache_find(processor->cache, unswept->task->partition, id, identity_of(id.at, id.size));
     return user && user->history.generation == processor->generation->number;
 }
 
-/* Folds some users of the partition by the generation that serves, as if they had acted. */
-static enum status move_users(struct processor *processor, struct task *task,
-                              const struct bytes *users, uint32_t count, struct error *error)
+/* Folds some users by the generation that serves, as if they had acted. */
+static enum status move_users(struct processor *processor, const struct unswept_user *users,
+                              uint32_t count, struct error *error)
 {
     processor_begin_batch(processor);
     for (uint32_t i = 0; i < count; i++) {
-        if (!is_moved(processor, task, users[i])) (void)processor_admit(processor, task, users[i]);
+        if (is_moved(processor, &users[i])) continue;
+        (void)processor_admit(processor, users[i].task, users[i].id);
     }
     transaction_changes(processor->transaction)->swept += processor->changed_count;
     TRY(snapshot_writer_flush(processor->snapshots, error));
@@ -116,16 +120,18 @@ static enum status move_users(struct processor *processor, struct task *task,
     return absorber_run(processor->absorber, processor->changed, processor->changed_count, error);
 }
 
-/* The next users of a partition, at most `most`. */
-static enum status sweep_task(struct processor *processor, struct task *task, uint32_t most,
+/* The next active users, or if there are none left those of a partition: at most `most`. */
+static enum status sweep_some(struct processor *processor, struct task *task, uint32_t most,
                               struct error *error)
 {
-    const struct bytes *users;
+    const uint64_t generation = processor->generation->number;
+    const struct unswept_user *users;
     uint32_t count;
     bool ended;
-    TRY(sweeper_next(processor->sweeper, task, processor->generation->number, most, &users, &count,
-                     &ended, error));
-    TRY(move_users(processor, task, users, count, error));
+    TRY(sweeper_next_active(processor->sweeper, generation, most, &users, &count, &ended, error));
+    if (!ended) return move_users(processor, users, count, error);
+    TRY(sweeper_next(processor->sweeper, task, generation, most, &users, &count, &ended, error));
+    TRY(move_users(processor, users, count, error));
     task->unswept = !ended;
     return STATUS_OK;
 }
@@ -174,7 +180,7 @@ enum status adoption_step(struct processor *processor, struct error *error)
     if (room == 0) {
         processor->ops->want_commit(processor->session);
     } else if (task && most > 0) {
-        TRY(sweep_task(processor, task, most, error));
+        TRY(sweep_some(processor, task, most, error));
         processor->sweep_allowance -= (double)(set->swept - swept);
         processor->sweep_waits =
             processor->config->train.republish_rate > 0 && processor->sweep_allowance < 1;
@@ -190,7 +196,7 @@ enum status adoption_step(struct processor *processor, struct error *error)
 /* ---- while all workers hold ---- */
 
 /* As many users as a transaction takes; *morep: there are others. */
-static enum status sweep_some(struct processor *processor, bool *morep, struct error *error)
+static enum status fill_transaction(struct processor *processor, bool *morep, struct error *error)
 {
     const uint32_t most = processor->config->job.poll_events_max;
     const uint32_t room = processor->shared->plan->users_max - most;
@@ -198,7 +204,7 @@ static enum status sweep_some(struct processor *processor, bool *morep, struct e
     while ((task = first_unswept(processor)) != NULL) {
         *morep = true;
         if (transaction_changes(processor->transaction)->count > room) return STATUS_OK;
-        TRY(sweep_task(processor, task, most, error));
+        TRY(sweep_some(processor, task, most, error));
     }
     *morep = false;
     return STATUS_OK;
@@ -209,7 +215,7 @@ static enum status sweep(struct processor *processor, struct error *error)
 {
     for (bool more = true; more;) {
         bool mine;
-        TRY(sweep_some(processor, &mine, error));
+        TRY(fill_transaction(processor, &mine, error));
         FAULT_POINT("sweep_folded");
         TRY(processor_commit(processor, error));
         TRY(processor_finish(processor, WAIT, error));

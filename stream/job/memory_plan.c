@@ -9,6 +9,7 @@
 #include "stream/broker/broker.h"
 #include "stream/job/changeset.h"
 #include "stream/job/processor.h"
+#include "stream/job/sweeper.h"
 
 enum {
     SLACK_SHARE = 10,   /* a tenth: allocators, threads, the store's iterators and compactions */
@@ -84,7 +85,8 @@ static uint64_t size_of_users(const struct memory_plan *plan, const struct confi
 {
     return cache_size(plan->cache_users, interest_model_state_size(model),
                       config->source.id_size_max) +
-           CHANGESETS * changeset_size(plan->users_max, plan->behaviors_max);
+           CHANGESETS * changeset_size(plan->users_max, plan->behaviors_max) +
+           (config_moves_beside(config) ? plan->cache_users * (uint64_t)SWEEPER_ACTIVE_SIZE : 0);
 }
 
 /* As many slots as fit into `budget`, or as few as may be. */

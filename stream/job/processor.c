@@ -462,8 +462,9 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
     TRY(log_compaction_open(&processor->compaction, shared->ops, shared->broker, processor->session,
                             shared->stores, error));
     if (shared->moves) {
-        TRY(sweeper_open(&processor->sweeper, config, shared->stores, config->job.poll_events_max,
-                         error));
+        TRY(sweeper_open(&processor->sweeper, config, shared->stores, processor->assignment,
+                         config->job.poll_events_max,
+                         config_moves_beside(config) ? shared->plan->cache_users : 0, error));
     }
     return processor_open_model(processor, error);
 }
