@@ -1,4 +1,4 @@
-/* preload.c - commit file, logs of one seal each, and stores written through their seam. */
+/* preload.c - commit file, logs, of one seal each if there are stores, which their seam writes. */
 #include "bench/preload.h"
 
 #include <stdio.h>
@@ -167,7 +167,7 @@ static void write_store(struct preload *preload, const struct runner *runner, ui
 {
     struct error error;
     char path[128];
-    uint32_t partitions = runner->config.state.partitions;
+    const uint32_t partitions = runner->config.state.partitions;
     const struct store_identity identity = {source, partition, partitions};
     const struct store_options options = {(size_t)512 << 20, (size_t)64 << 20};
     snprintf(path, sizeof path, "%s/store-%04u", runner->state, partition);
@@ -179,8 +179,38 @@ static void write_store(struct preload *preload, const struct runner *runner, ui
     store_rocksdb.close(preload->store);
 }
 
-/* Directories, files and a commit file after one transaction, whose log is nothing but its seal. */
-static void write_files(const struct runner *runner, uint64_t *sourcep, uint64_t *lengthp)
+static void write_frame(struct append_file *log, struct bytes key, struct bytes value)
+{
+    struct error error;
+    uint8_t frame[HISTORY_FRAME_MAX];
+    runner_check(append_file_add(
+                     log, (struct bytes){frame, history_frame_encode(key, value, frame)}, &error),
+                 &error);
+}
+
+/* The records of the partition's users. */
+static void write_log(const struct preload *preload, struct append_file *log, uint32_t users,
+                      uint32_t partition, uint32_t partitions)
+{
+    for (uint32_t user = 0; user < users; user++) {
+        char name[16];
+        uint8_t key[HISTORY_KEY_MAX];
+        const struct bytes id = {name, (size_t)snprintf(name, sizeof name, "u%u", user)};
+        if (identity_of(id.at, id.size) % partitions != partition) continue;
+        const struct template *template = &preload->templates[user % TEMPLATES];
+        for (uint32_t r = 0; r < preload->records_count; r++) {
+            const size_t size = history_key_encode(id, preload->first_chunk + r, key);
+            write_frame(log, (struct bytes){key, size}, template->records[r]);
+        }
+    }
+}
+
+/*
+ * Directories, files and a commit file after one transaction, whose logs hold `users` users and a
+ * seal.
+ */
+static void write_files(const struct preload *preload, const struct runner *runner, uint32_t users,
+                        uint64_t *sourcep, uint64_t *lengthp)
 {
     struct error error;
     struct file_state state;
@@ -196,12 +226,11 @@ static void write_files(const struct runner *runner, uint64_t *sourcep, uint64_t
             .target = 1,
             .watermark_ms = HISTORY_NO_TIME,
         };
-        uint8_t value[HISTORY_SEAL_MAX], frame[HISTORY_FRAME_MAX];
-        struct bytes key = {history_seal_key, HISTORY_SEAL_KEY_SIZE};
-        struct bytes bytes = {value, history_seal_encode(&seal, value)};
+        uint8_t value[HISTORY_SEAL_MAX];
         struct append_file *log = &state.partitions[p].kind[RECORD_HISTORY];
-        size_t size = history_frame_encode(key, bytes, frame);
-        runner_check(append_file_add(log, (struct bytes){frame, size}, &error), &error);
+        write_log(preload, log, users, p, state.commit.partitions);
+        write_frame(log, (struct bytes){history_seal_key, HISTORY_SEAL_KEY_SIZE},
+                    (struct bytes){value, history_seal_encode(&seal, value)});
         runner_check(append_file_sync(log, &error), &error);
         state.commit.entries[p].seal = 1;
         state.commit.entries[p].generation = 1;
@@ -211,7 +240,7 @@ static void write_files(const struct runner *runner, uint64_t *sourcep, uint64_t
     file_state_close(&state);
 }
 
-static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors)
+static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors, bool stores)
 {
     struct error error;
     struct checkpoint *checkpoint;
@@ -232,9 +261,9 @@ static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors
         make_template(preload, fold, t);
     }
     uint64_t source, length = 0;
-    write_files(runner, &source, &length);
+    write_files(preload, runner, stores ? 0 : users, &source, &length);
     preload->position = (struct store_position){.log = 1, .next = (int64_t)length, .seal = 1};
-    for (uint32_t p = 0; p < runner->config.state.partitions; p++) {
+    for (uint32_t p = 0; stores && p < runner->config.state.partitions; p++) {
         write_store(preload, runner, source, users, p);
     }
     for (uint32_t t = 0; t < TEMPLATES && t < users; t++) {
@@ -252,15 +281,25 @@ static void fill(const struct runner *runner, uint32_t users, uint32_t behaviors
 }
 
 /* RocksDB's threads would be missing in a job that is forked from a process that had used it. */
-void preload(const struct runner *runner, uint32_t users, uint32_t behaviors)
+static void fill_apart(const struct runner *runner, uint32_t users, uint32_t behaviors, bool stores)
 {
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        fill(runner, users, behaviors);
+        fill(runner, users, behaviors, stores);
         _exit(0);
     }
     int status = 0;
     REQUIRE(waitpid(child, &status, 0) == child);
     if (status != 0) exit(1);
+}
+
+void preload(const struct runner *runner, uint32_t users, uint32_t behaviors)
+{
+    fill_apart(runner, users, behaviors, true);
+}
+
+void preload_logs(const struct runner *runner, uint32_t users, uint32_t behaviors)
+{
+    fill_apart(runner, users, behaviors, false);
 }

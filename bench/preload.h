@@ -19,4 +19,7 @@
  */
 void preload(const struct runner *runner, uint32_t users, uint32_t behaviors);
 
+/* The same in the history logs alone, as after a compaction; there are no stores. */
+void preload_logs(const struct runner *runner, uint32_t users, uint32_t behaviors);
+
 #endif

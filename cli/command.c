@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/edit_distance.h"
+#include "base/iso8601.h"
 #include "base/log.h"
 #include "base/number_text.h"
 #include "model/kernel/kernel_width.h"
@@ -102,6 +103,16 @@ enum status arguments_real(struct arguments *arguments, const char *name, double
     }
     *realp = real;
     return STATUS_OK;
+}
+
+enum status arguments_moment(struct arguments *arguments, const char *name, int64_t *msp,
+                             struct error *error)
+{
+    const char *text;
+    TRY(arguments_option(arguments, name, &text, error));
+    if (!text || iso8601_parse(bytes_of(text), msp)) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "%s=%s: a date or a time as in 2024-05-01T12:00Z is expected", name, text);
 }
 
 /* Before any thread computes, as kernels ask for. */

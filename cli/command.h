@@ -74,6 +74,10 @@ MUST_CHECK enum status arguments_count32(struct arguments *arguments, const char
 MUST_CHECK enum status arguments_real(struct arguments *arguments, const char *name, double least,
                                       double most, double *realp, struct error *error);
 
+/* The same for a moment: a date or a date and time as ISO 8601 writes them. */
+MUST_CHECK enum status arguments_moment(struct arguments *arguments, const char *name, int64_t *msp,
+                                        struct error *error);
+
 /*
  * Fills `config` from defaults, --config FILE (or BRAID_CONFIG), the environment and the rest of
  * the arguments, of which the words remain; sets up the log, and has models compute with vectors

@@ -9,8 +9,8 @@
 #include "stream/query/inspect.h"
 
 static const char help[] =
-    "usage: braid inspect user USER [--last N] [--catalogue FILE] [--explain] [--json]\n"
-    "                              [--config FILE] [--KEY=VALUE]\n"
+    "usage: braid inspect user USER [--last N] [--as-of TIME] [--catalogue FILE] [--explain]\n"
+    "                              [--json] [--config FILE] [--KEY=VALUE]\n"
     "       braid inspect store [--config FILE] [--KEY=VALUE]\n"
     "       braid inspect checkpoint FILE\n"
     "       braid inspect curve [FILE] [--columns X,A,B,...] [--plot SVG] [--config FILE]\n\n"
@@ -19,6 +19,7 @@ static const char help[] =
     "the items' ids: a csv or tsv whose first line names the columns item and title. --explain:\n"
     "each behavior's share in each interest, and what each is made of most (not of hpmn, mimn and\n"
     "lru without heads, whose reads are no sums over behaviors). --json: all of it as one object.\n"
+    "--as-of TIME: what it was then, from the behaviors before the first later one.\n"
     "store: each partition's committed position and the size of its store. The job must not run.\n"
     "checkpoint: the generation, dimensions and parameters of a model file.\n"
     "curve: how well each generation predicted what came, beside what counting reaches, out of\n"
@@ -26,6 +27,7 @@ static const char help[] =
     "  braid inspect user 196 --config braid.yaml\n"
     "  braid inspect user 196 --config braid.yaml --last 5 --catalogue titles.tsv\n"
     "  braid inspect user 196 --config braid.yaml --explain --json\n"
+    "  braid inspect user 196 --config braid.yaml --as-of 2024-05-01T12:00Z\n"
     "  braid inspect store --state.dir=state\n"
     "  braid inspect checkpoint generation-1.safetensors\n"
     "  braid inspect curve --state.dir=state --plot curve.svg\n\n"
@@ -48,11 +50,12 @@ static enum status take_word(struct arguments *arguments, const char *what, cons
 static enum status show_user(struct arguments *arguments, struct config *config,
                              struct error *error)
 {
-    struct inspect_user_options options = {.last = LAST};
+    struct inspect_user_options options = {.last = LAST, .as_of_ms = MOMENT_NOW};
     options.explain = arguments_flag(arguments, "--explain");
     options.json = arguments_flag(arguments, "--json");
     TRY(arguments_option(arguments, "--catalogue", &options.catalogue, error));
     TRY(arguments_count32(arguments, "--last", 0, LAST_MAX, &options.last, error));
+    TRY(arguments_moment(arguments, "--as-of", &options.as_of_ms, error));
     TRY(arguments_config(arguments, config, error));
     TRY(take_word(arguments, "user", &options.user, error));
     TRY(generation_choose(config, false, error));

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "config/config.h"
 #include "state/history.h"
+#include "stream/query/moment.h"
 
 /* A user's history as far as its state needs it, from the history log. */
 struct user_history {
@@ -33,6 +34,13 @@ MUST_CHECK enum status user_history_read(struct user_history *history, const str
                                          const char *user, struct error *error);
 void user_history_close(struct user_history *history);
 
+/*
+ * Makes the history what it was at a moment (moment.h): `newest` ends with the last behavior of then,
+ * whose source offset is not known. STATUS_NOT_FOUND: the user had none, or they are gone.
+ */
+MUST_CHECK enum status user_history_as_of(struct user_history *history, int64_t as_of_ms,
+                                          uint32_t history_max, struct error *error);
+
 /* The behavior of that ordinal; false if its chunk is gone. */
 bool user_history_at(const struct user_history *history, uint64_t ordinal,
                      struct history_behavior *behavior);
@@ -41,6 +49,7 @@ struct inspect_user_options {
     const char *user;
     const char *catalogue; /* file of titles, or NULL */
     uint32_t last;         /* behaviors that are shown */
+    int64_t as_of_ms;      /* the moment that it is shown as of; MOMENT_NOW */
     bool explain;          /* with their shares in the interests */
     bool json;             /* as one object, as user_view.h says */
 };

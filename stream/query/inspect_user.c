@@ -41,11 +41,18 @@ static void print_counts(const struct inspection *inspection)
     fprintf(inspection->out, "  events      %" PRIu64 ", folded from %" PRIu64 "\n", events,
             newest->from);
     fprintf(inspection->out, "  generation  %" PRIu64 "\n", newest->generation);
+    if (inspection->options->as_of_ms != MOMENT_NOW) {
+        fprintf(inspection->out, "  as of       %s\n",
+                iso8601_print(inspection->options->as_of_ms, time));
+    }
     if (newest->tombstone) fputs("  erased or expired\n", inspection->out);
     if (newest->count == 0) return;
-    fprintf(inspection->out, "  latest      %s, source offset %" PRId64 "\n",
-            iso8601_print(history_time_ms(newest->at[newest->count - 1]), time),
-            newest->source_offset);
+    fprintf(inspection->out, "  latest      %s",
+            iso8601_print(history_time_ms(newest->at[newest->count - 1]), time));
+    if (newest->source_offset >= 0) {
+        fprintf(inspection->out, ", source offset %" PRId64, newest->source_offset);
+    }
+    fputc('\n', inspection->out);
 }
 
 /* The item's id, or its hash, and its title. */
@@ -142,7 +149,8 @@ static void print_interests(const struct inspection *inspection)
             " behaviors absorbed into %zu bytes\n",
             interest_model_name(model), inspection->checkpoint->generation, view->absorbed,
             interest_model_state_size(model));
-    fprintf(inspection->out, "interests now, %u of width %u\n", view->count, width);
+    fprintf(inspection->out, "interests %s, %u of width %u\n",
+            inspection->options->as_of_ms == MOMENT_NOW ? "now" : "then", view->count, width);
     for (uint32_t k = 0; k < view->count; k++) {
         fprintf(inspection->out, "  %u  weight %.3f", k + 1, (double)view->weights[k]);
         print_vector(inspection->out, view->vectors + (size_t)k * width, width);
@@ -171,6 +179,8 @@ static enum status open_view(struct inspection *inspection, const struct config 
 {
     const struct inspect_user_options *options = inspection->options;
     TRY(user_history_read(&inspection->history, config, options->user, error));
+    TRY(user_history_as_of(&inspection->history, options->as_of_ms, config->state.history_max,
+                           error));
     TRY(checkpoint_open(&inspection->checkpoint, config->model.checkpoint, error));
     TRY(interest_model_open(&inspection->model, inspection->checkpoint, error));
     TRY(item_log_open(&inspection->items, config, error));

@@ -147,3 +147,28 @@ bool user_history_at(const struct user_history *history, uint64_t ordinal,
     *behavior = chunk->at[ordinal - chunk->first];
     return true;
 }
+
+enum status user_history_as_of(struct user_history *history, int64_t as_of_ms, uint32_t history_max,
+                               struct error *error)
+{
+    struct moment moment = {0};
+    for (uint32_t i = 0; i < history->chunks_count; i++) {
+        moment_add(&moment, &history->chunks[i], as_of_ms);
+    }
+    const enum moment_kind kind = moment_decide(&moment, &history->newest, history_max);
+    if (!moment.later) return STATUS_OK;
+    if (kind != MOMENT_THERE) {
+        return error_set(error, STATUS_NOT_FOUND, "%s",
+                         kind == MOMENT_LATER
+                             ? "the user came after that moment"
+                             : "the behaviors that the user had at that moment are gone "
+                               "(state.history_max)");
+    }
+    const struct history now = history->newest;
+    history->newest = history->chunks[chunks_before(history, moment.events) - 1];
+    history->newest.count = (uint32_t)(moment.events - history->newest.first);
+    history->newest.start = now.start;
+    history->newest.from = moment.from;
+    history->newest.source_offset = -1;
+    return STATUS_OK;
+}
