@@ -19,13 +19,14 @@
 
 enum {
     CHECKPOINTS_MAX = 16,
-    RESULTS_MAX = 2 + CHECKPOINTS_MAX + 2, /* baselines, models, mean and deviation */
-    TRANSITION_PAIRS_MAX = 1 << 26,        /* 8 bytes each */
+    /* baselines; by intent and by interests: models, mean and deviation */
+    RESULTS_MAX = 2 + 2 * (CHECKPOINTS_MAX + 2),
+    TRANSITION_PAIRS_MAX = 1 << 26, /* 8 bytes each */
 };
 
 static const char help[] =
     "usage: braid evaluate [--config FILE] [--KEY=VALUE ...] [--checkpoint FILE ...]\n"
-    "                      [--protocol NAME] [--json]\n\n"
+    "                      [--protocol NAME] [--by WHAT] [--json]\n\n"
     "Ranks the whole catalogue for the users of a log and prints Recall@N, HitRate@N, NDCG@N and\n"
     "MRR@N for N = 10, 20, 50: of each checkpoint, and of two baselines that only count,\n"
     "popularity and item-to-item transitions. A model that stays below them has learned little.\n\n"
@@ -37,7 +38,10 @@ static const char help[] =
     "Users are evaluated as the stream serves them: states advanced event by event, interests as\n"
     "they would be published. Of models it also says how many interests a case has, how alike\n"
     "they are (mean cosine of pairs), and which share of them gave no item; HitRate and interests\n"
-    "once more by quarters of history length. Checkpoints that differ by their seed only also\n"
+    "once more by quarters of history length. A model with an intent vector ranks by that, which "
+    "is\n"
+    "what its loss sees, and once more by its interests; --by intent or --by interests: by one. "
+    "Checkpoints that differ by their seed only also\n"
     "give their mean and standard deviation. All must have the same dictionary. Histories are not\n"
     "cut: state.history_max is the job's.\n\n"
     "  braid evaluate --source.path=clicks.jsonl --checkpoint generation-1.safetensors\n"
@@ -53,6 +57,7 @@ struct job {
     const struct config *config;
     struct evaluation_options options;
     bool json;
+    bool by_intent, by_interests; /* of models that have both */
     const char *paths[CHECKPOINTS_MAX];
     struct checkpoint *checkpoints[CHECKPOINTS_MAX];
     uint32_t checkpoints_count;
@@ -76,13 +81,24 @@ static enum status parse_protocol(struct job *job, const char *name, struct erro
                      "--protocol %s: must be leave-one-out, user-split or prequential", name);
 }
 
+/* What `name`, "intent" or "interests", leaves of both; NULL: all. */
+static enum status parse_by(struct job *job, const char *name, struct error *error)
+{
+    job->by_intent = !name || strcmp(name, "intent") == 0;
+    job->by_interests = !name || strcmp(name, "interests") == 0;
+    if (job->by_intent || job->by_interests) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "--by %s: must be intent or interests", name);
+}
+
 static enum status parse_evaluate(struct job *job, struct arguments *arguments,
                                   struct config *config, struct error *error)
 {
-    const char *protocol = NULL;
+    const char *protocol = NULL, *by = NULL;
     job->json = arguments_flag(arguments, "--json");
     TRY(arguments_option(arguments, "--protocol", &protocol, error));
     if (protocol) TRY(parse_protocol(job, protocol, error));
+    TRY(arguments_option(arguments, "--by", &by, error));
+    TRY(parse_by(job, by, error));
     for (const char *path = ""; path;) {
         TRY(arguments_next_option(arguments, "--checkpoint", &path, error));
         if (!path) break;
@@ -192,33 +208,50 @@ static enum status run_baselines(struct job *job, struct error *error)
     return status;
 }
 
+static enum status run_model(struct job *job, const struct checkpoint *checkpoint,
+                             const struct interest_model *model, bool by_interests,
+                             struct error *error)
+{
+    struct interest_ranker *interests;
+    TRY(interest_ranker_open(&interests, model, checkpoint, job->dataset, error));
+    if (by_interests) interest_ranker_by_interests(interests);
+    const struct ranker ranker = interest_ranker_ranker(interests);
+    const enum status status = run_ranker(job, &ranker, error);
+    interest_ranker_close(interests);
+    return status;
+}
+
+/* A model without an intent vector takes its turn when others rank by theirs, if it has one. */
+static bool takes_turn(const struct job *job, const struct interest_model *model, bool by_interests)
+{
+    if (!interest_model_has_intent(model)) return by_interests == !job->by_intent;
+    return by_interests ? job->by_interests : job->by_intent;
+}
+
 static enum status run_checkpoint(struct job *job, const struct checkpoint *checkpoint,
-                                  struct error *error)
+                                  bool by_interests, struct error *error)
 {
     struct interest_model *model;
-    struct interest_ranker *interests;
     TRY(interest_model_open(&model, checkpoint, error));
-    enum status status = interest_ranker_open(&interests, model, checkpoint, job->dataset, error);
-    if (status == STATUS_OK) {
-        const struct ranker ranker = interest_ranker_ranker(interests);
-        status = run_ranker(job, &ranker, error);
-        interest_ranker_close(interests);
+    enum status status = STATUS_OK;
+    if (takes_turn(job, model, by_interests)) {
+        status = run_model(job, checkpoint, model, by_interests, error);
     }
     interest_model_close(model);
     return status;
 }
 
-static enum status run_checkpoints(struct job *job, struct error *error)
+static enum status run_checkpoints(struct job *job, bool by_interests, struct error *error)
 {
-    const struct evaluation_result *of_models = &job->results[job->results_count];
+    const uint32_t first = job->results_count;
     bool seeds = true;
     for (uint32_t i = 0; i < job->checkpoints_count; i++) {
-        TRY(run_checkpoint(job, job->checkpoints[i], error));
+        TRY(run_checkpoint(job, job->checkpoints[i], by_interests, error));
         seeds = seeds && checkpoint_alike(job->checkpoints[i], job->checkpoints[0]);
     }
-    if (job->checkpoints_count > 1 && seeds) {
+    if (job->results_count - first > 1 && seeds) {
         struct evaluation_result *mean = &job->results[job->results_count];
-        evaluation_average(of_models, job->checkpoints_count, mean, mean + 1);
+        evaluation_average(&job->results[first], job->checkpoints_count, mean, mean + 1);
         job->results_count += 2;
     }
     return STATUS_OK;
@@ -229,7 +262,8 @@ static enum status evaluate(struct job *job, struct error *error)
     TRY(open_checkpoints(job, error));
     TRY(read_evaluation_log(job, error));
     TRY(run_baselines(job, error));
-    TRY(run_checkpoints(job, error));
+    TRY(run_checkpoints(job, false, error));
+    TRY(run_checkpoints(job, true, error));
     if (job->json) {
         return evaluation_print_json(job->evaluation, job->results, job->results_count, stdout,
                                      error);

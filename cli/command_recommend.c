@@ -1,5 +1,6 @@
 /* command_recommend.c - `braid recommend`: the best items for one user. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/command.h"
 #include "cli/generation.h"
@@ -7,13 +8,13 @@
 
 static const char help[] =
     "usage: braid recommend --user USER [--top N] [--interests] [--catalogue FILE] [--log]\n"
-    "                       [--diversity X [--pool N]] [--seen] [--config FILE]\n"
-    "                       [--KEY=VALUE ...]\n\n"
+    "                       [--by WHAT] [--diversity X [--pool N]] [--seen]\n"
+    "                       [--config FILE] [--KEY=VALUE ...]\n\n"
     "Prints the items of model.checkpoint that rank best for a user: an item's score is its best\n"
-    "over the user's interests, or that of the intent vector if the model has one. The user's\n"
-    "history comes from the job's state.dir, also while it runs; without state.dir, or with "
-    "--log,\n"
-    "from the source log. Items that the user has had are left out.\n\n"
+    "over the user's interests, or that of the intent vector if the model has one; --by intent or\n"
+    "--by interests chooses. The user's history comes from the job's state.dir, also while it\n"
+    "runs; without state.dir, or with --log, from the source log. Items that the user has had are "
+    "left out.\n\n"
     "  braid recommend --user 196 --config braid.yaml\n"
     "  braid recommend --user 196 --config braid.yaml --top 20 --catalogue titles.tsv\n"
     "      with titles: a csv or tsv whose first line names the columns item and title\n"
@@ -29,6 +30,16 @@ static const char help[] =
     "Exit codes: 0 shown; 1 no such user, or the operating system failed; 2 usage or\n"
     "configuration; 3 refused: damage, a newer format.\n";
 
+/* Chooses what is ranked by; NULL: as the model would. */
+static enum status choose_by(struct recommend_options *options, const char *name,
+                             struct error *error)
+{
+    options->by_intent = name && strcmp(name, "intent") == 0;
+    options->by_interests = name && strcmp(name, "interests") == 0;
+    if (!name || options->by_intent || options->by_interests) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "--by %s: must be intent or interests", name);
+}
+
 enum { TOP = 10, POOL = 100, DIVERSITY_MAX = 1000000 };
 
 static enum status run_recommend(struct arguments *arguments, struct config *config,
@@ -38,6 +49,9 @@ static enum status run_recommend(struct arguments *arguments, struct config *con
     options.from_log = arguments_flag(arguments, "--log");
     options.each_interest = arguments_flag(arguments, "--interests");
     options.seen = arguments_flag(arguments, "--seen");
+    const char *by;
+    TRY(arguments_option(arguments, "--by", &by, error));
+    TRY(choose_by(&options, by, error));
     TRY(arguments_option(arguments, "--user", &options.user, error));
     TRY(arguments_option(arguments, "--catalogue", &options.catalogue, error));
     TRY(arguments_count32(arguments, "--top", 1, RECOMMEND_TOP_MAX, &options.top, error));

@@ -248,6 +248,7 @@ struct run {
     uint64_t covered_count[EVALUATION_CUTS_MAX];
     uint32_t diverse[EVALUATION_CUTS_MAX]; /* lists with a pair */
     uint64_t interests;
+    uint64_t ranked;
     uint64_t idle;
     double cosine;
     uint32_t pairs; /* cases with two interests or more */
@@ -373,6 +374,7 @@ static void measure_case(struct run *run, uint32_t number, struct topn_list *lis
         add_metrics(&result->quartiles[q].metrics, &metrics);
     }
     run->interests += read->interests;
+    run->ranked += read->ranked;
     run->idle += read->idle;
     run->cosine += read->cosine;
     run->pairs += read->interests > 1;
@@ -397,7 +399,7 @@ static void summarize_run(const struct run *run)
         quartile->interests /= quartile->cases;
     }
     result->interests = (double)run->interests / cases;
-    if (run->interests) result->idle = (double)run->idle / (double)run->interests;
+    if (run->interests) result->idle = (double)run->idle / (double)run->ranked;
     if (run->pairs) result->cosine = run->cosine / run->pairs;
 }
 

@@ -75,7 +75,7 @@ struct evaluation_result {
     struct evaluation_quartile quartiles[EVALUATION_QUARTILES];
     double interests; /* mean live interests of a case; 0: the ranker has none */
     double cosine;    /* mean pairwise cosine, over the cases with two or more */
-    double idle;      /* share of the interests that gave no item */
+    double idle;      /* share of the interests that gave no item; NaN: an intent gave all */
     double seconds;   /* spent ranking and observing; set by the caller, who has a clock */
 };
 

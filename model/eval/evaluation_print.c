@@ -83,8 +83,12 @@ void evaluation_print_table(const struct evaluation *evaluation,
                     at->n, at->metrics.recall, at->metrics.hit_rate, at->metrics.ndcg,
                     at->metrics.reciprocal_rank, at->coverage);
             if (cut == 0 && results[i].interests > 0) {
-                fprintf(out, " %10.2f %7.2f %6.2f", results[i].interests, results[i].cosine,
-                        results[i].idle);
+                fprintf(out, " %10.2f %7.2f", results[i].interests, results[i].cosine);
+                if (isnan(results[i].idle)) {
+                    fprintf(out, " %6s", "-");
+                } else {
+                    fprintf(out, " %6.2f", results[i].idle);
+                }
             }
             fputc('\n', out);
         }

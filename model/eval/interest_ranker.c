@@ -4,6 +4,7 @@
 #include "model/eval/interest_ranker.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +34,8 @@ struct interest_ranker {
     struct topn_query queries[BATCH_MAX];
     real *vectors; /* [BATCH_MAX][K][d] */
     real *weights; /* [BATCH_MAX][K] */
-    real *intent;  /* [BATCH_MAX][d], by which a model that has one ranks; else NULL */
+    real *intent;  /* [BATCH_MAX][d], by which lists are made; NULL: by the interests */
+    char name[64];
 };
 
 static bool take_memory(struct interest_ranker *ranker, uint32_t users)
@@ -79,8 +81,19 @@ enum status interest_ranker_open(struct interest_ranker **rankerp,
         interest_ranker_close(ranker);
         return status;
     }
+    snprintf(ranker->name, sizeof ranker->name, "%s%s", interest_model_name(model),
+             ranker->intent ? " by intent" : "");
     *rankerp = ranker;
     return STATUS_OK;
+}
+
+void interest_ranker_by_interests(struct interest_ranker *ranker)
+{
+    if (!ranker->intent) return;
+    free(ranker->intent);
+    ranker->intent = NULL;
+    snprintf(ranker->name, sizeof ranker->name, "%s by interests",
+             interest_model_name(ranker->model));
 }
 
 void interest_ranker_close(struct interest_ranker *ranker)
@@ -123,22 +136,23 @@ static double cosine_of(const real *a, const real *b, uint32_t d)
 }
 
 /* How the interests of one user lie to each other, and which of them the list did without. */
-static struct ranker_read describe(const struct interest_ranker *ranker,
-                                   const struct topn_query *query, const struct topn_list *list)
+static struct ranker_read describe(const struct interest_ranker *ranker, uint32_t user,
+                                   const struct topn_list *list)
 {
-    struct ranker_read read = {.interests = query->count};
+    const uint32_t count = ranker->count[user], d = ranker->d;
+    const real *vectors = ranker->vectors + (size_t)user * ranker->interests * d;
+    struct ranker_read read = {.interests = count, .ranked = ranker->intent ? 0 : count};
     bool used[TOPN_INTERESTS_MAX] = {false};
     for (uint32_t i = 0; i < list->count; i++) {
         used[list->at[i].interest] = true;
     }
-    for (uint32_t a = 0; a < query->count; a++) {
-        read.idle += !used[a];
-        for (uint32_t b = a + 1; b < query->count; b++) {
-            read.cosine += cosine_of(query->interests + (size_t)a * ranker->d,
-                                     query->interests + (size_t)b * ranker->d, ranker->d);
+    for (uint32_t a = 0; a < count; a++) {
+        read.idle += a < read.ranked && !used[a];
+        for (uint32_t b = a + 1; b < count; b++) {
+            read.cosine += cosine_of(vectors + (size_t)a * d, vectors + (size_t)b * d, d);
         }
     }
-    if (query->count > 1) read.cosine /= (double)query->count * (query->count - 1) / 2;
+    if (count > 1) read.cosine /= (double)count * (count - 1) / 2;
     return read;
 }
 
@@ -166,13 +180,12 @@ static enum status interest_ranker_rank(void *context, const struct dataset *dat
     }
     topn_rank(ranker->catalogue, ranker->topn, ranker->queries, count, n, lists);
     for (uint32_t i = 0; i < count; i++) {
-        reads[i] = describe(ranker, &ranker->queries[i], &lists[i]);
+        reads[i] = describe(ranker, i, &lists[i]);
     }
     return STATUS_OK;
 }
 
 struct ranker interest_ranker_ranker(struct interest_ranker *ranker)
 {
-    return (struct ranker){interest_model_name(ranker->model), ranker, BATCH_MAX, NULL,
-                           interest_ranker_rank};
+    return (struct ranker){ranker->name, ranker, BATCH_MAX, NULL, interest_ranker_rank};
 }

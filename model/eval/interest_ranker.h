@@ -26,7 +26,16 @@ MUST_CHECK enum status interest_ranker_open(struct interest_ranker **rankerp,
                                             const struct dataset *dataset, struct error *error);
 void interest_ranker_close(struct interest_ranker *ranker);
 
-/* Its name is the model's. It learns nothing by being shown: its parameters are frozen. */
+/*
+ * Ranks by the interests from now on, also of a model with an intent vector, which is what such a
+ * model ranks by else. Before the first question.
+ */
+void interest_ranker_by_interests(struct interest_ranker *ranker);
+
+/*
+ * Its name is the model's and, if that has an intent vector, what it ranks by. It learns
+ * nothing by being shown: its parameters are frozen.
+ */
 struct ranker interest_ranker_ranker(struct interest_ranker *ranker);
 
 #endif

@@ -21,8 +21,9 @@ struct ranker_query {
 /* What was read to rank for one user; all zero for a ranker without interests. */
 struct ranker_read {
     uint32_t interests; /* live ones */
-    uint32_t idle;      /* of them, those that gave the list no item */
-    double cosine;      /* mean over the pairs of them; 0 with less than two */
+    uint32_t ranked; /* of them, those that the list is of: all, or none if an intent vector is */
+    uint32_t idle;   /* of these, those that gave the list no item */
+    double cosine;   /* mean over the pairs of them; 0 with less than two */
 };
 
 struct ranker {

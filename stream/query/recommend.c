@@ -195,8 +195,10 @@ static enum status print_lists(const struct recommendation *work, struct error *
             ": %" PRIu64 " behaviors, %" PRIu32 " interest%s, %s generation %" PRIu64 "\n",
             work->absorbed, work->count, work->count == 1 ? "" : "s", work->checkpoint->model,
             work->checkpoint->generation);
-    if (!work->options->each_interest && work->intent && work->count > 0)
+    if (!work->options->each_interest && work->intent && work->count > 0) {
+        fputs("by its intent vector\n", work->out);
         return print_recommended(work, work->intent, 1, error);
+    }
     if (!work->options->each_interest)
         return print_recommended(work, work->vectors, work->count, error);
     for (uint32_t k = 0; k < work->count; k++) {
@@ -240,7 +242,11 @@ static enum status open_recommending_model(struct recommendation *work, struct e
                                 (size + ARENA_ALIGNMENT) / ARENA_ALIGNMENT * ARENA_ALIGNMENT);
     work->vectors = calloc(interests * interest_model_width(work->model), sizeof(real));
     work->weights = calloc(interests, sizeof(real));
-    const bool has_intent = interest_model_has_intent(work->model);
+    const bool has_intent = interest_model_has_intent(work->model) && !work->options->by_interests;
+    if (work->options->by_intent && !has_intent) {
+        return error_set(error, STATUS_INVALID, "--by intent: %s has no intent vector",
+                         interest_model_name(work->model));
+    }
     if (has_intent) work->intent = calloc(interest_model_width(work->model), sizeof(real));
     if (!work->state || !work->vectors || !work->weights || (has_intent && !work->intent))
         return recommend_out_of_memory(error);

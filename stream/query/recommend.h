@@ -22,6 +22,8 @@ struct recommend_options {
     uint32_t top;          /* items of a list; <= RECOMMEND_TOP_MAX */
     bool from_log;         /* from source.path; else from state.dir */
     bool each_interest;    /* a list for each interest, not one for all */
+    bool by_interests;     /* one for all, of the interests also where there is an intent */
+    bool by_intent;        /* of the intent vector, which the model must have */
     bool seen;             /* what the user has had may be in the lists */
     double diversity;      /* above 0: chosen for different categories, */
     uint32_t pool;         /* out of so many best; <= RECOMMEND_TOP_MAX */
@@ -30,7 +32,7 @@ struct recommend_options {
 
 /*
  * Prints the lists. STATUS_NOT_FOUND: nothing is known of the user; STATUS_INVALID: no source, or a
- * diversity without categories in the dictionary.
+ * diversity without categories in the dictionary, or an intent of a model without one.
  */
 MUST_CHECK enum status recommend(const struct config *config,
                                  const struct recommend_options *options, FILE *out,

@@ -58,8 +58,10 @@ static enum status recorder_rank(void *context, const struct dataset *dataset,
         recorder->excluded += queries[i].excluded.count;
         topn_of_scores(scores, dataset_first_item(dataset), ROWS, queries[i].excluded, n,
                        &lists[i]);
-        reads[i] =
-            (struct ranker_read){.interests = 1 + queries[i].known, .idle = 1, .cosine = 0.5};
+        reads[i] = (struct ranker_read){.interests = 1 + queries[i].known,
+                                        .ranked = 1 + queries[i].known,
+                                        .idle = 1,
+                                        .cosine = 0.5};
     }
     recorder->calls++;
     return STATUS_OK;

@@ -23,7 +23,7 @@ struct fixture {
     struct interest_ranker *ranker;
 };
 
-static struct checkpoint *draw_checkpoint(void)
+static struct checkpoint *draw_checkpoint(const char *model)
 {
     struct item_entry items[ITEMS];
     char ids[ITEMS][8];
@@ -37,6 +37,9 @@ static struct checkpoint *draw_checkpoint(void)
                                     .interests = K,
                                     .extract_heads = 2,
                                     .conditional = true,
+                                    .window = 8,
+                                    .prototypes = 20,
+                                    .tau = 0.1f,
                                     .use_gap = true,
                                     .gap_buckets = 32};
     for (uint32_t i = 0; i < ITEMS; i++) {
@@ -44,18 +47,18 @@ static struct checkpoint *draw_checkpoint(void)
         items[i] = (struct item_entry){bytes_of(ids[i]), 0};
     }
     assert_int_equal(item_table_open(&table, items, ITEMS, NULL, 0, OOV, &error), STATUS_OK);
-    if (checkpoint_init(&checkpoint, "limarec", &dims, table, 5, &error) != STATUS_OK) {
+    if (checkpoint_init(&checkpoint, model, &dims, table, 5, &error) != STATUS_OK) {
         fail_msg("%s", error.text);
     }
     return checkpoint;
 }
 
-static int set_up(void **state)
+static int set_up_model(void **state, const char *model)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     struct random random = random_seeded(9);
     struct error error;
-    fixture->checkpoint = draw_checkpoint();
+    fixture->checkpoint = draw_checkpoint(model);
     assert_int_equal(interest_model_open(&fixture->model, fixture->checkpoint, &error), STATUS_OK);
     assert_int_equal(dataset_open(&fixture->dataset, 1 + OOV + ITEMS, OOV, &error), STATUS_OK);
     for (uint32_t i = 0; i < USERS * LENGTH; i++) {
@@ -69,6 +72,16 @@ static int set_up(void **state)
                      STATUS_OK);
     *state = fixture;
     return 0;
+}
+
+static int set_up(void **state)
+{
+    return set_up_model(state, "limarec");
+}
+
+static int set_up_intent(void **state)
+{
+    return set_up_model(state, "sine");
 }
 
 static int tear_down(void **state)
@@ -98,8 +111,9 @@ static void ask(struct fixture *fixture, uint32_t known, struct topn_item *items
         STATUS_OK);
 }
 
-/* The interests of one user after `known` behaviors, folded here from nothing. */
-static uint32_t fold(const struct fixture *fixture, uint32_t user, uint32_t known, real *vectors)
+/* The interests and intent of one user after `known` behaviors, folded here from nothing. */
+static uint32_t fold(const struct fixture *fixture, uint32_t user, uint32_t known, real *vectors,
+                     real *intent)
 {
     struct interest_scratch *scratch;
     struct error error;
@@ -110,7 +124,7 @@ static uint32_t fold(const struct fixture *fixture, uint32_t user, uint32_t know
     const void *read_state = state;
     const uint32_t offsets[] = {0, known};
     struct behavior_batch batch = {dataset_sequence(fixture->dataset, user).at, offsets, 1};
-    struct interest_sets sets = {vectors, weights, &count, NULL};
+    struct interest_sets sets = {vectors, weights, &count, intent};
     interest_state_init(fixture->model, state);
     assert_int_equal(interest_scratch_open(&scratch, fixture->model, &error), STATUS_OK);
     interest_absorb(fixture->model, scratch, &state, &batch);
@@ -133,27 +147,49 @@ static real best_score(const real *item, const real *vectors, uint32_t count)
     return best;
 }
 
-static void list_holds_the_items_nearest_to_the_published_interests(void **state)
+/* Asks, and holds the lists against the interests, or against the intent. */
+static void expect_nearest(struct fixture *fixture, bool by_intent)
 {
-    struct fixture *fixture = *state;
     struct topn_item room[USERS * N];
     struct topn_list lists[USERS];
     struct ranker_read reads[USERS];
     const real *items = param_set_find(fixture->checkpoint->params, "item.embedding")->data;
     ask(fixture, LENGTH, room, lists, reads);
     for (uint32_t u = 0; u < USERS; u++) {
-        real vectors[K * D];
-        uint32_t count = fold(fixture, u, LENGTH, vectors), better = 0;
+        real vectors[K * D], intent[D];
+        uint32_t count = fold(fixture, u, LENGTH, vectors, intent), better = 0;
         real worst = lists[u].at[N - 1].score;
         for (uint32_t row = 1 + OOV; row < 1 + OOV + ITEMS; row++) {
-            real score = best_score(items + row * D, vectors, count);
+            const real *item = items + row * D;
+            real score = by_intent ? best_score(item, intent, 1) : best_score(item, vectors, count);
             better += score > worst + (real)1e-5 * (worst < 0 ? -worst : worst);
         }
         assert_int_equal(lists[u].count, N);
         assert_true(better < N);
         assert_true(lists[u].at[0].row > OOV);
         assert_int_equal(reads[u].interests, count);
+        assert_int_equal(reads[u].ranked, by_intent ? 0 : count);
     }
+}
+
+static void list_holds_the_items_nearest_to_the_published_interests(void **state)
+{
+    expect_nearest(*state, false);
+}
+
+static void a_model_with_an_intent_ranks_by_it_or_by_its_interests(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error;
+    assert_string_equal(interest_ranker_ranker(fixture->ranker).name, "sine by intent");
+    expect_nearest(fixture, true);
+    interest_ranker_close(fixture->ranker);
+    assert_int_equal(interest_ranker_open(&fixture->ranker, fixture->model, fixture->checkpoint,
+                                          fixture->dataset, &error),
+                     STATUS_OK);
+    interest_ranker_by_interests(fixture->ranker);
+    assert_string_equal(interest_ranker_ranker(fixture->ranker).name, "sine by interests");
+    expect_nearest(fixture, false);
 }
 
 static void asking_on_the_way_changes_no_later_answer(void **state)
@@ -189,6 +225,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(list_holds_the_items_nearest_to_the_published_interests,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_model_with_an_intent_ranks_by_it_or_by_its_interests,
+                                        set_up_intent, tear_down),
         cmocka_unit_test_setup_teardown(asking_on_the_way_changes_no_later_answer, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(user_without_behaviors_gets_an_empty_list, set_up,

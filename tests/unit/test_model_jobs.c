@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "model/interest_ops.h"
@@ -78,6 +79,43 @@ static void a_model_with_an_intent_vector_shows_it(void **state)
     expect_said(&scene, scene_program(&scene, inspect, NULL), 0, "  intent         length ");
 }
 
+/* What the last run of the program gave; free() it. */
+static char *said_by(const char *command, const char *checkpoint, const char *more)
+{
+    const bool lists = strcmp(command, "recommend") == 0;
+    const char *arguments[] = {command,
+                               "--config",
+                               "braid.yaml",
+                               checkpoint,
+                               lists ? "--log" : more,
+                               lists ? "--user=u0" : NULL,
+                               more,
+                               NULL};
+    assert_int_equal(scene_program(&scene, arguments, NULL), 0);
+    return strdup(scene.output);
+}
+
+static void a_model_with_an_intent_vector_is_ranked_by_it_or_by_its_interests(void **state)
+{
+    (void)state;
+    char checkpoint[SCENE_PATH_MAX + 32];
+    snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
+             scene_path(&scene, "sine.safetensors"));
+    char *both = said_by("evaluate", checkpoint, NULL);
+    assert_non_null(strstr(both, "\nsine by intent "));
+    assert_non_null(strstr(both, "\nsine by interests "));
+    char *one = said_by("evaluate", checkpoint, "--by=interests");
+    assert_null(strstr(one, "sine by intent"));
+    char *intent = said_by("recommend", checkpoint, "--by=intent");
+    assert_non_null(strstr(intent, "by its intent vector\n"));
+    char *interests = said_by("recommend", checkpoint, "--by=interests");
+    assert_non_null(strstr(interests, "  interest "));
+    free(both);
+    free(one);
+    free(intent);
+    free(interests);
+}
+
 static void every_way_to_adapt_the_interests_runs_and_proves_itself(void **state)
 {
     (void)state;
@@ -96,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_model_runs_and_proves_itself),
         cmocka_unit_test(a_model_with_an_intent_vector_shows_it),
+        cmocka_unit_test(a_model_with_an_intent_vector_is_ranked_by_it_or_by_its_interests),
         cmocka_unit_test(every_way_to_adapt_the_interests_runs_and_proves_itself),
     };
     scene_open(&scene, EVENTS, 11);
