@@ -129,6 +129,18 @@ simdjson_inline void read_string(json_result &value, std::string_view token, req
     asked.to += text.size();
 }
 
+/* Only where it stands. */
+simdjson_inline error_code read_array(json_result &value, const request &asked, json_value *out)
+{
+    ondemand::array array;
+    std::string_view text;
+    TRY_JSON(value.get_array().get(array));
+    TRY_JSON(array.raw_json().get(text));
+    out->type = JSON_ARRAY;
+    out->text = {asked.original + (text.data() - asked.read), text.size()};
+    return SUCCESS;
+}
+
 /* One member that is asked for. */
 simdjson_inline error_code read_value(json_result &value, request &asked, json_value *out)
 {
@@ -136,7 +148,7 @@ simdjson_inline error_code read_value(json_result &value, request &asked, json_v
     TRY_JSON(value.raw_json_token().get(token));
     switch (token[0]) {
     case '"': read_string(value, token, asked, out); break;
-    case '[': out->type = JSON_ARRAY; break;
+    case '[': return read_array(value, asked, out);
     case '{': out->type = JSON_OBJECT; break;
     case ',':
     case ':':
@@ -252,6 +264,20 @@ error_code read_object(json_decoder *decoder, size_t size, request &asked)
     /* "Out of bounds" is how the reader says that nothing follows the object. */
     const char *rest;
     return document.current_location().get(rest) == OUT_OF_BOUNDS ? SUCCESS : TRAILING_CONTENT;
+}
+
+error_code read_elements(json_decoder *decoder, request &asked, size_t size, unsigned &count)
+{
+    ondemand::document document;
+    ondemand::array array;
+    TRY_JSON(decoder->nested.iterate(asked.read, size, size + JSON_PADDING).get(document));
+    TRY_JSON(document.get_array().get(array));
+    for (auto element : array) {
+        if (count == asked.count) return SUCCESS;
+        json_result value = element;
+        TRY_JSON(read_value(value, asked, &asked.values[count++]));
+    }
+    return SUCCESS;
 }
 
 /* simdjson before 3.2 refuses one and later versions step over it; here it is never JSON. */
@@ -379,6 +405,16 @@ enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
     if (code == SUCCESS) return JSON_OK;
     *whyp = code == INCORRECT_TYPE ? "not a JSON object" : error_message(code);
     return JSON_MALFORMED;
+}
+
+bool json_decode_elements(struct json_decoder *decoder, struct bytes text, void *scratch,
+                          struct json_value *values, unsigned max, unsigned *countp)
+{
+    const char *at = static_cast<const char *>(text.at);
+    request asked = {nullptr, max, values, static_cast<char *>(scratch), at, at};
+    forget(values, max);
+    *countp = 0;
+    return read_elements(decoder, asked, text.size, *countp) == SUCCESS;
 }
 
 bool json_utf8_valid(struct bytes text)

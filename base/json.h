@@ -24,7 +24,7 @@ extern "C" {
 
 enum {
     JSON_PADDING = 64,
-    JSON_NAMES_MAX = 8, /* that json_decode is asked for */
+    JSON_NAMES_MAX = 24, /* that json_decode is asked for */
 };
 
 enum json_type {
@@ -44,7 +44,7 @@ enum json_type {
 /* What is not said of a value's type below has no meaning for it. */
 struct json_value {
     enum json_type type;
-    struct bytes text;  /* strings: unescaped; scalars read by json_decode: as they are written */
+    struct bytes text;  /* strings: unescaped; scalars and arrays read by json_decode: as written */
     int64_t integer;    /* JSON_INTEGER; JSON_BOOL: 0 or 1 */
     double real;        /* JSON_INTEGER and JSON_REAL of a document */
     uint64_t handle[2]; /* JSON_ARRAY, JSON_OBJECT of a document: for json_walk */
@@ -73,6 +73,14 @@ void json_decoder_close(struct json_decoder *decoder);
 enum json_verdict json_decode(struct json_decoder *decoder, struct bytes text,
                               const struct bytes *names, unsigned count, void *scratch,
                               struct json_value *values, const char **whyp);
+
+/*
+ * Reads the first `max` elements of an array, as json_decode gave its text, into `values`: what they
+ * are, as json_decode says it of members. Strings are written to `scratch` (text.size bytes are
+ * enough). False if it is no array, or holds what is no UTF-8.
+ */
+bool json_decode_elements(struct json_decoder *decoder, struct bytes text, void *scratch,
+                          struct json_value *values, unsigned max, unsigned *countp);
 
 /* True if `text` is UTF-8. Needs no padding. */
 bool json_utf8_valid(struct bytes text);

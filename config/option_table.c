@@ -94,7 +94,9 @@ const struct option option_table[] = {
     TEXT("source.fields.action", source.field_action, "",
          "Where the name of the action is; empty: events carry no action"),
     TEXT("source.fields.category", source.field_category, "",
-         "Where the item's category is; empty: items have none"),
+         "Where the item's category is, an array of several, or up to 8 fields, separated by "
+         "commas; "
+         "empty: items have none"),
     CHOICE("source.time", source.time, times, "ms",
            "The unit of times since 1970 UTC, or ISO 8601 text"),
     DATE("source.time_min", source.time_min_ms, "1990-01-01",

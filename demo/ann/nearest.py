@@ -40,12 +40,18 @@ def floats(value):
     return numpy.float32(value).ravel()
 
 
-def checksum(generation, item, category, vector):
+def text(value):
+    """A text with its size before it."""
+    return struct.pack("<I", len(value.encode())) + value.encode()
+
+
+def checksum(generation, item, category, vector, categories=()):
     """As docs/records.md says, of one item vector."""
-    item, category = item.encode(), category.encode()
     return xxhash.xxh3_64_intdigest(
-        struct.pack("<QI", generation, len(item)) + item + struct.pack("<I", len(category)) +
-        category + struct.pack("<I", len(vector)) + vector.astype("<f4").tobytes())
+        struct.pack("<Q", generation) + text(item) + text(category) +
+        struct.pack("<I", len(vector)) + vector.astype("<f4").tobytes() +
+        (struct.pack("<I", len(categories)) if categories else b"") +
+        b"".join(text(one) for one in categories))
 
 
 class Index:
@@ -86,7 +92,8 @@ def read_index(path):
             generation, vector = record["generation"], floats(record["vector"])
             ids.append(record["item"])
             vectors.append(vector)
-            total += checksum(generation, record["item"], record["category"], vector)
+            total += checksum(generation, record["item"], record["category"], vector,
+                              record.get("categories", ()))
             total %= 1 << 64
     raise Mismatch(f"{path}: {len(ids)} vectors and no end")
 

@@ -279,7 +279,7 @@ enum status exchange_send_end(struct exchange *exchange, const struct items_end 
 {
     uint8_t key[ITEM_KEY_GENERATION_SIZE];
     const size_t key_size = item_key_encode(end->generation, (struct bytes){NULL, 0}, key);
-    const size_t room = item_vector_size_max(0, 0, 0);
+    const size_t room = item_vector_size_max(0, 0);
     uint8_t *value = malloc(room);
     if (!value) return error_set(error, STATUS_IO, "out of memory: the end of item vectors");
     const size_t size = items_end_encode(end, exchange->config->output.record, value);

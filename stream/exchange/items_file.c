@@ -23,18 +23,13 @@ static enum status items_failed(const char *what, const char *path, struct error
     return error_set(error, STATUS_IO, "%s %s: %s", what, path, strerror(errno));
 }
 
-/* Room for the longest line. */
-static size_t line_size_max(const struct checkpoint *checkpoint)
+/* Room for the longest line; `vector` has room for one. */
+static size_t line_size_max(const struct checkpoint *checkpoint, float *vector)
 {
-    size_t most = item_vector_size_max(0, 0, 0);
-    const struct item_table *items = checkpoint->items;
-    for (uint32_t row = 1 + item_table_oov(items); row < item_table_rows(items); row++) {
-        const struct bytes id = item_table_id(items, row);
-        const struct bytes category =
-            item_table_category_name(items, item_table_category_of(items, row));
-        const size_t size = item_vector_size_max((uint32_t)id.size, (uint32_t)category.size,
-                                                 item_vectors_width(checkpoint));
-        if (size > most) most = size;
+    size_t most = item_vector_size_max(0, 0);
+    for (uint32_t i = 0; i < item_vectors_count(checkpoint); i++) {
+        const struct item_vector one = item_vector_at(checkpoint, i, vector);
+        if (item_vector_size(&one) > most) most = item_vector_size(&one);
     }
     return most + 1;
 }
@@ -74,8 +69,8 @@ enum status items_file_write(const char *path, const struct checkpoint *checkpoi
 {
     char temporary[MODEL_DIR_PATH_MAX + 8];
     snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    char *line = malloc(line_size_max(checkpoint));
     float *vector = calloc(item_vectors_width(checkpoint), sizeof *vector);
+    char *line = vector ? malloc(line_size_max(checkpoint, vector)) : NULL;
     FILE *file = fopen(temporary, "we");
     enum status status = STATUS_OK;
     if (!line || !vector) {

@@ -46,9 +46,7 @@ static enum status send_vectors(struct exchange *exchange, const struct checkpoi
         floats ? STATUS_OK : error_set(error, STATUS_IO, "out of memory: item vectors");
     for (uint32_t i = 0; status == STATUS_OK && i < item_vectors_count(checkpoint); i++) {
         const struct item_vector vector = item_vector_at(checkpoint, i, floats);
-        const size_t size = ITEM_KEY_GENERATION_SIZE + vector.item.size +
-                            item_vector_size_max((uint32_t)vector.item.size,
-                                                 (uint32_t)vector.category.size, vector.width);
+        const size_t size = ITEM_KEY_GENERATION_SIZE + vector.item.size + item_vector_size(&vector);
         if (size > room_size) {
             free(room);
             room = malloc(room_size = size);

@@ -9,13 +9,14 @@
  * A vector's checksum is XXH3-64 over this little-endian layout:
  *
  *     u64 generation | u32 item size | item | u32 category size | category | u32 width
- *     | width float32
+ *     | width float32, and where there are several categories | u32 how many | (u32 size | category)
+ *     each
  *
  * Key: generation, 8 bytes big-endian | item id. The end's key has no id. Protobuf:
  * item_vector.proto. JSON: {"generation":1,"item":"i1","category":"","width":64,
  *   "vector":"<base64 of width float32>","checksum":"<16 hex digits>"}   and at the end
  *   {"generation":1,"items":280,"width":64,"checksum":"<16 hex digits>","complete":false}
- * with output.vectors=numbers: "vector":[...]
+ * with output.vectors=numbers: "vector":[...]; of several categories all are in "categories":["..."].
  *
  * Threads: any; a checkpoint that is read does not change.
  */
@@ -35,7 +36,9 @@ enum { ITEM_KEY_GENERATION_SIZE = 8 };
 struct item_vector {
     uint64_t generation;
     struct bytes item;
-    struct bytes category; /* its name; empty: none */
+    struct bytes category;           /* the name of its first; empty: none */
+    struct bytes more[TAGS_MAX - 1]; /* the names of the others, in order */
+    uint32_t more_count;
     uint32_t width;
     const float *vector; /* [width] */
 };
@@ -68,8 +71,9 @@ size_t item_key_encode(uint64_t generation, struct bytes item, void *to);
 /* The generation of a key; false: it is no such key. */
 bool item_key_decode(struct bytes key, uint64_t *generation);
 
-/* Upper bound of the size of an encoded vector or end. */
-size_t item_vector_size_max(uint32_t item_size, uint32_t category_size, uint32_t width);
+/* Upper bound of the size of an encoded vector, and of any whose texts have `texts_size` bytes. */
+size_t item_vector_size(const struct item_vector *vector);
+size_t item_vector_size_max(size_t texts_size, uint32_t width);
 
 /* The messages of item_vector.proto, or JSON objects without line end; return the size. */
 size_t item_vector_encode(const struct item_vector *vector, enum config_record form,

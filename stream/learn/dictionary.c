@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "stream/source/categories.h"
 
 /* An item that may get a row. */
 struct candidate {
@@ -22,42 +23,69 @@ struct making {
 
     struct candidate *candidates; /* [items] without a row so far */
     struct item_entry *entries;   /* [items before + items] of the new table, in row order */
-    struct bytes *names;          /* [categories before + categories] of its categories */
-    uint32_t *rows;               /* [categories] their rows, 0: none yet */
-    uint32_t entries_count, names_count;
+    struct name_set rows;         /* names of its categories: number + 1 is the row */
+    struct name_set lists;        /* bytes of its lists of categories */
+    uint32_t entries_count;
 };
 
-/* The row of a category that was seen (number + 1, 0 = none), which gets one if it has none. */
-static uint32_t category_row(struct making *making, uint32_t seen)
+#define A_LIST                                                                                     \
+    (UINT32_C(1) << 31) /* with the number of a list; how many rows there are is not known */
+
+/* A list as an item's category; lists of less than two are none. */
+static enum status take_list(struct making *making, const struct category_list *list,
+                             uint32_t *categoryp, struct error *error)
 {
-    if (seen == 0) return 0;
-    if (making->rows[seen - 1] == 0) {
-        making->names[making->names_count++] = name_set_text(making->categories, seen - 1);
-        making->rows[seen - 1] = making->names_count;
+    uint32_t number;
+    *categoryp = list->rows[0];
+    if (category_list_count(list) < 2) return STATUS_OK;
+    TRY(name_set_add(&making->lists, (struct bytes){list, sizeof *list},
+                     checksum_of(list, sizeof *list), &number, error));
+    *categoryp = A_LIST | number;
+    return STATUS_OK;
+}
+
+/*
+ * The category, or list of them, of what was seen as number + 1 (0 = none); rows come with need.
+ */
+static enum status take_categories(struct making *making, uint32_t seen, uint32_t *categoryp,
+                                   struct error *error)
+{
+    struct category_list list = {{0}};
+    struct bytes rest = {NULL, 0}, text;
+    const uint32_t most = making->options->tags ? TAGS_MAX : 1;
+    if (seen) rest = name_set_text(making->categories, seen - 1);
+    for (uint32_t i = 0; i < most && categories_next(&rest, &text); i++) {
+        uint32_t number;
+        TRY(name_set_add(&making->rows, text, identity_of(text.at, text.size), &number, error));
+        list.rows[i] = number + 1;
     }
-    return making->rows[seen - 1];
+    return take_list(making, &list, categoryp, error);
 }
 
 /* What has a row keeps it. */
-static void keep_rows(struct making *making)
+static enum status keep_rows(struct making *making, struct error *error)
 {
     const struct item_table *before = making->before;
     const uint32_t categories = item_table_categories(before), oov = item_table_oov(before);
     for (uint32_t row = 1; row <= categories; row++) {
         const struct bytes text = item_table_category_name(before, row);
-        const struct name *seen =
-            name_set_find(making->categories, identity_of(text.at, text.size));
-        making->names[making->names_count++] = text;
-        if (seen) making->rows[seen - making->categories->names] = row;
+        uint32_t number;
+        TRY(name_set_add(&making->rows, text, identity_of(text.at, text.size), &number, error));
     }
     for (uint32_t i = 0; i < item_table_items(before); i++) {
         const uint32_t row = 1 + oov + i;
         const struct bytes id = item_table_id(before, row);
         const struct name *seen = name_set_find(making->items, identity_of(id.at, id.size));
-        uint32_t category = item_table_category_of(before, row);
-        if (seen && seen->category) category = category_row(making, seen->category);
-        making->entries[making->entries_count++] = (struct item_entry){id, category};
+        const struct category_list kept = item_table_categories_of(before, row);
+        struct item_entry *entry = &making->entries[making->entries_count++];
+        entry->id = id;
+        if (seen && seen->category) {
+            TRY(take_categories(making, seen->category, &entry->category, error));
+        } else {
+            TRY(take_list(making, &kept, &entry->category, error));
+        }
     }
+    return STATUS_OK;
 }
 
 /* The more frequent first; of equally frequent ones by the bytes of their ids. */
@@ -72,7 +100,7 @@ static int compare_candidates(const void *a, const void *b)
 }
 
 /* Categories get their rows in the order in which the items need them. */
-static void dictionary_add_rows(struct making *making)
+static enum status dictionary_add_rows(struct making *making, struct error *error)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < making->items->count; i++) {
@@ -85,19 +113,41 @@ static void dictionary_add_rows(struct making *making)
     qsort(making->candidates, count, sizeof *making->candidates, compare_candidates);
     for (uint32_t i = 0; i < count && making->entries_count < making->options->items_max; i++) {
         const struct candidate *candidate = &making->candidates[i];
-        making->entries[making->entries_count++] =
-            (struct item_entry){candidate->id, category_row(making, candidate->category)};
+        struct item_entry *entry = &making->entries[making->entries_count++];
+        entry->id = candidate->id;
+        TRY(take_categories(making, candidate->category, &entry->category, error));
     }
+    return STATUS_OK;
 }
 
-static enum status make_rows(struct making *making, struct item_table **tablep, struct error *error)
+/* The table of what was made: names of categories and lists, whose numbers follow them. */
+static enum status open_table(const struct making *making, struct item_table **tablep,
+                              struct error *error)
 {
-    const struct item_table *before = making->before;
-    if (before) keep_rows(making);
-    dictionary_add_rows(making);
-    return item_table_open(tablep, making->entries, making->entries_count, making->names,
-                           making->names_count,
-                           before ? item_table_oov(before) : making->options->oov, error);
+    const uint32_t categories = making->rows.count, lists_count = making->lists.count;
+    const uint32_t oov = making->before ? item_table_oov(making->before) : making->options->oov;
+    struct bytes *names = malloc((categories + (size_t)1) * sizeof *names);
+    struct category_list *lists = malloc((lists_count + (size_t)1) * sizeof *lists);
+    enum status status;
+    if (!names || !lists) {
+        status = error_set(error, STATUS_IO, "out of memory: a dictionary's categories");
+    } else {
+        for (uint32_t i = 0; i < categories; i++) {
+            names[i] = name_set_text(&making->rows, i);
+        }
+        for (uint32_t i = 0; i < lists_count; i++) {
+            memcpy(&lists[i], name_set_text(&making->lists, i).at, sizeof *lists);
+        }
+        for (uint32_t i = 0; i < making->entries_count; i++) {
+            uint32_t *category = &making->entries[i].category;
+            if (*category & A_LIST) *category = 1 + categories + (*category & ~A_LIST);
+        }
+        status = item_table_open_lists(tablep, making->entries, making->entries_count, names,
+                                       categories, lists, lists_count, oov, error);
+    }
+    free(lists);
+    free(names);
+    return status;
 }
 
 enum status dictionary_open(struct item_table **tablep, const struct item_table *before,
@@ -105,7 +155,6 @@ enum status dictionary_open(struct item_table **tablep, const struct item_table 
                             const struct dictionary_options *options, struct error *error)
 {
     const size_t entries = items->count + (before ? item_table_items(before) : 0) + (size_t)1;
-    const size_t names = categories->count + (before ? item_table_categories(before) : 0);
     struct making making = {
         .before = before,
         .items = items,
@@ -113,16 +162,17 @@ enum status dictionary_open(struct item_table **tablep, const struct item_table 
         .options = options,
         .candidates = malloc(entries * sizeof *making.candidates),
         .entries = malloc(entries * sizeof *making.entries),
-        .names = malloc((names + 1) * sizeof *making.names),
-        .rows = calloc(categories->count + (size_t)1, sizeof *making.rows),
     };
     *tablep = NULL;
-    const bool opened = making.candidates && making.entries && making.names && making.rows;
-    enum status status =
-        opened ? make_rows(&making, tablep, error)
-               : error_set(error, STATUS_IO, "out of memory: a dictionary of %zu items", entries);
-    free(making.rows);
-    free(making.names);
+    enum status status = STATUS_OK;
+    if (!making.candidates || !making.entries) {
+        status = error_set(error, STATUS_IO, "out of memory: a dictionary of %zu items", entries);
+    }
+    if (status == STATUS_OK && before) status = keep_rows(&making, error);
+    if (status == STATUS_OK) status = dictionary_add_rows(&making, error);
+    if (status == STATUS_OK) status = open_table(&making, tablep, error);
+    name_set_close(&making.lists);
+    name_set_close(&making.rows);
     free(making.entries);
     free(making.candidates);
     return status;

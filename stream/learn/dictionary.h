@@ -8,6 +8,7 @@
 #ifndef STREAM_LEARN_DICTIONARY_H
 #define STREAM_LEARN_DICTIONARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -18,11 +19,12 @@ struct dictionary_options {
     uint32_t oov;       /* of a first dictionary: rows that items without one of their own share */
     uint32_t items_max; /* items with a row */
     uint64_t count_min; /* events that an item needs for a row */
+    bool tags;          /* an item takes all its categories; else the first */
 };
 
 /*
  * `before` is the dictionary to go on from, or NULL. An item takes the category that it was last
- * seen with. STATUS_IO: out of memory. On failure *tablep is NULL.
+ * seen with; several are one name in `categories` (stream/source/categories.h). STATUS_IO: out of memory. On failure *tablep is NULL.
  */
 MUST_CHECK enum status dictionary_open(struct item_table **tablep, const struct item_table *before,
                                        const struct name_set *items,

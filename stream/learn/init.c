@@ -77,7 +77,8 @@ static enum status make_checkpoint(const struct reading *reading,
     struct model_dims dims = options->dims;
     struct item_table *table;
     struct checkpoint *checkpoint;
-    const struct dictionary_options rows = {options->oov, options->items_max, options->count_min};
+    const struct dictionary_options rows = {options->oov, options->items_max, options->count_min,
+                                            dims.tags};
     TRY(dictionary_open(&table, NULL, &reading->items, &reading->categories, &rows, error));
     summary->items = item_table_items(table);
     summary->categories = item_table_categories(table);
@@ -87,7 +88,7 @@ static enum status make_checkpoint(const struct reading *reading,
         return error_set(error, STATUS_INVALID, "%s: none of its %u items has %" PRIu64 " events",
                          reading->log.config->source.path, summary->items_seen, options->count_min);
     }
-    if (item_table_categories(table) == 0) dims.use_category = false;
+    if (item_table_categories(table) == 0) dims.use_category = dims.tags = false;
     if (!dims.use_gap) dims.gap_buckets = 0; /* what a model does not have is 0 */
     if (!dims.cosine) dims.temperature = 0;
     TRY(checkpoint_init(&checkpoint, options->model, &dims, table, options->seed, error));

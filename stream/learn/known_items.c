@@ -58,7 +58,7 @@ enum status known_items_read(const struct config *config, struct name_set *items
     struct item_reading reading = {.items = items,
                                    .categories = categories,
                                    .record_max = record_max,
-                                   .copy = malloc(2 * (record_max + JSON_PADDING))};
+                                   .copy = malloc(4 * (record_max + JSON_PADDING))};
     struct log_input *input = NULL;
     enum status status = reading.copy ? json_decoder_open(&reading.json, record_max, error)
                                       : error_set(error, STATUS_IO, "out of memory: item names");

@@ -93,7 +93,7 @@ static enum status open_nothing(const struct learner *learner, struct checkpoint
 {
     struct model_dims dims = learner->options.dims;
     struct item_table *items;
-    dims.use_category = false;
+    dims.use_category = dims.tags = false;
     TRY(item_table_open(&items, NULL, 0, NULL, 0, ROUND_OOV_ROWS, error));
     TRY(checkpoint_init(newestp, learner->options.model, &dims, items, learner->config->train.seed,
                         error));

@@ -100,7 +100,7 @@ static enum status draw_candidate(struct work *work, struct item_table *items, s
 {
     const struct checkpoint *current = work->input->current;
     struct model_dims dims = current ? current->dims : work->options->dims;
-    if (item_table_categories(items) == 0) dims.use_category = false;
+    if (item_table_categories(items) == 0) dims.use_category = dims.tags = false;
     if (!dims.use_gap) dims.gap_buckets = 0; /* what a model does not have is 0 */
     if (!dims.cosine) dims.temperature = 0;
     return checkpoint_init(&work->result->candidate,
@@ -112,8 +112,9 @@ static enum status open_candidate(struct work *work, struct error *error)
 {
     const struct checkpoint *current = work->input->current;
     const struct item_table *before = current && !work->options->fresh ? current->items : NULL;
-    const struct dictionary_options rows = {ROUND_OOV_ROWS, work->options->items_max,
-                                            work->options->item_min};
+    const struct dictionary_options rows = {
+        ROUND_OOV_ROWS, work->options->items_max, work->options->item_min,
+        (current ? &current->dims : &work->options->dims)->tags};
     struct item_table *items;
     TRY(work->input->names(work->input->names_context, &work->items, &work->categories, error));
     count_items(work);

@@ -99,7 +99,7 @@ static enum status read_item_log(struct item_log *log, const struct config *conf
     const struct log_input_ops *ops = log_input_of(config);
     struct log_input *input;
     log->record_max = item_record_size_max(config->source.id_size_max);
-    log->copy = malloc(2 * (log->record_max + JSON_PADDING));
+    log->copy = malloc(4 * (log->record_max + JSON_PADDING));
     if (!log->copy) return error_set(error, STATUS_IO, "out of memory: item names");
     TRY(json_decoder_open(&log->json, log->record_max, error));
     TRY(ops->open(&input, config, error));

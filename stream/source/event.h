@@ -49,7 +49,7 @@ struct event {
     uint64_t item_hash; /* identity_of(item) */
     struct bytes user;  /* valid if accepted; also set for a bad event if it could be read */
     struct bytes item;
-    struct bytes category; /* empty if none */
+    struct bytes category; /* empty if none; several: categories.h */
     bool odd_category;     /* accepted: it has one that cannot be used, and goes without */
     struct bytes payload;  /* bad events: the raw event; of files cut at source.event_size_max */
     struct bytes key;      /* bad events of Kafka: the record's, at = NULL if it has none */
@@ -58,6 +58,12 @@ struct event {
 
 /* Bytes that must be readable behind a raw event, of any content. */
 enum { EVENT_PADDING = 64 };
+
+/* Bytes that decoding an event of `size` bytes may write: its texts, its categories, numbers. */
+static inline size_t event_scratch_size(size_t size)
+{
+    return 2 * size + 256;
+}
 
 /* Says in event->why what is wrong with a bad event, cut at its size, and returns `verdict`. */
 enum event_verdict event_refuse(struct event *event, enum event_verdict verdict, const char *format,

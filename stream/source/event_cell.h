@@ -8,14 +8,18 @@
 #define STREAM_SOURCE_EVENT_CELL_H
 
 #include "base/bytes.h"
+#include "stream/source/categories.h"
 
-enum event_field { FIELD_USER, FIELD_ITEM, FIELD_TIME, FIELD_ACTION, FIELD_CATEGORY, EVENT_FIELDS };
+/* The first of several categories is at FIELD_CATEGORY. */
+enum event_field { FIELD_USER, FIELD_ITEM, FIELD_TIME, FIELD_ACTION, FIELD_CATEGORY };
+enum { EVENT_FIELDS = FIELD_CATEGORY + CATEGORIES_MAX };
 
 enum event_cell_kind {
     CELL_ABSENT,  /* no such member, null, or the field is not configured */
     CELL_TEXT,    /* a text, or an integer as its digits */
     CELL_REAL,    /* a number with a fraction or an exponent, as it is written */
-    CELL_OTHER,   /* a truth value, an array, an object, nothing that JSON knows */
+    CELL_ARRAY,   /* as it is written */
+    CELL_OTHER,   /* a truth value, an object, nothing that JSON knows */
     CELL_NO_TEXT, /* a text that is no Unicode */
 };
 

@@ -25,6 +25,9 @@ enum {
 
 struct event_decoder {
     const struct config *config;
+    char *listed; /* names of source.fields.category, each ended */
+    unsigned categories;
+    unsigned fields;                           /* that there may be, FIELD_CATEGORY + categories */
     const char *names[EVENT_FIELDS];           /* as configured; "" = no such field */
     char labels[EVENT_FIELDS][LABEL_SIZE_MAX]; /* their names in messages */
     struct bytes nulls[NULLS_MAX];
@@ -59,11 +62,40 @@ static bool is_null(const struct event_decoder *decoder, struct bytes text)
     return false;
 }
 
+/* Cuts a list of names at its commas; what is in `at` is its names from then on. */
+static enum status list_names(const char *key, char *at, const char **names, unsigned max,
+                              unsigned *countp, struct error *error)
+{
+    for (char *name; (name = strsep(&at, ","));) {
+        if (*name == 0) continue;
+        if (*countp == max) {
+            return error_set(error, STATUS_INVALID, "%s: at most %u names", key, max);
+        }
+        names[(*countp)++] = name;
+    }
+    return STATUS_OK;
+}
+
+static enum status name_fields(struct event_decoder *decoder, struct error *error)
+{
+    const struct config *config = decoder->config;
+    decoder->names[FIELD_USER] = config->source.field_user;
+    decoder->names[FIELD_ITEM] = config->source.field_item;
+    decoder->names[FIELD_TIME] = config->source.field_time;
+    decoder->names[FIELD_ACTION] = config->source.field_action;
+    decoder->listed = strdup(config->source.field_category);
+    if (!decoder->listed) return error_set(error, STATUS_IO, "out of memory: an event decoder");
+    TRY(list_names("source.fields.category", decoder->listed, decoder->names + FIELD_CATEGORY,
+                   CATEGORIES_MAX, &decoder->categories, error));
+    decoder->fields = FIELD_CATEGORY + decoder->categories;
+    return STATUS_OK;
+}
+
 static enum status open_format(struct event_decoder *decoder, struct error *error)
 {
     const struct config *config = decoder->config;
     const bool numbered = config->source.format != CONFIG_JSON && !config->source.header;
-    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+    for (unsigned i = 0; i < decoder->fields; i++) {
         snprintf(decoder->labels[i], LABEL_SIZE_MAX, "%s%s", numbered ? "column " : "",
                  decoder->names[i]);
     }
@@ -74,10 +106,10 @@ static enum status open_format(struct event_decoder *decoder, struct error *erro
                          "say which one an event is: set it, or leave the list out");
     }
     if (config->source.format == CONFIG_JSON) {
-        return event_json_open(&decoder->json, decoder->names, config->source.event_size_max,
-                               error);
+        return event_json_open(&decoder->json, decoder->names, decoder->fields,
+                               config->source.event_size_max, error);
     }
-    TRY(event_table_open(&decoder->table, table_form_of(config), decoder->names,
+    TRY(event_table_open(&decoder->table, table_form_of(config), decoder->names, decoder->fields,
                          config->source.event_size_max, error));
     return numbered ? event_table_numbers(&decoder->table, error) : STATUS_OK;
 }
@@ -89,12 +121,8 @@ enum status event_decoder_open(struct event_decoder **decoderp, const struct con
     struct event_decoder *decoder = calloc(1, sizeof *decoder);
     if (!decoder) return error_set(error, STATUS_IO, "out of memory: an event decoder");
     decoder->config = config;
-    decoder->names[FIELD_USER] = config->source.field_user;
-    decoder->names[FIELD_ITEM] = config->source.field_item;
-    decoder->names[FIELD_TIME] = config->source.field_time;
-    decoder->names[FIELD_ACTION] = config->source.field_action;
-    decoder->names[FIELD_CATEGORY] = config->source.field_category;
-    enum status status = open_format(decoder, error);
+    enum status status = name_fields(decoder, error);
+    if (status == STATUS_OK) status = open_format(decoder, error);
     if (status != STATUS_OK) {
         event_decoder_close(decoder);
         return status;
@@ -108,6 +136,7 @@ void event_decoder_close(struct event_decoder *decoder)
     if (!decoder) return;
     event_json_close(&decoder->json);
     event_table_close(&decoder->table);
+    free(decoder->listed);
     free(decoder);
 }
 
@@ -124,9 +153,8 @@ static const char *show(const struct event_cell *cell, char to[SHOWN_SIZE_MAX])
 }
 
 /* A field that must be there, and is text. */
-static enum event_verdict judge_presence(const struct event_decoder *decoder,
-                                         enum event_field field, const struct event_cell *cell,
-                                         struct event *event)
+static enum event_verdict judge_presence(const struct event_decoder *decoder, unsigned field,
+                                         const struct event_cell *cell, struct event *event)
 {
     const char *label = decoder->labels[field];
     if (cell->kind == CELL_ABSENT) {
@@ -164,7 +192,7 @@ static enum event_verdict judge_id(const struct event_decoder *decoder, enum eve
         const bool read = decimal_parse(cell->text, &number);
         id = (struct bytes){to, read ? decimal_integer(&number, to) : 0};
     }
-    if (cell->kind == CELL_OTHER || id.size == 0) {
+    if (cell->kind == CELL_ARRAY || cell->kind == CELL_OTHER || id.size == 0) {
         return event_refuse(event, EVENT_BAD_FIELD, "%s is neither text nor a whole number%s%s",
                             label, cell->text.size ? ": " : "", show(cell, shown));
     }
@@ -236,7 +264,7 @@ static enum event_verdict judge_time(const struct event_decoder *decoder,
     char shown[SHOWN_SIZE_MAX];
     enum event_verdict verdict = judge_presence(decoder, FIELD_TIME, cell, event);
     if (verdict != EVENT_ACCEPTED) return verdict;
-    if (cell->kind == CELL_OTHER) {
+    if (cell->kind == CELL_ARRAY || cell->kind == CELL_OTHER) {
         return event_refuse(event, EVENT_BAD_FIELD, "%s is neither text nor a number%s%s", label,
                             cell->text.size ? ": " : "", show(cell, shown));
     }
@@ -247,27 +275,83 @@ static enum event_verdict judge_time(const struct event_decoder *decoder,
     return judge_range(decoder, cell, broker_ms, event);
 }
 
-/* A category that cannot be used is left out, and why is said: the event is worth more than it. */
-static void judge_category(const struct event_decoder *decoder, const struct event_cell *cell,
-                           char *to, struct event *event)
+/*
+ * Of category `field`; false if there is none. One that cannot be used is left out, and why is said:
+ * the event is worth more than it.
+ */
+static bool judge_category(const struct event_decoder *decoder, unsigned field,
+                           const struct event_cell *cell, char *to, struct event *event,
+                           struct bytes *categoryp)
 {
+    if (cell->kind == CELL_ABSENT) return false;
+    const enum event_verdict verdict = judge_id(decoder, field, cell, to, event, categoryp);
+    if (verdict == EVENT_ACCEPTED) return true;
+    if (event_is_bad(verdict) && verdict != EVENT_MISSING_FIELD) event->odd_category = true;
+    return false;
+}
+
+/* Where decoding puts what is not as it stands in the event: all of one scratch. */
+struct room {
+    char *texts;      /* of fields, from its begin on; the end is free */
+    size_t size;      /* bytes of it, as many as the event has */
+    char *numbers;    /* the digits of three ids */
+    char *categories; /* several of them */
+};
+
+static struct room room_of(char *scratch, size_t size)
+{
+    char *numbers = scratch + size;
+    return (struct room){scratch, size, numbers, numbers + (size_t)3 * DECIMAL_INTEGER_MAX};
+}
+
+/* What the cell of category `field` is: itself, or the elements of an array, put into `elements`. */
+static const struct event_cell *spread(struct event_decoder *decoder, unsigned field,
+                                       const struct event_cell *cell, const struct room *room,
+                                       struct event_cell elements[EVENT_ELEMENTS_MAX],
+                                       unsigned *countp, struct event *event)
+{
+    *countp = 1;
+    if (cell->kind != CELL_ARRAY) return cell;
+    char *end = room->texts + room->size;
+    if (event_json_elements(&decoder->json, cell->text, end - cell->text.size, elements, countp)) {
+        return elements;
+    }
+    *countp = 0;
+    event->odd_category = true;
+    event_refuse(event, EVENT_BAD_UTF8, "%s is no UTF-8 text", decoder->labels[field]);
+    return elements;
+}
+
+/* Several fields, or an array: what can be used of them, each once. */
+static void judge_categories(struct event_decoder *decoder, const struct event_cell *cells,
+                             const struct room *room, char *number, struct event *event)
+{
+    struct event_cell elements[EVENT_ELEMENTS_MAX];
     struct bytes category;
-    if (cell->kind == CELL_ABSENT) return;
-    const enum event_verdict verdict =
-        judge_id(decoder, FIELD_CATEGORY, cell, to, event, &category);
-    if (verdict == EVENT_ACCEPTED) event->category = category;
-    event->odd_category = event_is_bad(verdict) && verdict != EVENT_MISSING_FIELD;
+    unsigned listed = 0, count;
+    size_t size = 0;
+    for (unsigned field = FIELD_CATEGORY; field < decoder->fields; field++) {
+        const struct event_cell *cell =
+            spread(decoder, field, cells++, room, elements, &count, event);
+        for (unsigned i = 0; i < count && listed < CATEGORIES_MAX; i++) {
+            if (!judge_category(decoder, field, &cell[i], number, event, &category)) continue;
+            const size_t before = size;
+            size = categories_add(room->categories, size, category);
+            listed += size > before;
+        }
+    }
+    event->category = (struct bytes){room->categories, size};
 }
 
 /*
  * The user is set first: of a bad event it is worth knowing. The action goes before what remains,
- * since an unlisted one is somebody else's event and may well have no item. `numbers` has room for
- * the digits of three ids.
+ * since an unlisted one is somebody else's event and may well have no item.
  */
-static enum event_verdict judge(const struct event_decoder *decoder,
+static enum event_verdict judge(struct event_decoder *decoder,
                                 const struct event_cell cells[EVENT_FIELDS], int64_t broker_ms,
-                                char *numbers, struct event *event)
+                                const struct room *room, struct event *event)
 {
+    char *numbers = room->numbers;
     char *item_number = numbers + DECIMAL_INTEGER_MAX;
     char *other_number = item_number + DECIMAL_INTEGER_MAX; /* the action's, then the category's */
     const enum event_verdict user =
@@ -280,7 +364,12 @@ static enum event_verdict judge(const struct event_decoder *decoder,
     event->item_hash = identity_of(event->item.at, event->item.size);
     verdict = judge_time(decoder, &cells[FIELD_TIME], broker_ms, event);
     if (verdict != EVENT_ACCEPTED) return verdict;
-    judge_category(decoder, &cells[FIELD_CATEGORY], other_number, event);
+    const struct event_cell *category = &cells[FIELD_CATEGORY];
+    if (decoder->categories > 1 || (decoder->categories && category->kind == CELL_ARRAY)) {
+        judge_categories(decoder, category, room, other_number, event);
+    } else if (decoder->categories) {
+        judge_category(decoder, FIELD_CATEGORY, category, other_number, event, &event->category);
+    }
     return EVENT_ACCEPTED;
 }
 
@@ -317,13 +406,14 @@ static enum event_verdict find_cells(struct event_decoder *decoder, struct bytes
 static enum event_verdict decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms,
                                  char *scratch, struct event *event)
 {
-    struct event_cell cells[EVENT_FIELDS] = {0};
-    char *numbers = scratch + raw.size;
+    struct event_cell cells[EVENT_FIELDS];
+    const struct room room = room_of(scratch, raw.size);
+    memset(cells, 0, decoder->fields * sizeof *cells);
     raw = utf8_without_mark(raw);
     if (is_blank(raw)) return EVENT_BLANK;
     enum event_verdict verdict = find_cells(decoder, raw, scratch, cells, event);
     if (verdict != EVENT_ACCEPTED) return verdict;
-    verdict = judge(decoder, cells, broker_ms, numbers, event);
+    verdict = judge(decoder, cells, broker_ms, &room, event);
     if (event_is_bad(verdict) && decoder->json.json && cells[FIELD_USER].kind == CELL_ABSENT &&
         event_json_is_envelope(&decoder->json, raw, scratch)) {
         return event_refuse(event, verdict,

@@ -22,8 +22,7 @@ MUST_CHECK enum status event_decoder_header(struct event_decoder *decoder, struc
 
 /*
  * Decodes one raw event into `event` (verdict, action, time, ids, why); partition and offset are
- * the caller's. Ids may point into `raw` or into `scratch` (at least `raw.size` + 64 bytes, for
- * unescaped strings), which both must outlive the event. `raw` must be followed by EVENT_PADDING
+ * the caller's. Ids may point into `raw` or into `scratch` (event_scratch_size of raw.size), which both must outlive the event. `raw` must be followed by EVENT_PADDING
  * readable bytes. `broker_ms` is the broker's timestamp (-1: files), against which the event's time
  * is judged.
  */

@@ -8,18 +8,23 @@
 #include "stream/source/event.h"
 #include "stream/source/event_cell.h"
 
+enum { EVENT_ELEMENTS_MAX = 32 }; /* of an array; what is behind them is not looked at */
+
 /* Which members to ask for. A zeroed one may be closed. */
 struct event_json {
     struct json_decoder *json;
-    struct bytes members[EVENT_FIELDS];    /* the configured names, without gaps ... */
-    enum event_field fields[EVENT_FIELDS]; /* ... and what they are */
+    struct bytes members[EVENT_FIELDS]; /* the configured names, without gaps ... */
+    unsigned fields[EVENT_FIELDS];      /* ... and which fields they are */
     unsigned members_count;
 };
 
-/* Of events of up to `size_max` bytes; `names[field]` is "" if the events have no such field. */
+/*
+ * Of events of up to `size_max` bytes, with `count` fields; `names[field]` is "" if the events have
+ * no such field.
+ */
 MUST_CHECK enum status event_json_open(struct event_json *format,
-                                       const char *const names[EVENT_FIELDS], size_t size_max,
-                                       struct error *error);
+                                       const char *const names[EVENT_FIELDS], unsigned count,
+                                       size_t size_max, struct error *error);
 void event_json_close(struct event_json *format);
 
 /*
@@ -28,6 +33,13 @@ void event_json_close(struct event_json *format);
  */
 enum event_verdict event_json_cells(struct event_json *format, struct bytes raw, void *scratch,
                                     struct event_cell cells[EVENT_FIELDS], struct event *event);
+
+/*
+ * The elements of a CELL_ARRAY as cells; false if it cannot be read. Texts go to `scratch`,
+ * as many bytes as the array has.
+ */
+bool event_json_elements(struct event_json *format, struct bytes array, void *scratch,
+                         struct event_cell cells[EVENT_ELEMENTS_MAX], unsigned *countp);
 
 /*
  * True if the event is what Kafka Connect's JSON converter writes with schemas: an object with

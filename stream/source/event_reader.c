@@ -290,7 +290,7 @@ static enum status open_reader(struct event_reader *reader, const struct source_
                                struct error *error)
 {
     const struct config *config = reader->config;
-    reader->scratch = malloc(line_options_of(config).size_max + (size_t)EVENT_PADDING);
+    reader->scratch = malloc(event_scratch_size(line_options_of(config).size_max));
     if (!reader->scratch) return error_set(error, STATUS_IO, "out of memory: one event");
     TRY(event_decoder_open(&reader->decoder, config, error));
     TRY(source_list_open(&reader->list, config->source.path, error));

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/escape.h"
 #include "base/json.h"
@@ -10,10 +11,11 @@
 #include "stream/source/event_foreign.h"
 
 enum status event_table_open(struct event_table *table, struct table_form form,
-                             const char *const names[EVENT_FIELDS], size_t size_max,
+                             const char *const names[EVENT_FIELDS], unsigned count, size_t size_max,
                              struct error *error)
 {
     table->names = names;
+    table->count = count;
     return table_parser_open(&table->parser, form, size_max, error);
 }
 
@@ -35,10 +37,11 @@ enum event_verdict event_table_cells(const struct event_table *table, struct byt
                                      void *scratch, struct event_cell cells[EVENT_FIELDS],
                                      struct event *event)
 {
-    struct bytes texts[EVENT_FIELDS] = {0};
+    struct bytes texts[EVENT_FIELDS];
     int columns;
+    memset(texts, 0, table->count * sizeof *texts);
     const char *why = table_parse(table->parser, without_line_end(raw), scratch, table->columns,
-                                  EVENT_FIELDS, texts, &columns);
+                                  table->count, texts, &columns);
     if (why) return event_refuse(event, EVENT_MALFORMED, "column %d: %s", columns, why);
     if (columns < table->columns_least || columns > table->columns_most) {
         return event_refuse(event, EVENT_MALFORMED, "%d columns where %s%d are expected", columns,
@@ -46,7 +49,7 @@ enum event_verdict event_table_cells(const struct event_table *table, struct byt
                             table->columns_least);
     }
     const bool valid = json_utf8_valid(raw);
-    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+    for (unsigned i = 0; i < table->count; i++) {
         if (table->columns[i] < 0) continue;
         const bool text = valid || json_utf8_valid(texts[i]);
         cells[i] = (struct event_cell){text ? CELL_TEXT : CELL_NO_TEXT, texts[i]};
@@ -57,7 +60,7 @@ enum event_verdict event_table_cells(const struct event_table *table, struct byt
 enum status event_table_numbers(struct event_table *table, struct error *error)
 {
     table->columns_most = INT_MAX;
-    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+    for (unsigned i = 0; i < table->count; i++) {
         const char *name = table->names[i];
         uint64_t number;
         table->columns[i] = -1;
@@ -80,7 +83,7 @@ static enum status check_columns(const struct event_table *table, struct bytes l
 {
     char shown[200];
     const char *foreign = event_foreign(line);
-    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+    for (unsigned i = 0; i < table->count; i++) {
         if (!*table->names[i] || table->columns[i] >= 0) continue;
         if (foreign) return error_set(error, STATUS_INVALID, "it is %s, not a table", foreign);
         return error_set(error, STATUS_INVALID,
@@ -96,14 +99,14 @@ enum status event_table_header(struct event_table *table, struct bytes line, str
     int columns;
     char *scratch = malloc(line.size + 1);
     if (!scratch) return error_set(error, STATUS_IO, "out of memory: a header");
-    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+    for (unsigned i = 0; i < table->count; i++) {
         names[i] = bytes_of(table->names[i]);
     }
     const char *why =
-        table_find(table->parser, line, scratch, names, EVENT_FIELDS, table->columns, &columns);
+        table_find(table->parser, line, scratch, names, table->count, table->columns, &columns);
     free(scratch);
     if (why) return error_set(error, STATUS_INVALID, "the header's column %d: %s", columns, why);
-    for (unsigned i = 0; i < EVENT_FIELDS; i++) {
+    for (unsigned i = 0; i < table->count; i++) {
         if (!*table->names[i]) table->columns[i] = -1; /* a column without a name is none of ours */
     }
     table->columns_least = table->columns_most = columns;

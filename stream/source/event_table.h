@@ -11,7 +11,8 @@
 /* Where the fields are. A zeroed one may be closed. */
 struct event_table {
     struct table_parser *parser;
-    const char *const *names; /* [EVENT_FIELDS] as configured; "" = the events have no such field */
+    const char *const *names; /* [count] as configured; "" = the events have no such field */
+    unsigned count;
     int columns[EVENT_FIELDS]; /* from 0; -1 = not configured */
     int columns_least;         /* that a row must have */
     int columns_most;
@@ -19,8 +20,8 @@ struct event_table {
 
 /* Of rows of up to `size_max` bytes. Keeps `names`. */
 MUST_CHECK enum status event_table_open(struct event_table *table, struct table_form form,
-                                        const char *const names[EVENT_FIELDS], size_t size_max,
-                                        struct error *error);
+                                        const char *const names[EVENT_FIELDS], unsigned count,
+                                        size_t size_max, struct error *error);
 void event_table_close(struct event_table *table);
 
 /* Without header: the names are numbers of columns, from 1. STATUS_INVALID: one is not. */

@@ -50,7 +50,7 @@ enum event_verdict decode_bytes(const void *at, size_t size, int64_t broker_ms)
     free(raw);
     free(scratch);
     raw = malloc(size + EVENT_PADDING);
-    scratch = malloc(size + 64);
+    scratch = malloc(event_scratch_size(size));
     memcpy(raw, at, size);
     memset(raw + size, 0xFF, EVENT_PADDING);
     event_decode(decoder, (struct bytes){raw, size}, broker_ms, scratch, &event);

@@ -10,6 +10,7 @@
 
 #include "base/checksum.h"
 #include "base/json.h"
+#include "stream/source/categories.h"
 #include "tests/unit/event_fixture.h"
 
 static void a_json_event_is_read(void **state)
@@ -244,11 +245,90 @@ static void a_number_is_one_id_however_it_is_written(void **state)
     assert_text(event.item, "007");
 }
 
+/* The categories of the event that was decoded, with commas between. */
+static void assert_categories(const char *expected)
+{
+    struct bytes rest = event.category, one;
+    char text[256] = "";
+    while (categories_next(&rest, &one)) {
+        const size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%.*s", used ? "," : "", (int)one.size,
+                 (const char *)one.at);
+    }
+    assert_string_equal(text, expected);
+}
+
+#define TAGGED(list) "{\"user\":\"u\",\"item\":\"i\",\"time\":1700000000000,\"c\":" list "}"
+
+static void an_array_is_several_categories_each_once_and_eight_at_most(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *categories;
+        bool odd;
+    } cases[] = {
+        {TAGGED("[\"b\",\"a\"]"), "b,a", false},
+        {TAGGED("[]"), "", false},
+        {TAGGED("[\"a\"]"), "a", false},
+        {TAGGED("\"a\""), "a", false},
+        {TAGGED("[\"a\", 7,\"a\",null,\"\",-0,1e2,\"\\u00e9\"]"), "a,7,0,100,\xC3\xA9", false},
+        {TAGGED("[\"a\",[1],{\"x\":1},true,1.5,\"b\"]"), "a,b", true},
+        {TAGGED("[1,2,3,4,5,6,7,8,9,10]"), "1,2,3,4,5,6,7,8", false},
+        {TAGGED("[1,2,3,4,5,6,7,8,9,10],\"user\":\"v\""), "1,2,3,4,5,6,7,8", false},
+    };
+    set("source.fields.category", "c");
+    open_decoder();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(decode(cases[i].text), EVENT_ACCEPTED);
+        assert_categories(cases[i].categories);
+        assert_int_equal(event.odd_category, cases[i].odd);
+    }
+    assert_text(event.user, "v");
+    assert_int_equal(decode(TAGGED("[\"a\",")), EVENT_MALFORMED);
+}
+
+static void several_members_are_several_categories(void **state)
+{
+    (void)state;
+    set("source.fields.category", "c,d.e,f");
+    open_decoder();
+    assert_int_equal(decode(TAGGED("\"x\",\"f\":[\"y\",\"x\"],\"d\":{\"e\":3}")), EVENT_ACCEPTED);
+    assert_categories("x,3,y");
+    assert_int_equal(decode(TAGGED("null")), EVENT_ACCEPTED);
+    assert_categories("");
+}
+
+static void several_columns_are_several_categories(void **state)
+{
+    (void)state;
+    struct error error;
+    set("source.format", "csv");
+    set("source.fields.category", "g1,g2,g3");
+    open_decoder();
+    assert_int_equal(event_decoder_header(decoder, bytes_of("g3,user,g1,item,time,g2"), &error),
+                     STATUS_OK);
+    assert_int_equal(decode("c,u,a,i,1700000000000,b"), EVENT_ACCEPTED);
+    assert_categories("a,b,c");
+    assert_int_equal(decode("\"c\"\"\",u,\"a\",\"i\",1700000000000,NULL"), EVENT_ACCEPTED);
+    assert_categories("a,c\"");
+    assert_text(event.item, "i");
+}
+
+static void more_than_eight_categories_are_refused_as_fields(void **state)
+{
+    (void)state;
+    struct error error;
+    set("source.fields.category", "1,2,3,4,5,6,7,8,9");
+    assert_int_equal(event_decoder_open(&decoder, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "source.fields.category: at most 8"));
+}
+
 static void an_odd_category_is_left_out_and_said(void **state)
 {
     (void)state;
-    static const char *const odd[] = {"true",        "[\"a\"]", "{}",  "\"123456789\"",
-                                      "\"\\ud800\"", "1.5",     "NaN", "\"\xff\""};
+    static const char *const odd[] = {"true", "[[1]]",         "[\"\xff\"]",
+                                      "{}",   "\"123456789\"", "\"\\ud800\"",
+                                      "1.5",  "NaN",           "\"\xff\""};
     set("source.id_size_max", "8");
     set("source.fields.category", "c");
     open_decoder();
@@ -345,6 +425,10 @@ int main(void)
         TEST(broker_time_judges_where_there_is_one),
         TEST(times_that_no_behavior_can_hold_are_bad),
         TEST(a_number_is_one_id_however_it_is_written),
+        TEST(an_array_is_several_categories_each_once_and_eight_at_most),
+        TEST(several_members_are_several_categories),
+        TEST(several_columns_are_several_categories),
+        TEST(more_than_eight_categories_are_refused_as_fields),
         TEST(an_odd_category_is_left_out_and_said),
         TEST(null_values_are_missing_fields),
         TEST(reasons_are_printable_whatever_the_event_holds),

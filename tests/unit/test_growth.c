@@ -46,19 +46,24 @@ static void count_names(struct names *names, const struct counted *at, size_t co
     }
 }
 
-static struct item_table *dictionary_of(const struct item_table *before, const struct counted *at,
-                                        size_t count, uint32_t items_max, uint64_t count_min)
+static struct item_table *dictionary_with(const struct item_table *before, const struct counted *at,
+                                          size_t count, const struct dictionary_options *options)
 {
-    const struct dictionary_options options = {OOV, items_max, count_min};
     struct item_table *table;
     struct names names;
     count_names(&names, at, count);
     assert_int_equal(
-        dictionary_open(&table, before, &names.items, &names.categories, &options, NULL),
-        STATUS_OK);
+        dictionary_open(&table, before, &names.items, &names.categories, options, NULL), STATUS_OK);
     name_set_close(&names.items);
     name_set_close(&names.categories);
     return table;
+}
+
+static struct item_table *dictionary_of(const struct item_table *before, const struct counted *at,
+                                        size_t count, uint32_t items_max, uint64_t count_min)
+{
+    const struct dictionary_options options = {OOV, items_max, count_min, false};
+    return dictionary_with(before, at, count, &options);
 }
 
 static void assert_item(const struct item_table *table, uint32_t row, const char *id,
@@ -104,6 +109,67 @@ static void a_later_dictionary_keeps_the_rows_and_adds_what_was_seen_enough(void
     assert_item(table, 5 + OOV, "eraserhead", "horror");
     assert_int_equal(item_table_category_of(table, 2 + OOV),
                      item_table_category_of(before, 2 + OOV));
+    item_table_close(table);
+    item_table_close(before);
+}
+
+/* The names of an item's categories, with commas between. */
+static void assert_categories(const struct item_table *table, uint32_t row, const char *expected)
+{
+    const struct category_list list = item_table_categories_of(table, row);
+    char text[128] = "";
+    for (uint32_t i = 0; i < category_list_count(&list); i++) {
+        const struct bytes name = item_table_category_name(table, list.rows[i]);
+        const size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%.*s", i ? "," : "", (int)name.size,
+                 (const char *)name.at);
+    }
+    assert_string_equal(text, expected);
+}
+
+static const struct counted tagged[] = {{"alien",
+                                         "horror\xFFspace\xFF"
+                                         "classic",
+                                         9},
+                                        {"brazil", "satire", 7},
+                                        {"dune", "space\xFFhorror", 5},
+                                        {"solaris", "space\xFFhorror", 4}};
+
+static void an_item_takes_all_its_categories_with_tags_and_the_first_without(void **state)
+{
+    (void)state;
+    const struct dictionary_options with = {OOV, 100, 1, true};
+    struct item_table *table = dictionary_with(NULL, tagged, 4, &with);
+    assert_int_equal(item_table_categories(table), 4);
+    assert_int_equal(item_table_lists_count(table), 2); /* two items have the same */
+    assert_categories(table, 1 + OOV, "horror,space,classic");
+    assert_categories(table, 2 + OOV, "satire");
+    assert_categories(table, 3 + OOV, "space,horror");
+    assert_categories(table, 4 + OOV, "space,horror");
+    item_table_close(table);
+    table = dictionary_of(NULL, tagged, 4, 100, 1);
+    assert_int_equal(item_table_categories(table), 3);
+    assert_int_equal(item_table_lists_count(table), 0);
+    assert_categories(table, 1 + OOV, "horror");
+    item_table_close(table);
+}
+
+static void a_newer_list_applies_from_the_next_dictionary_on(void **state)
+{
+    (void)state;
+    static const struct counted later[] = {{"brazil",
+                                            "satire\xFF"
+                                            "dystopia",
+                                            1},
+                                           {"dune", "epic", 1}};
+    const struct dictionary_options with = {OOV, 100, 1, true};
+    struct item_table *before = dictionary_with(NULL, tagged, 4, &with);
+    struct item_table *table = dictionary_with(before, later, 2, &with);
+    assert_categories(before, 2 + OOV, "satire");
+    assert_categories(table, 1 + OOV, "horror,space,classic");
+    assert_categories(table, 2 + OOV, "satire,dystopia");
+    assert_categories(table, 3 + OOV, "epic");
+    assert_categories(table, 4 + OOV, "space,horror");
     item_table_close(table);
     item_table_close(before);
 }
@@ -170,6 +236,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_first_dictionary_has_the_most_frequent_items_first),
         cmocka_unit_test(a_later_dictionary_keeps_the_rows_and_adds_what_was_seen_enough),
+        cmocka_unit_test(an_item_takes_all_its_categories_with_tags_and_the_first_without),
+        cmocka_unit_test(a_newer_list_applies_from_the_next_dictionary_on),
         cmocka_unit_test(a_dictionary_has_no_more_items_than_it_may),
         cmocka_unit_test(a_grown_checkpoint_keeps_every_value_and_starts_items_near_their_category),
     };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "item_vector.pb-c.h"
 #include "model/interest_ops.h"
 #include "model/tensor/params.h"
@@ -54,7 +55,7 @@ static void a_json_line_never_changes(void **state)
     char line[ROOM], expected[ROOM];
     for (enum config_vectors form = CONFIG_VECTORS_BASE64; form <= CONFIG_VECTORS_NUMBERS; form++) {
         const size_t size = item_vector_encode(&golden, CONFIG_RECORD_JSON, form, line);
-        assert_true(size <= item_vector_size_max(3, 1, 4));
+        assert_true(size <= item_vector_size(&golden));
         line[size] = 0;
         snprintf(expected, sizeof expected, "%s%s%s", head, vectors[form], tail);
         assert_string_equal(line, expected);
@@ -70,7 +71,7 @@ static void protobuf_holds_every_field(void **state)
     (void)state;
     uint8_t room[ROOM];
     size_t size = item_vector_encode(&golden, CONFIG_RECORD_PROTOBUF, CONFIG_VECTORS_BASE64, room);
-    assert_true(size <= item_vector_size_max(3, 1, 4));
+    assert_true(size <= item_vector_size(&golden));
     Braid__ItemVector *vector = braid__item_vector__unpack(NULL, size, room);
     assert_non_null(vector);
     assert_int_equal(vector->generation, 12);
@@ -84,7 +85,7 @@ static void protobuf_holds_every_field(void **state)
 
     const struct items_end told = {12, 280, 4, 0xabc, true};
     size = items_end_encode(&told, CONFIG_RECORD_PROTOBUF, room);
-    assert_true(size <= item_vector_size_max(0, 0, 0));
+    assert_true(size <= item_vector_size_max(0, 0));
     Braid__ItemsEnd *end = braid__items_end__unpack(NULL, size, room);
     assert_non_null(end);
     assert_int_equal(end->generation, 12);
@@ -111,6 +112,34 @@ static void the_checksum_covers_every_field(void **state)
     for (int i = 0; i < 5; i++) {
         assert_int_not_equal(item_vector_checksum(&changed[i]), item_vector_checksum(&golden));
     }
+}
+
+static void several_categories_are_all_in_a_record_and_in_its_checksum(void **state)
+{
+    (void)state;
+    struct item_vector several = golden;
+    char line[ROOM];
+    uint8_t room[ROOM];
+    several.more[several.more_count++] = bytes_of("d");
+    const uint64_t checksum = item_vector_checksum(&several);
+    size_t size = item_vector_encode(&several, CONFIG_RECORD_JSON, CONFIG_VECTORS_NUMBERS, line);
+    line[size] = 0;
+    assert_non_null(strstr(line, "\"category\":\"c\",\"categories\":[\"c\",\"d\"],\"width\""));
+    size = item_vector_encode(&several, CONFIG_RECORD_PROTOBUF, CONFIG_VECTORS_NUMBERS, room);
+    Braid__ItemVector *vector = braid__item_vector__unpack(NULL, size, room);
+    assert_non_null(vector);
+    assert_int_equal(vector->n_categories, 2);
+    assert_memory_equal(vector->categories[1].data, "d", 1);
+    braid__item_vector__free_unpacked(vector, NULL);
+
+    /* the layout that records.md states */
+    static const char layout[] = "\x0C\0\0\0\0\0\0\0\3\0\0\0i\"1\1\0\0\0c\4\0\0\0";
+    static const char end[] = "\2\0\0\0\1\0\0\0c\1\0\0\0d";
+    const struct bytes parts[] = {
+        {layout, sizeof layout - 1}, {golden_vector, sizeof golden_vector}, {end, sizeof end - 1}};
+    assert_true(checksum == checksum_of_parts(parts, 3));
+    several.more[0] = bytes_of("e");
+    assert_true(checksum != item_vector_checksum(&several));
 }
 
 static void items_are_those_of_the_dictionary_with_their_rows(void **state)
@@ -191,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_json_line_never_changes),
         cmocka_unit_test(protobuf_holds_every_field),
         cmocka_unit_test(the_checksum_covers_every_field),
+        cmocka_unit_test(several_categories_are_all_in_a_record_and_in_its_checksum),
         cmocka_unit_test(items_are_those_of_the_dictionary_with_their_rows),
         cmocka_unit_test(a_model_that_compares_by_cosine_has_vectors_of_length_1),
         cmocka_unit_test(the_end_does_not_depend_on_the_order_of_what_is_before_it),

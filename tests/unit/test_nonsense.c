@@ -133,7 +133,7 @@ static void odd_categories_are_left_out_counted_and_said(void **state)
     write_log(
         "odd.jsonl",
         "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i1\",\"time\":1500000000,\"c\":\"x\"}\n"
-        "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i2\",\"time\":1500000001,\"c\":[\"x\"]}\n"
+        "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i2\",\"time\":1500000001,\"c\":[[\"x\"]]}\n"
         "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i3\",\"time\":1500000002,\"c\":1.5}\n"
         "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i4\",\"time\":1500000003,\"c\":null}\n"
         "{\"action\":\"view\",\"user\":\"a\",\"item\":\"i5\",\"time\":1500000004,\"c\":7}\n");

@@ -133,7 +133,8 @@ static enum status sample_open(struct sample *sample, struct error *error)
     TRY(client_open_reader(&sample->consumer, config, SAMPLE_QUEUE_KB, &sample->queue, error));
     client_warm(&sample->consumer, config->source.topic);
     TRY(event_decoder_open(&sample->decoder, config, error));
-    sample->room = calloc(2, config->source.event_size_max + 2 * EVENT_PADDING);
+    sample->room = calloc(1, config->source.event_size_max + EVENT_PADDING +
+                                 event_scratch_size(config->source.event_size_max));
     sample->seen = calloc(SAMPLE_SLOTS, sizeof *sample->seen);
     if (!sample->room || !sample->seen) return error_set(error, STATUS_IO, "out of memory");
     return STATUS_OK;

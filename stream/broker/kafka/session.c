@@ -36,7 +36,8 @@ enum {
 
 static size_t room_size(const struct config *config)
 {
-    return ROOM_SIZE + 2 * (size_t)config->source.event_size_max + 2 * EVENT_PADDING;
+    const size_t size_max = (size_t)config->source.event_size_max + 1;
+    return ROOM_SIZE + size_max + event_scratch_size(size_max) + EVENT_PADDING;
 }
 
 /* Of each worker: what its two clients queue, and a poll. */
@@ -336,7 +337,7 @@ static bool session_decode(struct session *session, const rd_kafka_message_t *me
     /* A byte more than the largest event is enough to see that it is too large. */
     size_t size_max = (size_t)session->broker->config->source.event_size_max + 1;
     size_t size = message->len < size_max ? message->len : size_max;
-    size_t take = 2 * size + EVENT_PADDING;
+    size_t take = size + event_scratch_size(size);
     if (*usedp > 0 && *usedp + take > ROOM_SIZE) return false;
     uint8_t *raw = session->room + *usedp, *scratch = raw + size;
     *usedp += take;
