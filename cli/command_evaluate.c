@@ -1,6 +1,7 @@
 /*
  * command_evaluate.c - `braid evaluate`: how well checkpoints rank, beside what counting reaches.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number_text.h"
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/generation.h"
@@ -19,14 +21,16 @@
 
 enum {
     CHECKPOINTS_MAX = 16,
-    /* baselines; by intent and by interests: models, mean and deviation */
-    RESULTS_MAX = 2 + 2 * (CHECKPOINTS_MAX + 2),
+    BASELINES = 2,
+    /* and, by intent and by interests, models, mean and deviation */
+    RESULTS_MAX = BASELINES + 2 * (CHECKPOINTS_MAX + 2),
     TRANSITION_PAIRS_MAX = 1 << 26, /* 8 bytes each */
 };
 
 static const char help[] =
     "usage: braid evaluate [--config FILE] [--KEY=VALUE ...] [--checkpoint FILE ...]\n"
-    "                      [--protocol NAME] [--by WHAT] [--json]\n\n"
+    "                      [--protocol NAME] [--by WHAT] [--json]\n"
+    "                      [--diversity W,W,... [--csv FILE] [--plot SVG]]\n\n"
     "Ranks the whole catalogue for the users of a log and prints Recall@N, HitRate@N, NDCG@N and\n"
     "MRR@N for N = 10, 20, 50: of each checkpoint, and of two baselines that only count,\n"
     "popularity and item-to-item transitions. A model that stays below them has learned little.\n\n"
@@ -44,11 +48,19 @@ static const char help[] =
     "Checkpoints that differ by their seed only also\n"
     "give their mean and standard deviation. All must have the same dictionary. Histories are not\n"
     "cut: state.history_max is the job's.\n\n"
+    "Diversity is the share of an item list's pairs whose categories differ, Categories the share\n"
+    "of the categories known of the user that its list has. --diversity chooses 10 items out of "
+    "the\n"
+    "best 50 at each weight W, as recommend does: recall against diversity, as a table in FILE, "
+    "and\n"
+    "as a picture of the first checkpoint.\n\n"
     "  braid evaluate --source.path=clicks.jsonl --checkpoint generation-1.safetensors\n"
     "  braid evaluate --config braid.yaml --protocol prequential\n"
     "      the checkpoint of the configuration, model.checkpoint, or the newest of model.dir\n"
     "  braid evaluate --config braid.yaml --checkpoint s1.safetensors --checkpoint s2.safetensors\n"
-    "  braid evaluate --config braid.yaml --json > result.json\n\n"
+    "  braid evaluate --config braid.yaml --json > result.json\n"
+    "  braid evaluate --config braid.yaml --diversity 0,0.01,0.1,1 --csv curve.csv --plot "
+    "curve.svg\n\n"
     "Exit codes: 0 done; 1 the operating system failed; 2 usage or configuration; 3 a damaged\n"
     "checkpoint, or dictionaries that differ.\n";
 
@@ -57,6 +69,7 @@ struct job {
     const struct config *config;
     struct evaluation_options options;
     bool json;
+    const char *csv, *plot;       /* files of the balances; NULL: none */
     bool by_intent, by_interests; /* of models that have both */
     const char *paths[CHECKPOINTS_MAX];
     struct checkpoint *checkpoints[CHECKPOINTS_MAX];
@@ -90,15 +103,39 @@ static enum status parse_by(struct job *job, const char *name, struct error *err
     return error_set(error, STATUS_INVALID, "--by %s: must be intent or interests", name);
 }
 
+/* Weights of diversity, separated by commas. */
+static enum status parse_weights(struct job *job, const char *list, struct error *error)
+{
+    struct evaluation_options *options = &job->options;
+    while (list) {
+        const size_t size = strcspn(list, ",");
+        double weight;
+        if (options->weights_count == EVALUATION_WEIGHTS_MAX ||
+            !parse_real((struct bytes){list, size}, &weight) || weight < 0) {
+            return error_set(error, STATUS_INVALID,
+                             "--diversity: 1 to %d numbers from 0 on, separated by commas",
+                             EVALUATION_WEIGHTS_MAX);
+        }
+        options->weights[options->weights_count++] = weight;
+        list = list[size] ? list + size + 1 : NULL;
+    }
+    if (options->weights_count || !(job->csv || job->plot)) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "--csv and --plot are of --diversity W,W,...");
+}
+
 static enum status parse_evaluate(struct job *job, struct arguments *arguments,
                                   struct config *config, struct error *error)
 {
-    const char *protocol = NULL, *by = NULL;
+    const char *protocol = NULL, *by = NULL, *weights = NULL;
     job->json = arguments_flag(arguments, "--json");
     TRY(arguments_option(arguments, "--protocol", &protocol, error));
     if (protocol) TRY(parse_protocol(job, protocol, error));
     TRY(arguments_option(arguments, "--by", &by, error));
     TRY(parse_by(job, by, error));
+    TRY(arguments_option(arguments, "--csv", &job->csv, error));
+    TRY(arguments_option(arguments, "--plot", &job->plot, error));
+    TRY(arguments_option(arguments, "--diversity", &weights, error));
+    TRY(parse_weights(job, weights, error));
     for (const char *path = ""; path;) {
         TRY(arguments_next_option(arguments, "--checkpoint", &path, error));
         if (!path) break;
@@ -169,6 +206,11 @@ static enum status read_evaluation_log(struct job *job, struct error *error)
         job->category[row] = item_table_category_of(items, row);
     }
     if (item_table_categories(items)) job->options.category = job->category;
+    if (job->options.weights_count && !job->options.category) {
+        return error_set(error, STATUS_INVALID,
+                         "--diversity: the dictionary of %s has no categories to differ by",
+                         job->paths[0]);
+    }
     job->options.warm = (uint32_t)(EVALUATION_WARM_SHARE * dataset_behaviors(job->dataset));
     return evaluation_open(&job->evaluation, job->dataset, &job->options, error);
 }
@@ -257,6 +299,22 @@ static enum status run_checkpoints(struct job *job, bool by_interests, struct er
     return STATUS_OK;
 }
 
+/* Writes the balances of all, or draws those of the first checkpoint, to `path`. */
+static enum status write_balances_to(const struct job *job, const char *path, bool draw,
+                                     struct error *error)
+{
+    FILE *file = fopen(path, "w");
+    if (!file) return error_set(error, STATUS_IO, "writing %s: %s", path, strerror(errno));
+    if (draw) {
+        evaluation_plot_balances(&job->results[BASELINES], file);
+    } else {
+        evaluation_print_balances(job->results, job->results_count, file);
+    }
+    const int wrong = ferror(file);
+    if (fclose(file) == 0 && !wrong) return STATUS_OK;
+    return error_set(error, STATUS_IO, "writing %s: %s", path, strerror(errno));
+}
+
 static enum status evaluate(struct job *job, struct error *error)
 {
     TRY(open_checkpoints(job, error));
@@ -264,6 +322,8 @@ static enum status evaluate(struct job *job, struct error *error)
     TRY(run_baselines(job, error));
     TRY(run_checkpoints(job, false, error));
     TRY(run_checkpoints(job, true, error));
+    if (job->csv) TRY(write_balances_to(job, job->csv, false, error));
+    if (job->plot) TRY(write_balances_to(job, job->plot, true, error));
     if (job->json) {
         return evaluation_print_json(job->evaluation, job->results, job->results_count, stdout,
                                      error);

@@ -167,6 +167,8 @@ enum status evaluation_open(struct evaluation **evaluationp, const struct datase
 {
     *evaluationp = NULL;
     REQUIRE(options->cuts_count >= 1 && options->cuts_count <= EVALUATION_CUTS_MAX);
+    REQUIRE(options->weights_count <= EVALUATION_WEIGHTS_MAX);
+    REQUIRE(options->weights_count == 0 || options->category);
     struct evaluation *evaluation = calloc(1, sizeof *evaluation);
     if (!evaluation) return evaluation_no_memory(error);
     evaluation->dataset = dataset;
@@ -242,11 +244,15 @@ struct run {
     uint32_t *excluded;      /* of all queries of a batch */
     uint32_t excluded_max;
     uint32_t *truth;                       /* of one case */
+    uint32_t *categories;                  /* that are known of one user */
+    struct topn_item *spare;               /* [list_size] a list that is reordered */
     uint32_t *batch_of;                    /* [users] the last batch that asked about a user */
     uint8_t *covered[EVALUATION_CUTS_MAX]; /* [rows] in some list at a cut */
 
     uint64_t covered_count[EVALUATION_CUTS_MAX];
-    uint32_t diverse[EVALUATION_CUTS_MAX]; /* lists with a pair */
+    uint32_t diverse[EVALUATION_CUTS_MAX];     /* lists with a pair */
+    uint32_t known_categories;                 /* cases of users with a category */
+    uint32_t balanced[EVALUATION_WEIGHTS_MAX]; /* lists with a pair */
     uint64_t interests;
     uint64_t ranked;
     uint64_t idle;
@@ -271,11 +277,14 @@ static bool run_open(struct run *run, const struct evaluation *evaluation,
     run->items = malloc(BATCH_MAX * (size_t)run->list_size * sizeof *run->items);
     run->excluded = malloc((size_t)run->excluded_max * sizeof *run->excluded);
     run->truth = malloc((size_t)longest * sizeof *run->truth);
+    run->categories = malloc((size_t)longest * sizeof *run->categories);
+    run->spare = malloc(run->list_size * sizeof *run->spare);
     run->batch_of = calloc((size_t)dataset_users(dataset), sizeof *run->batch_of);
     for (uint32_t i = 0; i < BATCH_MAX && run->items; i++) {
         run->lists[i].at = run->items + (size_t)i * run->list_size;
     }
-    bool opened = run->items && run->excluded && run->truth && run->batch_of;
+    bool opened =
+        run->items && run->excluded && run->truth && run->categories && run->spare && run->batch_of;
     for (uint32_t cut = 0; cut < options->cuts_count; cut++) {
         run->covered[cut] = calloc(dataset_rows(dataset), 1);
         opened = opened && run->covered[cut];
@@ -288,6 +297,8 @@ static void run_close(struct run *run)
     free(run->items);
     free(run->excluded);
     free(run->truth);
+    free(run->categories);
+    free(run->spare);
     free(run->batch_of);
     for (uint32_t cut = 0; cut < EVALUATION_CUTS_MAX; cut++) {
         free(run->covered[cut]);
@@ -345,6 +356,54 @@ static void scale_metrics(struct ranking_metrics *metrics, double factor)
     metrics->reciprocal_rank *= factor;
 }
 
+/* The categories of the case's known behaviors, ascending; how many there are. */
+static uint32_t known_categories(struct run *run, const struct evaluation_case *at)
+{
+    const struct behavior *behaviors = dataset_sequence(run->evaluation->dataset, at->user).at;
+    const uint32_t *category = run->evaluation->options.category;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < at->known; i++) {
+        run->categories[count] = category[behaviors[i].item];
+        count += run->categories[count] != 0;
+    }
+    return ranking_distinct(run->categories, count);
+}
+
+/* Adds what the list's categories are like at every cut. */
+static void measure_categories(struct run *run, const struct evaluation_case *at,
+                               const struct topn_list *list)
+{
+    const struct evaluation_options *options = &run->evaluation->options;
+    const uint32_t known = known_categories(run, at);
+    run->known_categories += known > 0;
+    for (uint32_t cut = 0; cut < options->cuts_count; cut++) {
+        struct evaluation_cut *sum = &run->result->cuts[cut];
+        const uint32_t n = options->cuts[cut];
+        sum->categories += ranking_categories(list, n, options->category, run->categories, known);
+        if (n < 2 || list->count < 2) continue;
+        sum->diversity += ranking_diversity(list, n, options->category);
+        run->diverse[cut]++;
+    }
+}
+
+/* Adds what lists are worth that are chosen from this one for diversity. */
+static void measure_balances(struct run *run, const struct topn_list *list, uint32_t truth_count)
+{
+    const struct evaluation_options *options = &run->evaluation->options;
+    for (uint32_t w = 0; w < options->weights_count; w++) {
+        struct evaluation_balance *sum = &run->result->balances[w];
+        struct topn_list chosen = {.at = run->spare, .count = list->count};
+        const uint32_t n = options->cuts[0];
+        memcpy(chosen.at, list->at, list->count * sizeof *list->at);
+        ranking_diversify(&chosen, n, options->category, options->weights[w]);
+        const struct ranking_metrics metrics = ranking_measure(&chosen, n, run->truth, truth_count);
+        add_metrics(&sum->metrics, &metrics);
+        if (chosen.count < 2) continue;
+        sum->diversity += ranking_diversity(&chosen, n, options->category);
+        run->balanced[w]++;
+    }
+}
+
 static void measure_case(struct run *run, uint32_t number, struct topn_list *list,
                          const struct ranker_read *read)
 {
@@ -360,10 +419,6 @@ static void measure_case(struct run *run, uint32_t number, struct topn_list *lis
         add_metrics(&result->cuts[cut].metrics, &metrics);
         run->covered_count[cut] += ranking_cover(list, n, run->covered[cut]);
         if (run->each) run->each[number] = metrics;
-        if (options->category && n > 1 && list->count > 1) {
-            result->cuts[cut].diversity += ranking_diversity(list, n, options->category);
-            run->diverse[cut]++;
-        }
         if (cut > 0) continue;
         uint32_t q = 0;
         while (at->known > evaluation->known_max[q]) {
@@ -373,6 +428,8 @@ static void measure_case(struct run *run, uint32_t number, struct topn_list *lis
         result->quartiles[q].interests += read->interests;
         add_metrics(&result->quartiles[q].metrics, &metrics);
     }
+    if (options->category) measure_categories(run, at, list);
+    measure_balances(run, list, truth_count);
     run->interests += read->interests;
     run->ranked += read->ranked;
     run->idle += read->idle;
@@ -390,6 +447,11 @@ static void summarize_run(const struct run *run)
         scale_metrics(&result->cuts[cut].metrics, 1 / cases);
         result->cuts[cut].coverage = (double)run->covered_count[cut] / items;
         if (run->diverse[cut]) result->cuts[cut].diversity /= run->diverse[cut];
+        if (run->known_categories) result->cuts[cut].categories /= run->known_categories;
+    }
+    for (uint32_t w = 0; w < result->balances_count; w++) {
+        scale_metrics(&result->balances[w].metrics, 1 / cases);
+        if (run->balanced[w]) result->balances[w].diversity /= run->balanced[w];
     }
     for (uint32_t q = 0; q < EVALUATION_QUARTILES; q++) {
         struct evaluation_quartile *quartile = &result->quartiles[q];
@@ -440,6 +502,10 @@ enum status evaluation_run(const struct evaluation *evaluation, const struct ran
     *result = (struct evaluation_result){.cases = evaluation->cases_count,
                                          .cuts_count = evaluation->options.cuts_count};
     snprintf(result->name, sizeof result->name, "%s", ranker->name);
+    result->balances_count = evaluation->options.weights_count;
+    for (uint32_t w = 0; w < result->balances_count; w++) {
+        result->balances[w].weight = evaluation->options.weights[w];
+    }
     for (uint32_t cut = 0; cut < result->cuts_count; cut++) {
         result->cuts[cut].n = evaluation->options.cuts[cut];
     }

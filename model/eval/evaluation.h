@@ -19,7 +19,7 @@
 #include "model/eval/ranker.h"
 #include "model/eval/ranking.h"
 
-enum { EVALUATION_CUTS_MAX = 4, EVALUATION_QUARTILES = 4 };
+enum { EVALUATION_CUTS_MAX = 4, EVALUATION_QUARTILES = 4, EVALUATION_WEIGHTS_MAX = 16 };
 
 /* The part of a log that prequential evaluation only learns from, unless one has a reason. */
 static const double EVALUATION_WARM_SHARE = 0.8;
@@ -44,8 +44,10 @@ struct evaluation_options {
     uint32_t cuts_count;
     uint32_t warm;            /* prequential: behaviors of the replay that are only learned from, */
     double asked;             /* and the share of users who are asked about, drawn by their ids */
-    const uint32_t *category; /* [rows], for diversity; NULL: not measured */
-    const atomic_bool *cancel; /* looked at before each batch of cases; NULL: never */
+    const uint32_t *category; /* [rows], 0: none, for what is said of them; NULL: not measured */
+    double weights[EVALUATION_WEIGHTS_MAX]; /* of diversity, for lists controlled by it */
+    uint32_t weights_count;                 /* 0 without categories */
+    const atomic_bool *cancel;              /* looked at before each batch of cases; NULL: never */
 };
 
 /* "leave-one-out", "user-split", "prequential". */
@@ -56,7 +58,15 @@ struct evaluation_cut {
     uint32_t n;
     struct ranking_metrics metrics;
     double coverage;
-    double diversity; /* 0 without categories */
+    double diversity;  /* 0 without categories, */
+    double categories; /* as this: share of the categories that are known of the user in its list */
+};
+
+/* Lists of the first cut, chosen for diversity (ranking_diversify) out of those of the last. */
+struct evaluation_balance {
+    double weight;
+    struct ranking_metrics metrics;
+    double diversity;
 };
 
 /* The cases of one quarter by known behaviors, at the first cut. */
@@ -73,6 +83,8 @@ struct evaluation_result {
     struct evaluation_cut cuts[EVALUATION_CUTS_MAX];
     uint32_t cuts_count;
     struct evaluation_quartile quartiles[EVALUATION_QUARTILES];
+    struct evaluation_balance balances[EVALUATION_WEIGHTS_MAX];
+    uint32_t balances_count;
     double interests; /* mean live interests of a case; 0: the ranker has none */
     double cosine;    /* mean pairwise cosine, over the cases with two or more */
     double idle;      /* share of the interests that gave no item; NaN: an intent gave all */
@@ -114,6 +126,15 @@ MUST_CHECK enum status evaluation_run(const struct evaluation *evaluation,
  */
 void evaluation_average(const struct evaluation_result *results, uint32_t count,
                         struct evaluation_result *mean, struct evaluation_result *deviation);
+
+/*
+ * The balances of results as a table with a line of names: model,weight,diversity,recall,hit_rate,
+ * ndcg,mrr.
+ */
+void evaluation_print_balances(const struct evaluation_result *results, uint32_t count, FILE *out);
+
+/* Draws recall and NDCG of a result's balances over their diversity, as an SVG picture. */
+void evaluation_plot_balances(const struct evaluation_result *result, FILE *out);
 
 /* A table for people; one JSON object, with a line end, for programs (STATUS_IO: no memory). */
 void evaluation_print_table(const struct evaluation *evaluation,

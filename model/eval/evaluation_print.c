@@ -8,21 +8,23 @@
 #include <string.h>
 
 #include "base/json_writer.h"
+#include "base/plot.h"
 
-enum { FIGURES = 6 };
+enum { FIGURES = 7 };
 
 /* What a cut holds, as an array. */
 static void unpack(const struct evaluation_cut *cut, double *at)
 {
     const struct ranking_metrics *metrics = &cut->metrics;
     const double figures[FIGURES] = {metrics->recall,          metrics->hit_rate, metrics->ndcg,
-                                     metrics->reciprocal_rank, cut->coverage,     cut->diversity};
+                                     metrics->reciprocal_rank, cut->coverage,     cut->diversity,
+                                     cut->categories};
     memcpy(at, figures, sizeof figures);
 }
 
 static struct evaluation_cut packed(uint32_t n, const double *at)
 {
-    return (struct evaluation_cut){n, {at[0], at[1], at[2], at[3]}, at[4], at[5]};
+    return (struct evaluation_cut){n, {at[0], at[1], at[2], at[3]}, at[4], at[5], at[6]};
 }
 
 void evaluation_average(const struct evaluation_result *results, uint32_t count,
@@ -64,6 +66,24 @@ static void print_quartiles(const struct evaluation_result *result, FILE *out)
     }
 }
 
+static void print_balances_table(const struct evaluation *evaluation,
+                                 const struct evaluation_result *results, uint32_t count, FILE *out)
+{
+    const struct evaluation_options *options = evaluation_options(evaluation);
+    if (options->weights_count == 0) return;
+    fprintf(out, "\n%u items chosen for diversity out of the best %u:\n%-20s %8s %9s %8s %8s %8s\n",
+            options->cuts[0], options->cuts[options->cuts_count - 1], "", "Weight", "Diversity",
+            "Recall", "HitRate", "NDCG");
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t w = 0; w < results[i].balances_count; w++) {
+            const struct evaluation_balance *at = &results[i].balances[w];
+            fprintf(out, "%-20s %8g %9.4f %8.4f %8.4f %8.4f\n", w ? "" : results[i].name,
+                    at->weight, at->diversity, at->metrics.recall, at->metrics.hit_rate,
+                    at->metrics.ndcg);
+        }
+    }
+}
+
 void evaluation_print_table(const struct evaluation *evaluation,
                             const struct evaluation_result *results, uint32_t count, FILE *out)
 {
@@ -74,14 +94,16 @@ void evaluation_print_table(const struct evaluation *evaluation,
         fprintf(out, "; %u users left out, whose last item they have had before", left_out);
     }
     fprintf(out, "\n\n");
-    fprintf(out, "%-20s %4s %8s %8s %8s %8s %9s %10s %7s %6s\n", "", "N", "Recall", "HitRate",
-            "NDCG", "MRR", "Coverage", "Interests", "Cosine", "Idle");
+    fprintf(out, "%-20s %4s %8s %8s %8s %8s %9s %9s %10s %10s %7s %6s\n", "", "N", "Recall",
+            "HitRate", "NDCG", "MRR", "Coverage", "Diversity", "Categories", "Interests", "Cosine",
+            "Idle");
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t cut = 0; cut < results[i].cuts_count; cut++) {
             const struct evaluation_cut *at = &results[i].cuts[cut];
-            fprintf(out, "%-20s %4u %8.4f %8.4f %8.4f %8.4f %9.4f", cut ? "" : results[i].name,
-                    at->n, at->metrics.recall, at->metrics.hit_rate, at->metrics.ndcg,
-                    at->metrics.reciprocal_rank, at->coverage);
+            fprintf(out, "%-20s %4u %8.4f %8.4f %8.4f %8.4f %9.4f %9.4f %10.4f",
+                    cut ? "" : results[i].name, at->n, at->metrics.recall, at->metrics.hit_rate,
+                    at->metrics.ndcg, at->metrics.reciprocal_rank, at->coverage, at->diversity,
+                    at->categories);
             if (cut == 0 && results[i].interests > 0) {
                 fprintf(out, " %10.2f %7.2f", results[i].interests, results[i].cosine);
                 if (isnan(results[i].idle)) {
@@ -93,6 +115,7 @@ void evaluation_print_table(const struct evaluation *evaluation,
             fputc('\n', out);
         }
     }
+    print_balances_table(evaluation, results, count, out);
     if (count == 0) return;
     fprintf(out, "\nHitRate@%u (interests) by behaviors known:\n", results[0].cuts[0].n);
     for (uint32_t i = 0; i < count; i++) {
@@ -101,6 +124,45 @@ void evaluation_print_table(const struct evaluation *evaluation,
         print_quartiles(&results[i], out);
         fputc('\n', out);
     }
+}
+
+void evaluation_print_balances(const struct evaluation_result *results, uint32_t count, FILE *out)
+{
+    fputs("model,weight,diversity,recall,hit_rate,ndcg,mrr\n", out);
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t w = 0; w < results[i].balances_count; w++) {
+            const struct evaluation_balance *at = &results[i].balances[w];
+            const struct ranking_metrics *metrics = &at->metrics;
+            fprintf(out, "%s,%g,%.6f,%.6f,%.6f,%.6f,%.6f\n", results[i].name, at->weight,
+                    at->diversity, metrics->recall, metrics->hit_rate, metrics->ndcg,
+                    metrics->reciprocal_rank);
+        }
+    }
+}
+
+static int compare_diversity(const void *a, const void *b)
+{
+    const double x = ((const struct evaluation_balance *)a)->diversity;
+    const double y = ((const struct evaluation_balance *)b)->diversity;
+    return x < y ? -1 : x > y;
+}
+
+void evaluation_plot_balances(const struct evaluation_result *result, FILE *out)
+{
+    struct evaluation_balance at[EVALUATION_WEIGHTS_MAX];
+    double x[EVALUATION_WEIGHTS_MAX], recall[EVALUATION_WEIGHTS_MAX], ndcg[EVALUATION_WEIGHTS_MAX];
+    const uint32_t count = result->balances_count;
+    if (count == 0) return;
+    memcpy(at, result->balances, count * sizeof *at);
+    qsort(at, count, sizeof *at, compare_diversity);
+    for (uint32_t w = 0; w < count; w++) {
+        x[w] = at[w].diversity;
+        recall[w] = at[w].metrics.recall;
+        ndcg[w] = at[w].metrics.ndcg;
+    }
+    const struct plot plot = {
+        "diversity", x, count, {{"recall", recall, false}, {"ndcg", ndcg, false}}, 2};
+    plot_draw(&plot, out);
 }
 
 enum { JSON_DIGITS = 6 };
@@ -117,6 +179,21 @@ static void write_metrics(struct json_writer *json, const struct ranking_metrics
     json_member(json, "hit_rate", metrics->hit_rate);
     json_member(json, "ndcg", metrics->ndcg);
     json_member(json, "mrr", metrics->reciprocal_rank);
+}
+
+static void write_balances(struct json_writer *json, const struct evaluation_result *result)
+{
+    json_key(json, "balances");
+    json_begin(json, '[');
+    for (uint32_t w = 0; w < result->balances_count; w++) {
+        const struct evaluation_balance *at = &result->balances[w];
+        json_begin(json, '{');
+        json_member(json, "weight", at->weight);
+        json_member(json, "diversity", at->diversity);
+        write_metrics(json, &at->metrics);
+        json_end(json, '}');
+    }
+    json_end(json, ']');
 }
 
 static void write_result(struct json_writer *json, const struct evaluation_result *result)
@@ -138,9 +215,11 @@ static void write_result(struct json_writer *json, const struct evaluation_resul
         write_metrics(json, &at->metrics);
         json_member(json, "coverage", at->coverage);
         json_member(json, "diversity", at->diversity);
+        json_member(json, "categories", at->categories);
         json_end(json, '}');
     }
     json_end(json, ']');
+    write_balances(json, result);
     json_key(json, "quartiles");
     json_begin(json, '[');
     for (uint32_t q = 0; q < EVALUATION_QUARTILES; q++) {

@@ -61,6 +61,20 @@ double ranking_diversity(const struct topn_list *list, uint32_t n, const uint32_
     return differ / ((double)count * (count - 1) / 2);
 }
 
+double ranking_categories(const struct topn_list *list, uint32_t n, const uint32_t *category,
+                          const uint32_t *categories, uint32_t count)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t rank = 0;
+        while (rank < n && rank < list->count && category[list->at[rank].row] != categories[i]) {
+            rank++;
+        }
+        found += rank < n && rank < list->count;
+    }
+    return count ? (double)found / count : 0;
+}
+
 uint32_t ranking_cover(const struct topn_list *list, uint32_t n, uint8_t *seen)
 {
     uint32_t fresh = 0;

@@ -32,6 +32,13 @@ struct ranking_metrics ranking_measure(const struct topn_list *list, uint32_t n,
 /* Share of unordered pairs of the first `n` (>= 2 in the list) whose categories differ. */
 double ranking_diversity(const struct topn_list *list, uint32_t n, const uint32_t *category);
 
+/*
+ * Share of the `count` categories (ascending, distinct) that the first `n` of a list have an item
+ * of; 0 of none.
+ */
+double ranking_categories(const struct topn_list *list, uint32_t n, const uint32_t *category,
+                          const uint32_t *categories, uint32_t count);
+
 /* Marks the first `n` of a list in `seen` [rows]; returns how many were not marked before. */
 uint32_t ranking_cover(const struct topn_list *list, uint32_t n, uint8_t *seen);
 

@@ -131,6 +131,45 @@ static void leave_one_out_withholds_the_last_behavior_and_the_earlier_items(void
     dataset_close(dataset);
 }
 
+/*
+ * Items 1 to 5 have the categories 5 5 6 7 5, and the recorder ranks ascending. User 0 knows 1 and 2,
+ * so of category 5 alone; its list is 3 4 5, its truth 3. User 1 knows 4, of category 7; its list is
+ * 1 2 3, its truth 2.
+ */
+static void lists_are_measured_by_their_categories_and_chosen_for_them(void **state)
+{
+    (void)state;
+    static const uint32_t log[][2] = {{0, 1}, {0, 2}, {0, 3}, {1, 4}, {1, 2}};
+    static const uint32_t category[ROWS] = {0, 5, 5, 6, 7, 5};
+    struct dataset *dataset = dataset_of(log, 5);
+    const struct evaluation_options options = {.protocol = EVALUATION_LEAVE_ONE_OUT,
+                                               .cuts = {2, 3},
+                                               .cuts_count = 2,
+                                               .category = category,
+                                               .weights = {0, 1000},
+                                               .weights_count = 2};
+    struct recorder recorder = {0};
+    struct ranker ranker = {"recorder", &recorder, 8, recorder_observe, recorder_rank};
+    struct evaluation *evaluation;
+    struct evaluation_result result;
+    assert_int_equal(evaluation_open(&evaluation, dataset, &options, NULL), STATUS_OK);
+    assert_int_equal(evaluation_run(evaluation, &ranker, NULL, &result, NULL), STATUS_OK);
+    /* Lists of 2: 3 4 differ, 1 2 do not; of 3: 3 4 5 all do, 1 2 3 in two pairs of three. */
+    assert_near(result.cuts[0].diversity, 0.5, 1e-12);
+    assert_near(result.cuts[1].diversity, (1 + 2.0 / 3) / 2, 1e-12);
+    assert_near(result.cuts[0].categories, 0, 0);
+    assert_near(result.cuts[1].categories, 0.5, 0);
+    assert_int_equal(result.balances_count, 2);
+    assert_near(result.balances[0].metrics.recall, result.cuts[0].metrics.recall, 0);
+    assert_near(result.balances[0].metrics.recall, 1, 0);
+    assert_near(result.balances[0].diversity, 0.5, 1e-12);
+    /* With weight: 3 4 as before; 1 and then 3, and 2 is lost. */
+    assert_near(result.balances[1].metrics.recall, 0.5, 0);
+    assert_near(result.balances[1].diversity, 1, 1e-12);
+    evaluation_close(evaluation);
+    dataset_close(dataset);
+}
+
 static void prequential_predicts_before_it_learns_and_keeps_earlier_items(void **state)
 {
     (void)state;
@@ -281,7 +320,7 @@ static void json_names_protocol_cases_and_every_metric(void **state)
              "\"recorder\","
              "\"seconds\":0.5,\"interests\":2,\"cosine\":0.5,\"idle\":0.5,"
              "\"cuts\":[{\"n\":1,\"recall\":1,\"hit_rate\":1,\"ndcg\":1,"
-             "\"mrr\":1,\"coverage\":0.0909091,\"diversity\":0}],"
+             "\"mrr\":1,\"coverage\":0.0909091,\"diversity\":0,\"categories\":0}],\"balances\":[],"
              "\"quartiles\":[{\"known_max\":1,\"cases\":1,\"interests\":2,"
              "\"recall\":1,\"hit_rate\":1,\"ndcg\":1,\"mrr\":1},"
              "%s,%s,%s]}]}\n",
@@ -296,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leave_one_out_withholds_the_last_behavior_and_the_earlier_items),
+        cmocka_unit_test(lists_are_measured_by_their_categories_and_chosen_for_them),
         cmocka_unit_test(prequential_predicts_before_it_learns_and_keeps_earlier_items),
         cmocka_unit_test(a_batch_never_asks_twice_about_a_user),
         cmocka_unit_test(

@@ -84,6 +84,34 @@ static void diversity_brings_other_categories_forward(void **state)
     free(plain);
 }
 
+static void recall_against_diversity_is_a_table_and_a_picture(void **state)
+{
+    (void)state;
+    char csv[SCENE_PATH_MAX + 32], svg[SCENE_PATH_MAX + 32], text[4096];
+    snprintf(csv, sizeof csv, "--csv=%s", scene_path(&scene, "curve.csv"));
+    snprintf(svg, sizeof svg, "--plot=%s", scene_path(&scene, "curve.svg"));
+    const char *arguments[] = {"evaluate", config, "--diversity=0,1,1000", csv, svg, NULL};
+    expect_said(&scene, scene_program(&scene, arguments, NULL), 0, "10 items chosen for diversity");
+    FILE *file = fopen(scene_path(&scene, "curve.csv"), "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    const char *first = strstr(text, "\nlimarec,0,0."), *last = strstr(text, "\nlimarec,1000,0.");
+    assert_non_null(first);
+    assert_non_null(last);
+    assert_true(strtod(first + strlen("\nlimarec,0,"), NULL) <
+                strtod(last + strlen("\nlimarec,1000,"), NULL));
+    file = fopen(scene_path(&scene, "curve.svg"), "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    assert_non_null(strstr(text, "diversity"));
+    arguments[2] = "--diversity=0,x";
+    expect_said(&scene, scene_program(&scene, arguments, NULL), 2, "separated by commas");
+    arguments[2] = "--json";
+    expect_said(&scene, scene_program(&scene, arguments, NULL), 2, "--diversity W,W");
+}
+
 static void titles_stand_beside_ids(void **state)
 {
     (void)state;
@@ -114,6 +142,7 @@ int main(void)
         cmocka_unit_test(what_a_user_has_had_is_left_out_unless_asked_for),
         cmocka_unit_test(each_interest_has_a_list_of_its_own),
         cmocka_unit_test(diversity_brings_other_categories_forward),
+        cmocka_unit_test(recall_against_diversity_is_a_table_and_a_picture),
         cmocka_unit_test(titles_stand_beside_ids),
         cmocka_unit_test(what_cannot_be_done_is_said),
     };
