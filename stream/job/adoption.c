@@ -74,6 +74,7 @@ static enum status adopt(struct processor *processor, struct error *error)
     processor->generation = next;
     processor->model = next->model;
     generations_release(generations, before);
+    job_serves(processor->shared, next);
     TRY(processor_open_model(processor, error));
     adoption_mark(processor);
     FAULT_POINT("generation_adopted");

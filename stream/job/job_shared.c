@@ -1,6 +1,8 @@
 /* job_shared.c - the metrics of a job, and what it would seal. */
 #include "stream/job/job_shared.h"
 
+#include "base/clock.h"
+
 void job_shared_init(struct job_shared *shared)
 {
     for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
@@ -13,6 +15,16 @@ void job_shared_init(struct job_shared *shared)
     shared->records = metrics_get("braid_records_total", NULL, NULL);
     shared->commits = metrics_get("braid_commits_total", NULL, NULL);
     shared->swept = metrics_get("braid_swept_users_total", NULL, NULL);
+    shared->generation = metrics_get("braid_generation", NULL, NULL);
+    shared->learned = metrics_get("braid_generation_learned_timestamp_seconds", NULL, NULL);
+    shared->adopted = metrics_get("braid_generation_adopted_timestamp_seconds", NULL, NULL);
+}
+
+void job_serves(const struct job_shared *shared, const struct generation *generation)
+{
+    metric_set(shared->generation, (int64_t)generation->number);
+    metric_set(shared->learned, generation->checkpoint->training.cut.event_time_ms);
+    metric_set(shared->adopted, clock_wall_ms());
 }
 
 struct history_seal job_seal(const struct job_shared *shared)

@@ -37,10 +37,14 @@ struct job_shared {
     struct metric *records;
     struct metric *commits;
     struct metric *swept; /* users moved to another generation without an event */
+    struct metric *generation, *learned, *adopted; /* which serves, and its times: job_serves */
 };
 
 /* Registers the metrics. */
 void job_shared_init(struct job_shared *shared);
+
+/* A worker serves that generation from now on: tells the metrics. */
+void job_serves(const struct job_shared *shared, const struct generation *generation);
 
 /* What the job would seal now: `seal`, of the generation that serves. */
 struct history_seal job_seal(const struct job_shared *shared);

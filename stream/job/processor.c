@@ -479,6 +479,7 @@ enum status processor_open(struct processor **processorp, const struct job_share
     processor->config = shared->config;
     processor->ops = shared->ops;
     processor->generation = generations_take(shared->generations);
+    job_serves(shared, processor->generation);
     processor->model = processor->generation->model;
     processor->sweep_waits = true;
     processor->assigned_count = metrics_get("braid_workers_assigned", NULL, NULL);

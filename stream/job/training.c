@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "stream/job/store_leases.h"
 
 enum {
@@ -31,10 +32,11 @@ struct training {
     bool seat;               /* as the learner was told */
 
     /* when the next round is due: */
-    bool counted;     /* the events that waited at the start are */
+    bool counted;     /* the lag there was when the process began, is */
     uint64_t events;  /* of the last round, by the job's counters, less those */
     int64_t round_ns; /* when it was */
     int64_t tended_ns;
+    struct metric *lag;
 
     /* of the round under way: */
     struct store_lease **leases; /* [partitions] */
@@ -58,8 +60,8 @@ static int64_t position_of(const struct training *training)
     return position;
 }
 
-/* What came before the process began and after the serving generation was trained, counts too. */
-static void count_waiting(struct training *training, int64_t position)
+/* Records before `position` that came after the generation that serves was trained. */
+static int64_t lag_at(const struct training *training, int64_t position)
 {
     struct generations *generations = training->shared->generations;
     struct generation *serving = generations_take(generations);
@@ -69,14 +71,16 @@ static void count_waiting(struct training *training, int64_t position)
         learned += cut->offsets[i];
     }
     generations_release(generations, serving);
-    if (position > learned) training->events -= (uint64_t)(position - learned);
-    training->counted = true;
+    return position > learned ? position - learned : 0;
 }
 
 static bool round_is_due(struct training *training, int64_t position)
 {
     const struct config *config = training->shared->config;
-    if (!training->counted) count_waiting(training, position);
+    const int64_t lag = lag_at(training, position);
+    metric_set(training->lag, lag);
+    if (!training->counted) training->events -= (uint64_t)lag;
+    training->counted = true;
     const uint64_t since = job_events(training->shared) - training->events;
     uint64_t wanted = (uint64_t)position / EVENTS_SHARE;
     if (wanted < config->train.events) wanted = config->train.events;
@@ -135,7 +139,10 @@ static void run_round(struct training *training, int64_t position)
 
 static void run_round_if_due(struct training *training)
 {
-    if (!config_trains(training->shared->config) || !has_seat(training)) return;
+    if (!config_trains(training->shared->config) || !has_seat(training)) {
+        metric_set(training->lag, 0);
+        return;
+    }
     training->count = store_leases_take(training->shared->leases, training->leases);
     const int64_t position = position_of(training);
     if (round_is_due(training, position)) run_round(training, position);
@@ -211,6 +218,7 @@ enum status training_open(struct training **trainingp, const struct job_shared *
     training->partitions = shared->ops->partitions(shared->broker);
     training->events = job_events(shared);
     training->round_ns = clock_monotonic_ns();
+    training->lag = metrics_get("braid_training_lag_events", NULL, NULL);
     const enum status status = training_open_parts(training, error);
     if (status == STATUS_OK) return STATUS_OK;
     training_close(training);

@@ -10,10 +10,10 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "model/interest_ops.h"
 #include "model/model_dir.h"
 #include "stream/exchange/exchange.h"
+#include "stream/learn/figures.h"
 #include "stream/learn/known_items.h"
 #include "stream/learn/report.h"
 #include "stream/learn/round.h"
@@ -33,8 +33,6 @@ struct learner {
     struct checkpoint *current; /* and its checkpoint */
     uint64_t measured;          /* the generation that was measured, */
     int64_t measured_ms;        /* up to here */
-    struct metric *verdicts[VERDICTS];
-    struct metric *failed;
 };
 
 /* ---- opening ---- */
@@ -136,11 +134,7 @@ enum status learner_open(struct learner **learnerp, const struct config *config,
     if (!learner) return error_set(error, STATUS_IO, "out of memory: a learner");
     learner->config = config;
     learner->options = learner_options(config);
-    for (int verdict = 0; verdict < VERDICTS; verdict++) {
-        learner->verdicts[verdict] = metrics_get("braid_generation_verdicts_total", "verdict",
-                                                 verdict_name((enum verdict)verdict));
-    }
-    learner->failed = metrics_get("braid_training_rounds_failed_total", NULL, NULL);
+    figures_begin();
     struct checkpoint *newest;
     enum status status = choose_model(learner, error);
     if (status == STATUS_OK) status = open_newest(learner, &newest, error);
@@ -190,7 +184,7 @@ static void tell(const struct learner *learner, const struct learner_place *plac
         .since_ms = measured_until(learner),
         .seconds = seconds,
     };
-    metric_add(learner->verdicts[result->gate.verdict], 1);
+    figures_round(result);
     report_round(&report, result);
 }
 
@@ -345,7 +339,7 @@ enum status learner_round(struct learner *learner, const struct learner_place *p
         log_info("no round of training", log_text("why", own.text),
                  log_int("position", place->position));
     } else if (status != STATUS_OK) {
-        metric_add(learner->failed, 1);
+        figures_failure();
         log_warn("a round of training failed; the generation that serves goes on",
                  log_text("why", own.text), log_int("position", place->position));
     }

@@ -33,3 +33,9 @@ add_test(NAME unit.http COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/test_http
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(unit.http PROPERTIES LABELS unit TIMEOUT 600
   ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")
+
+# What a job that learns tells of its generations.
+add_test(NAME unit.learning_metrics COMMAND python3 -B
+  ${CMAKE_CURRENT_SOURCE_DIR}/test_learning_metrics.py WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(unit.learning_metrics PROPERTIES LABELS unit TIMEOUT 600
+  ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""test_learning_metrics.py - what a job that learns tells of its generations: TEST_BRAID is the
+program."""
+
+import os
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from http_job import Job, USERS  # noqa: E402
+
+EVENTS, GATE = 400, 50
+KINDS = ("all", "newcomers", "regulars", "returners")
+
+
+class LearningMetrics(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.begun = time.time()
+        cls.job = Job("--model.checkpoint=", "--train.enabled=true", "--train.pace=free",
+                      f"--train.events={EVENTS}", f"--train.gate_events={GATE}", "--train.margin=-1",
+                      "--train.first_epochs=1", "--train.epochs=1", "--train.memory=16MB",
+                      "--train.dimensions=d=16,H=2,K=3")
+        cls.addClassCleanup(cls.job.close)
+        for generation in (1, 2):
+            cls.job.send(USERS * 20)
+            cls.job.wait(lambda: cls.job.metric("braid_generation") >= generation)
+
+    def test_the_generation_that_serves_tells_its_number_and_its_times(self):
+        metric = self.job.metric
+        self.assertGreaterEqual(metric("braid_generation"), 2)
+        learned = metric("braid_generation_learned_timestamp_seconds")
+        self.assertTrue(1700000000 < learned <= 1700000000 + 60 * self.job.sent, learned)
+        adopted = metric("braid_generation_adopted_timestamp_seconds")
+        self.assertTrue(self.begun - 1 < adopted <= time.time() + 1, adopted)
+        self.job.wait(lambda: metric("braid_training_lag_events") < self.job.sent)
+
+    def test_a_round_tells_its_verdict_and_how_well_what_served_predicted(self):
+        metric = self.job.metric
+        verdicts = sum(metric(f'braid_generation_verdicts_total{{verdict="{name}"}}') for name in
+                       ("adopted", "held", "forced", "baseline-not-evaluable"))
+        self.assertGreaterEqual(verdicts, 2)
+        self.assertEqual(metric("braid_training_rounds_failed_total"), 0)
+        self.assertGreaterEqual(metric("braid_training_rounds_total"), 2)
+        self.assertGreater(metric("braid_training_cpu_seconds_total"), 0)
+        for name in ("hit_rate", "ndcg", "mrr"):
+            of = {kind: metric(f'braid_prequential_{name}{{users="{kind}"}}') for kind in KINDS}
+            self.assertTrue(0 < of["all"] <= 1, of)
+            self.assertLessEqual(max(of.values()), 1)
+        # After item i comes i + 1: counting finds it.
+        self.assertGreater(metric('braid_counting_ndcg{by="transitions"}'), 0.5)
+        self.assertTrue(1 <= metric("braid_live_interests") <= 3)
+        self.assertTrue(0 <= metric("braid_interests_due_ratio") <= 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
