@@ -163,6 +163,7 @@ struct config {
     } kafka;
 
     struct {
+        const char *catalogue;    /* file of titles */
         const char *listen;       /* http.listen: off | auto | ADDRESS:PORT | PORT */
         uint32_t threads;         /* that answer */
         uint32_t connections_max; /* open ones, at most */

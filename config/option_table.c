@@ -270,6 +270,9 @@ const struct option option_table[] = {
     DURATION("http.timeout", http.timeout_ms, "10s", 100, HOUR,
              "A connection is closed so long after it was opened or last answered, whatever it "
              "has sent"),
+    TEXT("http.catalogue", http.catalogue, "",
+         "File of items' titles, shown beside their ids: a csv or tsv whose first line names the "
+         "columns item and title"),
     BOOL("http.stay", http.stay, "false",
          "Go on answering after the input's end, until a signal (file)"),
 

@@ -10,7 +10,7 @@
  *
  * store_rocksdb.c is the one there is; tests/store holds it to a reference, store_memory.c.
  * Thread: one thread at a time, except that scan and commit may each run on another one beside the
- * owner's other calls. A get then sees all of a commit or nothing.
+ * owner's other calls, and look on any. A get or look then sees all of a commit or nothing.
  */
 #ifndef STATE_STORE_H
 #define STATE_STORE_H
@@ -95,6 +95,10 @@ struct store_ops {
     /* Looks up to STORE_GET_MAX keys up together, calling `found` for those that exist. */
     enum status (*get)(struct store *store, enum store_space space, const struct store_key *keys,
                        size_t count, store_found *found, void *context, struct error *error);
+
+    /* Looks one key up, on any thread; calls `found` with index 0 if it exists. */
+    enum status (*look)(struct store *store, enum store_space space, const struct store_key *key,
+                        store_found *found, void *context, struct error *error);
 
     /* Applies the writes and the position as one atomic batch. Not durable until flush. */
     enum status (*commit)(struct store *store, const struct store_write *writes, size_t count,

@@ -467,6 +467,24 @@ static enum status rocksdb_store_get(struct store *store, enum store_space space
     return status;
 }
 
+static enum status rocksdb_store_look(struct store *store, enum store_space space,
+                                      const struct store_key *key, store_found *found,
+                                      void *context, struct error *error)
+{
+    uint8_t raw[KEY_MAX];
+    const size_t size = key_encode(space, key, raw);
+    char *text = NULL;
+    rocksdb_pinnableslice_t *pinned = rocksdb_get_pinned_cf(
+        store->db, store->read_options, family_of(store, space), (const char *)raw, size, &text);
+    if (text) return rocksdb_failed(store->path, "reading", text, error);
+    if (!pinned) return STATUS_OK;
+    struct bytes value;
+    value.at = rocksdb_pinnableslice_value(pinned, &value.size);
+    found(context, 0, value);
+    rocksdb_pinnableslice_destroy(pinned);
+    return STATUS_OK;
+}
+
 static uint64_t family_fact(struct store *store, int family, const char *property)
 {
     uint64_t value = 0;
@@ -568,6 +586,7 @@ const struct store_ops store_rocksdb = {
     .close = rocksdb_store_close,
     .position = rocksdb_store_position,
     .get = rocksdb_store_get,
+    .look = rocksdb_store_look,
     .commit = rocksdb_store_commit,
     .put_snapshots = rocksdb_store_put_snapshots,
     .scan = rocksdb_store_scan,

@@ -129,6 +129,12 @@ struct broker_ops {
     uint32_t (*partitions)(const struct broker *broker);
     uint64_t (*source_identity)(const struct broker *broker);
 
+    /*
+     * Of `partitions` the one that a user's events are in; not certain: where the producer chose,
+     * the likeliest.
+     */
+    uint32_t (*partition_of)(struct bytes user, uint32_t partitions, bool *certainp);
+
     /* Begins to end the job: sessions get a COMMIT, then END. Async-signal-safe. */
     void (*stop)(struct broker *broker);
 

@@ -23,4 +23,16 @@ answer
     answer_readyz; /* 200 once all workers are assigned and nothing is being restored, else 503 */
 answer answer_metrics; /* text of Prometheus, or OpenMetrics if that is asked for */
 
+/*
+ * Of a user, as of the last commit, by the generation that serves. 404: there is no such user; 421:
+ * its partition is another process's; 503: no job runs, or the partition is being restored.
+ */
+answer answer_interests;       /* weights, vectors, and with items=N the nearest of each */
+answer answer_history;         /* the latest behaviors, and with explain their shares */
+answer answer_recommendations; /* the best of all items, and whose interest each is */
+answer answer_users;           /* some users of this process, to look at */
+
+answer answer_similar;    /* the items nearest to one, by cosine */
+answer answer_generation; /* what serves, and how it was learned */
+
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/number_text.h"
+
 static const char json_type[] = "application/json";
 
 void reply_json(struct reply *reply, struct json_writer *json)
@@ -45,4 +47,43 @@ struct bytes request_argument(const struct request *request, const char *name)
         if (bytes_equal(request->arguments[i].name, wanted)) return request->arguments[i].value;
     }
     return (struct bytes){0};
+}
+
+bool request_count(const struct request *request, const char *name, uint32_t least, uint32_t most,
+                   uint32_t *valuep, struct reply *reply)
+{
+    const struct bytes text = request_argument(request, name);
+    uint64_t value;
+    if (!text.at) return true;
+    if (parse_unsigned(text, most, &value) && value >= least) {
+        *valuep = (uint32_t)value;
+        return true;
+    }
+    reply_error(reply, CODE_BAD_REQUEST, "%s is a whole number from %u to %u", name, least, most);
+    return false;
+}
+
+bool request_real(const struct request *request, const char *name, double least, double most,
+                  double *valuep, struct reply *reply)
+{
+    const struct bytes text = request_argument(request, name);
+    double value;
+    if (!text.at) return true;
+    if (parse_real(text, &value) && value >= least && value <= most) {
+        *valuep = value;
+        return true;
+    }
+    reply_error(reply, CODE_BAD_REQUEST, "%s is a number from %g to %g", name, least, most);
+    return false;
+}
+
+bool request_bool(const struct request *request, const char *name, bool *valuep,
+                  struct reply *reply)
+{
+    const struct bytes text = request_argument(request, name);
+    if (!text.at) return true;
+    *valuep = bytes_equal(text, bytes_of("true"));
+    if (*valuep || bytes_equal(text, bytes_of("false"))) return true;
+    reply_error(reply, CODE_BAD_REQUEST, "%s is true or false", name);
+    return false;
 }

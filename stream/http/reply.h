@@ -53,6 +53,17 @@ void reply_json(struct reply *reply, struct json_writer *json);
 /* {"status":404,"error":"..."}; what cannot be printed is escaped. */
 void reply_error(struct reply *reply, enum code code, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/*
+ * Arguments by name. One that was not given leaves its value as it is; false: it is not what it may
+ * be, and `reply` says so.
+ */
+bool request_count(const struct request *request, const char *name, uint32_t least, uint32_t most,
+                   uint32_t *valuep, struct reply *reply);
+bool request_real(const struct request *request, const char *name, double least, double most,
+                  double *valuep, struct reply *reply);
+bool request_bool(const struct request *request, const char *name, bool *valuep,
+                  struct reply *reply);
+
 /* The value of an argument; .at NULL: it was not given. */
 struct bytes request_argument(const struct request *request, const char *name);
 

@@ -18,6 +18,14 @@ static const struct route routes[] = {
     {{"healthz"}, answer_healthz, {NULL}},
     {{"readyz"}, answer_readyz, {NULL}},
     {{"metrics"}, answer_metrics, {NULL}},
+    {{"generation"}, answer_generation, {NULL}},
+    {{"users"}, answer_users, {"n", NULL}},
+    {{"users", "*", "interests"}, answer_interests, {"items", "vectors", NULL}},
+    {{"users", "*", "history"}, answer_history, {"last", "explain", NULL}},
+    {{"users", "*", "recommendations"},
+     answer_recommendations,
+     {"n", "diversity", "pool", "exclude_seen", "interest", NULL}},
+    {{"items", "*", "similar"}, answer_similar, {"n", NULL}},
 };
 
 /* A path cut into parts, unescaped. */

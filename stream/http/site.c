@@ -6,6 +6,8 @@
 
 struct site {
     const struct config *config;
+    struct catalogue *catalogue; /* NULL: no titles */
+    struct servings *servings;
     pthread_mutex_t lock;
     pthread_cond_t empty;
     const struct job_view *view; /* NULL: no job, or nobody may enter any more */
@@ -20,12 +22,23 @@ enum status site_open(struct site **sitep, const struct config *config, struct e
     site->config = config;
     pthread_mutex_init(&site->lock, NULL);
     pthread_cond_init(&site->empty, NULL);
-    return STATUS_OK;
+    const char *titles = config->http.catalogue;
+    enum status status = servings_open(&site->servings, config->http.threads, error);
+    if (status == STATUS_OK && *titles) {
+        status = catalogue_open(&site->catalogue, titles, NULL, NULL, error);
+        if (status != STATUS_OK) error_prefix(error, "http.catalogue: ");
+    }
+    if (status == STATUS_OK) return STATUS_OK;
+    site_close(site);
+    *sitep = NULL;
+    return status;
 }
 
 void site_close(struct site *site)
 {
     if (!site) return;
+    catalogue_close(site->catalogue);
+    servings_close(site->servings);
     pthread_cond_destroy(&site->empty);
     pthread_mutex_destroy(&site->lock);
     free(site);
@@ -48,6 +61,7 @@ static void end_view(void *context)
         pthread_cond_wait(&site->empty, &site->lock);
     }
     pthread_mutex_unlock(&site->lock);
+    servings_clear(site->servings);
 }
 
 struct job_viewer site_viewer(struct site *site)
@@ -74,4 +88,14 @@ void site_leave(struct site *site)
 const struct config *site_config(const struct site *site)
 {
     return site->config;
+}
+
+const struct catalogue *site_catalogue(const struct site *site)
+{
+    return site->catalogue;
+}
+
+struct servings *site_servings(const struct site *site)
+{
+    return site->servings;
 }

@@ -11,11 +11,13 @@
 
 #include "base/status.h"
 #include "config/config.h"
+#include "stream/http/serving.h"
 #include "stream/job/job_view.h"
+#include "stream/query/catalogue.h"
 
 struct site;
 
-/* Keeps `config`. */
+/* Reads http.catalogue. Keeps `config`. */
 MUST_CHECK enum status site_open(struct site **sitep, const struct config *config,
                                  struct error *error);
 void site_close(struct site *site); /* legal on NULL */
@@ -28,5 +30,7 @@ const struct job_view *site_enter(struct site *site);
 void site_leave(struct site *site);
 
 const struct config *site_config(const struct site *site);
+const struct catalogue *site_catalogue(const struct site *site); /* NULL: no titles */
+struct servings *site_servings(const struct site *site);         /* for who has entered */
 
 #endif

@@ -38,6 +38,7 @@ struct job {
     struct generations *generations;   /* of this alone */
     struct memory_plan plan;
     struct job_shared shared;
+    struct job_view view; /* for who looks at it */
     struct worker *workers;
 
     pthread_mutex_t lock;
@@ -335,17 +336,18 @@ static void subtract(struct job_summary *summary, const struct job_summary *befo
     summary->commits -= before->commits;
 }
 
-static void view_job(const struct job *job, const struct job_viewer *viewer)
+static void view_job(struct job *job, const struct job_viewer *viewer)
 {
     const struct job_shared *shared = &job->shared;
-    const struct job_view view = {
+    job->view = (struct job_view){
         .config = &job->config,
         .generations = shared->generations,
         .stores = shared->stores,
         .leases = shared->leases,
+        .ops = shared->ops,
         .partitions = shared->ops->partitions(shared->broker),
     };
-    if (viewer) viewer->begin(viewer->context, &view);
+    if (viewer) viewer->begin(viewer->context, &job->view);
 }
 
 enum status job_run(const struct config *config, const struct job_learner *learner,

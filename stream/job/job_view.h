@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "model/generations.h"
 #include "state/store.h"
+#include "stream/broker/broker.h"
 
 struct store_leases;
 
@@ -20,6 +21,7 @@ struct job_view {
     struct generations *generations;
     const struct store_ops *stores;
     struct store_leases *leases;
+    const struct broker_ops *ops;
     uint32_t partitions; /* of the source */
 };
 

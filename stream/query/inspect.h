@@ -41,6 +41,13 @@ void user_history_close(struct user_history *history);
 MUST_CHECK enum status user_history_as_of(struct user_history *history, int64_t as_of_ms,
                                           uint32_t history_max, struct error *error);
 
+/* Puts a chunk into the place of its predecessor, or between the others. */
+MUST_CHECK enum status user_history_keep(struct user_history *history, const struct history *chunk,
+                                         struct error *error);
+
+/* Forgets the chunks, and keeps their memory. */
+void user_history_clear(struct user_history *history);
+
 /* The behavior of that ordinal; false if its chunk is gone. */
 bool user_history_at(const struct user_history *history, uint64_t ordinal,
                      struct history_behavior *behavior);

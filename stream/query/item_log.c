@@ -128,7 +128,7 @@ enum status item_log_open(struct item_log **logp, const struct config *config, s
 
 struct bytes item_log_id(const struct item_log *log, uint64_t hash)
 {
-    size_t low = 0, high = log->count;
+    size_t low = 0, high = log ? log->count : 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (log->names[middle].hash < hash) {
@@ -137,6 +137,6 @@ struct bytes item_log_id(const struct item_log *log, uint64_t hash)
             high = middle;
         }
     }
-    if (low == log->count || log->names[low].hash != hash) return (struct bytes){NULL, 0};
+    if (!log || low == log->count || log->names[low].hash != hash) return (struct bytes){NULL, 0};
     return (struct bytes){log->ids + log->names[low].at, log->names[low].size};
 }

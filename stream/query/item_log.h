@@ -20,7 +20,7 @@ MUST_CHECK enum status item_log_open(struct item_log **logp, const struct config
                                      struct error *error);
 void item_log_close(struct item_log *log);
 
-/* The newest id with that hash, empty if none. */
+/* The newest id with that hash, empty if none. Legal on NULL. */
 struct bytes item_log_id(const struct item_log *log, uint64_t hash);
 
 #endif

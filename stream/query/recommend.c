@@ -13,14 +13,13 @@
 #include "base/escape.h"
 #include "model/checkpoint.h"
 #include "model/eval/ranking.h"
-#include "model/eval/topn.h"
 #include "model/interest_model.h"
-#include "model/tensor/params.h"
 #include "state/history.h"
 #include "stream/interests/fold.h"
 #include "stream/learn/log_dataset.h"
 #include "stream/query/catalogue.h"
 #include "stream/query/inspect.h"
+#include "stream/query/item_ranks.h"
 
 struct recommendation {
     const struct config *config;
@@ -29,8 +28,8 @@ struct recommendation {
     struct interest_model *model;
     struct interest_scratch *scratch;
     struct catalogue *titles; /* NULL: none */
-    struct topn_catalogue *items;
-    struct topn_scratch *topn;
+    struct item_ranks *ranks;
+    struct item_desk *desk;
     void *state;
     uint64_t absorbed; /* behaviors in the state */
     uint32_t *had;     /* [had_count] rows that are left out; ascending and distinct once opened */
@@ -39,7 +38,6 @@ struct recommendation {
     real *weights; /* [K] */
     real *intent;  /* [d]; NULL: the model has none */
     uint32_t count;
-    uint32_t *category; /* [rows] */
     FILE *out;
 };
 
@@ -167,26 +165,25 @@ static void print_item(const struct recommendation *work, uint32_t place,
 }
 
 /* The list of `count` interests from `vectors` on. */
-static enum status print_recommended(const struct recommendation *work, const real *vectors,
-                                     uint32_t count, struct error *error)
+static void print_recommended(const struct recommendation *work, const real *vectors,
+                              uint32_t count)
 {
     const struct recommend_options *options = work->options;
-    const bool diverse = options->diversity > 0;
-    const uint32_t asked = diverse && options->pool > options->top ? options->pool : options->top;
-    const struct topn_query query = {
-        vectors, count, {work->had, options->seen ? 0 : work->had_count}};
-    struct topn_list list = {.at = calloc(asked, sizeof *list.at)};
-    if (!list.at) return recommend_out_of_memory(error);
-    topn_rank(work->items, work->topn, &query, 1, asked, &list);
-    if (diverse) ranking_diversify(&list, options->top, work->category, options->diversity);
+    const struct list_wanted wanted = {
+        .vectors = vectors,
+        .count = count,
+        .excluded = {work->had, options->seen ? 0 : work->had_count},
+        .top = options->top,
+        .diversity = options->diversity,
+        .pool = options->pool,
+    };
+    const struct topn_list list = item_ranks_list(work->ranks, work->desk, &wanted);
     for (uint32_t i = 0; i < list.count; i++) {
         print_item(work, i + 1, &list.at[i]);
     }
-    free(list.at);
-    return STATUS_OK;
 }
 
-static enum status print_lists(const struct recommendation *work, struct error *error)
+static void print_lists(const struct recommendation *work)
 {
     const uint32_t d = interest_model_width(work->model);
     fputs("user ", work->out);
@@ -195,40 +192,29 @@ static enum status print_lists(const struct recommendation *work, struct error *
             ": %" PRIu64 " behaviors, %" PRIu32 " interest%s, %s generation %" PRIu64 "\n",
             work->absorbed, work->count, work->count == 1 ? "" : "s", work->checkpoint->model,
             work->checkpoint->generation);
-    if (!work->options->each_interest && work->intent && work->count > 0) {
-        fputs("by its intent vector\n", work->out);
-        return print_recommended(work, work->intent, 1, error);
+    if (!work->options->each_interest) {
+        const bool intent = work->intent && work->count > 0;
+        if (intent) fputs("by its intent vector\n", work->out);
+        print_recommended(work, intent ? work->intent : work->vectors, intent ? 1 : work->count);
+        return;
     }
-    if (!work->options->each_interest)
-        return print_recommended(work, work->vectors, work->count, error);
     for (uint32_t k = 0; k < work->count; k++) {
         fprintf(work->out, "interest %" PRIu32 ", weight %.3f\n", k + 1, (double)work->weights[k]);
-        TRY(print_recommended(work, work->vectors + (size_t)k * d, 1, error));
+        print_recommended(work, work->vectors + (size_t)k * d, 1);
     }
-    return STATUS_OK;
 }
 
 /* ---- all of it ---- */
 
 static enum status open_items(struct recommendation *work, struct error *error)
 {
-    const struct checkpoint *checkpoint = work->checkpoint;
-    const struct item_table *table = checkpoint->items;
-    const uint32_t rows = item_table_rows(table);
-    const struct param *items = param_set_get(checkpoint->params, "item.embedding");
-    work->category = calloc(rows, sizeof *work->category);
-    if (!work->category) return recommend_out_of_memory(error);
-    for (uint32_t row = 0; row < rows; row++) {
-        work->category[row] = item_table_category_of(table, row);
-    }
-    if (work->options->diversity > 0 && item_table_categories(table) == 0) {
+    if (work->options->diversity > 0 && item_table_categories(work->checkpoint->items) == 0) {
         return error_set(error, STATUS_INVALID,
                          "--diversity: the dictionary of %s has no categories to differ by",
                          work->config->model.checkpoint);
     }
-    TRY(topn_catalogue_open(&work->items, items->data, rows, 1 + item_table_oov(table),
-                            checkpoint->dims.d, checkpoint->dims.cosine, error));
-    return topn_scratch_open(&work->topn, work->items, error);
+    TRY(item_ranks_open(&work->ranks, work->checkpoint, error));
+    return item_desk_open(&work->desk, work->ranks, error);
 }
 
 static enum status open_recommending_model(struct recommendation *work, struct error *error)
@@ -267,7 +253,8 @@ static enum status open_and_print(struct recommendation *work, struct error *err
     const void *state = work->state;
     struct interest_sets sets = {work->vectors, work->weights, &work->count, work->intent};
     interest_read(work->model, work->scratch, &state, &work->absorbed, 1, &sets);
-    return print_lists(work, error);
+    print_lists(work);
+    return STATUS_OK;
 }
 
 enum status recommend(const struct config *config, const struct recommend_options *options,
@@ -275,8 +262,8 @@ enum status recommend(const struct config *config, const struct recommend_option
 {
     struct recommendation work = {.config = config, .options = options, .out = out};
     const enum status status = open_and_print(&work, error);
-    topn_scratch_close(work.topn);
-    topn_catalogue_close(work.items);
+    item_desk_close(work.desk);
+    item_ranks_close(work.ranks);
     catalogue_close(work.titles);
     interest_scratch_close(work.scratch);
     interest_model_close(work.model);
@@ -286,6 +273,5 @@ enum status recommend(const struct config *config, const struct recommend_option
     free(work.vectors);
     free(work.weights);
     free(work.intent);
-    free(work.category);
     return status;
 }

@@ -14,8 +14,9 @@
 
 #include "base/status.h"
 #include "config/config.h"
+#include "stream/query/item_ranks.h"
 
-enum { RECOMMEND_TOP_MAX = 1000 };
+enum { RECOMMEND_TOP_MAX = RANKS_TOP_MAX };
 
 struct recommend_options {
     const char *user;

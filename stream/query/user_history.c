@@ -27,6 +27,12 @@ void user_history_close(struct user_history *history)
     *history = (struct user_history){0};
 }
 
+void user_history_clear(struct user_history *history)
+{
+    history->chunks_count = 0;
+    history->newest = (struct history){0};
+}
+
 /* How many chunks begin before `ordinal`. */
 static uint32_t chunks_before(const struct user_history *history, uint64_t ordinal)
 {
@@ -53,8 +59,7 @@ static enum status reserve_chunk(struct user_history *history, struct error *err
     return STATUS_OK;
 }
 
-/* Puts a chunk into the place of its predecessor, or between the others. */
-static enum status keep_chunk(struct user_history *history, const struct history *chunk,
+enum status user_history_keep(struct user_history *history, const struct history *chunk,
                               struct error *error)
 {
     uint32_t i = chunks_before(history, chunk->first);
@@ -78,7 +83,7 @@ static enum status add_history_record(struct user_history *history, struct bytes
     TRY(history_key_decode(record->key, &owner, &number, error));
     if (!bytes_equal(owner, user) || !record->value.at) return STATUS_OK;
     TRY(history_decode(&chunk, record->value, error));
-    return keep_chunk(history, &chunk, error);
+    return user_history_keep(history, &chunk, error);
 }
 
 /* Looks for the user in a partition's log. */

@@ -66,7 +66,11 @@ static void copy_value(void *context, size_t index, struct bytes value)
 void fixture_value(struct fixture *fixture, enum store_space space, struct store_key key,
                    char value[256])
 {
+    char looked[256] = "-";
     memcpy(value, "-", 2);
     assert_int_equal(fixture->ops->get(fixture->store, space, &key, 1, copy_value, value, NULL),
                      STATUS_OK);
+    assert_int_equal(fixture->ops->look(fixture->store, space, &key, copy_value, looked, NULL),
+                     STATUS_OK);
+    assert_string_equal(looked, value);
 }

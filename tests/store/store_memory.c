@@ -147,6 +147,13 @@ static enum status memory_get(struct store *store, enum store_space space,
     return STATUS_OK;
 }
 
+static enum status memory_look(struct store *store, enum store_space space,
+                               const struct store_key *key, store_found *found, void *context,
+                               struct error *error)
+{
+    return memory_get(store, space, key, 1, found, context, error);
+}
+
 static enum status memory_commit(struct store *store, const struct store_write *writes,
                                  size_t count, const struct store_position *position,
                                  struct error *error)
@@ -229,6 +236,7 @@ const struct store_ops store_memory = {
     .close = memory_close,
     .position = memory_position,
     .get = memory_get,
+    .look = memory_look,
     .commit = memory_commit,
     .put_snapshots = memory_put_snapshots,
     .scan = memory_scan,

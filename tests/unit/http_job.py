@@ -13,7 +13,7 @@ import time
 import urllib.parse
 
 BRAID = os.environ.get("TEST_BRAID", "build/dev/braid")
-USERS, ITEMS = 40, 60
+USERS, ITEMS = 40, 50
 WAIT_S = 300  # only to end a test that fails
 
 
@@ -34,11 +34,10 @@ class Job:
         self.sent = 0
         with open(f"{self.home}/log.jsonl", "w", encoding="utf-8") as log:
             log.writelines(event(number) for number in range(events))
-        self.settings = [f"--state.dir={self.home}/state", f"--output.dir={self.home}/output",
+        self.settings = [f"--source.path={self.home}/log.jsonl", f"--state.dir={self.home}/state", f"--output.dir={self.home}/output",
                          f"--model.checkpoint={self.home}/generation-1.safetensors",
                          "--source.fields.category=category", "--log.quiet=true"]
-        self.braid("init", f"--source.path={self.home}/log.jsonl", "--model=gdelta", "--d=16",
-                   "--heads=2", "--interests=3")
+        self.braid("init", "--model=gdelta", "--d=16", "--heads=2", "--interests=3")
         self.start(*options)
 
     def braid(self, *arguments):

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """test_http.py - what a running job answers: TEST_BRAID is the program."""
 
+import base64
+import json
+import math
 import os
 import re
 import socket
+import struct
 import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from http_job import BRAID, Job, USERS, subprocess  # noqa: E402
+from http_job import BRAID, ITEMS, Job, USERS, subprocess  # noqa: E402
 
 
 def samples(text):
@@ -64,6 +68,108 @@ class Http(unittest.TestCase):
             listed = set(re.findall(r'"((?:braid|process)_\w+)"', file.read()))
         self.assertEqual(said, listed)
 
+    def newest_record(self, user):
+        """The last one published, out of the output files."""
+        found = None
+        for name in sorted(os.listdir(f"{self.job.home}/output")):
+            if name.startswith("interests-"):
+                with open(f"{self.job.home}/output/{name}", encoding="utf-8") as file:
+                    for line in file:
+                        record = json.loads(line)
+                        found = record if record["user"] == user else found
+        return found
+
+    def test_interests_are_those_of_the_newest_record_to_the_bit(self):
+        for user in ("u0", "u7", "u39"):
+            answer, record = self.job.ask(f"/users/{user}/interests"), self.newest_record(user)
+            for key in ("user", "generation", "events", "from", "width"):
+                self.assertEqual(answer[key], record[key], key)
+            self.assertEqual(len(answer["interests"]), record["count"])
+            vectors = struct.pack(f"<{record['count'] * record['width']}f",
+                                  *(value for interest in answer["interests"]
+                                    for value in interest["vector"]))
+            self.assertEqual(base64.b64encode(vectors).decode(), record["vectors"])
+
+    def test_a_history_is_what_inspect_shows(self):
+        for options, flags in (("last=7", ["--last=7"]),
+                               ("last=500&explain=true", ["--last=500", "--explain"])):
+            answer = self.job.ask(f"/users/u3/history?{options}")
+            self.assertEqual(answer, json.loads(self.job.braid("inspect", "user", "u3", "--json",
+                                                               *flags)))
+            self.assertTrue(answer["history"][-1]["item"].startswith("caf\u00e9 "))
+        self.assertEqual(len(answer["history"][-1]["shares"]), len(answer["weights"]))
+
+    def test_recommendations_are_those_of_the_command(self):
+        for options, flags in (("", []), ("?n=25", ["--top=25"]),
+                               ("?exclude_seen=false", ["--seen"]),
+                               ("?n=5&diversity=0.5&pool=20",
+                                ["--top=5", "--diversity=0.5", "--pool=20"])):
+            items = self.job.ask(f"/users/u5/recommendations{options}")["items"]
+            printed = re.findall(r"^ +\d+ +(\S+)  (?:interest (\d+)  )?(caf\u00e9 \d+)",
+                                 self.job.braid("recommend", "--user=u5", *flags), re.M)
+            self.assertEqual([item["item"] for item in items], [line[2] for line in printed])
+            for item, (score, interest, _) in zip(items, printed):
+                self.assertAlmostEqual(item["score"], float(score), delta=0.001)
+                self.assertEqual(item["interest"], int(interest or 1))
+
+    def test_an_interest_has_a_list_of_its_own(self):
+        listed = self.job.ask("/users/u5/recommendations?interest=1&n=4&exclude_seen=false")["items"]
+        nearest = self.job.ask("/users/u5/interests?items=4")["interests"][0]["items"]
+        self.assertEqual([item["item"] for item in listed], [item["item"] for item in nearest])
+        self.assertEqual({item["interest"] for item in listed}, {1})
+        count = len(self.job.ask("/users/u5/interests?vectors=false")["interests"])
+        self.job.ask(f"/users/u5/recommendations?interest={count + 1}", 404)
+
+    def test_similar_items_are_the_nearest_by_cosine(self):
+        vectors = {}
+        self.job.braid("export", "items", f"--out={self.job.home}/items.jsonl")
+        with open(f"{self.job.home}/items.jsonl", encoding="utf-8") as file:
+            for entry in map(json.loads, file):
+                if "vector" in entry:
+                    raw = base64.b64decode(entry["vector"])
+                    vectors[entry["item"]] = struct.unpack(f"<{len(raw) // 4}f", raw)
+
+        def cosine(a, b):
+            return sum(x * y for x, y in zip(a, b)) / math.hypot(*a) / math.hypot(*b)
+
+        answer = self.job.ask("/items/caf%C3%A9%207/similar?n=5")
+        self.assertEqual(answer["item"], "caf\u00e9 7")
+        expected = sorted((-cosine(vectors["caf\u00e9 7"], vector), item)
+                          for item, vector in vectors.items() if item != "caf\u00e9 7")[:5]
+        self.assertEqual([item["item"] for item in answer["similar"]],
+                         [item for _, item in expected])
+        for item, (score, _) in zip(answer["similar"], expected):
+            self.assertAlmostEqual(item["cosine"], -score, places=4)
+        self.job.ask("/items/none/similar", 404)
+
+    def test_the_generation_tells_where_it_is_from(self):
+        answer = self.job.ask("/generation")
+        self.assertEqual((answer["generation"], answer["model"], answer["items"]), (1, "gdelta", ITEMS))
+        self.assertEqual((answer["width"], answer["interests_max"]), (16, 3))
+
+    def test_some_users_can_be_looked_at(self):
+        users = self.job.ask("/users?n=1000")["users"]
+        self.assertEqual({user["user"] for user in users}, {f"u{number}" for number in range(USERS)})
+        self.assertEqual(sum(user["events"] for user in users), self.job.sent)
+        self.assertEqual(len(self.job.ask("/users?n=5")["users"]), 5)
+
+    def test_who_is_not_known_is_not_found(self):
+        for user in ("nobody", "%00", "u3%00", "%ff%fe", "u3%2F", "x" * 4096, "%20" * 2000):
+            self.assertEqual(self.job.ask(f"/users/{user}/interests", 404)["error"],
+                             "no such user", user)
+
+    def test_arguments_that_mean_nothing_are_refused(self):
+        for path, said in (("recommendations?n=0", "n is a whole number from 1 to 1000"),
+                           ("recommendations?n=1001", "n is a whole number"),
+                           ("recommendations?n=", "n is a whole number"),
+                           ("recommendations?n=%31", "n is a whole number"),
+                           ("recommendations?diversity=nan", "diversity is a number"),
+                           ("recommendations?exclude_seen=1", "exclude_seen is true or false"),
+                           ("recommendations?N=1", "no argument 'N'"),
+                           ("history?last=-1", "last is a whole number"),
+                           ("interests?" + "&".join(f"a{i}=1" for i in range(9)), "arguments")):
+            self.assertIn(said, self.job.ask(f"/users/u3/{path}", 400)["error"], path)
+
     def test_it_only_reads(self):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "ODD"):
             status, headers, _ = self.job.get("/metrics", method=method)
@@ -73,16 +179,15 @@ class Http(unittest.TestCase):
         self.assertEqual(headers["Content-Length"], str(len(b'{"alive":true}')))
 
     def test_what_is_not_there_is_said_to_be_missing(self):
-        for path in ("/", "/none", "/metrics/x", "/a/b/c/d/e/f", "//", "/users"):
+        for path in ("/none", "/metrics/x", "/a/b/c/d/e/f", "//", "/users/u3"):
             self.assertEqual(self.job.ask(path, 404)["status"], 404)
         self.assertIn("no argument 'x'", self.job.ask("/readyz?x=1", 400)["error"])
         self.assertIn("malformed", self.job.ask("/%zz", 400)["error"])
 
     def test_a_taken_port_is_a_failure_if_it_was_asked_for(self):
         port = int(self.job.address.split(":")[1])
-        run = [BRAID, "run", *self.job.settings, "--source.path=/dev/null",
-               f"--state.dir={self.job.home}/other"]
-        done = subprocess.run([*run, f"--http.listen={port}"], capture_output=True, text=True)
+        done = subprocess.run([BRAID, "run", *self.job.settings, "--source.path=/dev/null",
+                               f"--http.listen={port}"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 1)
         self.assertIn(f"http.listen: 127.0.0.1 port {port}", done.stderr)
 

@@ -24,7 +24,6 @@
 #include "stream/source/dead_letter.h"
 
 enum { RESTORE_PAUSE_MS = 2 }; /* between two looks whether the partitions are restored */
-
 static const unsigned GIVEN_UP = 1u << 31;
 
 struct broker {
@@ -570,6 +569,7 @@ const struct broker_ops broker_file = {
     .open = file_open,
     .close = file_close,
     .partitions = file_partitions,
+    .partition_of = file_partition_of,
     .source_identity = file_source_identity,
     .stop = file_stop,
     .dead_letter = file_letter,

@@ -199,6 +199,12 @@ uint32_t file_partition(struct bytes user, uint32_t partitions)
     return (uint32_t)(identity_of(user.at, user.size) % partitions);
 }
 
+uint32_t file_partition_of(struct bytes user, uint32_t partitions, bool *certainp)
+{
+    *certainp = true;
+    return file_partition(user, partitions);
+}
+
 /* The next event. A pipe may never deliver again: only reading it may the thread be canceled. */
 static enum status next_source_event(struct file_reader *reader, struct event *event)
 {

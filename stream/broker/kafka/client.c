@@ -274,3 +274,10 @@ enum status client_read_from(struct client *client, const char *topic, uint32_t 
     return error_set(error, STATUS_IO, "kafka: reading %s[%u] from %lld: %s", topic, partition,
                      (long long)offset, rd_kafka_err2str(code));
 }
+
+uint32_t kafka_partition_of(struct bytes user, uint32_t partitions, bool *certainp)
+{
+    *certainp = false;
+    return (uint32_t)rd_kafka_msg_partitioner_murmur2_random(NULL, user.at, user.size,
+                                                             (int32_t)partitions, NULL, NULL);
+}

@@ -214,4 +214,7 @@ enum status kafka_history_next(struct history_reader *reader, struct record *rec
 struct store_position kafka_history_position(const struct history_reader *reader);
 void kafka_history_close(struct history_reader *reader);
 
+/* As broker.h has it; never certain. */
+uint32_t kafka_partition_of(struct bytes user, uint32_t partitions, bool *certainp);
+
 #endif

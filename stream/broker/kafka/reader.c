@@ -304,6 +304,6 @@ struct bytes kafka_reader_header(const struct kafka_reader *reader, const char *
 
 uint32_t kafka_reader_likely_partition(const struct kafka_reader *reader, struct bytes key)
 {
-    return (uint32_t)rd_kafka_msg_partitioner_murmur2_random(
-        NULL, key.at, key.size, (int32_t)reader->broker.partitions, NULL, NULL);
+    bool certain;
+    return kafka_partition_of(key, (uint32_t)reader->broker.partitions, &certain);
 }

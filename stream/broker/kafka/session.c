@@ -500,6 +500,7 @@ const struct broker_ops broker_kafka = {
     .open = kafka_open,
     .close = kafka_close,
     .partitions = kafka_partitions,
+    .partition_of = kafka_partition_of,
     .source_identity = kafka_source_identity,
     .stop = kafka_stop,
     .dead_letter = kafka_dead_letter,
