@@ -96,6 +96,15 @@ struct explain_ops {
                   const struct explain_notes *notes, real *weights);
 };
 
+/* Groups of behaviors that all users share. */
+struct group_ops {
+    uint32_t (*count)(const struct model_dims *dims);
+
+    /* The group that each event falls into by itself: group [events]. Of a user's state nothing. */
+    void (*of)(struct tape *tape, const struct interest_model *model,
+               const struct behavior_batch *batch, uint32_t *group);
+};
+
 /* What `read` gives for each user, or `steps` for each point; all in the tape's arena. */
 struct interest_reads {
     struct tensor *vectors;  /* [users * K, d] */
@@ -158,6 +167,8 @@ struct interest_ops {
     struct interest_reads (*steps)(struct tape *tape, const struct interest_model *model,
                                    const struct behavior_batch *batch,
                                    const struct read_points *points);
+
+    const struct group_ops *group; /* NULL: what one user's interests are is nothing to another */
 
     /* NULL, or it gives NULL: no read is a sum over behaviors. */
     const struct explain_ops *(*explain)(const struct model_dims *dims);

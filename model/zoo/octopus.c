@@ -217,6 +217,22 @@ static struct interest_reads octopus_steps(struct tape *tape, const struct inter
     return reads;
 }
 
+static uint32_t octopus_groups(const struct model_dims *dims)
+{
+    return dims->interests;
+}
+
+static void octopus_group(struct tape *tape, const struct interest_model *model,
+                          const struct behavior_batch *batch, uint32_t *group)
+{
+    const struct octopus *octopus = model->zoo;
+    struct tensor *x = op_embed(tape, &model->tables, batch);
+    const uint32_t *chosen = choose_channels(tape, op_linear(tape, &octopus->keys, x));
+    memcpy(group, chosen, x->rows * sizeof *group);
+}
+
+static const struct group_ops octopus_group_ops = {octopus_groups, octopus_group};
+
 /* ---- what interests are made of: the channel of each behavior and its score there ---- */
 
 struct octopus_note {
@@ -287,5 +303,6 @@ const struct interest_ops octopus_ops = {
     .absorb = octopus_absorb,
     .read = octopus_read,
     .steps = octopus_steps,
+    .group = &octopus_group_ops,
     .explain = octopus_explain,
 };

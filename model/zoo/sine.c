@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/kernel/vector.h"
 #include "model/tensor/op_activation.h"
 #include "model/tensor/op_mixture.h"
 #include "model/tensor/op_penalty.h"
@@ -283,6 +284,37 @@ static uint32_t sine_live(const struct model_dims *dims, uint64_t events)
     return events > 0 ? dims->interests : 0;
 }
 
+static uint32_t sine_groups(const struct model_dims *dims)
+{
+    return dims->prototypes;
+}
+
+/* The prototype that p(k | t) would favor, were all of them active. */
+static void sine_group(struct tape *tape, const struct interest_model *model,
+                       const struct behavior_batch *batch, uint32_t *group)
+{
+    const struct sine *sine = model->zoo;
+    const uint32_t d = model->dims.d, count = model->dims.prototypes;
+    struct tensor *all = op_reshape(tape, op_repeat(tape, sine->prototypes, 1), count, d);
+    struct tensor *x = op_embed(tape, &model->tables, batch);
+    struct tensor *left = norm_apply(tape, &sine->item_norm, op_linear(tape, &sine->assign, x));
+    struct tensor *right = norm_apply(tape, &sine->prototype_norm, all);
+    struct tensor *agree = tape_tensor(tape, left->rows, count);
+    if (model->dims.intent_cosine) {
+        left = op_unit(tape, left);
+        right = op_unit(tape, right);
+    }
+    for (uint32_t i = 0; i < left->rows; i++) {
+        for (uint32_t k = 0; k < count; k++) {
+            agree->data[(size_t)i * count + k] =
+                vec_dot(left->data + (size_t)i * d, right->data + (size_t)k * d, d);
+        }
+    }
+    memcpy(group, choose_prototypes(tape, agree, 1), left->rows * sizeof *group);
+}
+
+static const struct group_ops sine_group_ops = {sine_groups, sine_group};
+
 const struct interest_ops sine_ops = {
     .name = "sine",
     .paper = "Tan et al., Sparse-Interest Network for Sequential Recommendation, WSDM 2021, "
@@ -307,6 +339,7 @@ const struct interest_ops sine_ops = {
     .absorb = sine_absorb,
     .read = sine_read,
     .steps = sine_steps,
+    .group = &sine_group_ops,
     .explain = window_explain,
     .live = sine_live,
 };

@@ -104,6 +104,10 @@ static void a_model_with_an_intent_vector_is_ranked_by_it_or_by_its_interests(vo
     char *both = said_by("evaluate", checkpoint, NULL);
     assert_non_null(strstr(both, "\nsine by intent "));
     assert_non_null(strstr(both, "\nsine by interests "));
+    char *told = said_by("evaluate", checkpoint, "--explain");
+    assert_non_null(strstr(told, "NMI of interests with categories"));
+    assert_non_null(strstr(told, " of 256 "));
+    free(told);
     char *one = said_by("evaluate", checkpoint, "--by=interests");
     assert_null(strstr(one, "sine by intent"));
     char *intent = said_by("recommend", checkpoint, "--by=intent");
