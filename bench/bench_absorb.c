@@ -310,7 +310,7 @@ static void bench_reads(struct bench *bench)
         const uint32_t n = bench->poll.users;
         int64_t from = clock_monotonic_ns();
         interest_read(bench->model, bench->scratch, (const void *const *)bench->poll.states, events,
-                      n, &sets);
+                      NULL, n, &sets);
         read_ns[i] = clock_monotonic_ns() - from;
         sgemm_ns[i] = blas_ns(read_products, READ_PRODUCTS, n, chunk);
         users += n / (double)POLLS;
@@ -408,8 +408,8 @@ static void model_reads(struct bench *bench)
     }
     for (int i = 0; i < POLLS; i++) {
         const int64_t from = clock_monotonic_ns();
-        interest_read(bench->model, bench->scratch, (const void *const *)states, events, READERS,
-                      &sets);
+        interest_read(bench->model, bench->scratch, (const void *const *)states, events, NULL,
+                      READERS, &sets);
         ns[i] = clock_monotonic_ns() - from;
     }
     const double each = median(ns, POLLS) / READERS;

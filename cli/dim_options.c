@@ -22,6 +22,7 @@ static const struct dim_option {
     {"--gap-buckets", "gap_buckets", NULL, false},
     {"--use-category", "use_category", NULL, false},
     {"--tags", "tags", NULL, false},
+    {"--profile-buckets", "profile_buckets", "mind single", true},
     {"--cosine", "cosine", NULL, false},
     {"--temperature", "temperature", NULL, false},
     {"--heads", "H", ATTENTION, false},

@@ -234,6 +234,7 @@ enum status interest_model_open(struct interest_model **modelp, const struct che
     model->select = (struct interest_select){.evidence_min = (double)model->dims.evidence_min,
                                              .residual_min = (double)model->dims.residual_min};
     model->prior = param_set_find(params, "select.prior");
+    model->profile = param_set_find(params, "profile.embedding");
     ops->layout(&model->state, &model->dims);
     set_tiles(model);
     model->tables = (struct embedding_tables){
@@ -282,6 +283,11 @@ uint32_t interest_model_count(const struct interest_model *model)
 bool interest_model_has_intent(const struct interest_model *model)
 {
     return model->ops->has_intent;
+}
+
+bool interest_model_takes_profile(const struct interest_model *model)
+{
+    return model->profile != NULL;
 }
 
 uint64_t interest_model_generation(const struct interest_model *model)
@@ -494,8 +500,8 @@ static void finish_intent(const struct interest_model *model, const struct inter
 }
 
 void interest_read(const struct interest_model *model, struct interest_scratch *scratch,
-                   const void *const *states, const uint64_t *events, uint32_t users,
-                   struct interest_sets *sets)
+                   const void *const *states, const uint64_t *events,
+                   const struct user_profile *profiles, uint32_t users, struct interest_sets *sets)
 {
     const unsigned mode = float_mode_enter();
     struct tape tape = {.arena = &scratch->arena};
@@ -509,6 +515,7 @@ void interest_read(const struct interest_model *model, struct interest_scratch *
         uint32_t next = less(users - first - count, model->tile_users);
         tape.prefetch = prefetch_of(states + first + count, next, unread,
                                     interest_model_state_size(model) - unread);
+        tape.profiles = profiles ? profiles + first : NULL;
         struct interest_reads reads = model->ops->read(&tape, model, tile, count);
         for (uint32_t user = 0; user < count; user++) {
             const size_t mark = arena_mark(tape.arena);
@@ -543,6 +550,7 @@ struct interest_reads interest_steps(struct tape *tape, const struct interest_mo
                                      const struct behavior_batch *batch,
                                      const struct read_points *points)
 {
+    tape->profiles = points->profiles;
     struct interest_reads reads = model->ops->steps(tape, model, batch, points);
     if (reads.live) return reads;
     reads.live = arena_take(tape->arena, points->count * sizeof(*reads.live));

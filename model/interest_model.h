@@ -62,6 +62,8 @@ uint32_t interest_model_count(
     const struct interest_model *model); /* K: vectors of a user, at most */
 /* Whether it reads an intent vector beside the interests: what the user is after now. */
 bool interest_model_has_intent(const struct interest_model *model);
+/* Whether what is known of a user enters what it reads. */
+bool interest_model_takes_profile(const struct interest_model *model);
 uint64_t interest_model_generation(const struct interest_model *model);
 
 /* Of its checkpoint: all parameters, dimensions and the dictionary. */
@@ -99,10 +101,11 @@ void interest_absorb(const struct interest_model *model, struct interest_scratch
 /*
  * Reads the interests of `users` states; `events[u]` is how many behaviors that state has absorbed
  * (n - from), which bounds how many interests are live. A checkpoint that selects (select in its
- * dimensions) gives those that interest_select chooses, in the order chosen.
+ * dimensions) gives those that interest_select chooses, in the order chosen. `profiles` [users] is
+ * what is known of them, NULL: nothing.
  */
 void interest_read(const struct interest_model *model, struct interest_scratch *scratch,
-                   const void *const *states, const uint64_t *events, uint32_t users,
-                   struct interest_sets *sets);
+                   const void *const *states, const uint64_t *events,
+                   const struct user_profile *profiles, uint32_t users, struct interest_sets *sets);
 
 #endif

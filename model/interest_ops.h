@@ -54,7 +54,8 @@ struct interest_model {
     struct model_dims dims;
     struct embedding_tables tables;
     struct interest_select select;
-    const struct param *prior; /* of the selection [K]; NULL: all live interests are published */
+    const struct param *profile; /* table of profiles; NULL: the model does not ask for them */
+    const struct param *prior;   /* of the selection [K]; NULL: all live interests are published */
     void *zoo; /* what the model's own `open` made: bound parameters, packed weights */
     struct state_layout state;
     uint32_t tile_events; /* absorbed at once, at most */
@@ -123,6 +124,7 @@ struct interest_reads {
 struct read_points {
     const uint32_t *events;
     uint32_t count;
+    const struct user_profile *profiles; /* [count] in force at each; NULL: nothing is known */
 };
 
 struct interest_ops {
@@ -130,6 +132,7 @@ struct interest_ops {
     const char *paper;
     struct model_dims defaults; /* those of models.md; 0: the model has no such dimension */
     bool has_intent;            /* it reads an intent vector beside the interests */
+    bool takes_profile;         /* what is known of a user may enter its read (op_profile.h) */
     bool selectable;            /* its state does not depend on how many of the K are live */
 
     /* Whether its state is raw behaviors, which no parameter can make stale. NULL: it never is. */

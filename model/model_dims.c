@@ -64,6 +64,7 @@ static const struct dim {
     {"intent_cosine", AT(intent_cosine), DIM_FLAG, 0, 1},
     {"width", AT(width), DIM_COUNT, 1, 1024},
     {"tags", AT(tags), DIM_FLAG, 0, 1},
+    {"profile_buckets", AT(profile_buckets), DIM_COUNT, 1, 1 << 20},
 };
 
 _Static_assert(sizeof dim_table / sizeof dim_table[0] == MODEL_DIMS, "MODEL_DIMS counts the rows");

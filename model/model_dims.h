@@ -65,13 +65,14 @@ struct model_dims {
     float split_mass;
     float split_scatter;
     float split_share;
-    uint32_t prototypes; /* that all users share */
-    float tau;           /* temperature of the choice among interests */
-    bool intent_cosine;  /* that choice by cosines; else by inner products */
-    uint32_t width;      /* complex coordinates of a linear recurrence */
+    uint32_t prototypes;      /* that all users share */
+    float tau;                /* temperature of the choice among interests */
+    bool intent_cosine;       /* that choice by cosines; else by inner products */
+    uint32_t width;           /* complex coordinates of a linear recurrence */
+    uint32_t profile_buckets; /* rows for what is known of a user; 0: the model does not ask */
 };
 
-enum { MODEL_DIMS = 40, DIM_TEXT_MAX = 48 };
+enum { MODEL_DIMS = 41, DIM_TEXT_MAX = 48 };
 
 /* The key of dimension `index`, 0 .. MODEL_DIMS - 1: "d", "H", "blocks", ... */
 const char *model_dim_key(uint32_t index);

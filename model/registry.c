@@ -82,6 +82,13 @@ static enum status check_common(const struct model_dims *dims, struct error *err
     return STATUS_OK;
 }
 
+static enum status check_profile(const struct interest_ops *ops, const struct model_dims *dims,
+                                 struct error *error)
+{
+    if (!dims->profile_buckets || ops->takes_profile) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "profile_buckets: %s takes no profile", ops->name);
+}
+
 /* Every parameter; of a model that keeps raw behaviors, all are of the read side. */
 static void declare_all(struct param_set *params, const struct interest_ops *ops,
                         const struct model_dims *dims, uint32_t item_rows, uint32_t category_rows)
@@ -93,6 +100,11 @@ static void declare_all(struct param_set *params, const struct interest_ops *ops
     }
     if (dims->use_gap) {
         param_declare(params, param_table(0, dims->gap_buckets, dims->d), "gap.embedding");
+    }
+    if (dims->profile_buckets) {
+        struct param_spec table = param_table(spread, 1 + dims->profile_buckets, dims->d);
+        table.read_side = true;
+        param_declare(params, table, "profile.embedding");
     }
     ops->declare(params, dims);
     if (dims->select) {
@@ -118,6 +130,7 @@ enum status interest_params_open(struct param_set **paramsp, const char *model,
     if (!ops) return error_set(error, STATUS_INVALID, "there is no model named \"%s\"", model);
     TRY(check_common(dims, error));
     TRY(check_select(ops, dims, error));
+    TRY(check_profile(ops, dims, error));
     TRY(ops->check(dims, error));
     struct param_set *params = NULL;
     TRY(param_set_open(&params, error));

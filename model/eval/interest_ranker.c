@@ -170,7 +170,7 @@ static enum status interest_ranker_rank(void *context, const struct dataset *dat
     }
     struct interest_sets sets = {ranker->vectors, ranker->weights, ranker->count, ranker->intent};
     interest_read(ranker->model, ranker->scratch, (const void *const *)ranker->states,
-                  ranker->events, count, &sets);
+                  ranker->events, NULL, count, &sets);
     for (uint32_t i = 0; i < count; i++) {
         const real *vectors = ranker->vectors + (size_t)i * ranker->interests * ranker->d;
         ranker->queries[i] = (struct topn_query){vectors, ranker->count[i], queries[i].excluded};

@@ -28,6 +28,13 @@ struct behavior {
     uint64_t ordinal;  /* in the user's life */
 };
 
+enum { PROFILE_MAX = 8 }; /* features of a user */
+
+/* What is known of a user: the hash of "name=value" of each feature, 0 where it is absent. */
+struct user_profile {
+    uint64_t hash[PROFILE_MAX];
+};
+
 /* An ordinal after which a whole number of any period has passed: it wraps around to 0. */
 static const uint64_t ORDINAL_OF_ALL = UINT64_MAX;
 

@@ -20,7 +20,7 @@
 #include "model/tensor/params.h"
 #include "model/kernel/real.h"
 
-enum { GRADIENT_TABLES_MAX = 3 };
+enum { GRADIENT_TABLES_MAX = 4 };
 
 /* The touched rows of one table. */
 struct row_gradients {

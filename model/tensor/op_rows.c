@@ -15,22 +15,24 @@ static void concat_backward(struct tape *tape, const struct node *node)
 {
     struct tensor *x = node->inputs[0], *y = node->inputs[1];
     const struct tensor *z = node->output;
+    const uint32_t each = y->rows ? x->rows / y->rows : 1;
     real *dx = tape_gradient(tape, x), *dy = tape_gradient(tape, y);
     for (uint32_t row = 0; row < z->rows; row++) {
         const real *dz = row_of(z, z->gradient, row);
         if (dx) kernel_add(row_of(x, dx, row), dz, x->cols);
-        if (dy) kernel_add(row_of(y, dy, row), dz + x->cols, y->cols);
+        if (dy) kernel_add(row_of(y, dy, row / each), dz + x->cols, y->cols);
     }
 }
 
 struct tensor *op_concat(struct tape *tape, struct tensor *x, struct tensor *y)
 {
-    REQUIRE(x->rows == y->rows);
+    const uint32_t each = y->rows ? x->rows / y->rows : 1;
+    REQUIRE(x->rows == y->rows * each);
     struct tensor *z = tape_tensor(tape, x->rows, x->cols + y->cols);
     for (uint32_t row = 0; row < z->rows; row++) {
         real *to = row_of(z, z->data, row);
         memcpy(to, row_of(x, x->data, row), x->cols * sizeof(real));
-        memcpy(to + x->cols, row_of(y, y->data, row), y->cols * sizeof(real));
+        memcpy(to + x->cols, row_of(y, y->data, row / each), y->cols * sizeof(real));
     }
     tape_record(tape, (struct node){concat_backward, z, {x, y}, NULL});
     return z;

@@ -8,7 +8,8 @@
 
 #include "model/tensor/tape.h"
 
-/* [rows, x->cols + y->cols]: the rows of x, each followed by that of y. */
+/* [x->rows, x->cols + y->cols]: the rows of x, each followed by its of y, a row of which is for one
+ * row of x or for as many in a row. */
 struct tensor *op_concat(struct tape *tape, struct tensor *x, struct tensor *y);
 
 /* x with its rows `rows[i]`, all different, replaced by the rows of y. Consumes x. */

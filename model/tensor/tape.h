@@ -82,14 +82,15 @@ struct packed_linear; /* weights that its products multiply with (op.h) */
 
 struct tape {
     struct arena *arena;
-    struct prefetch prefetch;           /* what products bring nearer while they compute */
-    bool records;                       /* else nothing is kept of how a tensor was made */
-    struct recorded *newest;            /* NULL: nothing is recorded yet */
-    uint32_t count;                     /* of nodes */
-    const struct packed_linear *packed; /* the newest; NULL: no product is ready yet */
-    struct gradients *gradients;        /* of parameters; NULL: they are constants */
-    struct random *random;              /* draws the masks of op_dropout */
-    float dropout;                      /* share of elements that op_dropout zeroes; 0 = none */
+    struct prefetch prefetch;            /* what products bring nearer while they compute */
+    bool records;                        /* else nothing is kept of how a tensor was made */
+    struct recorded *newest;             /* NULL: nothing is recorded yet */
+    uint32_t count;                      /* of nodes */
+    const struct packed_linear *packed;  /* the newest; NULL: no product is ready yet */
+    struct gradients *gradients;         /* of parameters; NULL: they are constants */
+    const struct user_profile *profiles; /* of each row that is read; NULL: nothing is known */
+    struct random *random;               /* draws the masks of op_dropout */
+    float dropout;                       /* share of elements that op_dropout zeroes; 0 = none */
 };
 
 /* A tape that records, its nodes taken from the arena. `gradients` may be NULL. */

@@ -254,7 +254,7 @@ void minibatch_fill(struct minibatch *minibatch, const struct minibatches *sourc
     uint32_t *events = arena_take(arena, behaviors * sizeof *events);
     *minibatch = (struct minibatch){
         .batch = {rows, offsets, to - from},
-        .points = {events, 0},
+        .points = {events, 0, NULL},
         .target = arena_take(arena, behaviors * sizeof(uint32_t)),
         .weight = arena_take(arena, behaviors * sizeof(real)),
     };

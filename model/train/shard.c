@@ -124,6 +124,7 @@ static size_t measure_tape(struct shard *shard, uint32_t behaviors, uint32_t rea
         .dropout = 0.5F,
     };
     struct behavior at[MEASURE_MAX];
+    const struct user_profile profiles[MEASURE_MAX] = {0};
     uint32_t events[MEASURE_MAX], target[MEASURE_MAX] = {0};
     const uint32_t offsets[] = {0, behaviors};
     real weight[MEASURE_MAX] = {0};
@@ -134,7 +135,7 @@ static size_t measure_tape(struct shard *shard, uint32_t behaviors, uint32_t rea
     for (uint32_t i = 0; i < reads; i++) {
         events[i] = behaviors - reads + i;
     }
-    const struct minibatch chunk = {{at, offsets, 1}, {events, reads}, target, weight};
+    const struct minibatch chunk = {{at, offsets, 1}, {events, reads, profiles}, target, weight};
     shard->tape.peak = 0;
     shard_begin(shard, &task, random_seeded(0));
     shard_pass(shard, &chunk);

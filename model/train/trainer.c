@@ -179,10 +179,15 @@ static enum status open_shards(struct trainer *trainer, struct error *error)
 {
     const struct train_options *options = &trainer->options;
     const uint32_t steps = options->steps_max;
+    const struct model_dims *dims = &trainer->model->dims;
+    const uint32_t rows_each = /* of one table, that a behavior and the sample behind it touch */
+        dims->tags              ? TAGS_MAX
+        : dims->profile_buckets ? PROFILE_MAX
+                                : 2;
     const struct shard_limits limits = {
         .samples = steps > CHUNK_BEHAVIORS ? steps : CHUNK_BEHAVIORS,
         .candidates = trainer->candidates_count,
-        .touched = trainer->candidates_count + 2 * options->sequences * steps,
+        .touched = trainer->candidates_count + rows_each * options->sequences * steps,
         .retains = trainer->model_before != NULL,
     };
     for (uint32_t i = 0; i < options->shards; i++) {

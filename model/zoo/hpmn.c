@@ -306,7 +306,7 @@ static struct read_points last_events(struct tape *tape, const struct behavior_b
         events[count++] = batch->offsets[user + 1] - 1;
     }
     *ownersp = owners;
-    return (struct read_points){events, count};
+    return (struct read_points){.events = events, .count = count};
 }
 
 static struct interest_reads hpmn_steps(struct tape *tape, const struct interest_model *model,

@@ -6,7 +6,9 @@
  */
 #include <stdlib.h>
 
+#include "model/tensor/op_profile.h"
 #include "model/tensor/op_routing.h"
+#include "model/tensor/op_rows.h"
 #include "model/zoo/layers.h"
 #include "model/zoo/window.h"
 
@@ -38,7 +40,7 @@ static void mind_declare(struct param_set *params, const struct model_dims *dims
                                     .constant = true};
     param_declare(params, param_matrix(d, d), "bilinear.weight");
     param_declare(params, init, "routing.init");
-    param_declare(params, param_matrix(mlp, d), "output.0.weight");
+    param_declare(params, param_matrix(mlp, dims->profile_buckets ? 2 * d : d), "output.0.weight");
     param_declare(params, param_vector(PARAM_ZEROS, mlp), "output.0.bias");
     param_declare(params, param_matrix(d, mlp), "output.1.weight");
     param_declare(params, param_vector(PARAM_ZEROS, d), "output.1.bias");
@@ -105,6 +107,9 @@ static struct interest_reads mind_interests(struct tape *tape, const struct inte
     struct tensor *projected = op_linear(tape, &mind->bilinear, x);
     struct tensor *coupling;
     struct tensor *capsules = op_route(tape, &mind->routing, projected, windows, &coupling);
+    if (model->profile) {
+        capsules = op_concat(tape, capsules, op_profile(tape, model->profile, windows->count));
+    }
     struct tensor *hidden = op_relu(tape, op_linear(tape, &mind->hidden, capsules));
     return (struct interest_reads){.vectors = op_linear(tape, &mind->output, hidden),
                                    .shares = coupling};
@@ -138,6 +143,7 @@ const struct interest_ops mind_ops = {
                  .window = 50,
                  .iterations = 3,
                  .mlp = 256},
+    .takes_profile = true,
     .keeps_history = window_keeps_history,
     .check = mind_check,
     .declare = mind_declare,

@@ -8,11 +8,13 @@
 
 #include "model/kernel/kernel_pool.h"
 #include "model/tensor/op_pool.h"
+#include "model/tensor/op_profile.h"
 #include "model/zoo/layers.h"
 
 struct single {
     struct pool pool;
     struct linear project; /* if there is one */
+    struct linear profile; /* of what is known of a user, if the model asks for it */
 };
 
 static enum status single_check(const struct model_dims *dims, struct error *error)
@@ -30,9 +32,14 @@ static void single_declare(struct param_set *params, const struct model_dims *di
         .init = PARAM_DIAGONAL, .value = 1, .rank = 2, .shape = {d, d}, .read_side = true};
     const struct param_spec bias = {
         .init = PARAM_ZEROS, .rank = 1, .shape = {d}, .read_side = true};
-    if (!dims->project) return;
-    param_declare(params, weight, "project.weight");
-    param_declare(params, bias, "project.bias");
+    if (dims->project) {
+        param_declare(params, weight, "project.weight");
+        param_declare(params, bias, "project.bias");
+    }
+    if (!dims->profile_buckets) return;
+    struct param_spec profile = param_matrix(d, d);
+    profile.read_side = true;
+    param_declare(params, profile, "profile.weight");
 }
 
 static void single_layout(struct state_layout *layout, const struct model_dims *dims)
@@ -46,6 +53,7 @@ static void single_close(struct interest_model *model)
     struct single *single = model->zoo;
     if (!single) return;
     linear_close(&single->project);
+    linear_close(&single->profile);
     free(single);
 }
 
@@ -59,8 +67,12 @@ static enum status single_open(struct interest_model *model, struct error *error
         .at = state_layout_at(&model->state, "sum"),
         .half_life_days = (real)model->dims.half_life_days,
     };
-    if (!model->dims.project) return STATUS_OK;
-    enum status status = layer_open(&single->project, model->checkpoint->params, error, "project");
+    const struct param_set *params = model->checkpoint->params;
+    enum status status = STATUS_OK;
+    if (model->dims.project) status = layer_open(&single->project, params, error, "project");
+    if (status == STATUS_OK && model->profile) {
+        status = layer_open(&single->profile, params, error, "profile");
+    }
     if (status != STATUS_OK) single_close(model);
     return status;
 }
@@ -78,6 +90,10 @@ static struct interest_reads projected(struct tape *tape, const struct interest_
 {
     const struct single *single = model->zoo;
     if (model->dims.project) pooled = op_linear(tape, &single->project, pooled);
+    if (model->profile) {
+        struct tensor *known = op_profile(tape, model->profile, pooled->rows);
+        pooled = op_add(tape, pooled, op_linear(tape, &single->profile, known));
+    }
     return (struct interest_reads){.vectors = pooled};
 }
 
@@ -155,6 +171,7 @@ const struct interest_ops single_ops = {
                  .cosine = true,
                  .temperature = 0.1f,
                  .project = true},
+    .takes_profile = true,
     .check = single_check,
     .declare = single_declare,
     .layout = single_layout,

@@ -178,7 +178,7 @@ enum status publisher_send(struct publisher *publisher, const struct changeset *
             publisher->events[u] = changes[u].user->state_absorbed;
         }
         interest_read(publisher->model, publisher->scratch, publisher->states, publisher->events,
-                      users, &publisher->sets);
+                      NULL, users, &publisher->sets);
         for (uint32_t u = 0; u < users; u++) {
             TRY(send_user(publisher, changes[u].user, u, error));
         }

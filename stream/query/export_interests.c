@@ -122,7 +122,7 @@ static enum status export_batch(struct export *export, struct error *error)
         states[u] = state_of(export, u);
         absorbed[u] = export->batch[u].progress.absorbed;
     }
-    interest_read(export->model, export->scratch, states, absorbed, export->batch_count,
+    interest_read(export->model, export->scratch, states, absorbed, NULL, export->batch_count,
                   &export->sets);
     for (uint32_t u = 0; u < export->batch_count; u++) {
         TRY(write_exported(export, u, error));

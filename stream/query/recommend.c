@@ -252,7 +252,7 @@ static enum status open_and_print(struct recommendation *work, struct error *err
     work->had_count = ranking_distinct(work->had, work->had_count);
     const void *state = work->state;
     struct interest_sets sets = {work->vectors, work->weights, &work->count, work->intent};
-    interest_read(work->model, work->scratch, &state, &work->absorbed, 1, &sets);
+    interest_read(work->model, work->scratch, &state, &work->absorbed, NULL, 1, &sets);
     print_lists(work);
     return STATUS_OK;
 }

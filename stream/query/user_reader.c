@@ -204,6 +204,6 @@ enum status user_reader_view(struct user_reader *reader, const struct user_histo
     };
     struct interest_sets sets = {view->vectors, view->weights, &view->count, view->intent};
     const void *state = reader->state;
-    interest_read(reader->model, reader->scratch, &state, &view->absorbed, 1, &sets);
+    interest_read(reader->model, reader->scratch, &state, &view->absorbed, NULL, 1, &sets);
     return STATUS_OK;
 }

@@ -121,7 +121,7 @@ static enum status read_interests(struct viewing *viewing, struct error *error)
         return view_out_of_memory(error);
     struct interest_sets sets = {view->vectors, view->weights, &view->count, view->intent};
     const void *state = viewing->state;
-    interest_read(view->model, viewing->scratch, &state, &view->absorbed, 1, &sets);
+    interest_read(view->model, viewing->scratch, &state, &view->absorbed, NULL, 1, &sets);
     return STATUS_OK;
 }
 

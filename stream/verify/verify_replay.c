@@ -138,7 +138,8 @@ uint64_t replay_checksum(struct replay *replay, const struct verify_published *p
     uint32_t count;
     struct interest_sets sets = {replay->vectors, replay->weights, &count, replay->intent};
     const void *state = replay->state;
-    interest_read(replay->model, replay->scratch, &state, &replay->progress.absorbed, 1, &sets);
+    interest_read(replay->model, replay->scratch, &state, &replay->progress.absorbed, NULL, 1,
+                  &sets);
     struct interest_record record = {
         .user = replay->user->id,
         .generation = published->generation,

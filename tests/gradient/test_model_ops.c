@@ -12,6 +12,7 @@
 #include "model/tensor/op_mixture.h"
 #include "model/tensor/op_penalty.h"
 #include "model/tensor/op_pool.h"
+#include "model/tensor/op_profile.h"
 #include "model/tensor/op_recurrent.h"
 #include "model/tensor/op_routing.h"
 #include "model/tensor/op_ring.h"
@@ -196,6 +197,15 @@ RUN(run_concat)
 {
     (void)p;
     return op_concat(tape, x[0], x[1]);
+}
+
+/* Of five rows two are known by features, some of which share a row, one by nothing. */
+RUN(run_profile)
+{
+    static const struct user_profile profiles[5] = {{{1, 2, 3, 4}}, {{0}}, {{5, 0, 5}}};
+    tape->profiles = profiles;
+    (void)x;
+    return op_profile(tape, p[0], 5);
 }
 
 RUN(run_replace_rows)
@@ -427,6 +437,8 @@ static const struct op_case cases[] = {
     {"op_running_mean", {{2, 3}, {2, 3}}, {{0}}, run_running_mean},
     {"op_unevenness", {{2, 5}}, {{0}}, run_unevenness},
     {"op_concat", {{2, 3}, {2, 4}}, {{0}}, run_concat},
+    {"op_concat of one row to three", {{6, 3}, {2, 4}}, {{0}}, run_concat},
+    {"op_profile", {{0}}, {{.init = PARAM_TABLE, .rank = 2, .shape = {4, 3}}}, run_profile},
     {"op_replace_rows", {{4, 3}, {2, 3}}, {{0}}, run_replace_rows},
     {"op_place_rows", {{2, 4}, {1, 4}}, {{0}}, run_place_rows},
     {"op_pool_steps", {{EVENTS, 3}}, {{0}}, run_pool_steps},

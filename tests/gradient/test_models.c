@@ -26,6 +26,7 @@ struct run {
     struct fixture_model model;
     struct behavior behaviors[EVENTS];
     struct behavior_batch batch;
+    struct user_profile profiles[EVENTS];
     struct gradients gradients;
     struct arena arena;
 };
@@ -42,6 +43,9 @@ static void run_open(struct run *run, const char *name, const struct model_dims 
                                                             (dims->tags ? RANDOM_LISTS : 0)),
             .gap_s = (int64_t)random_below(&random, 500000),
         };
+        for (uint32_t k = 0; k < PROFILE_MAX; k++) {
+            run->profiles[i].hash[k] = random_below(&random, 2 + i % 3);
+        }
     }
     for (uint32_t user = 0; user < USERS; user++) {
         for (uint32_t i = offsets[user]; i < offsets[user + 1]; i++) {
@@ -89,7 +93,7 @@ static double forward(struct run *run, bool backward)
     for (uint32_t i = 0; i < EVENTS; i++) {
         if (i % 2 == 1 || i == 0 || i + 1 == EVENTS) events[count++] = i;
     }
-    const struct read_points points = {events, count};
+    const struct read_points points = {events, count, run->profiles};
     arena_release(&run->arena, 0);
     struct tape tape = tape_recording(&run->arena, &run->gradients);
     tape.random = &dropout;
@@ -225,6 +229,7 @@ static void every_model_gives_back_what_differences_say(void **state)
         for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
             struct model_dims dims = variants[v];
             if (ops->defaults.interests == 1) dims.interests = 1;
+            if (ops->takes_profile && v == 0) dims.profile_buckets = 7;
             if (ops->defaults.width && v > 0) dims.extract_heads = 0;
             check_model(ops->name, &dims);
         }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/checksum.h"
 #include "model/param_draw.h"
 #include "tests/parity/fixture.h"
 
@@ -179,6 +180,8 @@ static struct model_dims dims_of(const struct fixture *fixture)
         .conditional = fixture_is(fixture, "read", "conditional"),
         .use_category = fixture_is(fixture, "use_category", "true"),
         .tags = has_true(fixture, "tags"),
+        .profile_buckets =
+            has_true(fixture, "profile") ? fixture_number(fixture, "profile_buckets") : 0,
         .use_gap = fixture_is(fixture, "use_gap", "true"),
         .gap_buckets = fixture_number(fixture, "gap_buckets"),
         .cosine = fixture_is(fixture, "similarity", "cosine"),
@@ -368,6 +371,31 @@ struct fixture_behaviors fixture_behaviors(const struct fixture *fixture)
         behaviors.offsets[user + 1] = end;
     }
     return behaviors;
+}
+
+/* A hash that is `row` of a profile table of so many buckets. */
+static uint64_t hash_of_row(uint32_t row, uint32_t buckets)
+{
+    uint64_t hash = row > 0;
+    while (row > 0 && 1 + splitmix64(hash) % buckets != row) {
+        hash++;
+    }
+    return hash;
+}
+
+struct user_profile *fixture_profiles(const struct fixture *fixture)
+{
+    if (!has_true(fixture, "profile")) return NULL;
+    const uint64_t *shape = NULL;
+    const int64_t *rows = fixture_i64(fixture, "input/profile", &shape);
+    const uint32_t buckets = fixture_number(fixture, "profile_buckets");
+    struct user_profile *profiles = calloc(shape[0], sizeof *profiles);
+    assert_non_null(profiles);
+    assert_true(shape[1] <= PROFILE_MAX);
+    for (size_t i = 0; i < shape[0] * shape[1]; i++) {
+        profiles[i / shape[1]].hash[i % shape[1]] = hash_of_row((uint32_t)rows[i], buckets);
+    }
+    return profiles;
 }
 
 void fixture_behaviors_free(struct fixture_behaviors *behaviors)

@@ -75,6 +75,9 @@ struct fixture_behaviors {
 };
 
 struct fixture_behaviors fixture_behaviors(const struct fixture *fixture);
+
+/* Of each user, hashes of the rows that the file has; NULL: its model takes none. free() it. */
+struct user_profile *fixture_profiles(const struct fixture *fixture);
 void fixture_behaviors_free(struct fixture_behaviors *behaviors);
 
 #endif

@@ -149,7 +149,7 @@ static void tell(struct told *told)
     struct interest_sets sets = {told->vectors, told->weights, &live, NULL};
     interest_state_init(model, told->state);
     interest_absorb(model, told->model.scratch, &told->state, &batch);
-    interest_read(model, told->model.scratch, &read_state, &events, 1, &sets);
+    interest_read(model, told->model.scratch, &read_state, &events, NULL, 1, &sets);
     assert_int_equal(told->live, live);
 }
 

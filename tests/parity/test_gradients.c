@@ -28,8 +28,9 @@ struct run {
     struct gradients gradients;
     struct arena arena, scratch;
     uint32_t d, interests, events;
-    struct read_points points; /* every event */
-    uint32_t *target;          /* [events] 0 = no sample */
+    struct read_points points;     /* every event */
+    struct user_profile *profiles; /* of the points, or NULL */
+    uint32_t *target;              /* [events] 0 = no sample */
     struct tape tape;
     struct interest_reads reads;
 };
@@ -60,6 +61,21 @@ static void set_targets(struct run *run)
     }
 }
 
+/* Every event is a point, and has its user's profile. */
+static struct user_profile *profiles_of_points(const struct run *run)
+{
+    struct user_profile *of_users = fixture_profiles(&run->fixture);
+    if (!of_users) return NULL;
+    struct user_profile *profiles = take(run->events, sizeof *profiles);
+    for (uint32_t user = 0; user < run->batch.users; user++) {
+        for (uint32_t i = run->batch.offsets[user]; i < run->batch.offsets[user + 1]; i++) {
+            profiles[i] = of_users[user];
+        }
+    }
+    free(of_users);
+    return profiles;
+}
+
 static void run_open(struct run *run, const char *path)
 {
     struct error error;
@@ -77,7 +93,8 @@ static void run_open(struct run *run, const char *path)
     for (uint32_t i = 0; i < run->events; i++) {
         events[i] = i;
     }
-    run->points = (struct read_points){events, run->events};
+    run->profiles = profiles_of_points(run);
+    run->points = (struct read_points){events, run->events, run->profiles};
     set_targets(run);
     assert_int_equal(
         gradients_open(&run->gradients, run->model.checkpoint.params, UINT32_MAX, &error),
@@ -92,6 +109,7 @@ static void run_close(struct run *run)
     arena_close(&run->arena);
     gradients_close(&run->gradients);
     free((void *)run->points.events);
+    free(run->profiles);
     free(run->target);
     fixture_behaviors_free(&run->behaviors);
     fixture_model_close(&run->model);

@@ -101,6 +101,7 @@ static struct model_dims fitting(const struct interest_ops *ops, uint32_t shape)
 {
     struct model_dims dims = shapes[shape];
     if (ops->defaults.interests == 1) dims.interests = 1;
+    if (ops->takes_profile && shape != 1) dims.profile_buckets = 20;
     if (ops->defaults.entries) {
         dims = ops->defaults;
         dims.d = shapes[shape].d;
@@ -125,6 +126,7 @@ struct world {
     size_t state_size, set_size; /* bytes of a state, of a user's vectors */
     uint32_t length[USERS];
     struct behavior history[USERS][EVENTS_MAX];
+    struct user_profile profiles[USERS];
     unsigned char *alone[USERS]; /* the states of users folded alone */
     unsigned char *states[USERS], *spare[USERS];
     real *vectors_alone, *weights_alone, *intent_alone;
@@ -150,6 +152,9 @@ static void world_open(struct world *world, const char *name, const struct model
     world->set_size = sizeof(real) * dims->interests * dims->d;
     for (uint32_t user = 0; user < USERS; user++) {
         world->length[user] = (uint32_t)random_below(&world->random, EVENTS_MAX + 1);
+        for (uint32_t i = 0; i < 4; i++) {
+            world->profiles[user].hash[i] = random_below(&world->random, 3);
+        }
         world->alone[user] = take(world->state_size);
         world->states[user] = take(world->state_size);
         world->spare[user] = take(world->state_size);
@@ -220,7 +225,8 @@ static void fold_alone(struct world *world)
             world->weights_alone + user * interests, &count,
             world->intent_alone + user * interest_model_width(world->model.model)};
         const void *read_state = state;
-        interest_read(world->model.model, world->model.scratch, &read_state, &events, 1, &set);
+        interest_read(world->model.model, world->model.scratch, &read_state, &events,
+                      &world->profiles[user], 1, &set);
     }
 }
 
@@ -293,14 +299,17 @@ static void compare_reads(struct world *world)
     uint32_t order[USERS];
     const void *states[USERS];
     uint64_t events[USERS];
+    struct user_profile profiles[USERS];
     shuffle(world, order);
     for (uint32_t i = 0; i < users; i++) {
         states[i] = world->states[order[i]];
         events[i] = world->length[order[i]];
+        profiles[i] = world->profiles[order[i]];
     }
     use_random_width(world);
     unsigned before = allocations;
-    interest_read(world->model.model, world->model.scratch, states, events, users, &world->sets);
+    interest_read(world->model.model, world->model.scratch, states, events, profiles, users,
+                  &world->sets);
     assert_int_equal(allocations, before);
     const size_t d = interest_model_width(world->model.model);
     for (uint32_t i = 0; i < users; i++) {

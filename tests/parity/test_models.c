@@ -23,9 +23,10 @@ struct run {
     struct fixture_model model;
     struct fixture_behaviors behaviors;
     uint32_t d, interests, users, steps;
-    size_t state_size; /* reals */
-    real *states;      /* [users, state_size] */
-    uint64_t *events;  /* [users] absorbed */
+    size_t state_size;             /* reals */
+    real *states;                  /* [users, state_size] */
+    uint64_t *events;              /* [users] absorbed */
+    struct user_profile *profiles; /* [users], or NULL */
     struct interest_sets sets;
     unsigned compared; /* tensors that were found in the file */
 };
@@ -43,6 +44,7 @@ static void run_open(struct run *run, const char *path)
     fixture_open(&run->fixture, path);
     fixture_model_open(&run->model, &run->fixture);
     run->behaviors = fixture_behaviors(&run->fixture);
+    run->profiles = fixture_profiles(&run->fixture);
     run->d = interest_model_width(run->model.model);
     run->interests = interest_model_count(run->model.model);
     run->users = run->behaviors.users;
@@ -61,6 +63,7 @@ static void run_open(struct run *run, const char *path)
 
 static void run_close(struct run *run)
 {
+    free(run->profiles);
     free(run->states);
     free(run->events);
     free(run->sets.vectors);
@@ -102,8 +105,8 @@ static void read_all(struct run *run)
     for (uint32_t user = 0; user < run->users; user++) {
         states[user] = run->states + user * run->state_size;
     }
-    interest_read(run->model.model, run->model.scratch, states, run->events, run->users,
-                  &run->sets);
+    interest_read(run->model.model, run->model.scratch, states, run->events, run->profiles,
+                  run->users, &run->sets);
     free(states);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/checksum.h"
 #include "model/kernel/kernel.h"
+#include "model/tensor/op_profile.h"
 #include "tests/parity/fixture.h"
 
 static real *zeros(size_t count)
@@ -174,6 +175,32 @@ static void unknown_items_use_the_reference_rows(void **state)
     fixture_close(&fixture);
 }
 
+static void features_use_the_reference_hashes_and_rows(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const uint64_t *shape = NULL;
+    fixture_open_named(&fixture, "rows.profile");
+    const int64_t *bytes = fixture_i64(&fixture, "input/bytes", &shape);
+    const int64_t *length = fixture_i64(&fixture, "input/length", NULL);
+    const int64_t *hash = fixture_i64(&fixture, "output/hash", NULL);
+    const int64_t *row = fixture_i64(&fixture, "output/row", NULL);
+    const struct param table = {
+        .spec = {.rank = 2, .shape = {1 + fixture_number(&fixture, "profile_buckets"), 1}}};
+    for (size_t i = 0; i < shape[0]; i++) {
+        uint8_t text[16];
+        uint32_t rows[PROFILE_MAX];
+        for (size_t k = 0; k < (size_t)length[i]; k++) {
+            text[k] = (uint8_t)bytes[i * shape[1] + k];
+        }
+        const struct user_profile profile = {{0, identity_of(text, (size_t)length[i])}};
+        assert_true(profile.hash[1] == (uint64_t)hash[i]);
+        assert_int_equal(profile_rows(&table, &profile, rows), 1);
+        assert_int_equal(rows[0], row[i]);
+    }
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +210,7 @@ int main(void)
         cmocka_unit_test(linear_attention_equals_the_reference),
         cmocka_unit_test(gaps_fall_into_the_reference_buckets),
         cmocka_unit_test(unknown_items_use_the_reference_rows),
+        cmocka_unit_test(features_use_the_reference_hashes_and_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

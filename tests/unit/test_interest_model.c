@@ -97,7 +97,8 @@ static void a_user_without_events_has_no_interests(void **state)
     struct interest_sets sets = {vectors, weights, &count, NULL};
     memset(vectors, 1, sizeof(vectors));
     memset(weights, 1, sizeof(weights));
-    interest_read(model, scratch, (const void *const[]){one}, (const uint64_t[]){0}, 1, &sets);
+    interest_read(model, scratch, (const void *const[]){one}, (const uint64_t[]){0}, NULL, 1,
+                  &sets);
     assert_int_equal(count, 0);
     assert_memory_equal(vectors, zeros, sizeof(vectors));
     assert_memory_equal(weights, zeros, sizeof(weights));

@@ -128,7 +128,7 @@ static uint32_t fold(const struct fixture *fixture, uint32_t user, uint32_t know
     interest_state_init(fixture->model, state);
     assert_int_equal(interest_scratch_open(&scratch, fixture->model, &error), STATUS_OK);
     interest_absorb(fixture->model, scratch, &state, &batch);
-    interest_read(fixture->model, scratch, &read_state, &events, 1, &sets);
+    interest_read(fixture->model, scratch, &read_state, &events, NULL, 1, &sets);
     interest_scratch_close(scratch);
     free(state);
     return count;

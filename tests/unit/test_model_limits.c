@@ -139,7 +139,7 @@ static void serve(const struct checkpoint *checkpoint)
     for (uint32_t round = 0; round < 1 + checkpoint->dims.window / events; round++) {
         interest_absorb(model, scratch, states, &(struct behavior_batch){at, offsets, users});
     }
-    interest_read(model, scratch, (const void *const *)states, absorbed, users, &sets);
+    interest_read(model, scratch, (const void *const *)states, absorbed, NULL, users, &sets);
     assert_true(count[0] >= 1 && count[0] <= k);
     free(weights);
     free(vectors);

@@ -146,7 +146,7 @@ static void compute(const struct golden *row, uint64_t *states_sum, uint64_t *in
     }
     struct interest_sets sets = {vectors, weights, count, NULL};
     interest_absorb(model, scratch, states, &(struct behavior_batch){at, offsets, USERS});
-    interest_read(model, scratch, (const void *const *)states, events, USERS, &sets);
+    interest_read(model, scratch, (const void *const *)states, events, NULL, USERS, &sets);
     uint64_t chain = 0;
     for (uint32_t user = 0; user < USERS; user++) {
         const uint64_t link[] = {chain, checksum_of(states[user], size)};

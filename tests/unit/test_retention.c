@@ -73,7 +73,7 @@ static void read_first(const struct checkpoint *checkpoint, const struct dataset
         const struct behavior_batch batch = {dataset_sequence(dataset, user).at, offsets, 1};
         interest_state_init(model, state);
         interest_absorb(model, scratch, &state, &batch);
-        interest_read(model, scratch, (const void *const *)&state, &events, 1, &sets);
+        interest_read(model, scratch, (const void *const *)&state, &events, NULL, 1, &sets);
         memcpy(to + (size_t)user * D, vectors, D * sizeof *to);
     }
     free(state);

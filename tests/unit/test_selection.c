@@ -71,7 +71,7 @@ static struct reading read_state(const struct interest_model *model,
     struct reading reading;
     struct interest_sets sets = {reading.vectors, reading.weights, &reading.count, NULL};
     memset(&reading, 1, sizeof reading); /* what is not live must be written too */
-    interest_read(model, scratch, &state, &events, 1, &sets);
+    interest_read(model, scratch, &state, &events, NULL, 1, &sets);
     return reading;
 }
 
