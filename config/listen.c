@@ -4,8 +4,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-#include "base/bytes.h"
 #include "base/number_text.h"
 
 static bool is_address(const char *host)
@@ -48,4 +48,24 @@ enum status listen_parse(struct listen_place *place, const char *text, struct er
                      "http.listen: '%s' is not allowed; expected ADDRESS:PORT with a numeric "
                      "address ([ADDRESS]:PORT of IPv6), a PORT, auto or off",
                      text);
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
+bool listen_takes_host(const struct listen_place *place, struct bytes host)
+{
+    const char *const names[] = {"localhost", "127.0.0.1", "[::1]", place->host};
+    if (!is_loopback(place->host)) return true;
+    const char *colon = memrchr(host.at, ':', host.size);
+    if (colon && !memchr(colon, ']', host.size - (size_t)(colon - (const char *)host.at))) {
+        host.size = (size_t)(colon - (const char *)host.at);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (host.size == strlen(names[i]) && strncasecmp(host.at, names[i], host.size) == 0)
+            return true;
+    }
+    return false;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/status.h"
 
 enum { LISTEN_HOST_MAX = 64 };
@@ -24,5 +25,11 @@ struct listen_place {
  */
 MUST_CHECK enum status listen_parse(struct listen_place *place, const char *text,
                                     struct error *error);
+
+/*
+ * Whether a request with that Host may be answered. Where only this machine can reach the place, it
+ * must name this machine: else a web page whose name was bound to 127.0.0.1 could read along.
+ */
+bool listen_takes_host(const struct listen_place *place, struct bytes host);
 
 #endif

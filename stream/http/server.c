@@ -29,6 +29,7 @@ static const int64_t answer_bounds[] = {100000,    250000,    500000,    1000000
                                         250000000, 500000000, 1000000000};
 
 struct server {
+    struct listen_place place;
     struct site *site;
     struct connections *connections;
     struct MHD_Daemon *daemon;
@@ -62,21 +63,34 @@ static enum MHD_Result add_argument(void *context, enum MHD_ValueKind kind, cons
     return MHD_YES;
 }
 
+/* A header of the request; .at NULL: it has none of that name. */
+static struct bytes header_of(struct MHD_Connection *connection, const char *name)
+{
+    struct bytes value = {0};
+    const char *at;
+    size_t size;
+    if (MHD_lookup_connection_value_n(connection, MHD_HEADER_KIND, name, strlen(name), &at,
+                                      &size) == MHD_YES) {
+        value = (struct bytes){at, size};
+    }
+    return value;
+}
+
 static void answer_request(struct server *server, struct MHD_Connection *connection,
                            const char *path, struct reply *reply)
 {
-    struct request request = {.path = bytes_of(path)};
+    struct request request = {.path = bytes_of(path), .accept = header_of(connection, "Accept")};
     struct collecting collecting = {.request = &request};
-    const char *accept = NULL;
-    size_t accept_size = 0;
+    const struct bytes host = header_of(connection, "Host");
+    if (host.at && !listen_takes_host(&server->place, host)) {
+        reply_error(reply, CODE_FORBIDDEN, "Host must be localhost or %s, where this listens",
+                    server->place.host);
+        return;
+    }
     MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, add_argument, &collecting);
     if (collecting.too_many) {
         reply_error(reply, CODE_BAD_REQUEST, "more than %d arguments", REQUEST_ARGUMENTS_MAX);
         return;
-    }
-    if (MHD_lookup_connection_value_n(connection, MHD_HEADER_KIND, "Accept", strlen("Accept"),
-                                      &accept, &accept_size) == MHD_YES) {
-        request.accept = (struct bytes){accept, accept_size};
     }
     routes_answer(server->site, &request, reply);
 }
@@ -285,6 +299,7 @@ enum status server_open(struct server **serverp, const struct config *config, st
         close(fd);
         return error_set(error, STATUS_IO, "out of memory: a server");
     }
+    server->place = place;
     server->seconds = histograms_get("braid_http_request_seconds", answer_bounds,
                                      sizeof answer_bounds / sizeof *answer_bounds);
     log_place(&place, fd);

@@ -60,7 +60,8 @@ class Job:
             raise AssertionError(self.log)
         self.url = self.log[-1]["url"]
         self.address = urllib.parse.urlsplit(self.url).netloc
-        threading.Thread(target=self.read_log, daemon=True).start()
+        self.reader = threading.Thread(target=self.read_log, daemon=True)
+        self.reader.start()
 
     def read_log(self):
         for line in self.process.stderr:
@@ -77,10 +78,18 @@ class Job:
 
     def wait(self, come):
         until = time.monotonic() + WAIT_S
-        while not come():
+        while not self.has(come):
             if self.process.poll() is not None or time.monotonic() > until:
                 raise AssertionError(f"waited in vain: {self.log}")
             time.sleep(0.02)
+
+    @staticmethod
+    def has(come):
+        """A connection may be refused or cut off while there are too many."""
+        try:
+            return come()
+        except (OSError, http.client.HTTPException):
+            return False
 
     def get(self, path, method="GET", **headers):
         """Status, headers and body."""
@@ -110,13 +119,13 @@ class Job:
     def stop(self):
         """Ends the input, and with it the job; its exit code."""
         self.process.stdin.close()
-        code = self.process.wait(WAIT_S)
-        self.process.stdout.close()
-        return code
+        return self.process.wait(WAIT_S)
 
     def close(self):
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+        self.reader.join()
+        self.process.stderr.close()
         self.folder.cleanup()

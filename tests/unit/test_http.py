@@ -2,9 +2,11 @@
 """test_http.py - what a running job answers: TEST_BRAID is the program."""
 
 import base64
+import concurrent.futures
 import json
 import math
 import os
+import random
 import re
 import socket
 import struct
@@ -31,6 +33,45 @@ def samples(text):
                 raise AssertionError(f"{line}: twice")
             found[name] = float(value)
     return found
+
+
+def exchange(job, raw):
+    """What comes back for these bytes until the server closes."""
+    with socket.create_connection(job.address.split(":"), timeout=300) as client:
+        back = b""
+        try:
+            client.sendall(raw)
+            client.shutdown(socket.SHUT_WR)
+            while piece := client.recv(65536):
+                back += piece
+        except TimeoutError:
+            raise
+        except OSError:  # the server has closed before it had all
+            pass
+        return back
+
+
+def odd_request(draw):
+    """One that is malformed, cut off, too long, or none at all."""
+    paths = [b"/users/u3/interests", b"/users/u5/recommendations?n=3", b"/items/x/similar",
+             b"/metrics", b"/users", b"/%00%ff", b"//../..", b"*", b"/users/%E2%82/history",
+             b"http://localhost/metrics", b"/" + b"a/" * 300, b"/?" + b"&" * 500]
+    raw = bytearray(draw.choice([b"GET", b"HEAD", b"POST", b"G\0T", b""]) + b" " +
+                    draw.choice(paths) + b" HTTP/1.1\r\nHost: localhost\r\n")
+    kind = draw.randrange(6)
+    if kind == 1:
+        raw += b"".join(b"X-%d: %s\r\n" % (i, b"v" * draw.randrange(99))
+                        for i in range(draw.randrange(1000)))
+    elif kind == 2:
+        raw += b"Content-Length: %d\r\n" % draw.choice([0, 5, 1 << 40])
+    elif kind == 3:
+        raw += b"Transfer-Encoding: chunked\r\n"
+    elif kind == 4:
+        raw += b"Cookie: " + draw.randbytes(draw.randrange(60000)) + b"\r\n"
+    raw += b"\r\n" + draw.randbytes(draw.randrange(40))
+    for _ in range(draw.randrange(4)):
+        raw[draw.randrange(len(raw))] = draw.randrange(256)
+    return bytes(raw[:draw.choice([len(raw), draw.randrange(1, len(raw) + 1)])])
 
 
 class Http(unittest.TestCase):
@@ -198,6 +239,65 @@ class Http(unittest.TestCase):
                                "--http.listen=localhost"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 2)
         self.assertIn("http.listen: 'localhost' is not allowed", done.stderr)
+
+
+    def test_at_loopback_a_host_that_is_another_is_refused(self):
+        for host in ("localhost", "LocalHost:9474", "127.0.0.1", self.job.address, "[::1]:9474"):
+            self.assertEqual(self.job.get("/healthz", Host=host)[0], 200, host)
+        for host in ("evil.example", "localhost.evil.example:9474", "127.0.0.1.evil.example", "10.0.0.1",
+                     "", ":", "[::1", "localhost:1]"):
+            self.assertEqual(self.job.get("/users/u3/history", Host=host)[0], 403, host)
+        self.assertIn(b" 200 ", exchange(self.job, b"GET /healthz HTTP/1.0\r\n\r\n").split(b"\r\n")[0])
+
+    def test_a_request_that_is_too_large_is_refused(self):
+        for raw in (b"GET /" + b"x" * 100000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                    b"GET / HTTP/1.1\r\nX: " + b"x" * 100000 + b"\r\n\r\n"):
+            self.assertNotIn(b" 200 ", exchange(self.job, raw).split(b"\r\n")[0])
+        status, _, body = self.job.get("/healthz", **{"Content-Length": "0"})
+        self.assertEqual((status, body), (200, b'{"alive":true}'))
+
+
+class Slow(unittest.TestCase):
+    """Connections that take their time, at a server with room for four of half a second."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.job = Job("--http.timeout=500ms", "--http.connections_max=4", "--http.threads=2")
+        cls.addClassCleanup(cls.job.close)
+
+    def test_a_client_that_never_ends_is_shut_out_however_busy(self):
+        """It sends a byte now and then, so it is never idle; the others are answered meanwhile."""
+        clients = [socket.create_connection(self.job.address.split(":")) for _ in range(4)]
+        left = set(clients)
+        while left:
+            for client in list(left):
+                try:
+                    client.sendall(b"x")
+                    client.settimeout(0.05)
+                    if client.recv(4096) == b"":
+                        left.discard(client)
+                except TimeoutError:
+                    pass
+                except OSError:
+                    left.discard(client)
+        for client in clients:
+            client.close()
+        self.job.wait(lambda: self.job.ask("/healthz")["alive"])
+
+
+class Odd(unittest.TestCase):
+    def test_odd_requests_get_an_answer_or_the_door_and_harm_nobody(self):
+        seed = int(os.environ.get("TEST_SEED", 20261127))
+        print(f"seed {seed}", file=sys.stderr)
+        draw = random.Random(seed)
+        requests = [odd_request(draw) for _ in range(300)]
+        job = Job("--http.timeout=500ms")
+        self.addCleanup(job.close)
+        job.send(USERS)
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            for raw, back in zip(requests, pool.map(lambda raw: exchange(job, raw), requests)):
+                self.assertTrue(not back or back.startswith(b"HTTP/1."), (seed, raw, back[:100]))
+        self.assertEqual(job.stop(), 0)
 
 
 class Ending(unittest.TestCase):
