@@ -7,15 +7,11 @@ Each test feeds events of some kind, and then proves what was committed.
 """
 
 import json
-import re
 import shutil
-import subprocess
-import sys
 import time
 import unittest
 
-from case import KafkaCase, common, parse_json, parse_protobuf, setUpModule, tearDownModule
-from cluster import ROOT
+from case import KafkaCase, parse_json, parse_protobuf, setUpModule, tearDownModule
 from harness import check, drain, read_all, wait_until
 
 from kafka import TopicPartition
@@ -39,27 +35,6 @@ class Events(KafkaCase):
         headers = dict(read_all(world, f"{world.name}-interests")[0].headers)
         self.assertEqual(headers["generation"], b"1")
         self.assertEqual(set(headers), {"generation", "event_time_ms", "source"})
-
-    def test_the_documented_subscriber_reads_records(self):
-        world = self.world()
-        feed = self.feed(world)
-        feed.send(300)
-        job = self.job(world)
-        drain(world, feed, job)
-        job.stop()
-        users = len({record.key for record in read_all(world, f"{world.name}-interests")})
-        program = re.search(r"```python\n(.*?)```", (ROOT / "docs/records.md").read_text(), re.S)[1]
-        program = program.replace('"interests"', f'"{world.name}-interests"')
-        program = program.replace("localhost:9092", self.cluster.address)
-        done = subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE,
-                                text=True, cwd=common["directory"])
-        self.addCleanup(done.wait)
-        self.addCleanup(done.kill)
-        seen = set()
-        while len(seen) < users:  # it reads for ever; the test's time is limited
-            line = done.stdout.readline()
-            self.assertRegex(line, r"^user-\d+ \d+ \[[0-9. ]+\] \(\d, 16\)$")
-            seen.add(line.split()[0])
 
     def test_records_may_be_json(self):
         world = self.world(settings={"output.record": "json"})

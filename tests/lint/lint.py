@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 
 FOLDERS = ("base", "config", "model", "state", "stream", "cli")
 FUNCTION_LINES_MAX = 70
@@ -356,6 +357,25 @@ def check_links(root):
                 named = test and NAME.fullmatch(span)
                 if named and not re.search(rf"\b{span}\b", read(root, test)):
                     yield f"{path}:{number}: {test} has no {span}"
+
+
+# A quotation in a document: its language, the file that it is of, and its lines.
+QUOTE = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.M | re.S)
+
+
+def check_quotes(root):
+    """Code that a document quotes of a file is in the file, line by line."""
+    for path in walk(root, (".md",)):
+        text = read(root, path)
+        for quote in QUOTE.finditer(text):
+            _, file, lines = quote.groups()
+            number = text.count("\n", 0, quote.start()) + 1
+            if not os.path.exists(os.path.join(root, file)):
+                yield f"{path}:{number}: there is no file {file}"
+                continue
+            depths = {re.match("[ \t]*", line)[0] for line in read(root, file).split("\n")}
+            if not any(textwrap.indent(lines, depth) in read(root, file) for depth in depths):
+                yield f"{path}:{number}: these are not lines of {file}"
 
 
 def check_format(root):

@@ -19,6 +19,17 @@ class Lint(unittest.TestCase):
                     file.write(text if isinstance(text, bytes) else text.encode())
             return list(lint.CHECKS[check](root, *arguments))
 
+    def test_quotation_that_is_not_in_its_file(self):
+        code = {"a/b.py": "def f():\n    a = 1\n    b = 2\n"}
+        for lines, expected in (("a = 1\nb = 2\n", 0), ("    a = 1\n", 0), ("a = 2\n", 1),
+                                ("b = 2\na = 1\n", 1)):
+            files = dict(code, **{"a.md": f"Text\n```python a/b.py\n{lines}```\n"})
+            found = self.found("quotes", files)
+            self.assertEqual(len(found), expected, lines)
+            self.assertTrue(all("a.md:2" in line for line in found))
+        self.assertEqual(len(self.found("quotes", {"a.md": "```go b.go\nx\n```\n"})), 1)
+        self.assertEqual(self.found("quotes", {"a.md": "```python\nx\n```\n"}), [])
+
     def test_model_that_includes_state(self):
         found = self.found("layers", {"model/a.c": '\n#include "state/b.h"\n', "state/b.h": ""})
         self.assertEqual(len(found), 1)
