@@ -39,3 +39,8 @@ add_test(NAME unit.learning_metrics COMMAND python3 -B
   ${CMAKE_CURRENT_SOURCE_DIR}/test_learning_metrics.py WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(unit.learning_metrics PROPERTIES LABELS unit TIMEOUT 600
   ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")
+
+# The manifests for Kubernetes, against the published schemas and Braid's own options.
+add_test(NAME unit.kubernetes COMMAND python3 -B
+  ${CMAKE_CURRENT_SOURCE_DIR}/test_kubernetes.py $<TARGET_FILE:braid>)
+set_tests_properties(unit.kubernetes PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)
