@@ -37,6 +37,8 @@ braid_test(unit.gate test_gate.c LIBRARIES stream)
 braid_test(unit.growth test_growth.c LIBRARIES stream m)
 braid_test(unit.history_sample test_history_sample.c LIBRARIES stream store_memory)
 braid_test(unit.round test_round.c LIBRARIES stream store_memory)
+target_link_options(test_unit_round PRIVATE
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc)
 braid_test(unit.log_dataset test_log_dataset.c LIBRARIES stream)
 
 braid_test(unit.catalogue test_catalogue.c LIBRARIES stream)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""test_learning_metrics.py - what a job that learns tells of its generations: TEST_BRAID is the
-program."""
+"""test_learning_metrics.py - what a job that learns tells of its generations, also when a round fails:
+TEST_BRAID is the program."""
 
 import os
 import sys
@@ -14,14 +14,18 @@ EVENTS, GATE = 400, 50
 KINDS = ("all", "newcomers", "regulars", "returners")
 
 
+def learning_job():
+    return Job("--model.checkpoint=", "--train.enabled=true", "--train.pace=free",
+               f"--train.events={EVENTS}", f"--train.gate_events={GATE}", "--train.margin=-1",
+               "--train.first_epochs=1", "--train.epochs=1", "--train.memory=16MB",
+               "--train.dimensions=d=16,H=2,K=3")
+
+
 class LearningMetrics(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.begun = time.time()
-        cls.job = Job("--model.checkpoint=", "--train.enabled=true", "--train.pace=free",
-                      f"--train.events={EVENTS}", f"--train.gate_events={GATE}", "--train.margin=-1",
-                      "--train.first_epochs=1", "--train.epochs=1", "--train.memory=16MB",
-                      "--train.dimensions=d=16,H=2,K=3")
+        cls.job = learning_job()
         cls.addClassCleanup(cls.job.close)
         for generation in (1, 2):
             cls.job.send(USERS * 20)
@@ -52,6 +56,27 @@ class LearningMetrics(unittest.TestCase):
         self.assertGreater(metric('braid_counting_ndcg{by="transitions"}'), 0.5)
         self.assertTrue(1 <= metric("braid_live_interests") <= 3)
         self.assertTrue(0 <= metric("braid_interests_due_ratio") <= 1)
+
+
+class FailedRound(unittest.TestCase):
+    def test_the_stream_and_the_generation_that_serves_go_on_when_one_cannot_be_written(self):
+        job = learning_job()
+        self.addCleanup(job.close)
+        # Where the second generation would be written lies something else.
+        obstacle = f"{job.home}/state/models/generation-0000000002.safetensors.tmp"
+        job.send(USERS * 20)
+        job.wait(lambda: job.metric("braid_generation") == 1)
+        os.mkdir(obstacle)
+        job.send(USERS * 20)
+        job.wait(lambda: job.metric("braid_training_rounds_failed_total") >= 1)
+        self.assertEqual(job.metric("braid_generation"), 1)
+        records = job.metric("braid_records_total")
+        job.send(USERS)
+        self.assertGreaterEqual(job.metric("braid_records_total"), records + USERS)
+        os.rmdir(obstacle)
+        job.send(USERS * 20)
+        job.wait(lambda: job.metric("braid_generation") == 2)
+        self.assertEqual(job.stop(), 0)
 
 
 if __name__ == "__main__":

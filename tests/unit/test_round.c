@@ -4,8 +4,10 @@
  *
  * The log is a walk that can be learned: after item i comes i + 1. Users act by turns.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -123,12 +125,61 @@ static struct round_options small_options(void)
     return options;
 }
 
+/* ---- without memory ---- */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *at, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *at, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+/* Until one finds no memory, once; and so many from where a round has left the stores. */
+static _Atomic int64_t allocations_left = INT64_MAX;
+static int64_t allocations_after_sample = INT64_MAX;
+
+static bool has_memory(void)
+{
+    return atomic_fetch_sub(&allocations_left, 1) != 1;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return has_memory() ? __real_malloc(size) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return has_memory() ? __real_calloc(count, size) : NULL;
+}
+
+void *__wrap_realloc(void *at, size_t size)
+{
+    return has_memory() ? __real_realloc(at, size) : NULL;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return has_memory() ? __real_aligned_alloc(alignment, size) : NULL;
+}
+
+static void leave_stores(void *context)
+{
+    (void)context;
+    atomic_store(&allocations_left, allocations_after_sample);
+}
+
+/* ---- rounds ---- */
+
 static enum status run(const struct round_options *options, const struct checkpoint *current,
                        int64_t learned_ms, uint64_t number, struct round_result *result)
 {
     struct error error = {.status = STATUS_OK};
     const struct round_input input = {
         .stores = {&store_memory, &world.store, 1},
+        .sampled = leave_stores,
         .names = known_names,
         .current = current,
         .learned_ms = learned_ms,
@@ -242,6 +293,69 @@ static void a_round_tells_of_how_many_users_new_interests_are_due(void **state)
     checkpoint_close(first.candidate);
 }
 
+/*
+ * Wherever a round runs out of memory it says so (but for counting transitions, which goes on with
+ * fewer pairs), and the next one goes as if nothing had been.
+ */
+static void a_round_that_finds_no_memory_changes_nothing(void **state)
+{
+    struct round_options options = small_options();
+    struct round_result first, whole, again;
+    (void)state;
+    options.dims.d = options.dims.ffn = 16;
+    options.dims.heads = options.dims.extract_heads = 2;
+    options.next.epochs = 1;
+    options.first.shards = options.next.shards = 1;
+    add_events(600);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    add_events(400);
+    const uint64_t before = param_set_fingerprint(first.candidate->params, PARAMS_ALL);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &whole), STATUS_OK);
+    uint32_t failed = 0;
+    for (int64_t nth = 1;; nth += 1 + nth / 16) {
+        struct round_result result;
+        allocations_after_sample = nth;
+        const enum status status = run(&options, first.candidate, first.learned_ms, 2, &result);
+        const bool met = atomic_exchange(&allocations_left, INT64_MAX) <= 0;
+        allocations_after_sample = INT64_MAX;
+        if (status == STATUS_OK) {
+            assert_true(same_parameters(whole.candidate, result.candidate));
+        } else {
+            assert_int_equal(status, STATUS_IO);
+            assert_null(result.candidate);
+            failed++;
+        }
+        checkpoint_close(result.candidate);
+        if (!met) break;
+    }
+    print_message("%u rounds without memory\n", failed);
+    assert_true(failed > 20);
+    assert_true(param_set_fingerprint(first.candidate->params, PARAMS_ALL) == before);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &again), STATUS_OK);
+    assert_true(same_parameters(whole.candidate, again.candidate));
+    checkpoint_close(again.candidate);
+    checkpoint_close(whole.candidate);
+    checkpoint_close(first.candidate);
+}
+
+static void a_round_whose_loss_is_no_number_changes_nothing(void **state)
+{
+    struct round_options options = small_options(), mad = options;
+    struct round_result first, next;
+    (void)state;
+    mad.next.action_weight[0] = INFINITY;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    const uint64_t before = param_set_fingerprint(first.candidate->params, PARAMS_ALL);
+    add_events(1000);
+    assert_int_equal(run(&mad, first.candidate, first.learned_ms, 2, &next), STATUS_INVALID);
+    assert_null(next.candidate);
+    assert_true(param_set_fingerprint(first.candidate->params, PARAMS_ALL) == before);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
+    checkpoint_close(next.candidate);
+    checkpoint_close(first.candidate);
+}
+
 static void a_round_that_comes_too_early_finds_nothing(void **state)
 {
     const struct round_options options = small_options();
@@ -270,6 +384,10 @@ int main(void)
                                         open_world, close_world),
         cmocka_unit_test_setup_teardown(a_round_tells_of_how_many_users_new_interests_are_due,
                                         open_world, close_world),
+        cmocka_unit_test_setup_teardown(a_round_that_finds_no_memory_changes_nothing, open_world,
+                                        close_world),
+        cmocka_unit_test_setup_teardown(a_round_whose_loss_is_no_number_changes_nothing, open_world,
+                                        close_world),
         cmocka_unit_test_setup_teardown(a_round_that_comes_too_early_finds_nothing, open_world,
                                         close_world),
     };
