@@ -43,6 +43,11 @@ const char *const fault_names[] = {
     "generation_adopted",
     "sweep_folded",
     "sweep_committed",
+    "copy_claimed",
+    "copy_begun",
+    "copy_sent",
+    "copy_offsets_sent",
+    "copy_committed",
     NULL,
 };
 

@@ -1,17 +1,10 @@
-/*
- * command_run.c - `braid run`: runs the job, and stops it at a signal.
- *
- * The first SIGTERM or SIGINT lets the job finish its open transaction; the second ends the process
- * at once, which costs nothing but a recovery.
- */
+/* command_run.c - `braid run`: runs the job, and stops it at a signal. */
 #include <inttypes.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/generation.h"
+#include "cli/stop_signal.h"
 #include "stream/job/job.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -38,22 +31,6 @@ static const char help[] =
     "failed; 2 configuration, or not one event could be used; 3 refused: another input than "
     "before, a newer format, damage;\n"
     "128 + N a second signal N.\n";
-
-/* Two signals may be handled by two threads at once; only one of them is the first. */
-static void on_signal(int number)
-{
-    static atomic_bool asked;
-    if (atomic_exchange(&asked, true)) _exit(128 + number);
-    job_stop();
-}
-
-static void take_signals(void)
-{
-    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGINT, &stop, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a closed standard error must not end the job */
-}
 
 static void print_summary(const struct job_summary *summary)
 {
@@ -156,7 +133,7 @@ static enum status run_job(struct arguments *arguments, struct config *config, s
 {
     struct job_summary summary;
     metric_set(metrics_get("braid_build_info", "version", BRAID_VERSION), 1);
-    take_signals();
+    stop_signal_take(job_stop);
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(generation_choose(config, true, error));

@@ -10,9 +10,10 @@
 #include "cli/command.h"
 
 static const struct command *const commands[] = {
-    &command_init,     &command_train,    &command_run,          &command_inspect,
-    &command_verify,   &command_evaluate, &command_recommend,    &command_promote,
-    &command_rollback, &command_export,   &command_check_config, &command_version,
+    &command_init,     &command_train,    &command_run,         &command_inspect,
+    &command_verify,   &command_evaluate, &command_recommend,   &command_promote,
+    &command_rollback, &command_export,   &command_repartition, &command_check_config,
+    &command_version,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

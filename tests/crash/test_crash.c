@@ -35,11 +35,13 @@ enum {
 
 /* Points that only other jobs pass: on Kafka (tests/kafka), and one that learns (test_learning.c). */
 static const char *const of_others[] = {
-    "seals_sent",           "offsets_sent",      "outputs_sent",
-    "generation_trained",   "generation_sealed", "sweep_folded",
-    "sweep_committed",      "item_vector_sent",  "item_vectors_published",
-    "chunk_sent",           "manifest_sent",     "generation_published",
-    "generation_completed", "generation_adopted"};
+    "seals_sent",           "offsets_sent",       "outputs_sent",
+    "generation_trained",   "generation_sealed",  "sweep_folded",
+    "sweep_committed",      "item_vector_sent",   "item_vectors_published",
+    "chunk_sent",           "manifest_sent",      "generation_published",
+    "generation_completed", "generation_adopted", "copy_claimed",
+    "copy_begun",           "copy_sent",          "copy_offsets_sent",
+    "copy_committed"};
 
 static struct scene scene;
 static const char *setting;  /* of all runs: the checkpoint of a model; NULL: the scene's own */

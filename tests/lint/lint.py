@@ -35,6 +35,7 @@ INTERESTS = SOURCE + ("model/", "stream/interests/")
 SEAM = SOURCE + ("state/", "stream/broker/*")
 EXCHANGE = INTERESTS + SEAM + ("stream/exchange/",)
 JOB = EXCHANGE + ("stream/job/",)
+REPLAY = INTERESTS + SEAM + ("stream/replay/",)
 INPUT = INTERESTS + SEAM + ("stream/log_input/",)
 
 # Who may include whom. The longest matching prefix of a file's path decides.
@@ -62,6 +63,7 @@ LAYERS = {
     "stream/log_input/log_input_file.": INPUT + ("stream/broker/file/",),
     "stream/log_input/log_input_kafka.": INPUT + ("stream/broker/kafka/",),
     "stream/query/": INPUT + ("stream/learn/", "stream/query/"),
+    "stream/replay/": REPLAY,
     "stream/verify/": INPUT + ("stream/verify/",),
     "cli/": ("",),
     "tests/": ("",),

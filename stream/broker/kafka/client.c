@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
@@ -213,6 +214,23 @@ rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, 
     if (!code) code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, lowp);
     if (!code) code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_END, highp);
     return code;
+}
+
+enum status client_bounds(struct client *client, const char *topic, uint32_t partition,
+                          int64_t wait_ms, int64_t *lowp, int64_t *highp, struct error *error)
+{
+    const int64_t begun_ns = clock_monotonic_ns();
+    rd_kafka_resp_err_t code;
+    while ((code = client_watermarks(client, topic, partition, lowp, highp))) {
+        const bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        if (forbidden || clock_monotonic_ns() - begun_ns > wait_ms * 1000000) {
+            char why[CLIENT_WHY_SIZE];
+            return error_set(error, STATUS_IO, "kafka: asking for the end of %s[%u]: %s", topic,
+                             partition, client_why(client, code, why));
+        }
+        rd_kafka_poll(client->handle, CLIENT_PAUSE_MS);
+    }
+    return STATUS_OK;
 }
 
 void client_close(struct client *client)

@@ -129,6 +129,11 @@ void client_warm(struct client *client, const char *topic);
 rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
                                       int64_t *lowp, int64_t *highp);
 
+/* The same, asked again for `wait_ms` while there is no answer. */
+MUST_CHECK enum status client_bounds(struct client *client, const char *topic, uint32_t partition,
+                                     int64_t wait_ms, int64_t *lowp, int64_t *highp,
+                                     struct error *error);
+
 /* Logs an error, once while it lasts, and notes it if the handle does not survive it. */
 void client_report_error(struct client *client, rd_kafka_resp_err_t code, const char *reason);
 
@@ -173,6 +178,33 @@ MUST_CHECK enum status kafka_check(const struct config *config, struct error *er
 
 /* kafka/topics.c: checks and, if configured, creates the topics; fills `broker`. */
 MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);
+
+/* Its parts. Partitions of a topic, 0 if it does not exist; waits a while for new leaders. */
+MUST_CHECK enum status topic_count(struct broker *broker, const char *topic, uint32_t *countp,
+                                   struct error *error);
+
+/* The same, but asks for a while before it says 0: a new topic does not show everywhere at once. */
+MUST_CHECK enum status topic_count_patiently(struct broker *broker, const char *topic,
+                                             uint32_t *countp, struct error *error);
+
+/* Creates a topic with kafka.replication. An empty setting ends them before `settings_count`. */
+struct topic_setting {
+    const char *name, *value;
+};
+MUST_CHECK enum status topic_create(struct broker *broker, const char *topic, uint32_t partitions,
+                                    const struct topic_setting *settings, uint32_t settings_count,
+                                    struct error *error);
+
+/* The value of a topic's setting, NULL if the cluster does not tell it. */
+const char *topic_setting_of(const rd_kafka_ConfigResource_t *resource, const char *name);
+
+/* Waits for the answer to an admin request on `queue`. The event is the caller's to destroy. */
+MUST_CHECK enum status admin_answer(struct broker *broker, rd_kafka_queue_t *queue,
+                                    const char *what, rd_kafka_event_t **eventp,
+                                    struct error *error);
+
+/* Sets broker->source_identity. */
+MUST_CHECK enum status topics_identify_source(struct broker *broker, struct error *error);
 
 /*
  * Checks what the cluster tells of one topic, and takes over what `broker` needs of it. Part of

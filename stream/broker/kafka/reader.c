@@ -159,25 +159,6 @@ static rd_kafka_resp_err_t kafka_reader_watermarks(struct kafka_reader *reader, 
     return client_watermarks(&reader->broker.admin, reader->topic, reader->partition, lowp, highp);
 }
 
-/* First offset and end of a partition as `client` sees them. */
-static enum status kafka_reader_bounds(struct kafka_reader *reader, struct client *client,
-                                       const char *topic, uint32_t partition, int64_t *lowp,
-                                       int64_t *highp, struct error *error)
-{
-    const int64_t begun_ns = clock_monotonic_ns();
-    rd_kafka_resp_err_t code;
-    while ((code = client_watermarks(client, topic, partition, lowp, highp))) {
-        bool forbidden = code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-        if (forbidden || time_is_over(begun_ns, OUT_OF_REACH_MS)) {
-            char why[CLIENT_WHY_SIZE];
-            return error_set(error, STATUS_IO, "kafka: asking for the end of %s[%u]: %s", topic,
-                             partition, client_why(&reader->broker.admin, code, why));
-        }
-        rd_kafka_poll(reader->broker.admin.handle, RECEIVE_MS);
-    }
-    return STATUS_OK;
-}
-
 enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, uint32_t partition,
                                int64_t from, int64_t end, int64_t *firstp, struct error *error)
 {
@@ -186,7 +167,8 @@ enum status kafka_reader_begin(struct kafka_reader *reader, const char *topic, u
     reader->topic = topic;
     reader->partition = partition;
     client_warm(&reader->consumer, topic);
-    TRY(kafka_reader_bounds(reader, &reader->broker.admin, topic, partition, &low, &high, error));
+    TRY(client_bounds(&reader->broker.admin, topic, partition, OUT_OF_REACH_MS, &low, &high,
+                      error));
     if (end == KAFKA_READER_NOW) end = high;
     if (end > high) {
         return error_set(error, STATUS_REFUSED,
@@ -207,7 +189,7 @@ enum status kafka_reader_committed(struct kafka_reader *reader, const char *topi
                                    uint32_t partition, int64_t *endp, struct error *error)
 {
     int64_t low;
-    return kafka_reader_bounds(reader, &reader->consumer, topic, partition, &low, endp, error);
+    return client_bounds(&reader->consumer, topic, partition, OUT_OF_REACH_MS, &low, endp, error);
 }
 
 /* Nothing came for a while: is a broker there, and does a transaction hide what is? */

@@ -56,8 +56,8 @@ static enum status sample_user(struct sample *sample, struct bytes user, uint32_
     return error_set(
         error, STATUS_REFUSED,
         "kafka: user '%s' has events in partitions %u and %u of '%s': the source is "
-        "not keyed by user; produce it, or copy it to a new topic, with the user id as "
-        "the record key",
+        "not keyed by user; produce it with the user id as the record key, or copy it: braid "
+        "repartition --to TOPIC",
         escape_message(user, shown, sizeof shown), seen->partition, partition,
         sample->broker->config->source.topic);
 }

@@ -31,9 +31,7 @@ static const struct topic_rule {
     const char *option; /* that names the topic */
     enum cleanup cleanup;
     enum { COUNT_ANY, COUNT_OF_SOURCE, COUNT_ONE } partitions; /* that it must have */
-    struct {
-        const char *name, *value;
-    } settings[SETTINGS_MAX]; /* of a topic that Braid creates */
+    struct topic_setting settings[SETTINGS_MAX];               /* of a topic that Braid creates */
 } rules[TOPICS] = {
     [RECORD_INTERESTS] = {"output.topic",
                           CLEANUP_COMPACT,
@@ -64,9 +62,8 @@ static const struct topic_rule {
                             {{"cleanup.policy", "compact"}, {"segment.bytes", "67108864"}}},
 };
 
-/* Partitions of a topic, 0 if it does not exist. Waits a while for the leaders of one just created. */
-static enum status topic_count(struct broker *broker, const char *topic, uint32_t *countp,
-                               struct error *error)
+enum status topic_count(struct broker *broker, const char *topic, uint32_t *countp,
+                        struct error *error)
 {
     rd_kafka_t *handle = broker->admin.handle;
     int64_t deadline_ns = clock_monotonic_ns() + (int64_t)CLIENT_REQUEST_MS * 1000000;
@@ -103,9 +100,8 @@ static enum status topic_count(struct broker *broker, const char *topic, uint32_
     return STATUS_OK;
 }
 
-/* Waits for the answer to an admin request on `queue`. The event is the caller's to destroy. */
-static enum status admin_answer(struct broker *broker, rd_kafka_queue_t *queue, const char *what,
-                                rd_kafka_event_t **eventp, struct error *error)
+enum status admin_answer(struct broker *broker, rd_kafka_queue_t *queue, const char *what,
+                         rd_kafka_event_t **eventp, struct error *error)
 {
     char why[CLIENT_WHY_SIZE];
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 3 * CLIENT_REQUEST_MS);
@@ -124,19 +120,18 @@ static enum status admin_answer(struct broker *broker, rd_kafka_queue_t *queue, 
     return STATUS_OK;
 }
 
-static enum status topic_create(struct broker *broker, unsigned kind, struct error *error)
+enum status topic_create(struct broker *broker, const char *topic, uint32_t partitions,
+                         const struct topic_setting *settings, uint32_t settings_count,
+                         struct error *error)
 {
-    const struct topic_rule *rule = &rules[kind];
-    const char *topic = broker->topics[kind];
     char why[256];
-    const uint32_t partitions = rule->partitions == COUNT_ONE ? 1 : broker->partitions;
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(
         topic, (int)partitions, (int)broker->config->kafka.replication, why, sizeof why);
     if (!wanted) {
         return error_set(error, STATUS_INVALID, "kafka: creating '%s': %s", topic, why);
     }
-    for (int i = 0; i < SETTINGS_MAX && rule->settings[i].name; i++) {
-        rd_kafka_NewTopic_set_config(wanted, rule->settings[i].name, rule->settings[i].value);
+    for (uint32_t i = 0; i < settings_count && settings[i].name; i++) {
+        rd_kafka_NewTopic_set_config(wanted, settings[i].name, settings[i].value);
     }
     rd_kafka_queue_t *queue = rd_kafka_queue_new(broker->admin.handle);
     rd_kafka_CreateTopics(broker->admin.handle, &wanted, 1, NULL, queue);
@@ -162,9 +157,8 @@ static enum status topic_create(struct broker *broker, unsigned kind, struct err
     return status;
 }
 
-/* The same, but asks for a while before it says 0: a topic just created does not show everywhere. */
-static enum status topic_count_patiently(struct broker *broker, const char *topic, uint32_t *countp,
-                                         struct error *error)
+enum status topic_count_patiently(struct broker *broker, const char *topic, uint32_t *countp,
+                                  struct error *error)
 {
     TRY(topic_count(broker, topic, countp, error));
     for (int tries = 1; *countp == 0 && tries < SHOW_TRIES; tries++) {
@@ -202,7 +196,10 @@ static enum status topic_find(struct broker *broker, unsigned kind, struct error
     uint32_t *countp = &broker->topic_partitions[kind];
     if (may_create) {
         TRY(topic_count(broker, topic, countp, error));
-        if (*countp == 0) TRY(topic_create(broker, kind, error));
+        const uint32_t wanted = rules[kind].partitions == COUNT_ONE ? 1 : broker->partitions;
+        if (*countp == 0) {
+            TRY(topic_create(broker, topic, wanted, rules[kind].settings, SETTINGS_MAX, error));
+        }
     }
     if (*countp == 0) TRY(topic_count_patiently(broker, topic, countp, error));
     if (*countp == 0 && !may_create) {
@@ -218,8 +215,7 @@ static enum status topic_find(struct broker *broker, unsigned kind, struct error
     return check_count(broker, kind, error);
 }
 
-/* The value of a setting, NULL if the cluster does not tell it. */
-static const char *setting_of(const rd_kafka_ConfigResource_t *resource, const char *name)
+const char *topic_setting_of(const rd_kafka_ConfigResource_t *resource, const char *name)
 {
     size_t count;
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &count);
@@ -234,7 +230,7 @@ static const char *setting_of(const rd_kafka_ConfigResource_t *resource, const c
 static int64_t number_of(const rd_kafka_ConfigResource_t *resource, const char *name,
                          int64_t otherwise)
 {
-    const char *value = setting_of(resource, name);
+    const char *value = topic_setting_of(resource, name);
     int64_t number;
     if (value && parse_signed(bytes_of(value), &number) && number >= 0) return number;
     log_warn("a topic's setting can't be read, Kafka's default is taken for it",
@@ -296,7 +292,7 @@ enum status topics_apply_settings(struct broker *broker, unsigned kind,
                          "kafka: reading the settings of '%s': %s", broker->topics[kind],
                          rd_kafka_ConfigResource_error_string(resource));
     }
-    TRY(check_cleanup(broker, kind, setting_of(resource, "cleanup.policy"), error));
+    TRY(check_cleanup(broker, kind, topic_setting_of(resource, "cleanup.policy"), error));
     if (kind == RECORD_HISTORY) {
         broker->delete_retention_ms =
             number_of(resource, "delete.retention.ms", DELETE_RETENTION_MS);
@@ -343,7 +339,7 @@ static enum status settings_check(struct broker *broker, struct error *error)
 }
 
 /* Of cluster and topic: librdkafka 2.0.2 does not tell topic ids. */
-static enum status topics_identify_source(struct broker *broker, struct error *error)
+enum status topics_identify_source(struct broker *broker, struct error *error)
 {
     char text[1024];
     char *cluster = rd_kafka_clusterid(broker->admin.handle, CLIENT_REQUEST_MS);
