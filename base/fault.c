@@ -44,10 +44,10 @@ const char *const fault_names[] = {
     "sweep_folded",
     "sweep_committed",
     "copy_claimed",
-    "copy_begun",
-    "copy_sent",
-    "copy_offsets_sent",
-    "copy_committed",
+    "lone_begun",
+    "lone_sent",
+    "lone_offsets_sent",
+    "lone_committed",
     NULL,
 };
 

@@ -25,7 +25,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.partitioner.default import murmur2
 
 assert setUpModule and tearDownModule
-STEPS = ["copy_claimed", "copy_begun", "copy_sent", "copy_offsets_sent", "copy_committed"]
+STEPS = ["copy_claimed", "lone_begun", "lone_sent", "lone_offsets_sent", "lone_committed"]
 KILLS_PER_STEP = 3
 EVENTS = 3000
 DAY_MS = 86400000
@@ -208,7 +208,7 @@ class Repartition(KafkaCase):
         feed = Feed(world, seed=SEED + 1)
         feed.send(10)
         feed.close()
-        self.assertIn("another copy", self.finish(first, 1))
+        self.assertIn("another process has taken over a copy", self.finish(first, 1))
         self.finish(self.start(world))
         self.assertEqual(len(read_all(world, f"{world.name}-by-user")), EVENTS + 10)
 

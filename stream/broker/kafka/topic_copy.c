@@ -1,35 +1,29 @@
 /*
  * topic_copy.c - copies between topics of one cluster, in transactions.
  *
- * A consumer of no subscription reads all partitions of the source, each from a queue of its own,
- * and a transactional producer sends. How far each partition was read is committed in the same
- * transaction, as an offset of a group that belongs to this copy alone (GROUP-repartition-TARGET),
- * with a note of what was copied where. The first transaction holds only that, so that a target
- * with records and without such offsets is somebody else's. The producer's transactional id follows
- * from the group: who opens the copy later fences the one before, and ends what it left open.
- *
- * Whatever goes wrong in between, opening the copy anew reads what was committed.
+ * A consumer of no subscription reads all partitions of the source, each from a queue of its own.
+ * How far each was read is committed with what was sent (lone_writer.h), as an offset of a group
+ * that belongs to this copy alone (GROUP-repartition-TARGET), with a note of what was copied where.
+ * The first transaction holds only that, so that a target with records and without such offsets is
+ * somebody else's.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checksum.h"
-#include "base/clock.h"
 #include "base/fault.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "stream/broker/kafka/copy_target.h"
-#include "stream/broker/kafka/session.h"
+#include "stream/broker/kafka/lone_writer.h"
 
 enum {
     BATCH = 256,      /* messages of a partition that are received together */
     QUEUES_SHARE = 8, /* what was fetched, of all partitions, may take this part of job.memory */
     QUEUE_KB_LEAST = 256, /* of one partition */
     QUEUE_KB_MOST = 16384,
-    OFFSETS_MS = 60000,  /* for offsets that an open transaction hides */
-    PATIENCE_MS = 60000, /* for one step of a transaction */
-    SEND_MS = 100,       /* for room in the producer's queue, each time */
+    BOUNDS_MS = 60000, /* for the ends of a partition whose leader is out of reach */
     NOTE_VERSION = 1,
     NOTE_SIZE = 1 + 8 + 8 + 4 + 8,
     GROUP_SIZE = 2 * CONFIG_VALUE_MAX,
@@ -53,12 +47,9 @@ struct topic_copy {
     char group[GROUP_SIZE];
     struct copy_target target;
     bool follows;
-    struct client consumer, producer;
-    rd_kafka_queue_t *queue; /* the consumer's: errors */
-    rd_kafka_consumer_group_metadata_t *membership;
-    rd_kafka_resp_err_t delivery_error; /* why a record of this transaction failed, 0: none */
-    bool open;                          /* a transaction is */
-    struct copy_partition *partitions;  /* [of the source] */
+    char what[GROUP_SIZE];
+    struct lone_writer writer;
+    struct copy_partition *partitions; /* [of the source] */
 };
 
 /* --- what was committed ----------------------------------------------------------------------- */
@@ -76,12 +67,12 @@ static void put_note(const struct topic_copy *copy, uint64_t copied, char text[2
 }
 
 /* Takes one partition's committed offset; its note must be that of this copy. */
-static enum status take_place(struct topic_copy *copy, const rd_kafka_topic_partition_t *answer,
+static enum status take_place(void *context, const rd_kafka_topic_partition_t *answer,
                               struct error *error)
 {
+    struct topic_copy *copy = context;
     struct copy_partition *mine = &copy->partitions[answer->partition];
     uint8_t raw[NOTE_SIZE] = {0};
-    if (answer->offset == RD_KAFKA_OFFSET_INVALID) return STATUS_OK;
     const bool ours =
         answer->metadata_size == 2 * NOTE_SIZE &&
         parse_hex_bytes((struct bytes){answer->metadata, answer->metadata_size}, raw, NOTE_SIZE);
@@ -109,112 +100,7 @@ static enum status take_place(struct topic_copy *copy, const rd_kafka_topic_part
     return STATUS_OK;
 }
 
-static enum status read_places(struct topic_copy *copy, struct error *error)
-{
-    const int64_t begun_ns = clock_monotonic_ns();
-    for (;;) {
-        rd_kafka_topic_partition_list_t *list =
-            rd_kafka_topic_partition_list_new((int)copy->broker.partitions);
-        for (uint32_t p = 0; p < copy->broker.partitions; p++) {
-            rd_kafka_topic_partition_list_add(list, copy->own.source.topic, (int32_t)p);
-        }
-        rd_kafka_resp_err_t code = rd_kafka_committed(copy->consumer.handle, list, 1000);
-        enum status status = STATUS_OK;
-        for (int i = 0; i < list->cnt && !code && status == STATUS_OK; i++) {
-            code = list->elems[i].err;
-            if (!code) status = take_place(copy, &list->elems[i], error);
-        }
-        rd_kafka_topic_partition_list_destroy(list);
-        if (!code) return status;
-        if (clock_monotonic_ns() - begun_ns > (int64_t)OFFSETS_MS * 1000000) {
-            char why[CLIENT_WHY_SIZE];
-            return error_set(error, STATUS_IO, "kafka: reading the offsets of group '%s': %s",
-                             copy->group, client_why(&copy->consumer, code, why));
-        }
-        rd_kafka_poll(copy->consumer.handle, CLIENT_PAUSE_MS);
-    }
-}
-
 /* --- transactions ----------------------------------------------------------------------------- */
-
-static void on_copy_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
-{
-    struct topic_copy *copy = ((struct client *)opaque)->owner;
-    (void)handle;
-    if (message->err && !copy->delivery_error) copy->delivery_error = message->err;
-}
-
-/* Another has taken the transactional id: opening the copy anew would take it back. */
-static bool is_fenced(const struct topic_copy *copy)
-{
-    const rd_kafka_resp_err_t code = rd_kafka_fatal_error(copy->producer.handle, NULL, 0);
-    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
-           code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED;
-}
-
-/* What a step of a transaction that ended with `status` means for the copy. */
-static enum status copy_failed(struct topic_copy *copy, enum status status, struct error *error)
-{
-    if (status == STATUS_OK) return status;
-    if (status == STATUS_FENCED || is_fenced(copy)) {
-        return error_set(error, STATUS_FENCED,
-                         "kafka: another copy to '%s' has taken over, or a transaction was open "
-                         "for longer than kafka.transaction_timeout; run it again if none has",
-                         copy->target.topic);
-    }
-    if (copy->delivery_error) {
-        error_set(error, status, "kafka: '%s' does not take a record: %s", copy->target.topic,
-                  rd_kafka_err2str(copy->delivery_error));
-    }
-    return error->status = STATUS_ABORTABLE;
-}
-
-/* Whether a step is to be done again, for brokers are out of reach. */
-static bool step_again(struct topic_copy *copy, enum status status, int64_t begun_ns)
-{
-    if (status != STATUS_BUSY) return false;
-    rd_kafka_poll(copy->producer.handle, 0);
-    return clock_monotonic_ns() - begun_ns < (int64_t)PATIENCE_MS * 1000000;
-}
-
-static enum status copy_begin(struct topic_copy *copy, struct error *error)
-{
-    if (copy->open) return STATUS_OK;
-    TRY(copy_failed(copy,
-                    client_failed(rd_kafka_begin_transaction(copy->producer.handle),
-                                  "beginning a transaction", error),
-                    error));
-    copy->open = true;
-    FAULT_POINT("copy_begun");
-    return STATUS_OK;
-}
-
-static enum status send_places(struct topic_copy *copy, rd_kafka_topic_partition_list_t *list,
-                               struct error *error)
-{
-    const int64_t begun_ns = clock_monotonic_ns();
-    enum status status;
-    do {
-        status =
-            client_failed(rd_kafka_send_offsets_to_transaction(copy->producer.handle, list,
-                                                               copy->membership, CLIENT_REQUEST_MS),
-                          "adding offsets to a transaction", error);
-    } while (step_again(copy, status, begun_ns));
-    FAULT_POINT("copy_offsets_sent");
-    return status;
-}
-
-static enum status copy_end(struct topic_copy *copy, struct error *error)
-{
-    const int64_t begun_ns = clock_monotonic_ns();
-    enum status status;
-    do {
-        status =
-            client_failed(rd_kafka_commit_transaction(copy->producer.handle, CLIENT_REQUEST_MS),
-                          "committing a transaction", error);
-    } while (step_again(copy, status, begun_ns));
-    return status;
-}
 
 static enum status copy_commit(struct topic_copy *copy, struct error *error)
 {
@@ -224,28 +110,16 @@ static enum status copy_commit(struct topic_copy *copy, struct error *error)
         const struct copy_partition *mine = &copy->partitions[p];
         char text[2 * NOTE_SIZE + 1];
         if (mine->next == mine->committed) continue;
-        rd_kafka_topic_partition_t *one =
-            rd_kafka_topic_partition_list_add(list, copy->own.source.topic, (int32_t)p);
         put_note(copy, mine->written, text);
-        one->offset = mine->next;
-        one->metadata = strdup(text);
-        one->metadata_size = strlen(text);
-        REQUIRE(one->metadata);
+        lone_place_add(list, copy->own.source.topic, p, mine->next, text);
     }
-    const bool changed = list->cnt > 0;
-    enum status status = changed ? copy_begin(copy, error) : STATUS_OK;
-    if (status == STATUS_OK && changed) {
-        status = copy_failed(copy, send_places(copy, list, error), error);
-    }
+    const enum status status =
+        list->cnt > 0 ? lone_writer_commit(&copy->writer, list, error) : STATUS_OK;
     rd_kafka_topic_partition_list_destroy(list);
-    if (status != STATUS_OK || !changed) return status;
-    TRY(copy_failed(copy, copy_end(copy, error), error));
-    for (uint32_t p = 0; p < copy->broker.partitions; p++) {
+    for (uint32_t p = 0; p < copy->broker.partitions && status == STATUS_OK; p++) {
         copy->partitions[p].committed = copy->partitions[p].next;
     }
-    copy->open = false;
-    FAULT_POINT("copy_committed");
-    return STATUS_OK;
+    return status;
 }
 
 static enum status copy_send(struct topic_copy *copy, uint32_t from, struct bytes key, uint32_t to,
@@ -255,32 +129,25 @@ static enum status copy_send(struct topic_copy *copy, uint32_t from, struct byte
     REQUIRE(mine->cursor > 0);
     const rd_kafka_message_t *message = mine->messages[mine->cursor - 1];
     const int64_t stamp_ms = rd_kafka_message_timestamp(message, NULL);
-    rd_kafka_headers_t *theirs, *headers = NULL;
-    TRY(copy_begin(copy, error));
-    if (!rd_kafka_message_headers(message, &theirs)) headers = rd_kafka_headers_copy(theirs);
-    const int64_t begun_ns = clock_monotonic_ns();
-    rd_kafka_resp_err_t code;
-    do {
-        code = rd_kafka_producev(
-            copy->producer.handle, RD_KAFKA_V_TOPIC(copy->target.topic),
-            RD_KAFKA_V_PARTITION((int32_t)to), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(key.at, key.size), RD_KAFKA_V_VALUE(message->payload, message->len),
-            /* librdkafka takes 0 for now, which would make an event without a time a new one */
-            RD_KAFKA_V_TIMESTAMP(stamp_ms > 0 ? stamp_ms : 1), RD_KAFKA_V_HEADERS(headers),
-            RD_KAFKA_V_END);
-        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) rd_kafka_poll(copy->producer.handle, SEND_MS);
-    } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
-             clock_monotonic_ns() - begun_ns < (int64_t)PATIENCE_MS * 1000000);
-    if (code) {
-        if (headers) rd_kafka_headers_destroy(headers);
-        error_set(error, STATUS_ABORTABLE, "kafka: copying %s[%u] offset %lld to %s[%u]: %s",
-                  copy->own.source.topic, from, (long long)message->offset, copy->target.topic, to,
-                  rd_kafka_err2str(code));
-        return copy_failed(copy, STATUS_ABORTABLE, error);
+    rd_kafka_headers_t *headers = NULL;
+    if (rd_kafka_message_headers(message, &headers)) headers = NULL;
+    const struct lone_record record = {
+        .topic = copy->target.topic,
+        .partition = (int32_t)to,
+        .key = key,
+        .value = {message->payload, message->len},
+        .stamp_ms = stamp_ms > 0 ? stamp_ms : 1, /* 0 would be now, and its event a new one */
+        .headers = headers,
+    };
+    TRY(lone_writer_begin(&copy->writer, error));
+    const enum status status = lone_writer_produce(&copy->writer, &record, error);
+    if (status != STATUS_OK) {
+        error_prefix(error, "copying %s[%u] offset %lld: ", copy->own.source.topic, from,
+                     (long long)message->offset);
+        return status;
     }
     mine->next = message->offset + 1;
     mine->written++;
-    FAULT_POINT("copy_sent");
     return STATUS_OK;
 }
 
@@ -314,7 +181,7 @@ static enum status copy_event(struct topic_copy *copy, uint32_t partition,
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         mine->seen_end = message->offset;
         if (message->offset > mine->next) mine->next = message->offset;
-        client_report_recovery(&copy->consumer);
+        client_report_recovery(&copy->writer.consumer);
         return STATUS_OK;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
         /* Opening it anew says what is gone. */
@@ -322,7 +189,7 @@ static enum status copy_event(struct topic_copy *copy, uint32_t partition,
                          copy->own.source.topic, partition, (long long)mine->next, why);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         return error_set(error, STATUS_IO, "kafka: reading '%s': %s", copy->own.source.topic, why);
-    default: client_report_error(&copy->consumer, message->err, why); return STATUS_OK;
+    default: client_report_error(&copy->writer.consumer, message->err, why); return STATUS_OK;
     }
 }
 
@@ -338,7 +205,7 @@ static enum status copy_next(struct topic_copy *copy, uint32_t partition, uint32
                 client_receive(mine->queue, at_end ? 0 : timeout_ms, mine->messages, BATCH);
         }
         if (mine->count > 0) mine->seen_end = -1;
-        rd_kafka_poll(copy->producer.handle, 0);
+        rd_kafka_poll(copy->writer.producer.handle, 0);
     }
     while (mine->cursor < mine->count) {
         const rd_kafka_message_t *message = mine->messages[mine->cursor++];
@@ -366,39 +233,14 @@ static enum status copy_next(struct topic_copy *copy, uint32_t partition, uint32
 static void copy_close(struct topic_copy *copy)
 {
     if (!copy) return;
-    if (copy->open && copy->producer.handle) {
-        rd_kafka_error_t *failure = rd_kafka_abort_transaction(copy->producer.handle, 2000);
-        if (failure) rd_kafka_error_destroy(failure); /* who comes next ends it */
-    }
     for (uint32_t p = 0; copy->partitions && p < copy->broker.partitions; p++) {
         release_messages(&copy->partitions[p]);
         if (copy->partitions[p].queue) rd_kafka_queue_destroy(copy->partitions[p].queue);
     }
-    if (copy->membership) rd_kafka_consumer_group_metadata_destroy(copy->membership);
-    if (copy->queue) rd_kafka_queue_destroy(copy->queue);
-    client_close(&copy->consumer);
-    client_close(&copy->producer);
+    lone_writer_close(&copy->writer);
     client_close(&copy->broker.admin);
     free(copy->partitions);
     free(copy);
-}
-
-static enum status open_producer(struct topic_copy *copy, struct error *error)
-{
-    const struct session_settings settings = session_settings_of(&copy->own, 0);
-    struct client_setup setup;
-    producer_setup(&setup, &copy->own, &settings, 0, copy->target.batch_size_max, error);
-    rd_kafka_conf_set_dr_msg_cb(setup.conf, on_copy_delivery);
-    copy->producer = (struct client){.role = "producer", .owner = copy};
-    TRY(client_open(&copy->producer, &setup, RD_KAFKA_PRODUCER));
-    const int64_t begun_ns = clock_monotonic_ns();
-    enum status status;
-    do {
-        status = client_failed(rd_kafka_init_transactions(copy->producer.handle, CLIENT_REQUEST_MS),
-                               "beginning to use a transactional id", error);
-    } while (step_again(copy, status, begun_ns));
-    client_warm(&copy->producer, copy->target.topic);
-    return status == STATUS_BUSY ? STATUS_IO : status;
 }
 
 /* Bounds of one source partition, and where to read on. */
@@ -407,7 +249,7 @@ static enum status place_partition(struct topic_copy *copy, uint32_t partition, 
     struct copy_partition *mine = &copy->partitions[partition];
     const char *topic = copy->own.source.topic;
     int64_t low, high;
-    TRY(client_bounds(&copy->broker.admin, topic, partition, PATIENCE_MS, &low, &high, error));
+    TRY(client_bounds(&copy->broker.admin, topic, partition, BOUNDS_MS, &low, &high, error));
     mine->next = mine->committed < 0 ? low : mine->committed;
     if (mine->next > high) {
         return error_set(error, STATUS_REFUSED,
@@ -463,11 +305,11 @@ static enum status start_reading(struct topic_copy *copy, struct error *error)
         rd_kafka_topic_partition_list_new((int)copy->broker.partitions);
     for (uint32_t p = 0; p < copy->broker.partitions; p++) {
         struct copy_partition *mine = &copy->partitions[p];
-        mine->queue = rd_kafka_queue_get_partition(copy->consumer.handle, topic, (int32_t)p);
+        mine->queue = rd_kafka_queue_get_partition(copy->writer.consumer.handle, topic, (int32_t)p);
         rd_kafka_queue_forward(mine->queue, NULL);
         rd_kafka_topic_partition_list_add(list, topic, (int32_t)p)->offset = mine->next;
     }
-    rd_kafka_resp_err_t code = rd_kafka_assign(copy->consumer.handle, list);
+    rd_kafka_resp_err_t code = rd_kafka_assign(copy->writer.consumer.handle, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (!code) return STATUS_OK;
     return error_set(error, STATUS_IO, "kafka: reading '%s': %s", topic, rd_kafka_err2str(code));
@@ -508,12 +350,10 @@ static enum status open_with(struct topic_copy *copy, const struct copy_options 
     for (uint32_t p = 0; p < copy->broker.partitions; p++) {
         copy->partitions[p].committed = copy->partitions[p].seen_end = -1;
     }
-    /* The producer first: what an earlier run left open ends before offsets are read. */
-    TRY(open_producer(copy, error));
-    copy->consumer = (struct client){.role = "consumer", .owner = copy};
-    TRY(client_open_reader(&copy->consumer, &copy->own, copy_queue_kb(copy), &copy->queue, error));
-    copy->membership = rd_kafka_consumer_group_metadata(copy->consumer.handle);
-    TRY(read_places(copy, error));
+    TRY(lone_writer_open(&copy->writer, &copy->own, copy->what, copy->target.batch_size_max,
+                         copy_queue_kb(copy), error));
+    client_warm(&copy->writer.producer, copy->target.topic);
+    TRY(lone_writer_places(&copy->writer, copy->broker.partitions, take_place, copy, error));
     TRY(check_target(copy, &first, error));
     for (uint32_t p = 0; p < copy->broker.partitions; p++) {
         TRY(place_partition(copy, p, error));
@@ -532,6 +372,7 @@ static enum status copy_open(struct topic_copy **copyp, const struct config *con
     copy->own = *config;
     snprintf(copy->group, sizeof copy->group, "%s-repartition-%s", config->kafka.group,
              options->target);
+    snprintf(copy->what, sizeof copy->what, "a copy to '%s'", options->target);
     copy->own.kafka.group = copy->group;
     copy->own.kafka.instance = "copy";
     copy->broker.config = &copy->own;
