@@ -17,7 +17,8 @@ static const char help[] =
     "  - no record was published twice, and each user's records come in order;\n"
     "  - no user has events in two partitions;\n"
     "  - each user's newest record names its last event: nothing was lost;\n"
-    "  - every event was accepted, dropped by its action, blank, or is in the dead letters "
+    "  - every event was accepted, dropped by its action, blank, not taken, or is in the dead "
+    "letters "
     "once.\n\n"
     "The job's configuration says where everything is. The job may go on meanwhile: what it had\n"
     "committed when verify began is what is verified.\n\n"
@@ -44,10 +45,10 @@ static void print_verdict(const struct verify_report *report, bool passed)
         violations += report->violations[kind];
     }
     printf("%s records of %s users, against %s events (%" PRIu64 " accepted, %" PRIu64
-           " dropped, %" PRIu64 " blank, %" PRIu64 " dead letters)\n",
+           " dropped, %" PRIu64 " blank, %" PRIu64 " not taken, %" PRIu64 " dead letters)\n",
            progress_number(report->records, records), progress_number(report->users, users),
            progress_number(report->events, events), report->accepted, report->dropped,
-           report->blank, report->dead_letters);
+           report->blank, report->flooded + report->duplicates, report->dead_letters);
     if (passed) {
         puts("verdict: ok. Every record is what its events make it; nothing is lost or repeated.");
     } else {
@@ -75,12 +76,13 @@ static void print_verdict(const struct verify_report *report, bool passed)
                report->odd_categories);
     }
     printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64
-           " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " unknown_items=%" PRIu64
-           " odd_categories=%" PRIu64 " unverifiable=%" PRIu64 " violations=%" PRIu64
-           " lost=%" PRIu64 " repeated=%" PRIu64 " verdict=%s\n",
+           " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " flooded=%" PRIu64
+           " duplicates=%" PRIu64 " unknown_items=%" PRIu64 " odd_categories=%" PRIu64
+           " unverifiable=%" PRIu64 " violations=%" PRIu64 " lost=%" PRIu64 " repeated=%" PRIu64
+           " verdict=%s\n",
            report->records, report->users, report->events, report->accepted, report->dropped,
-           report->dead_letters, report->blank, report->unknown_items, report->odd_categories,
-           report->unverifiable, violations,
+           report->dead_letters, report->blank, report->flooded, report->duplicates,
+           report->unknown_items, report->odd_categories, report->unverifiable, violations,
            report->violations[VERIFY_LOST] + report->violations[VERIFY_BAD_EVENT_LOST],
            report->violations[VERIFY_REPEATED] + report->violations[VERIFY_BAD_EVENT_REPEATED],
            passed ? "ok" : "failed");

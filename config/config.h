@@ -70,8 +70,10 @@ struct config {
         enum config_time time;      /* source.time: s | ms | us | iso8601 */
         int64_t time_min_ms; /* file: earliest valid event time (source.time_min, ISO 8601 date) */
         int64_t time_max_ms; /* file: latest valid event time */
-        int64_t time_ahead_ms;  /* kafka: how far an event's time may be after its record's */
-        int64_t time_behind_ms; /* kafka: how far before */
+        int64_t time_ahead_ms;    /* kafka: how far an event's time may be after its record's */
+        int64_t time_behind_ms;   /* kafka: how far before */
+        uint32_t user_events_max; /* of a user in an hour of event time; 0: any number */
+        bool deduplicate;         /* an event equal to one of the user's last 32 is not taken */
         enum config_unfinished unfinished_line; /* file: a last line without line end */
         uint32_t id_size_max;                   /* bytes of a user or item id */
         uint32_t event_size_max; /* bytes of one event; larger ones are dead letters */

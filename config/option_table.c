@@ -107,6 +107,13 @@ const struct option option_table[] = {
              "How far an event's time may be after its record's timestamp (kafka)"),
     DURATION("source.time_behind", source.time_behind_ms, "365d", 0, 36500 * DAY,
              "How far an event's time may be before its record's timestamp (kafka)"),
+    COUNT(
+        "source.user_events_max", source.user_events_max, "0", 0, UINT32_MAX,
+        "Events on end of one user, of one hour of event time, after which the others of that hour "
+        "are counted and not taken: bots; 0: any number. Fixed once events were committed"),
+    BOOL("source.deduplicate", source.deduplicate, "false",
+         "An event with item, time and action of one of the user's last 32 is counted and not "
+         "taken: deliveries in double. Fixed once events were committed"),
     CHOICE("source.unfinished_line", source.unfinished_line, unfinished, "wait",
            "A last line without line end: wait leaves it for the next run, since somebody may "
            "still be writing it; take is for files that are complete (file)"),

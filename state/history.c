@@ -10,7 +10,9 @@
 #include "base/checksum.h"
 
 enum {
-    RECORD_VERSION = 1,
+    RECORD_VERSION = 2,
+    RECORD_VERSION_NO_HOUR = 1,
+    HOUR_MS = 3600 * 1000,
     SEAL_VERSION = 2,
     CHECKSUM_SIZE = 4,
     VARINT_MAX = 10, /* bytes of a 64-bit varint */
@@ -19,7 +21,7 @@ enum {
 /* No user comes near it, and below it no sum of ordinals overflows. */
 #define CHUNK_ORDINAL_MAX ((uint64_t)1 << 48)
 
-_Static_assert(HISTORY_HEADER_MAX == 3 + 6 * VARINT_MAX + CHECKSUM_SIZE, "the widest header");
+_Static_assert(HISTORY_HEADER_MAX == 3 + 8 * VARINT_MAX + CHECKSUM_SIZE, "the widest header");
 
 void history_init(struct history *history, uint64_t generation)
 {
@@ -71,6 +73,42 @@ uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max)
     uint64_t step = history_max - left;
     uint64_t life = events - start;
     return life < left ? start : start + (life - left) / step * step;
+}
+
+/* Whether one of the last 32 behaviors behind `from` is the same. */
+static bool has_of_late(const struct history *history, struct history_behavior behavior)
+{
+    for (uint32_t i = 0; i < HISTORY_CHUNK_BEHAVIORS; i++) {
+        const struct history_behavior had = history->at[i];
+        if (had.item != behavior.item || had.stamp != behavior.stamp) continue;
+        uint64_t ordinal = history->first + i;
+        if (i >= history->count) {
+            if (history->first == 0) return false;
+            ordinal -= HISTORY_CHUNK_BEHAVIORS;
+        }
+        if (ordinal >= history->from) return true;
+    }
+    return false;
+}
+
+enum history_intake history_admit(struct history *history, struct history_behavior behavior,
+                                  const struct history_rules *rules)
+{
+    if (rules->distinct && has_of_late(history, behavior)) return HISTORY_DUPLICATE;
+    if (rules->hour_max == 0) return HISTORY_TAKES;
+    const uint64_t hour = (uint64_t)history_time_ms(behavior) / HOUR_MS;
+    if (hour != history->hour) history->hour_events = 0;
+    if (history->hour_events >= rules->hour_max) return HISTORY_FLOODED;
+    history->hour = hour;
+    history->hour_events++;
+    return HISTORY_TAKES;
+}
+
+void history_recall(struct history *history, const struct history *before)
+{
+    for (uint32_t i = history->count; i < HISTORY_CHUNK_BEHAVIORS; i++) {
+        history->at[i] = before->at[i];
+    }
 }
 
 void history_set_before(struct history *history, int64_t before_ms)
@@ -174,7 +212,8 @@ size_t history_encode(const struct history *history, void *to)
 {
     REQUIRE(contradiction(history) == NULL);
     struct byte_writer writer = byte_writer_of(to, HISTORY_RECORD_MAX);
-    write_u8(&writer, RECORD_VERSION);
+    const bool hours = history->hour_events > 0;
+    write_u8(&writer, hours ? RECORD_VERSION : RECORD_VERSION_NO_HOUR);
     write_u8(&writer, history->tombstone);
     write_u8(&writer, (uint8_t)history->count);
     write_varint(&writer, history->first / HISTORY_CHUNK_BEHAVIORS);
@@ -183,6 +222,10 @@ size_t history_encode(const struct history *history, void *to)
     write_varint(&writer, time_code(history->before_ms));
     write_varint(&writer, history->generation);
     write_varint(&writer, (uint64_t)history->source_offset + 1);
+    if (hours) {
+        write_varint(&writer, history->hour);
+        write_varint(&writer, history->hour_events);
+    }
     for (uint32_t i = 0; i < history->count; i++) {
         write_u64(&writer, history->at[i].item);
         write_u64(&writer, history->at[i].stamp);
@@ -207,6 +250,13 @@ enum status history_decode(struct history *history, struct bytes record, struct 
     history->before_ms = time_of_code(before);
     history->generation = read_varint(&reader);
     history->source_offset = (int64_t)(read_varint(&reader) - 1);
+    uint64_t hour_events = 0;
+    if (*(const uint8_t *)record.at != RECORD_VERSION_NO_HOUR) {
+        history->hour = read_varint(&reader);
+        hour_events = read_varint(&reader);
+        reader.failed |= hour_events == 0 || hour_events > UINT32_MAX;
+    }
+    history->hour_events = (uint32_t)hour_events;
     if (reader.failed || tombstone > 1 || chunk > CHUNK_ORDINAL_MAX ||
         before > time_code(HISTORY_TIME_MAX_MS) || history->count > HISTORY_CHUNK_BEHAVIORS ||
         reader.left != history->count * (size_t)HISTORY_BEHAVIOR_SIZE) {

@@ -65,7 +65,10 @@ struct history {
     uint64_t generation;   /* the generation that folds this user */
     int64_t source_offset; /* of the last behavior, */
     int64_t event_ms;      /* and its event time; -1 and HISTORY_NO_TIME if there is none */
-    struct history_behavior at[HISTORY_CHUNK_BEHAVIORS];
+    uint64_t hour;         /* of the last behavior, since 1970, */
+    uint32_t hour_events;  /* and how many on end are of it; 0: they are not counted */
+    struct history_behavior at[HISTORY_CHUNK_BEHAVIORS]; /* behind `count`, in memory alone: those
+                                                          * of the chunk before (history_recall) */
 };
 
 /* A user without behaviors. */
@@ -97,6 +100,25 @@ static inline bool history_full(const struct history *history)
 bool history_append(struct history *history, struct history_behavior behavior,
                     int64_t source_offset, uint32_t history_max);
 
+/*
+ * Which events a history takes, by what is in it: at most `hour_max` on end whose times are of the
+ * same hour (0: any number), and, if `distinct`, none that equals one of the last 32 behaviors, as
+ * far as they lie behind `from`.
+ */
+struct history_rules {
+    uint32_t hour_max;
+    bool distinct;
+};
+
+enum history_intake { HISTORY_TAKES, HISTORY_FLOODED, HISTORY_DUPLICATE };
+
+/* What becomes of the user's next event. One that is taken counts for its hour: append it. */
+enum history_intake history_admit(struct history *history, struct history_behavior behavior,
+                                  const struct history_rules *rules);
+
+/* The open chunk alone does not have the last 32: `before` is the full one before it. */
+void history_recall(struct history *history, const struct history *before);
+
 /* Where `from` stands after n behaviors of a life that began at `start`: a pure function. */
 uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
 
@@ -111,10 +133,11 @@ void history_set_before(struct history *history, int64_t before_ms);
  *     | generation | source_offset + 1 | count x (item (8), stamp (8)) | XXH3 of all that (4)
  *
  * with 0 for no time. event_ms is not written: it is the last behavior's. A user with a few hundred
- * behaviors has 24 bytes beside them.
+ * behaviors has 24 bytes beside them. Where hours are counted the version is 2, and hour |
+ * hour_events stand before the behaviors.
  */
 enum {
-    HISTORY_HEADER_MAX = 67, /* bytes beside the behaviors, at most */
+    HISTORY_HEADER_MAX = 87, /* bytes beside the behaviors, at most */
     HISTORY_RECORD_MAX = HISTORY_HEADER_MAX + HISTORY_CHUNK_BEHAVIORS * HISTORY_BEHAVIOR_SIZE,
 };
 

@@ -72,6 +72,7 @@ void change_committed(struct change *change)
 {
     change->from = change->user->history.from;
     change->events = history_events(&change->user->history);
+    change->generation = change->user->history.generation;
 }
 
 void changeset_keep_chunk(struct changeset *set, struct change *change)
@@ -82,6 +83,7 @@ void changeset_keep_chunk(struct changeset *set, struct change *change)
     uint64_t first = chunk->history.first, start = chunk->history.start;
     chunk->history.from = start > first ? start : first;
     chunk->history.before_ms = HISTORY_NO_TIME;
+    chunk->history.hour_events = 0;
     chunk->before = change->newest;
     chunk->after = NULL;
     if (change->newest)
@@ -160,7 +162,11 @@ struct store_write *changeset_writes(struct changeset *set, const struct change_
     struct store_write *writes = arena_take(&set->arena, count * sizeof *writes);
     struct store_write *at = writes;
     for (const struct change *change = list->first; change; change = change->next) {
-        at = add_writes(set, change, at);
+        if (change_is_some(change)) {
+            at = add_writes(set, change, at);
+        } else {
+            set->unchanged++;
+        }
     }
     *countp = (size_t)(at - writes);
     return writes;
@@ -169,7 +175,7 @@ struct store_write *changeset_writes(struct changeset *set, const struct change_
 void changeset_clear(struct changeset *set)
 {
     arena_release(&set->arena, 0);
-    set->count = 0;
+    set->count = set->unchanged = 0;
     set->behaviors = set->events = 0;
     memset(set->verdicts, 0, sizeof set->verdicts);
     set->late = set->unknown = set->odd_categories = set->swept = 0;

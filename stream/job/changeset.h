@@ -33,6 +33,7 @@ struct change {
     struct cached_user *user;
     uint64_t from; /* where its fold began and how many behaviors it had, as committed before */
     uint64_t events;
+    uint64_t generation; /* that folded it then */
     struct closed_chunk *oldest;
     struct closed_chunk *newest;
     struct change *next; /* of the same partition, in the order of their first change */
@@ -50,6 +51,7 @@ struct changeset {
     struct change *changes; /* [users_max] */
     uint32_t users_max;
     uint32_t count;
+    uint32_t unchanged; /* users of them that are as they were: none of their events was taken */
     uint64_t behaviors; /* appended */
     uint64_t events;    /* that it is of, and how many of each verdict: */
     uint64_t verdicts[EVENT_VERDICTS];
@@ -80,6 +82,13 @@ static inline struct change *changeset_of(const struct changeset *set,
 
 /* Notes what is committed of the user: at the touch, and again when its record has been loaded. */
 void change_committed(struct change *change);
+
+/* Whether there is something to write and publish of the user; else none of its events was taken. */
+static inline bool change_is_some(const struct change *change)
+{
+    const struct history *history = &change->user->history;
+    return history_events(history) != change->events || history->generation != change->generation;
+}
 
 /* Keeps the user's full open chunk, which its next behavior will close. */
 void changeset_keep_chunk(struct changeset *set, struct change *change);

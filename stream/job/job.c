@@ -313,7 +313,10 @@ static void summarize_job(const struct job_shared *shared, struct job_summary *s
     summary->accepted = (uint64_t)metric_value(shared->events[EVENT_ACCEPTED]);
     summary->dropped = (uint64_t)metric_value(shared->events[EVENT_DROPPED]);
     summary->blank = (uint64_t)metric_value(shared->events[EVENT_BLANK]);
-    summary->dead_letters = summary->events - summary->accepted - summary->dropped - summary->blank;
+    summary->flooded = (uint64_t)metric_value(shared->events[EVENT_FLOODED]);
+    summary->duplicates = (uint64_t)metric_value(shared->events[EVENT_DUPLICATE]);
+    summary->dead_letters = summary->events - summary->accepted - summary->dropped -
+                            summary->blank - summary->flooded - summary->duplicates;
     summary->late = (uint64_t)metric_value(shared->late);
     summary->unknown = (uint64_t)metric_value(shared->unknown);
     summary->odd_categories = (uint64_t)metric_value(shared->odd_categories);
@@ -328,6 +331,8 @@ static void subtract(struct job_summary *summary, const struct job_summary *befo
     summary->accepted -= before->accepted;
     summary->dropped -= before->dropped;
     summary->blank -= before->blank;
+    summary->flooded -= before->flooded;
+    summary->duplicates -= before->duplicates;
     summary->dead_letters -= before->dead_letters;
     summary->late -= before->late;
     summary->unknown -= before->unknown;

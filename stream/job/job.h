@@ -24,6 +24,8 @@ struct job_summary {
     uint64_t accepted;            /* absorbed into histories */
     uint64_t dropped;             /* action not listed */
     uint64_t blank;               /* blank lines, tombstones */
+    uint64_t flooded;             /* beyond source.user_events_max */
+    uint64_t duplicates;          /* source.deduplicate */
     uint64_t dead_letters;        /* bad events */
     uint64_t late;                /* accepted, but before an earlier one of their user */
     struct late_event worst_late; /* the one of those that came latest */

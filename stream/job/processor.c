@@ -19,6 +19,7 @@
 #include "stream/job/hold.h"
 #include "stream/job/outbox.h"
 #include "stream/job/processor_parts.h"
+#include "stream/source/intake.h"
 #include "stream/source/item_record.h"
 
 enum {
@@ -163,6 +164,19 @@ static void note_time(struct changeset *set, const struct cached_user *user, int
     late_event_note(&set->worst, latest_ms - time_ms, user->user, user->partition, offset);
 }
 
+/* Whether the user's history takes an event that was accepted; else it counts as something else. */
+static bool is_taken(struct processor *processor, struct cached_user *user,
+                     struct history_behavior behavior)
+{
+    if (intake_takes_all(&processor->rules)) return true;
+    const enum history_intake intake = history_admit(&user->history, behavior, &processor->rules);
+    if (intake == HISTORY_TAKES) return true;
+    struct changeset *set = transaction_changes(processor->transaction);
+    set->verdicts[EVENT_ACCEPTED]--;
+    set->verdicts[intake_verdict(intake)]++;
+    return false;
+}
+
 /* Pass 3: histories grow, in source order. A full chunk is kept before the next one opens. */
 static void append_behaviors(struct processor *processor)
 {
@@ -173,6 +187,8 @@ static void append_behaviors(struct processor *processor)
     for (uint32_t i = 0; i < processor->accepted; i++) {
         struct cached_user *user = processor->users[i];
         const struct history_behavior behavior = processor->behaviors[i];
+        if (!is_taken(processor, user, behavior)) continue;
+        set->behaviors++;
         note_time(set, user, history_time_ms(behavior), processor->offsets[i]);
         set->unknown += item_table_find(items, behavior.item) == 0;
         if (history_full(&user->history)) changeset_keep_chunk(set, changeset_of(set, user));
@@ -183,7 +199,6 @@ static void append_behaviors(struct processor *processor)
         bool jumped = history_append(&user->history, behavior, processor->offsets[i], history_max);
         if (jumped && user->committing) processor->needs_stored = true;
     }
-    set->behaviors += processor->accepted;
 }
 
 static enum status process_events(struct processor *processor, const struct poll *poll,
@@ -219,7 +234,7 @@ static void count_committed(struct processor *processor, const struct changeset 
     if (interest_model_generation(processor->model) >
         0) { /* 0 knows nothing and publishes nothing */
         metric_add(shared->unknown, (int64_t)set->unknown);
-        metric_add(shared->records, (int64_t)set->count);
+        metric_add(shared->records, (int64_t)set->count - set->unchanged);
     }
     metric_add(shared->commits, 1);
 }
@@ -478,6 +493,7 @@ enum status processor_open(struct processor **processorp, const struct job_share
     processor->shared = shared;
     processor->config = shared->config;
     processor->ops = shared->ops;
+    processor->rules = intake_rules(shared->config);
     processor->generation = generations_take(shared->generations);
     job_serves(shared, processor->generation);
     processor->model = processor->generation->model;

@@ -25,6 +25,7 @@ struct processor {
     const struct job_shared *shared;
     const struct config *config;
     const struct broker_ops *ops;
+    struct history_rules rules;
     struct session *session;
     struct metric *assigned_count; /* workers that the broker has given their partitions, */
     bool assigned;                 /* and whether this one is among them */

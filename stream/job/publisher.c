@@ -21,6 +21,7 @@ struct publisher {
     uint32_t interests; /* K */
     uint32_t width;     /* d */
     struct interest_sets sets;
+    const struct change *changes[BATCH_USERS];
     const void *states[BATCH_USERS];
     uint64_t events[BATCH_USERS];
     uint8_t *record; /* one encoded record */
@@ -164,24 +165,36 @@ static enum status send_user(struct publisher *publisher, const struct cached_us
     return publisher->ops->send(publisher->session, &record, error);
 }
 
+/* The first `users` of `changes`. */
+static enum status send_users(struct publisher *publisher, uint32_t users, struct error *error)
+{
+    for (uint32_t u = 0; u < users; u++) {
+        publisher->states[u] = publisher->changes[u]->user->state;
+        publisher->events[u] = publisher->changes[u]->user->state_absorbed;
+    }
+    if (users > 0) {
+        interest_read(publisher->model, publisher->scratch, publisher->states, publisher->events,
+                      NULL, users, &publisher->sets);
+    }
+    for (uint32_t u = 0; u < users; u++) {
+        TRY(send_user(publisher, publisher->changes[u]->user, u, error));
+    }
+    return STATUS_OK;
+}
+
 enum status publisher_send(struct publisher *publisher, const struct changeset *set,
                            struct error *error)
 {
     if (interest_model_generation(publisher->model) == 0)
         return STATUS_OK; /* nothing learned yet */
-    for (uint32_t first = 0; first < set->count; first += BATCH_USERS) {
-        const struct change *changes = set->changes + first;
-        uint32_t users = set->count - first;
-        if (users > BATCH_USERS) users = BATCH_USERS;
-        for (uint32_t u = 0; u < users; u++) {
-            publisher->states[u] = changes[u].user->state;
-            publisher->events[u] = changes[u].user->state_absorbed;
-        }
-        interest_read(publisher->model, publisher->scratch, publisher->states, publisher->events,
-                      NULL, users, &publisher->sets);
-        for (uint32_t u = 0; u < users; u++) {
-            TRY(send_user(publisher, changes[u].user, u, error));
-        }
+    uint32_t users = 0;
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct change *change = &set->changes[i];
+        if (!change_is_some(change)) continue;
+        publisher->changes[users++] = change;
+        if (users < BATCH_USERS) continue;
+        TRY(send_users(publisher, users, error));
+        users = 0;
     }
-    return STATUS_OK;
+    return send_users(publisher, users, error);
 }

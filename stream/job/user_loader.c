@@ -23,6 +23,7 @@ struct user_loader {
     struct store_key keys[STORE_GET_MAX];
     void *targets[STORE_GET_MAX]; /* what each key is for */
     struct error failure;         /* of a value that was found */
+    uint32_t recalled;            /* chunks that were found for users' histories */
 };
 
 /* A poll's users, or the chunks that a fold asks for at once. */
@@ -172,6 +173,55 @@ static enum status load_of_store(struct user_loader *loader, struct store *store
     return used ? look_up(loader, store, space, used, found, error) : STATUS_OK;
 }
 
+static void found_before(void *context, size_t index, struct bytes value)
+{
+    struct user_loader *loader = context;
+    struct history *history = &((struct change *)loader->targets[index])->user->history;
+    struct history before;
+    if (history_decode(&before, value, &loader->failure) != STATUS_OK) return;
+    if (!history_full(&before) || before.first + HISTORY_CHUNK_BEHAVIORS != history->first) return;
+    history_recall(history, &before);
+    loader->recalled++;
+}
+
+/* Looks up `count` full chunks; they must be there. */
+static enum status recall_all(struct user_loader *loader, struct store *store, uint32_t count,
+                              struct error *error)
+{
+    loader->recalled = 0;
+    TRY(look_up(loader, store, STORE_CHUNKS, count, found_before, error));
+    if (loader->recalled == count) return STATUS_OK;
+    const struct cached_user *user = ((const struct change *)loader->targets[0])->user;
+    return error_set(error, STATUS_CORRUPT,
+                     "the store of partition %" PRIu32
+                     " has lost chunks of users: delete the store's directory to have it rebuilt "
+                     "from the history log",
+                     user->partition);
+}
+
+/*
+ * The chunk before the open one, of which a history that takes nothing twice compares the last 32
+ * behaviors.
+ */
+static enum status recall_of_store(struct user_loader *loader, struct store *store,
+                                   struct change *const *changes, const uint32_t *order,
+                                   uint32_t count, struct error *error)
+{
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct change *change = changes[order[i]];
+        const struct history *history = &change->user->history;
+        if (history->from >= history->first || history_full(history)) continue;
+        loader->keys[used] =
+            (struct store_key){change->user->user, history->first / HISTORY_CHUNK_BEHAVIORS - 1};
+        loader->targets[used++] = change;
+        if (used < STORE_GET_MAX) continue;
+        TRY(recall_all(loader, store, used, error));
+        used = 0;
+    }
+    return used ? recall_all(loader, store, used, error) : STATUS_OK;
+}
+
 enum status user_loader_load(struct user_loader *loader, struct change *const *changes,
                              uint32_t count, struct error *error)
 {
@@ -184,6 +234,8 @@ enum status user_loader_load(struct user_loader *loader, struct change *const *c
         const uint32_t *order = loader->order + i;
         TRY(load_of_store(loader, store, STORE_USERS, changes, order, end - i, error));
         TRY(load_of_store(loader, store, STORE_SNAPSHOTS, changes, order, end - i, error));
+        if (!loader->config->source.deduplicate) continue;
+        TRY(recall_of_store(loader, store, changes, order, end - i, error));
     }
     return STATUS_OK;
 }

@@ -13,17 +13,28 @@ static const struct {
     const char *key;
     enum applies applies;
 } options[] = {
-    {"source.format", ALWAYS},          {"source.header", TO_TABLES},
-    {"source.fields.user", ALWAYS},     {"source.fields.item", ALWAYS},
-    {"source.fields.time", ALWAYS},     {"source.fields.action", ALWAYS},
-    {"source.fields.category", ALWAYS}, {"source.time", ALWAYS},
-    {"source.time_min", ALWAYS},        {"source.time_max", ALWAYS},
-    {"source.time_ahead", TO_KAFKA},    {"source.time_behind", TO_KAFKA},
-    {"source.id_size_max", ALWAYS},     {"source.event_size_max", ALWAYS},
+    {"source.format", ALWAYS},
+    {"source.header", TO_TABLES},
+    {"source.fields.user", ALWAYS},
+    {"source.fields.item", ALWAYS},
+    {"source.fields.time", ALWAYS},
+    {"source.fields.action", ALWAYS},
+    {"source.fields.category", ALWAYS},
+    {"source.time", ALWAYS},
+    {"source.time_min", ALWAYS},
+    {"source.time_max", ALWAYS},
+    {"source.time_ahead", TO_KAFKA},
+    {"source.time_behind", TO_KAFKA},
+    {"source.id_size_max", ALWAYS},
+    {"source.event_size_max", ALWAYS},
     {"actions", WITH_ACTIONS},     /* DECODING_ACTIONS */
     {"state.history_max", ALWAYS}, /* no decoding, but it decides which of the events count */
-    {"source.separator", TO_TABLES},    {"source.quotes", TO_TABLES},
+    {"source.separator", TO_TABLES},
+    {"source.quotes", TO_TABLES},
     {"source.null_values", ALWAYS},
+    /* No decoding either: */
+    {"source.user_events_max", ALWAYS},
+    {"source.deduplicate", ALWAYS},
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -72,6 +83,15 @@ void decoding_fingerprints(const struct config *config, uint32_t prints[HISTORY_
     }
 }
 
+/* What was committed of option `i`; a seal that knows the format but not it is an older one. */
+static uint32_t committed_print(const uint32_t committed[HISTORY_DECODING_MAX], int i)
+{
+    if (committed[i] || !committed[0]) return committed[i];
+    if (strcmp(options[i].key, "source.user_events_max") == 0) return fingerprint_of_value("0");
+    if (strcmp(options[i].key, "source.deduplicate") == 0) return fingerprint_of_value("false");
+    return 0;
+}
+
 enum status decoding_check(const struct config *config,
                            const uint32_t committed[HISTORY_DECODING_MAX], struct error *error)
 {
@@ -81,7 +101,8 @@ enum status decoding_check(const struct config *config,
     decoding_fingerprints(config, present);
     for (int i = 0; i < OPTIONS; i++) {
         char text[CONFIG_TEXT_MAX];
-        if (!present[i] || !committed[i] || present[i] == committed[i]) continue;
+        const uint32_t before = committed_print(committed, i);
+        if (!present[i] || !before || present[i] == before) continue;
         if (i == DECODING_ACTIONS && decoding_same_actions(config, committed)) continue;
         const char *value = config_value(config, options[i].key, text);
         int size = snprintf(changed + used, sizeof changed - used, "%s%s%s%.64s%s",

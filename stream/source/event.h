@@ -20,6 +20,8 @@ enum event_verdict {
     EVENT_ACCEPTED,
     EVENT_DROPPED,       /* its action is not listed: counted, not a dead letter */
     EVENT_BLANK,         /* nothing or white space, as a tombstone: counted, not a dead letter */
+    EVENT_FLOODED,       /* more of the user in an hour than source.user_events_max: counted */
+    EVENT_DUPLICATE,     /* one of the user's last ones again (source.deduplicate): counted */
     EVENT_MALFORMED,     /* not JSON / not a row of the table */
     EVENT_MISSING_FIELD, /* a field that the configuration names is absent or empty */
     EVENT_BAD_FIELD,     /* a field of the wrong type */

@@ -246,6 +246,8 @@ static void check_slice(struct verify *verify, double weight)
     report->odd_categories += slice->odd_categories;
     report->dropped += slice->dropped;
     report->blank += slice->blank;
+    report->flooded += slice->flooded;
+    report->duplicates += slice->duplicates;
     report->dead_letters += slice->bad;
     report->records += slice->records;
     report->slices++;
@@ -332,17 +334,19 @@ static enum status verify_all(struct verify *verify, struct error *error)
     if (users > 0) {
         TRY(verify_users_open(&verify->users, users, report_split_user, verify, error));
     }
-    TRY(verify_slice_open(&verify->slice, verify->options->memory - users, error));
+    TRY(verify_slice_open(&verify->slice, verify->options->config, verify->options->memory - users,
+                          error));
     for (verify->part = 0; verify->part < parts; verify->part++) {
         TRY(verify_share(verify, 0, 0, error));
     }
     if (users > 0) TRY(verify_users_finish(&verify->users, verify->ops, verify->input, error));
     report->events = verify->ops->events(verify->input);
-    uint64_t found = report->accepted + report->dropped + report->blank + report->dead_letters;
+    uint64_t found = report->accepted + report->dropped + report->blank + report->flooded +
+                     report->duplicates + report->dead_letters;
     if (found != report->events) {
         violation(verify, VERIFY_EVENTS,
-                  "accepted + dropped + blank + dead letters = %" PRIu64 ", but %" PRIu64
-                  " events were processed",
+                  "accepted + dropped + blank + flooded + duplicates + dead letters = %" PRIu64
+                  ", but %" PRIu64 " events were processed",
                   found, report->events);
     }
     return STATUS_OK;

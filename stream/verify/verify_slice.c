@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "stream/source/intake.h"
 
-enum status verify_slice_open(struct verify_slice *slice, size_t size, struct error *error)
+enum status verify_slice_open(struct verify_slice *slice, const struct config *config, size_t size,
+                              struct error *error)
 {
-    *slice = (struct verify_slice){.size = size, .memory = malloc(size)};
+    *slice = (struct verify_slice){.config = config, .size = size, .memory = malloc(size)};
     if (slice->memory) return STATUS_OK;
     return error_set(error, STATUS_IO, "out of memory: %zu bytes to verify with; lower job.memory",
                      size);
@@ -77,13 +79,39 @@ static struct verify_bad_event **bad_at(struct verify_slice *slice, int64_t offs
     return at;
 }
 
+/* Whether the user's history takes the event, as the job's did; false, too, if there is no room. */
+static bool takes(struct verify_slice *slice, struct verify_user *user, const struct event *event,
+                  bool *fitsp)
+{
+    const struct history_rules rules = intake_rules(slice->config);
+    *fitsp = true;
+    if (intake_takes_all(&rules)) return true;
+    if (!user->history) {
+        user->history = take_slice_memory(slice, sizeof *user->history);
+        *fitsp = user->history != NULL;
+        if (!*fitsp) return false;
+        history_init(user->history, 0);
+    }
+    const struct history_behavior behavior =
+        history_behavior_of(event->item_hash, event->time_ms, event->action);
+    const enum history_intake intake = history_admit(user->history, behavior, &rules);
+    slice->flooded += intake == HISTORY_FLOODED;
+    slice->duplicates += intake == HISTORY_DUPLICATE;
+    if (intake != HISTORY_TAKES) return false;
+    (void)history_append(user->history, behavior, event->offset, slice->config->state.history_max);
+    return true;
+}
+
 static bool add_accepted(struct verify_slice *slice, const struct event *event)
 {
     uint64_t hash = hash_of_user(event->user);
+    bool fits;
     if (!belongs(slice, hash)) return true;
     struct verify_user *user = user_of(slice, event->user, hash);
+    if (!user) return false;
+    if (!takes(slice, user, event, &fits)) return fits;
     struct verify_event *added = take_slice_memory(slice, sizeof *added);
-    if (!user || !added) return false;
+    if (!added) return false;
     added->behavior = history_behavior_of(event->item_hash, event->time_ms, event->action);
     added->offset = event->offset;
     *(user->last_event ? &user->last_event->next : &user->first_event) = added;
@@ -178,8 +206,11 @@ static bool add_dead_letter(struct verify_slice *slice, int64_t offset, struct b
 
 static void reset_slice(struct verify_slice *slice, uint64_t suffix, unsigned bits)
 {
-    *slice = (struct verify_slice){
-        .memory = slice->memory, .size = slice->size, .suffix = suffix, .bits = bits};
+    *slice = (struct verify_slice){.config = slice->config,
+                                   .memory = slice->memory,
+                                   .size = slice->size,
+                                   .suffix = suffix,
+                                   .bits = bits};
     slice->last_user = &slice->first_user;
     slice->last_bad = &slice->first_bad;
 }
@@ -271,7 +302,16 @@ enum status verify_slice_load(struct verify_slice *slice, const struct log_input
                               unsigned bits, struct error *error)
 {
     reset_slice(slice, suffix, bits);
+    const struct history_rules rules = intake_rules(slice->config);
     TRY(ops->begin(input, LOG_SOURCE, part, error));
+    if (ops->first(input) > 0 && !intake_takes_all(&rules)) {
+        return error_set(error, STATUS_INVALID,
+                         "the source begins at offset %" PRId64
+                         ": which of the events that are left were taken (source.user_events_max, "
+                         "source.deduplicate) depends on those that are gone, so it cannot be "
+                         "verified",
+                         ops->first(input));
+    }
     TRY(load_source(slice, ops, input, error));
     TRY(ops->begin(input, LOG_RECORDS, part, error));
     TRY(load_records(slice, ops, input, error));

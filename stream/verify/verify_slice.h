@@ -48,9 +48,10 @@ struct verify_user {
     struct verify_user *next;     /* in the order of their first appearance */
     struct bytes id;
     uint64_t hash;
-    uint32_t partition; /* of its events, if there are any */
-    uint64_t events;    /* accepted, that the source has */
-    uint64_t forgotten; /* before them, that the source has no more */
+    struct history *history; /* decides what is taken; NULL: everything is */
+    uint32_t partition;      /* of its events, if there are any */
+    uint64_t events;         /* accepted, that the source has */
+    uint64_t forgotten;      /* before them, that the source has no more */
     struct verify_event *first_event;
     struct verify_event *last_event;
     struct verify_published *first_published;
@@ -73,6 +74,7 @@ struct verify_anomaly {
 };
 
 struct verify_slice {
+    const struct config *config;
     uint8_t *memory;
     size_t size;
     size_t used;
@@ -90,16 +92,21 @@ struct verify_slice {
     uint64_t odd_categories;
     uint64_t dropped;
     uint64_t blank;
+    uint64_t flooded;
+    uint64_t duplicates;
     uint64_t bad;
     uint64_t records;
 };
 
-/* Takes `size` bytes; pages are touched when they are used. */
-MUST_CHECK enum status verify_slice_open(struct verify_slice *slice, size_t size,
-                                         struct error *error);
+/* Takes `size` bytes; pages are touched when they are used. Keeps `config`. */
+MUST_CHECK enum status verify_slice_open(struct verify_slice *slice, const struct config *config,
+                                         size_t size, struct error *error);
 void verify_slice_close(struct verify_slice *slice);
 
-/* Loads the share (suffix, bits) of a part. STATUS_BUSY: it does not fit. */
+/*
+ * Loads the share (suffix, bits) of a part. STATUS_BUSY: it does not fit. STATUS_INVALID: what a
+ * user's history took depends on events that the source has no more.
+ */
 MUST_CHECK enum status verify_slice_load(struct verify_slice *slice,
                                          const struct log_input_ops *ops, struct log_input *input,
                                          uint32_t part, uint64_t suffix, unsigned bits,

@@ -1,5 +1,17 @@
 # The program end to end on a small log (tests/crash/scene.h).
-foreach(module dimensions export features inspect_user log_forms model_jobs nonsense program recommend train_program verify)
+foreach(module
+    dimensions
+    export
+    features
+    inspect_user
+    intake
+    log_forms
+    model_jobs
+    nonsense
+    program
+    recommend
+    train_program
+    verify)
   braid_test(unit.${module} test_${module}.c said.c
     ${CMAKE_SOURCE_DIR}/tests/crash/scene.c
     LIBRARIES stream z ENVIRONMENT "BRAID=$<TARGET_FILE:braid>")

@@ -50,6 +50,8 @@ static void each_option_that_decides_how_events_are_read_is_compared_and_named(v
         {"file", "source.separator", ";"},
         {"file", "source.quotes", "off"},
         {"file", "source.null_values", "none"},
+        {"file", "source.user_events_max", "60"},
+        {"kafka", "source.deduplicate", "true"},
         {"kafka", "actions", "buy:3,view:1"},
         {"file", "actions", "view:1"},
         {"file", "actions", "view:1,cart:3"},
@@ -101,6 +103,21 @@ static void what_was_not_recorded_is_not_compared(void **state)
     config_close(&config);
 }
 
+/* A seal that knows all the others is of a build that took every event. */
+static void a_seal_older_than_a_rule_of_intake_was_without_it(void **state)
+{
+    (void)state;
+    uint32_t committed[HISTORY_DECODING_MAX];
+    struct config config;
+    open_config(&config, "file");
+    decoding_fingerprints(&config, committed);
+    committed[19] = committed[20] = 0;
+    assert_int_equal(decoding_check(&config, committed, NULL), STATUS_OK);
+    set(&config, "source.deduplicate", "true");
+    assert_int_equal(decoding_check(&config, committed, NULL), STATUS_REFUSED);
+    config_close(&config);
+}
+
 /* Else a person would read "buy" where somebody viewed. */
 static void actions_have_names_only_in_the_order_that_was_stored(void **state)
 {
@@ -123,6 +140,7 @@ int main(void)
         cmocka_unit_test(what_has_no_say_in_how_events_are_read_may_change),
         cmocka_unit_test(actions_have_names_only_in_the_order_that_was_stored),
         cmocka_unit_test(what_was_not_recorded_is_not_compared),
+        cmocka_unit_test(a_seal_older_than_a_rule_of_intake_was_without_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,12 +82,14 @@ static const struct log_input_ops ops = {
     .place = place,
 };
 
+static const struct config takes_all;
+
 /* How many of the user's events came before `begins`, the first offset that is left. */
 static uint64_t forgotten(const struct told *events, const struct told *records, int64_t begins)
 {
     struct verify_slice slice;
     struct log_input input = {.events = events, .records = records, .first = begins};
-    assert_int_equal(verify_slice_open(&slice, MEMORY, NULL), STATUS_OK);
+    assert_int_equal(verify_slice_open(&slice, &takes_all, MEMORY, NULL), STATUS_OK);
     assert_int_equal(verify_slice_load(&slice, &ops, &input, 0, 0, 0, NULL), STATUS_OK);
     uint64_t found = slice.first_user->forgotten;
     verify_slice_close(&slice);
