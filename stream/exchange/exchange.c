@@ -220,7 +220,7 @@ enum status exchange_sync(struct exchange *exchange, uint64_t *newestp, struct e
 {
     if (!exchange->ops) return newest_of_dir(exchange, newestp, error);
     TRY(sync_models(exchange, error));
-    const struct shared_generation *newest = shared_table_newest(exchange->table);
+    const struct shared_generation *newest = shared_table_newest(exchange->table, UINT64_MAX);
     *newestp = newest ? newest->number : 0;
     return STATUS_OK;
 }

@@ -52,18 +52,20 @@ void shared_table_tidy(struct shared_table *table)
     table->count = kept;
 }
 
-const struct shared_generation *shared_table_newest(const struct shared_table *table)
+const struct shared_generation *shared_table_newest(const struct shared_table *table, uint64_t most)
 {
     for (uint32_t i = table->count; i-- > 0;) {
-        if (table->at[i].whole) return &table->at[i];
+        if (table->at[i].whole && table->at[i].number <= most) return &table->at[i];
     }
     return NULL;
 }
 
-const struct shared_generation *shared_table_complete(const struct shared_table *table)
+const struct shared_generation *shared_table_complete(const struct shared_table *table,
+                                                      int64_t by_ms)
 {
     for (uint32_t i = table->count; i-- > 0;) {
-        if (table->at[i].listed && table->at[i].complete_ms) return &table->at[i];
+        const struct shared_generation *one = &table->at[i];
+        if (one->listed && one->complete_ms && one->complete_ms <= by_ms) return one;
     }
     return NULL;
 }

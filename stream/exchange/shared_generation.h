@@ -77,9 +77,12 @@ struct shared_generation *shared_table_find(struct shared_table *table, uint64_t
 /* Removes those of which nothing is left. */
 void shared_table_tidy(struct shared_table *table);
 
-/* The newest that is whole, and the newest that is complete; NULL: none. */
-const struct shared_generation *shared_table_newest(const struct shared_table *table);
-const struct shared_generation *shared_table_complete(const struct shared_table *table);
+/* The newest that is whole, up to number `most`, and the newest that is complete since `by_ms`; NULL:
+ * none. */
+const struct shared_generation *shared_table_newest(const struct shared_table *table,
+                                                    uint64_t most);
+const struct shared_generation *shared_table_complete(const struct shared_table *table,
+                                                      int64_t by_ms);
 
 void shared_key_encode(uint64_t generation, uint32_t part, uint8_t to[SHARED_KEY_SIZE]);
 

@@ -71,19 +71,19 @@ static enum status send_model_end(struct exchange *exchange, const struct shared
 
 /* ---- what is due ---- */
 
-static enum status complete_newest(struct exchange *exchange, struct error *error)
+/* The newest one that is: another may have come since, and its sweep may still be under way. */
+static enum status complete_reached(struct exchange *exchange, struct error *error)
 {
-    const struct shared_generation *newest = shared_table_newest(exchange->table);
     uint64_t oldest;
-    if (!newest || newest->complete_ms) return STATUS_OK;
     TRY(exchange->ops->oldest(exchange->log, &oldest, error));
-    if (oldest < newest->number) return STATUS_OK;
+    const struct shared_generation *reached = shared_table_newest(exchange->table, oldest);
+    if (!reached || reached->complete_ms) return STATUS_OK;
     TRY(exchange->ops->begin(exchange->log, error));
-    const enum status status = send_completion(exchange, newest, clock_wall_ms(), error);
+    const enum status status = send_completion(exchange, reached, clock_wall_ms(), error);
     TRY(exchange_end_transaction(exchange, status, error));
     FAULT_POINT("generation_completed");
     log_info("generation complete: no user is left of an older one",
-             log_int("generation", (int64_t)newest->number));
+             log_int("generation", (int64_t)reached->number));
     return STATUS_OK;
 }
 
@@ -123,12 +123,10 @@ enum status exchange_tend(struct exchange *exchange, struct error *error)
     uint64_t newest;
     if (!exchange->ops) return STATUS_OK;
     TRY(exchange_sync(exchange, &newest, error));
-    TRY(complete_newest(exchange, error));
-    const struct shared_generation *complete = shared_table_complete(exchange->table);
-    if (!complete) return STATUS_OK;
-    const int64_t age_ms = clock_wall_ms() - complete->complete_ms;
-    if (age_ms >= exchange->config->output.items_grace_ms) {
-        TRY(remove_vectors(exchange, complete->number, error));
-    }
-    return remove_models(exchange, complete->number, error);
+    TRY(complete_reached(exchange, error));
+    const int64_t settled_ms = clock_wall_ms() - exchange->config->output.items_grace_ms;
+    const struct shared_generation *settled = shared_table_complete(exchange->table, settled_ms);
+    if (settled) TRY(remove_vectors(exchange, settled->number, error));
+    const struct shared_generation *complete = shared_table_complete(exchange->table, INT64_MAX);
+    return complete ? remove_models(exchange, complete->number, error) : STATUS_OK;
 }

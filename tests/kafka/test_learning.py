@@ -14,8 +14,11 @@ from harness import SOON, Pulse, drain, read_all, verify, wait_until
 
 assert setUpModule and tearDownModule
 
-POINTS = ("generation_trained", "generation_sealed", "generation_published", "generation_adopted",
-          "sweep_folded", "sweep_committed")
+# Each with how often it is passed before the kill, in turn.
+POINTS = {"generation_trained": (1,), "generation_sealed": (1,), "item_vector_sent": (1, 50, 150),
+          "item_vectors_published": (1,), "chunk_sent": (1,), "manifest_sent": (1,),
+          "generation_published": (1,), "generation_completed": (1,), "generation_adopted": (1,),
+          "sweep_folded": (1, 3), "sweep_committed": (1, 2)}
 TURNS = 5  # kills at each point
 MOMENTS = 20
 
@@ -82,11 +85,12 @@ class Learning(KafkaCase):
         world = self.learning(**SOON, **{"train.interval": "500ms", "train.gate_events": "20"})
         feed = self.feed(world)
         pulse = Pulse(feed)
-        for point in POINTS:
+        for point, passes in POINTS.items():
             for turn in range(TURNS):
                 name, other = ("a", "b") if turn % 2 else ("b", "a")
-                job = self.start(world, name, f"{point}:1")
-                beside = self.start(world, other, f"{point}:2")
+                times = passes[turn % len(passes)]
+                job = self.start(world, name, f"{point}:{times}")
+                beside = self.start(world, other, f"{point}:{times + 1}")
                 self.killed(self.first_dead(job, beside))
                 for left in (job, beside):
                     if left.process.poll() is None:

@@ -7,8 +7,8 @@
  * is over, the rest of the source is delivered, committed, and the session ends.
  *
  * It holds the worker to the contract of broker.h: no call but poll while a commit is under way,
- * nothing sent outside of a transaction, seals that rise by one and only of partitions that moved,
- * partitions given up only when no commit is under way.
+ * nothing sent outside of a transaction, seals that rise by one and only of partitions that moved or
+ * whose users or generations did, partitions given up only when no commit is under way.
  */
 #ifndef TESTS_UNIT_FAKE_BROKER_H
 #define TESTS_UNIT_FAKE_BROKER_H
@@ -36,6 +36,9 @@ enum fake_step_kind {
     FAKE_LOSE,    /* all partitions are lost */
     FAKE_ASSIGN,  /* all partitions are assigned (which is also how a session begins) */
     FAKE_AWAIT,   /* polls nothing until no commit is under way */
+    FAKE_GATHER,  /* polls nothing until users are moved without an event of theirs */
+    FAKE_CALL, /* calls the test (fake_on_call) with `count`, at each poll until it says true; what is
+                   * gathered meanwhile is committed */
 };
 
 enum fake_outcome {
@@ -65,13 +68,24 @@ struct broker *fake_open(uint64_t seed, uint32_t events, const struct fake_step 
                          uint32_t steps);
 void fake_close(struct broker *broker);
 
+/* What FAKE_CALL calls, on the worker's thread. */
+typedef bool fake_call(struct broker *broker, uint32_t what);
+void fake_on_call(struct broker *broker, fake_call *call);
+
+/* Another worker begins where the last one left, with a script of its own. */
+void fake_again(struct broker *broker, const struct fake_step *script, uint32_t steps);
+
+/* True if a worker has restored the partition and goes on with it. */
+bool fake_is_live(const struct broker *broker, uint32_t partition);
+
 extern const struct broker_ops fake_ops;
 
 /* What is committed of a partition. */
 struct fake_progress {
     struct history_seal seal;
-    uint64_t log_records;               /* history records and seals */
-    uint64_t newest_events[FAKE_USERS]; /* n of each user's newest record, 0: none */
+    uint64_t log_records;                   /* history records and seals */
+    uint64_t newest_events[FAKE_USERS];     /* n of each user's newest record, 0: none, */
+    uint64_t newest_generation[FAKE_USERS]; /* and the generation that it names */
 };
 const struct fake_progress *fake_progress(const struct broker *broker, uint32_t partition);
 
@@ -82,7 +96,7 @@ int64_t fake_committed(const struct broker *broker, uint32_t partition);
 
 /*
  * Fails the test unless every event of the source is in exactly one committed transaction: each
- * user's committed records rise in n and end at all of its accepted events, each bad event is one
+ * user's committed records rise in n (or at least in generation) and end at all of its accepted events, each bad event is one
  * dead letter, the history log holds every behavior, and each item's name was sent.
  */
 void fake_prove(const struct broker *broker);

@@ -10,7 +10,15 @@
 
 static const struct broker *broker;
 static struct store *_Atomic stores[FAKE_PARTITIONS]; /* open ones */
-static uint64_t snapshots;
+static uint64_t snapshots, chunks;
+
+static enum status watched_get(struct store *store, enum store_space space,
+                               const struct store_key *keys, size_t count, store_found *found,
+                               void *context, struct error *error)
+{
+    if (space == STORE_CHUNKS) chunks += count;
+    return store_memory.get(store, space, keys, count, found, context, error);
+}
 
 static enum status watched_open(struct store **storep, const char *path,
                                 const struct store_identity *identity,
@@ -64,9 +72,10 @@ const struct store_ops *fake_stores(const struct broker *of)
 {
     static struct store_ops watched;
     broker = of;
-    snapshots = 0;
+    snapshots = chunks = 0;
     watched = store_memory;
     watched.open = watched_open;
+    watched.get = watched_get;
     watched.close = watched_close;
     watched.commit = watched_commit;
     watched.put_snapshots = watched_put_snapshots;
@@ -76,4 +85,9 @@ const struct store_ops *fake_stores(const struct broker *of)
 uint64_t fake_stores_snapshots(void)
 {
     return snapshots;
+}
+
+uint64_t fake_stores_chunks(void)
+{
+    return chunks;
 }

@@ -15,4 +15,7 @@ const struct store_ops *fake_stores(const struct broker *broker);
 /* Snapshots written of partition 0's user 0, which has half of that partition's events. */
 uint64_t fake_stores_snapshots(void);
 
+/* Full chunks that were looked up: what folds anew of longer histories ask for. */
+uint64_t fake_stores_chunks(void);
+
 #endif

@@ -14,13 +14,13 @@ static void a_generation_is_complete_when_every_partition_has_reached_it(void **
     publish(&a, 1);
     fake_oldest_generation = 0;
     tend(&a);
-    assert_null(shared_table_complete(a.exchange->table));
+    assert_null(shared_table_complete(a.exchange->table, INT64_MAX));
     fake_oldest_generation = 1;
     tend(&a);
     tend(&a);
-    assert_int_equal(shared_table_complete(a.exchange->table)->number, 1);
+    assert_int_equal(shared_table_complete(a.exchange->table, INT64_MAX)->number, 1);
     synced(&b);
-    assert_int_equal(shared_table_complete(b.exchange->table)->number, 1);
+    assert_int_equal(shared_table_complete(b.exchange->table, INT64_MAX)->number, 1);
     assert_int_equal(live(SHARED_ITEM_VECTORS, 1), ITEMS + 1);
 }
 
@@ -43,6 +43,26 @@ static void old_item_vectors_go_after_the_completion_and_a_grace_period(void **s
     tend(&a);
     assert_int_equal(live(SHARED_ITEM_VECTORS, 1), 0);
     assert_int_equal(live(SHARED_ITEM_VECTORS, 2), ITEMS + 1);
+}
+
+/* Or none would ever be complete of those that come faster than they are looked after. */
+static void a_generation_is_complete_although_another_has_come_since(void **state)
+{
+    (void)state;
+    take_seat(&a);
+    a.config.output.items_grace_ms = 0;
+    for (uint64_t number = 1; number <= 4; number++) {
+        publish(&a, number);
+        fake_oldest_generation = number - 1;
+        tend(&a);
+        tend(&a);
+        const struct shared_generation *complete =
+            shared_table_complete(a.exchange->table, INT64_MAX);
+        assert_int_equal(complete ? complete->number : 0, number - 1);
+    }
+    assert_int_equal(live(SHARED_ITEM_VECTORS, 2), 0);
+    assert_int_equal(live(SHARED_ITEM_VECTORS, 3), ITEMS + 1);
+    assert_int_equal(live(SHARED_ITEM_VECTORS, 4), ITEMS + 1);
 }
 
 static void vectors_of_a_generation_that_never_came_go_as_well(void **state)
@@ -113,7 +133,7 @@ static void none_goes_that_users_may_still_be_of(void **state)
         tend(&a);
         tend(&a);
     }
-    assert_int_equal(shared_table_complete(a.exchange->table)->number, 2);
+    assert_int_equal(shared_table_complete(a.exchange->table, INT64_MAX)->number, 2);
     assert_int_equal(synced(&b), 5);
     assert_true(live(SHARED_MODELS, 2) > 0);
     for (uint64_t number = 2; number <= 5; number++) {
@@ -127,6 +147,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exchange_set_up, exchange_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_generation_is_complete_when_every_partition_has_reached_it),
+        TEST(a_generation_is_complete_although_another_has_come_since),
         TEST(old_item_vectors_go_after_the_completion_and_a_grace_period),
         TEST(vectors_of_a_generation_that_never_came_go_as_well),
         TEST(as_many_generations_stay_as_are_to_be_kept),
