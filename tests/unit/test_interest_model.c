@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -21,20 +22,27 @@ static const struct model_dims defaults = {.d = 64,
                                            .use_gap = true,
                                            .gap_buckets = 32};
 
-static struct interest_model *open_model(struct checkpoint *checkpoint)
+static struct interest_model *open_named(struct checkpoint *checkpoint, const char *name,
+                                         const struct model_dims *dims)
 {
     struct error error;
     struct interest_model *model = NULL;
     const struct item_entry items[] = {{bytes_of("one"), 1}, {bytes_of("two"), 0}};
     const struct bytes categories[] = {bytes_of("films")};
-    *checkpoint = (struct checkpoint){.model = "limarec", .dims = defaults, .generation = 7};
+    *checkpoint = (struct checkpoint){.dims = *dims, .generation = 7};
+    snprintf(checkpoint->model, sizeof checkpoint->model, "%s", name);
     assert_int_equal(item_table_open(&checkpoint->items, items, 2, categories, 1, 1, &error),
                      STATUS_OK);
-    assert_int_equal(interest_params_open(&checkpoint->params, "limarec", &defaults, 4, 1, &error),
+    assert_int_equal(interest_params_open(&checkpoint->params, name, dims, 4, 1, &error),
                      STATUS_OK);
     param_set_draw(checkpoint->params, 1);
     assert_int_equal(interest_model_open(&model, checkpoint, &error), STATUS_OK);
     return model;
+}
+
+static struct interest_model *open_model(struct checkpoint *checkpoint)
+{
+    return open_named(checkpoint, "limarec", &defaults);
 }
 
 static void close_model(struct interest_model *model, struct checkpoint *checkpoint)
@@ -158,6 +166,42 @@ static void mind_has_log2_of_its_behaviors_or_as_many_as_them(void **state)
     }
 }
 
+/* Levels of the periods 1, 2 and 6, in folds that begin at each event of a period. */
+static void a_level_changes_where_its_period_ends_in_the_life_also_after_a_jump(void **state)
+{
+    (void)state;
+    enum { WIDTH = 8, LEVELS = 3, LENGTH = 13, LONGEST = 6 };
+    static const uint64_t period[LEVELS] = {1, 2, LONGEST};
+    const struct model_dims dims = {.d = WIDTH, .interests = LEVELS, .steps = 0x32};
+    const struct interest_ops *ops = interest_ops_find("hpmn");
+    struct checkpoint checkpoint;
+    struct interest_model *model = open_named(&checkpoint, "hpmn", &dims);
+    struct interest_scratch *scratch = NULL;
+    assert_int_equal(interest_scratch_open(&scratch, model, NULL), STATUS_OK);
+    assert_int_equal(interest_model_state_size(model), LEVELS * WIDTH * sizeof(real));
+    for (uint64_t from = 0; from < 2 * LONGEST; from++) {
+        real levels[LEVELS][WIDTH] = {{0}}, before[LEVELS][WIDTH];
+        void *states[] = {levels};
+        for (uint64_t n = 0; n < LENGTH; n++) {
+            const struct behavior event = {.item = 2 + n % 2, .gap_s = -1, .ordinal = from + n};
+            const struct behavior_batch batch = {&event, (const uint32_t[]){0, 1}, 1};
+            memcpy(before, levels, sizeof before);
+            interest_absorb(model, scratch, states, &batch);
+            for (uint32_t j = 0; j < LEVELS; j++) {
+                const bool changed = memcmp(levels[j], before[j], sizeof levels[j]) != 0;
+                assert_int_equal(changed, (from + n + 1) % period[j] == 0);
+            }
+            for (uint32_t j = 0; j < ops->live(&dims, n + 1); j++) {
+                static const real empty[WIDTH];
+                assert_memory_not_equal(levels[j], empty, sizeof empty);
+            }
+        }
+        assert_int_equal(ops->live(&dims, LENGTH), LEVELS);
+    }
+    interest_scratch_close(scratch);
+    close_model(model, &checkpoint);
+}
+
 static void a_ledger_without_its_options_is_refused(void **state)
 {
     (void)state;
@@ -180,6 +224,7 @@ int main(void)
         cmocka_unit_test(a_user_without_events_has_no_interests),
         cmocka_unit_test(impossible_dimensions_are_refused_by_name),
         cmocka_unit_test(mind_has_log2_of_its_behaviors_or_as_many_as_them),
+        cmocka_unit_test(a_level_changes_where_its_period_ends_in_the_life_also_after_a_jump),
         cmocka_unit_test(a_ledger_without_its_options_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
