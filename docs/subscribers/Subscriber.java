@@ -95,13 +95,14 @@ public class Subscriber {
         long generation = ByteBuffer.wrap(key).getLong();
         ByteString item = ByteString.copyFrom(key, 8, key.length - 8);
         var items = vectors.computeIfAbsent(generation, g -> new HashMap<>());
-        if (!item.isEmpty() && value != null) {
+        if (value == null) { // a tombstone: vectors of a generation that nobody is of are removed
+            usable.remove(generation);
+            items.remove(item);
+        } else if (!item.isEmpty()) {
             ItemVector vector = ItemVector.parseFrom(value);
             check(vector);
             items.put(item, vector);
-        } else if (!item.isEmpty()) { // a tombstone: vectors of a generation that nobody is of
-            items.remove(item);
-        } else if (value != null && !usable.contains(generation)) { // the end: are all here?
+        } else if (!usable.contains(generation)) { // the end: are all here?
             ItemsEnd end = ItemsEnd.parseFrom(value);
             long sum = items.values().stream().mapToLong(ItemVector::getChecksum).sum();
             if (end.getItems() != items.size() || end.getChecksum() != sum) return;

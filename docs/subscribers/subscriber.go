@@ -108,14 +108,15 @@ func takeVector(key, value []byte) {
 	if vectors[generation] == nil {
 		vectors[generation] = map[string]*braid.ItemVector{}
 	}
-	if item != "" && value != nil {
+	if value == nil { // a tombstone: vectors of a generation that nobody is of are removed
+		delete(usable, generation)
+		delete(vectors[generation], item)
+	} else if item != "" {
 		vector := &braid.ItemVector{}
 		unmarshal(value, vector)
 		checkVector(vector)
 		vectors[generation][item] = vector
-	} else if item != "" { // a tombstone: vectors of a generation that nobody is of
-		delete(vectors[generation], item)
-	} else if value != nil && !usable[generation] { // the end: are all here?
+	} else if !usable[generation] { // the end: are all here?
 		end, sum := &braid.ItemsEnd{}, uint64(0)
 		unmarshal(value, end)
 		for _, vector := range vectors[generation] {

@@ -65,12 +65,13 @@ def take_record(user, value):
 
 def take_vector(key, value):
     generation, item = int.from_bytes(key[:8], "big"), key[8:]
-    if item and value:
+    if value is None:  # a tombstone: the vectors of a generation that nobody is of are removed
+        usable.discard(generation)
+        vectors[generation].pop(item, None)
+    elif item:
         vectors[generation][item] = vector = ItemVector.FromString(value)
         check_vector(vector)
-    elif item:  # a tombstone: the vectors of a generation that nobody is of are removed
-        vectors[generation].pop(item, None)
-    elif value and generation not in usable:  # the end: are all here?
+    elif generation not in usable:  # the end: are all here?
         end, items = ItemsEnd.FromString(value), vectors[generation].values()
         if len(items) == end.items and sum(i.checksum for i in items) % 2**64 == end.checksum:
             usable.add(generation)

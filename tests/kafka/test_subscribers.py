@@ -153,7 +153,8 @@ class Subscribers(KafkaCase):
         answers = expected(world)
 
         def right(program):
-            self.assertIsNone(program.process.poll(), program.tail())
+            if program.process.poll() is not None:
+                self.fail(f"{program.tail()}\n{program.process.stderr.read()}")
             return program.last.keys() == answers.keys() and all(
                 said in answers[user] for user, said in program.last.items())
 
