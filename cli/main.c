@@ -4,18 +4,23 @@
  * What a command does lies in command_<name>.c; what the job does begins in job.c.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/manual.h"
 
 static const struct command *const commands[] = {
-    &command_init,     &command_train,    &command_run,         &command_inspect,
-    &command_verify,   &command_evaluate, &command_recommend,   &command_promote,
-    &command_rollback, &command_export,   &command_repartition, &command_check_config,
-    &command_version,
+    &command_init,        &command_train,
+    &command_run,         &command_inspect,
+    &command_verify,      &command_evaluate,
+    &command_recommend,   &command_promote,
+    &command_rollback,    &command_export,
+    &command_repartition, &command_check_config,
+    &command_version,     NULL,
 };
-enum { COMMANDS = sizeof commands / sizeof *commands };
+enum { COMMANDS = sizeof commands / sizeof *commands - 1 };
 
 static void print_help(FILE *out)
 {
@@ -37,8 +42,28 @@ static void print_help(FILE *out)
         "Exit codes: 0 done; 1 the operating system or a broker failed; 2 usage or configuration;\n"
         "3 data that needs a decision (another input, a newer format, damage); 4 verify found\n"
         "violations; 128 + N killed by signal N.\n\n"
-        "braid COMMAND --help explains a command and shows examples.\n",
+        "braid COMMAND --help explains a command and shows examples; braid help man writes a man\n"
+        "page, braid help completion a script for bash.\n",
         out);
+}
+
+/* `braid help man` and `braid help completion`; false if `what` is neither. */
+static bool print_generated(const char *what)
+{
+    if (strcmp(what, "completion") == 0) {
+        completion_print(stdout, commands);
+        return true;
+    }
+    if (strcmp(what, "man") != 0) return false;
+    char *overview;
+    size_t size;
+    FILE *text = open_memstream(&overview, &size);
+    REQUIRE(text != NULL);
+    print_help(text);
+    REQUIRE(fclose(text) == 0);
+    manual_print(stdout, overview, commands);
+    free(overview);
+    return true;
 }
 
 static int refuse_unknown(const char *word)
@@ -106,6 +131,7 @@ int main(int count, char **arguments)
         print_command_help(commands[i]);
         return 0;
     }
+    if (strcmp(name, "help") == 0 && count == 3 && print_generated(arguments[2])) return 0;
     if (asks_for_help(1, arguments + 1) || strcmp(name, "help") == 0) {
         print_help(stdout);
         return 0;

@@ -243,6 +243,18 @@ const char *config_value(const struct config *config, const char *key, char to[C
 void config_print_help(FILE *out);
 void config_print_reference(FILE *out);
 
+/* What can be said of an option. */
+struct config_description {
+    const char *key;
+    const char *value; /* default */
+    const char *help;
+    const char *allowed;        /* in words */
+    const char *const *choices; /* ends with NULL; NULL: no list of words is all that is allowed */
+};
+
+/* Tells of each option of the table, in its order. */
+void config_describe(void (*tell)(void *to, const struct config_description *option), void *to);
+
 /* Prints the effective values as YAML, those of kafka.client.*, which may be secrets, as ***. */
 MUST_CHECK enum status config_print(const struct config *config, FILE *out, struct error *error);
 

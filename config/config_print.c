@@ -35,6 +35,23 @@ void config_print_help(FILE *out)
                  "      Any property of librdkafka, passed on as it is; never printed\n");
 }
 
+void config_describe(void (*tell)(void *to, const struct config_description *option), void *to)
+{
+    static const char *const truth[] = {"false", "true", NULL};
+    char allowed[CONFIG_TEXT_MAX];
+    for (unsigned i = 0; i < option_count; i++) {
+        const struct option *option = &option_table[i];
+        const struct config_description description = {
+            .key = option->key,
+            .value = option->value,
+            .help = option->help,
+            .allowed = option_allowed(option, allowed),
+            .choices = option->type == OPTION_BOOL ? truth : option->choices,
+        };
+        tell(to, &description);
+    }
+}
+
 void config_print_reference(FILE *out)
 {
     char allowed[CONFIG_TEXT_MAX];

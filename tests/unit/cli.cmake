@@ -55,3 +55,8 @@ set_tests_properties(unit.learning_metrics PROPERTIES LABELS unit TIMEOUT 600
 add_test(NAME unit.kubernetes COMMAND python3 -B
   ${CMAKE_CURRENT_SOURCE_DIR}/test_kubernetes.py $<TARGET_FILE:braid>)
 set_tests_properties(unit.kubernetes PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)
+
+# The man page and the completion for bash.
+add_test(NAME unit.manual COMMAND python3 -B
+  ${CMAKE_CURRENT_SOURCE_DIR}/test_manual.py $<TARGET_FILE:braid>)
+set_tests_properties(unit.manual PROPERTIES LABELS unit TIMEOUT 600)
