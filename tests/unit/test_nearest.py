@@ -42,7 +42,7 @@ class Nearest(unittest.TestCase):
         cls.events = list(walk())
         cls.log = open(f"{cls.folder.name}/log.tsv", "w", encoding="utf-8")
         cls.run_on(cls.events[:HALF])
-        cls.subscriber = nearest.Subscriber(cls.output, cls.state)
+        cls.subscriber = nearest.Files(cls.output, cls.state)
 
     @classmethod
     def tearDownClass(cls):
