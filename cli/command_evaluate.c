@@ -60,7 +60,9 @@ static const char help[] =
     "with\n"
     "the prototypes of sine and the channels of octopus, and of each user's behaviors (2,000 "
     "users)\n"
-    "with the interests in which their share is greatest (not with --json).\n\n"
+    "with the interests in which their share is greatest; of several categories of an item each "
+    "by\n"
+    "its place (not with --json).\n\n"
     "  braid evaluate --source.path=clicks.jsonl --checkpoint generation-1.safetensors\n"
     "  braid evaluate --config braid.yaml --protocol prequential\n"
     "      the checkpoint of the configuration, model.checkpoint, or the newest of model.dir\n"
@@ -87,7 +89,9 @@ struct job {
     struct evaluation *evaluation;
     struct evaluation_result results[RESULTS_MAX];
     uint32_t results_count;
-    struct agreement agreements[CHECKPOINTS_MAX]; /* with --explain */
+    struct agreement agreements[TAGS_MAX]
+                               [CHECKPOINTS_MAX]; /* with --explain: by the items' first */
+    uint32_t levels;                              /* category, their second, ... */
 };
 
 static enum status parse_protocol(struct job *job, const char *name, struct error *error)
@@ -311,29 +315,43 @@ static enum status run_checkpoints(struct job *job, bool by_interests, struct er
 
 /* How far a model's interests follow the categories, over the users of the cases. */
 static enum status measure_agreement(struct job *job, uint32_t number, const uint32_t *known,
-                                     struct error *error)
+                                     const uint32_t *category, struct error *error)
 {
     struct interest_model *model;
     TRY(interest_model_open(&model, job->checkpoints[number], error));
-    const enum status status = agreement_measure(&job->agreements[number], model, job->dataset,
-                                                 known, EXPLAINED_USERS_MAX, job->category, error);
+    const enum status status =
+        agreement_measure(&job->agreements[job->levels][number], model, job->dataset, known,
+                          EXPLAINED_USERS_MAX, category, error);
     interest_model_close(model);
     return status;
+}
+
+static enum status measure_levels(struct job *job, const uint32_t *known, uint32_t *category,
+                                  struct error *error)
+{
+    const struct item_table *items = job->checkpoints[0]->items;
+    while (job->levels < TAGS_MAX && agreement_level(items, job->levels, category)) {
+        for (uint32_t i = 0; i < job->checkpoints_count; i++) {
+            TRY(measure_agreement(job, i, known, category, error));
+        }
+        job->levels++;
+    }
+    return STATUS_OK;
 }
 
 static enum status measure_agreements(struct job *job, struct error *error)
 {
     uint32_t *known = calloc(dataset_users(job->dataset) + (size_t)1, sizeof *known);
-    if (!known) return error_set(error, STATUS_IO, "not enough memory to evaluate");
-    for (uint32_t i = 0; i < evaluation_cases(job->evaluation); i++) {
+    uint32_t *category = calloc(dataset_rows(job->dataset), sizeof *category);
+    for (uint32_t i = 0; known && i < evaluation_cases(job->evaluation); i++) {
         const struct dataset_point point = evaluation_point(job->evaluation, i);
         if (point.position > known[point.user]) known[point.user] = point.position;
     }
-    enum status status = STATUS_OK;
-    for (uint32_t i = 0; status == STATUS_OK && i < job->checkpoints_count; i++) {
-        status = measure_agreement(job, i, known, error);
-    }
+    const enum status status = known && category
+                                   ? measure_levels(job, known, category, error)
+                                   : error_set(error, STATUS_IO, "not enough memory to evaluate");
     free(known);
+    free(category);
     return status;
 }
 
@@ -351,11 +369,18 @@ static void print_agreements(const struct job *job)
     printf("\nNMI of interests with categories, and of shuffled labels:\n%-20s %8s %8s %8s %12s "
            "%8s %8s %8s\n",
            "", "Items", "NMI", "Shuffled", "Groups used", "Users", "NMI", "Shuffled");
-    for (uint32_t i = 0; i < job->checkpoints_count; i++) {
-        const struct agreement *at = &job->agreements[i];
-        char groups[32] = "-";
+    for (uint32_t i = 0; i < job->levels * job->checkpoints_count; i++) {
+        const uint32_t level = i / job->checkpoints_count, number = i % job->checkpoints_count;
+        const struct agreement *at = &job->agreements[level][number];
+        char groups[32] = "-", name[64];
+        const char *model = job->checkpoints[number]->model;
+        if (level == 0) {
+            snprintf(name, sizeof name, "%s", model);
+        } else {
+            snprintf(name, sizeof name, "%s, category %u", model, level + 1);
+        }
         if (at->groups) snprintf(groups, sizeof groups, "%u of %u", at->groups_used, at->groups);
-        printf("%-20s", job->checkpoints[i]->model);
+        printf("%-20s", name);
         print_part(&at->items);
         printf(" %12s", groups);
         print_part(&at->users);

@@ -8,7 +8,6 @@
 #include "base/random.h"
 #include "model/interest_explain.h"
 #include "model/interest_ops.h"
-#include "model/item_table.h"
 
 enum { SHUFFLE_SEED = 1 };
 
@@ -111,6 +110,17 @@ static enum status agreement_no_memory(struct error *error)
     return error_set(error, STATUS_IO, "not enough memory to compare interests and categories");
 }
 
+bool agreement_level(const struct item_table *items, uint32_t level, uint32_t *category)
+{
+    bool any = false;
+    REQUIRE(level < TAGS_MAX);
+    for (uint32_t row = 0; row < item_table_rows(items); row++) {
+        category[row] = item_table_categories_of(items, row).rows[level];
+        any = any || category[row];
+    }
+    return any;
+}
+
 /* ---- groups of items ---- */
 
 struct grouping {
@@ -127,14 +137,16 @@ static void group_items(void *context)
     const struct interest_model *model = grouping->model;
     const struct item_table *items = interest_model_items(model);
     const uint32_t rows = item_table_rows(items), tile = model->tile_events;
+    const uint32_t first = 1 + item_table_oov(items);
+    const uint32_t *categories = item_table_item_categories(items);
     struct tape tape = {.arena = &grouping->arena};
-    for (uint32_t from = 1 + item_table_oov(items); from < rows; from += tile) {
+    for (uint32_t from = first; from < rows; from += tile) {
         const uint32_t count = rows - from < tile ? rows - from : tile;
         struct behavior *at = arena_take(&grouping->arena, count * sizeof *at);
         uint32_t *group = arena_take(&grouping->arena, count * sizeof *group);
         for (uint32_t i = 0; i < count; i++) {
             at[i] = (struct behavior){
-                .item = from + i, .category = item_table_category_of(items, from + i), .gap_s = -1};
+                .item = from + i, .category = categories[from + i - first], .gap_s = -1};
         }
         const uint32_t offsets[] = {0, count};
         const struct behavior_batch batch = {at, offsets, 1};

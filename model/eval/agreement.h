@@ -21,6 +21,7 @@
 #include "base/status.h"
 #include "model/dataset.h"
 #include "model/interest_model.h"
+#include "model/item_table.h"
 
 struct agreement_part {
     uint32_t count; /* items, or users; 0: the model has no such thing, or nothing has categories */
@@ -36,6 +37,12 @@ struct agreement {
 
 /* NMI of two labels of `count` things; 0 if neither varies. `room` [count] is used up. */
 double agreement_nmi(const uint32_t *a, const uint32_t *b, uint32_t count, uint64_t *room);
+
+/*
+ * Fills category [rows] with what each item has at place `level` (below TAGS_MAX) of its categories,
+ * 0: none. False if no item has one there.
+ */
+bool agreement_level(const struct item_table *items, uint32_t level, uint32_t *category);
 
 /*
  * Of a model on the users of a dataset, whose first known[user] behaviors count; at most

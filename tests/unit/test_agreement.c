@@ -172,6 +172,28 @@ static void prototypes_that_are_the_categories_agree_with_them_in_full(void **st
     }
 }
 
+static void each_place_of_several_categories_is_a_level(void **state)
+{
+    (void)state;
+    struct item_table *table;
+    struct error error;
+    const struct bytes categories[] = {bytes_of("a"), bytes_of("b"), bytes_of("c")};
+    const struct category_list lists[] = {{{3, 1}}};
+    const struct item_entry items[] = {
+        {bytes_of("two"), CATEGORIES + 1}, {bytes_of("one"), 2}, {bytes_of("none"), 0}};
+    const uint32_t first[] = {0, 0, 3, 2, 0}, second[] = {0, 0, 1, 0, 0};
+    uint32_t category[5];
+    assert_int_equal(
+        item_table_open_lists(&table, items, 3, categories, CATEGORIES, lists, 1, 1, &error),
+        STATUS_OK);
+    assert_true(agreement_level(table, 0, category));
+    assert_memory_equal(category, first, sizeof first);
+    assert_true(agreement_level(table, 1, category));
+    assert_memory_equal(category, second, sizeof second);
+    assert_false(agreement_level(table, 2, category));
+    item_table_close(table);
+}
+
 /* K = 1: the one interest holds everything, and tells nothing. */
 static void one_interest_agrees_with_nothing(void **state)
 {
@@ -200,6 +222,7 @@ int main(void)
         cmocka_unit_test(mutual_information_is_that_of_the_definition),
         cmocka_unit_test(channels_that_are_the_categories_agree_with_them_in_full),
         cmocka_unit_test(prototypes_that_are_the_categories_agree_with_them_in_full),
+        cmocka_unit_test(each_place_of_several_categories_is_a_level),
         cmocka_unit_test(one_interest_agrees_with_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
