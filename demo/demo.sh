@@ -34,5 +34,5 @@ step "braid recommend: the films nearest to each interest of two users"
 step "braid verify: every record computed again from the log"
 "$braid" verify
 
-printf '\nThe records are in %s, the curve in %s. Look at another user:\n  %s recommend --user 22 --interests %s\n' \
+printf '\nThe records are in %s, the curve in %s. Look at users, their interests and what is recommended to\nthem in a browser:\n  ./run explore      then http://127.0.0.1:9474/\nor here:\n  %s recommend --user 22 --interests %s\n' \
     "$work/output" "$work/curve.svg" "$braid" "--config $BRAID_CONFIG --catalogue $titles"

@@ -6,6 +6,7 @@
 #include "model/interest_explain.h"
 #include "model/item_table.h"
 #include "stream/http/visit.h"
+#include "stream/query/moment.h"
 
 enum {
     SCORE_DIGITS = 6,
@@ -117,35 +118,66 @@ static void put_interest(const struct visit *visit, const struct user_view *view
     json_end(json, '}');
 }
 
+/* As of a moment: the history of then, folded from where it began then. */
+static bool view_then(struct visit *visit, int64_t as_of_ms, struct user_view *view,
+                      struct reply *reply)
+{
+    struct error error;
+    enum status status = user_history_as_of(&visit->history, as_of_ms,
+                                            visit->job->config->state.history_max, &error);
+    if (status == STATUS_OK) {
+        status =
+            user_view_open(view, visit->desk->generation->model, &visit->history, false, &error);
+    }
+    if (status == STATUS_OK) return true;
+    reply_error(reply, status == STATUS_NOT_FOUND ? CODE_NOT_FOUND : CODE_FAILED, "%s", error.text);
+    visit_end(visit);
+    return false;
+}
+
+static void put_interests(const struct visit *visit, const struct question *question,
+                          const struct user_view *view, uint32_t nearest, bool vectors,
+                          struct reply *reply)
+{
+    struct json_writer json = json_writer_growing();
+    put_head(visit, &json, question->id);
+    json_key(&json, "width");
+    json_unsigned(&json, interest_model_width(view->model));
+    json_key(&json, "interests");
+    json_begin(&json, '[');
+    for (uint32_t k = 0; k < view->count; k++) {
+        put_interest(visit, view, &json, k, nearest, vectors);
+    }
+    json_end(&json, ']');
+    if (view->intent && vectors) {
+        json_key(&json, "intent");
+        json_begin(&json, '{');
+        put_vector(&json, view->intent, interest_model_width(view->model));
+        json_end(&json, '}');
+    }
+    end_answer(reply, &json);
+}
+
 void answer_interests(const struct question *question, struct reply *reply)
 {
     struct visit visit;
     struct user_view view;
     uint32_t nearest = 0;
+    int64_t as_of_ms = MOMENT_NOW;
     bool vectors = true;
     if (!request_count(question->request, "items", 0, NEAREST_MAX, &nearest, reply) ||
         !request_bool(question->request, "vectors", &vectors, reply) ||
-        !visit_begin(&visit, question, reply) || !visit_user(&visit, question, false, reply) ||
-        !view_user(&visit, &view, reply)) {
+        !request_moment(question->request, "as_of", &as_of_ms, reply) ||
+        !visit_begin(&visit, question, reply)) {
         return;
     }
-    struct json_writer json = json_writer_growing();
-    put_head(&visit, &json, question->id);
-    json_key(&json, "width");
-    json_unsigned(&json, interest_model_width(view.model));
-    json_key(&json, "interests");
-    json_begin(&json, '[');
-    for (uint32_t k = 0; k < view.count; k++) {
-        put_interest(&visit, &view, &json, k, nearest, vectors);
+    const bool now = as_of_ms == MOMENT_NOW;
+    if (!visit_user(&visit, question, !now, reply) ||
+        !(now ? view_user(&visit, &view, reply) : view_then(&visit, as_of_ms, &view, reply))) {
+        return;
     }
-    json_end(&json, ']');
-    if (view.intent && vectors) {
-        json_key(&json, "intent");
-        json_begin(&json, '{');
-        put_vector(&json, view.intent, interest_model_width(view.model));
-        json_end(&json, '}');
-    }
-    end_answer(reply, &json);
+    put_interests(&visit, question, &view, nearest, vectors, reply);
+    if (!now) user_view_close(&view);
     visit_end(&visit);
 }
 

@@ -35,4 +35,7 @@ answer answer_users;           /* some users of this process, to look at */
 answer answer_similar;    /* the items nearest to one, by cosine */
 answer answer_generation; /* what serves, and how it was learned */
 
+answer answer_page;  /* for people, in a browser */
+answer answer_curve; /* model.dir/curve.csv; 404: there is none */
+
 #endif

@@ -77,6 +77,15 @@ bool request_real(const struct request *request, const char *name, double least,
     return false;
 }
 
+bool request_moment(const struct request *request, const char *name, int64_t *msp,
+                    struct reply *reply)
+{
+    const struct bytes text = request_argument(request, name);
+    if (!text.at || parse_signed(text, msp)) return true;
+    reply_error(reply, CODE_BAD_REQUEST, "%s is a number of milliseconds since 1970", name);
+    return false;
+}
+
 bool request_bool(const struct request *request, const char *name, bool *valuep,
                   struct reply *reply)
 {

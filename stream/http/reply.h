@@ -62,6 +62,8 @@ bool request_count(const struct request *request, const char *name, uint32_t lea
                    uint32_t *valuep, struct reply *reply);
 bool request_real(const struct request *request, const char *name, double least, double most,
                   double *valuep, struct reply *reply);
+bool request_moment(const struct request *request, const char *name, int64_t *msp,
+                    struct reply *reply); /* ms since 1970 */
 bool request_bool(const struct request *request, const char *name, bool *valuep,
                   struct reply *reply);
 

@@ -15,12 +15,14 @@ struct route {
 };
 
 static const struct route routes[] = {
+    {{NULL}, answer_page, {NULL}},
+    {{"curve"}, answer_curve, {NULL}},
     {{"healthz"}, answer_healthz, {NULL}},
     {{"readyz"}, answer_readyz, {NULL}},
     {{"metrics"}, answer_metrics, {NULL}},
     {{"generation"}, answer_generation, {NULL}},
     {{"users"}, answer_users, {"n", NULL}},
-    {{"users", "*", "interests"}, answer_interests, {"items", "vectors", NULL}},
+    {{"users", "*", "interests"}, answer_interests, {"items", "vectors", "as_of", NULL}},
     {{"users", "*", "history"}, answer_history, {"last", "explain", NULL}},
     {{"users", "*", "recommendations"},
      answer_recommendations,

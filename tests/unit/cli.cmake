@@ -60,3 +60,9 @@ set_tests_properties(unit.kubernetes PROPERTIES LABELS unit TIMEOUT 600 SKIP_RET
 add_test(NAME unit.manual COMMAND python3 -B
   ${CMAKE_CURRENT_SOURCE_DIR}/test_manual.py $<TARGET_FILE:braid>)
 set_tests_properties(unit.manual PROPERTIES LABELS unit TIMEOUT 600)
+
+# Its page, in a browser.
+add_test(NAME unit.page COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/test_page.py
+  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(unit.page PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77
+  ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")

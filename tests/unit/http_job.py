@@ -26,7 +26,7 @@ def event(number):
 
 
 class Job:
-    """`braid run` in a folder of its own; `options` are added to its settings."""
+    """`braid run` in a folder of its own; `options` are added to its settings, {home} being it."""
 
     def __init__(self, *options, events=USERS * 20):
         self.folder = tempfile.TemporaryDirectory(prefix="braid-http-")
@@ -48,7 +48,8 @@ class Job:
     def start(self, *options):
         self.process = subprocess.Popen(
             [BRAID, "run", *self.settings, "--source.path=-", "--http.listen=127.0.0.1:0",
-             "--log.format=json", "--job.commit_interval=50ms", *options],
+             "--log.format=json", "--job.commit_interval=50ms",
+             *(option.format(home=self.home) for option in options)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             encoding="utf-8")
         self.log = []
@@ -67,14 +68,16 @@ class Job:
         for line in self.process.stderr:
             self.log.append(json.loads(line))
 
+    def send_line(self, line):
+        self.process.stdin.write(line + "\n")
+        self.sent += 1
+
     def send(self, events):
         """The next so many events, and waits until they are committed."""
-        before = self.metric('braid_events_total{verdict="accepted"}')
         for number in range(self.sent, self.sent + events):
-            self.process.stdin.write(event(number))
+            self.send_line(event(number)[:-1])
         self.process.stdin.flush()
-        self.sent += events
-        self.wait(lambda: self.metric('braid_events_total{verdict="accepted"}') == before + events)
+        self.wait(lambda: self.metric('braid_events_total{verdict="accepted"}') == self.sent)
 
     def wait(self, come):
         until = time.monotonic() + WAIT_S

@@ -3,11 +3,13 @@
 
 import base64
 import concurrent.futures
+import datetime
 import json
 import math
 import os
 import random
 import re
+import signal
 import socket
 import struct
 import sys
@@ -161,6 +163,19 @@ class Http(unittest.TestCase):
         count = len(self.job.ask("/users/u5/interests?vectors=false")["interests"])
         self.job.ask(f"/users/u5/recommendations?interest={count + 1}", 404)
 
+    def test_as_of_a_moment_interests_are_those_of_then(self):
+        for events in (1, 4):
+            then = self.job.ask(f"/users/u4/history?last=500")["history"][events - 1]["time"]
+            ms = int(datetime.datetime.fromisoformat(then).timestamp() * 1000)
+            answer = self.job.ask(f"/users/u4/interests?as_of={ms}")
+            self.assertEqual(answer["events"], events)
+            self.assertEqual(answer["last_time"], then)
+            weights = json.loads(self.job.braid("inspect", "user", "u4", "--json",
+                                                f"--as-of={then}"))["weights"]
+            for interest, weight in zip(answer["interests"], weights, strict=True):
+                self.assertAlmostEqual(interest["weight"], weight, places=4)
+        self.assertIn("came after", self.job.ask("/users/u4/interests?as_of=0", 404)["error"])
+
     def test_similar_items_are_the_nearest_by_cosine(self):
         vectors = {}
         self.job.braid("export", "items", f"--out={self.job.home}/items.jsonl")
@@ -301,6 +316,16 @@ class Odd(unittest.TestCase):
 
 
 class Ending(unittest.TestCase):
+    def test_after_the_input_it_answers_until_it_is_told_to_stop(self):
+        job = Job("--source.path={home}/log.jsonl", "--http.stay=true", events=USERS * 20)
+        self.addCleanup(job.close)
+        job.wait(lambda: job.metric('braid_events_total{verdict="accepted"}') == USERS * 20)
+        for _ in range(3):
+            self.assertEqual(job.ask("/users/u3/interests")["events"], 20)
+            self.assertTrue(job.ask("/readyz")["ready"])
+        job.process.send_signal(signal.SIGTERM)
+        self.assertEqual(job.process.wait(300), 0)
+
     def test_a_job_that_was_asked_ends_as_any_other(self):
         job = Job()
         self.addCleanup(job.close)

@@ -1,0 +1,293 @@
+/*
+ * bench_http.c - what answers take, and what they take from the stream beside them. One file job of
+ * 100,000 users by Zipf's law and 50,000 items; who is asked for follows the same law.
+ *
+ *     case=interests   while the job runs at saturation, 1,000 requests a second for some seconds
+ *                      and none for as long, in turn: events_per_s with and alone_events_per_s
+ *                      without, fall: by how much less. The client is on the same cores
+ *     case=recommend   200 requests a second for ten of all items, when the log is read to its end
+ *
+ * Requests are due by the clock and not when the one before was answered; latency counts from when
+ * one was due, so waiting in line counts.
+ *
+ * bench_http [EVENTS]
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "bench/job_runner.h"
+#include "stream/http/server.h"
+
+enum {
+    CLIENTS = 4, /* connections, each with a thread */
+    USERS = 100000,
+    ITEMS = 50000,
+    ANSWER_MAX = 1 << 20,
+    PHASE_S = 5,
+    RECOMMEND_S = 30,
+    TIMES_MAX = 1 << 20,
+};
+
+/* The requests of one phase. */
+struct load {
+    uint16_t port;
+    const char *rest; /* of the path, behind the user */
+    double rate;      /* a second, all clients together */
+    int64_t begin_ns, end_ns;
+    struct log_generator *users; /* under the lock */
+    pthread_mutex_t lock;
+    double ms[TIMES_MAX];
+    uint32_t count, missing; /* answers, and those that knew no such user */
+};
+
+static int connect_to(uint16_t port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    REQUIRE(fd >= 0);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) return fd;
+    close(fd);
+    return -1;
+}
+
+/* Sends a request and reads its answer into `answer`; its code. */
+static int ask(int fd, const char *path, char *answer)
+{
+    char head[512];
+    const int size =
+        snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+    REQUIRE(write(fd, head, (size_t)size) == size);
+    size_t used = 0, wanted = SIZE_MAX;
+    while (used < wanted) {
+        const ssize_t more = read(fd, answer + used, ANSWER_MAX - 1 - used);
+        REQUIRE(more > 0);
+        used += (size_t)more;
+        answer[used] = 0;
+        const char *end = strstr(answer, "\r\n\r\n");
+        const char *length = strstr(answer, "Content-Length: ");
+        if (end && length) {
+            wanted =
+                (size_t)(end + 4 - answer) + strtoul(length + strlen("Content-Length: "), NULL, 10);
+        }
+    }
+    return (int)strtol(answer + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+/* The path of the next request, and when it is due; false: the phase is over. */
+static bool next_request(struct load *load, char *path, size_t room, uint32_t *indexp,
+                         int64_t *due_nsp)
+{
+    char line[LOG_LINE_SIZE_MAX];
+    pthread_mutex_lock(&load->lock);
+    const uint32_t index = load->count;
+    const int64_t due_ns = load->begin_ns + (int64_t)(1e9 * index / load->rate);
+    const bool more = due_ns < load->end_ns && index < TIMES_MAX;
+    if (more) {
+        log_generator_next(load->users, line);
+        const char *user = strstr(line, "\"user\":\"") + strlen("\"user\":\"");
+        snprintf(path, room, "/users/%.*s/%s", (int)strcspn(user, "\""), user, load->rest);
+        load->count++;
+    }
+    pthread_mutex_unlock(&load->lock);
+    *indexp = index;
+    *due_nsp = due_ns;
+    return more;
+}
+
+static void *run_client(void *context)
+{
+    struct load *load = context;
+    char path[256], *answer = malloc(ANSWER_MAX);
+    const int fd = connect_to(load->port);
+    REQUIRE(answer && fd >= 0);
+    uint32_t index;
+    int64_t due_ns;
+    while (next_request(load, path, sizeof path, &index, &due_ns)) {
+        const int64_t wait_ns = due_ns - clock_monotonic_ns();
+        if (wait_ns > 0)
+            nanosleep(&(struct timespec){wait_ns / 1000000000, wait_ns % 1000000000}, NULL);
+        const int code = ask(fd, path, answer);
+        load->ms[index] = (double)(clock_monotonic_ns() - due_ns) / 1e6;
+        REQUIRE(code == 200 || code == 404);
+        pthread_mutex_lock(&load->lock);
+        load->missing += code == 404;
+        pthread_mutex_unlock(&load->lock);
+    }
+    close(fd);
+    free(answer);
+    return NULL;
+}
+
+static void run_load(struct load *load, double seconds)
+{
+    pthread_t threads[CLIENTS];
+    load->count = load->missing = 0;
+    load->begin_ns = clock_monotonic_ns();
+    load->end_ns = load->begin_ns + (int64_t)(seconds * 1e9);
+    for (int i = 0; i < CLIENTS; i++) {
+        REQUIRE(pthread_create(&threads[i], NULL, run_client, load) == 0);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of `count` sorted values. */
+static double quantile(const double *sorted, uint32_t count, double share)
+{
+    return count ? sorted[(uint32_t)(share * (count - 1))] : 0;
+}
+
+/* Events that the job has committed. */
+static double committed(int fd, char *answer)
+{
+    REQUIRE(ask(fd, "/metrics", answer) == 200);
+    const char *sample = strstr(answer, "braid_events_total{verdict=\"accepted\"} ");
+    return sample ? strtod(strchr(sample, ' '), NULL) : 0;
+}
+
+static uint16_t free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
+    REQUIRE(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void on_stop(int number)
+{
+    (void)number;
+    job_stop();
+}
+
+/* The job with its server in a process of its own, until it is told to stop. */
+static pid_t start_job(const struct runner *runner)
+{
+    struct error error;
+    struct job_summary summary;
+    struct server *server;
+    fflush(stdout);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child > 0) return child;
+    signal(SIGTERM, on_stop);
+    runner_check(server_open(&server, &runner->config, &error), &error);
+    const struct job_viewer viewer = server_viewer(server);
+    runner_check(job_run(&runner->config, NULL, &viewer, &summary, &error), &error);
+    server_close(server);
+    _exit(0);
+}
+
+/* With and without requests in turn while the job reads, but for its beginning and its end. */
+static void bench_interests(struct load *load, int fd, char *answer, uint64_t events)
+{
+    double rates[2] = {0}, times[2] = {0};
+    uint32_t asked = 0, missing = 0, phases = 0;
+    double p99 = 0;
+    while (committed(fd, answer) < (double)events / 50) {
+        clock_sleep_ms(50);
+    }
+    for (int asks = 0;; asks = !asks) {
+        const double before = committed(fd, answer);
+        const int64_t begin_ns = clock_monotonic_ns();
+        if (asks) {
+            run_load(load, PHASE_S);
+        } else {
+            clock_sleep_ms(PHASE_S * 1000);
+        }
+        const double gained = committed(fd, answer) - before;
+        if (before + gained >= 0.98 * (double)events) break;
+        rates[asks] += gained;
+        times[asks] += (double)(clock_monotonic_ns() - begin_ns) / 1e9;
+        if (!asks) continue;
+        qsort(load->ms, load->count, sizeof *load->ms, compare_times);
+        const double its = quantile(load->ms, load->count, 0.99);
+        p99 = its > p99 ? its : p99;
+        asked += load->count;
+        missing += load->missing;
+        phases++;
+    }
+    REQUIRE(times[0] > 0 && times[1] > 0); /* else more EVENTS are needed */
+    const double with = rates[1] / times[1], alone = rates[0] / times[0];
+    printf("case=interests requests_per_s=%.0f seconds=%.0f phases=%u events_per_s=%.0f "
+           "alone_events_per_s=%.0f fall=%.3f p99_ms_of_worst_phase=%.2f not_found=%.3f\n",
+           asked / times[1], times[1], phases, with, alone, 1 - with / alone, p99,
+           (double)missing / asked);
+}
+
+static void bench_recommend(struct load *load)
+{
+    load->rest = "recommendations";
+    load->rate = 200;
+    run_load(load, 2); /* the first one makes the items ready */
+    run_load(load, RECOMMEND_S);
+    qsort(load->ms, load->count, sizeof *load->ms, compare_times);
+    printf("case=recommend items=%d requests_per_s=%.0f seconds=%d p50_ms=%.2f p99_ms=%.2f "
+           "max_ms=%.2f not_found=%.3f\n",
+           ITEMS, load->count / (double)RECOMMEND_S, RECOMMEND_S,
+           quantile(load->ms, load->count, 0.5), quantile(load->ms, load->count, 0.99),
+           load->ms[load->count - 1], (double)load->missing / load->count);
+}
+
+int main(int count, char **arguments)
+{
+    struct error error;
+    struct runner runner;
+    char listen[16], *answer = malloc(ANSWER_MAX);
+    struct load *load = calloc(1, sizeof *load);
+    const uint64_t events = count > 1 ? strtoull(arguments[1], NULL, 10) : 14000000;
+    const struct log_options of_log = {USERS, ITEMS, 1, 1, 1}, of_load = {USERS, ITEMS, 1, 1, 2};
+    REQUIRE(answer && load);
+    runner_open(&runner);
+    runner.config.job.memory = (uint64_t)4 << 30;
+    runner.config.job.commit_interval_ms = 200; /* what is counted is counted at commits */
+    runner_log(&runner, &of_log, events);
+    runner_check(log_generator_open(&load->users, &of_load, &error), &error);
+    pthread_mutex_init(&load->lock, NULL);
+    load->port = free_port();
+    load->rest = "interests";
+    load->rate = 1000;
+    snprintf(listen, sizeof listen, "%u", load->port);
+    runner.config.http.listen = listen;
+    runner.config.http.stay = true;
+    runner.config.http.timeout_ms = 3600000;
+    const pid_t job = start_job(&runner);
+    int fd;
+    while ((fd = connect_to(load->port)) < 0) {
+        clock_sleep_ms(10);
+    }
+    bench_interests(load, fd, answer, events);
+    while (committed(fd, answer) < (double)events) {
+        clock_sleep_ms(100);
+    }
+    bench_recommend(load);
+    int status;
+    kill(job, SIGTERM);
+    REQUIRE(waitpid(job, &status, 0) == job && status == 0);
+    close(fd);
+    log_generator_close(load->users);
+    runner_close(&runner);
+    free(load);
+    free(answer);
+    return 0;
+}
