@@ -100,10 +100,14 @@ void evaluation_print_table(const struct evaluation *evaluation,
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t cut = 0; cut < results[i].cuts_count; cut++) {
             const struct evaluation_cut *at = &results[i].cuts[cut];
-            fprintf(out, "%-20s %4u %8.4f %8.4f %8.4f %8.4f %9.4f %9.4f %10.4f",
-                    cut ? "" : results[i].name, at->n, at->metrics.recall, at->metrics.hit_rate,
-                    at->metrics.ndcg, at->metrics.reciprocal_rank, at->coverage, at->diversity,
-                    at->categories);
+            fprintf(out, "%-20s %4u %8.4f %8.4f %8.4f %8.4f %9.4f", cut ? "" : results[i].name,
+                    at->n, at->metrics.recall, at->metrics.hit_rate, at->metrics.ndcg,
+                    at->metrics.reciprocal_rank, at->coverage);
+            if (evaluation_options(evaluation)->category) {
+                fprintf(out, " %9.4f %10.4f", at->diversity, at->categories);
+            } else {
+                fprintf(out, " %9s %10s", "-", "-");
+            }
             if (cut == 0 && results[i].interests > 0) {
                 fprintf(out, " %10.2f %7.2f", results[i].interests, results[i].cosine);
                 if (isnan(results[i].idle)) {
