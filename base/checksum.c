@@ -23,8 +23,12 @@ uint64_t checksum_of_parts(const struct bytes *parts, uint32_t count)
 
 uint64_t identity_of(const void *at, size_t size)
 {
+    return identity_more(0xCBF29CE484222325u, at, size);
+}
+
+uint64_t identity_more(uint64_t hash, const void *at, size_t size)
+{
     const unsigned char *bytes = at;
-    uint64_t hash = 0xCBF29CE484222325u;
     for (size_t i = 0; i < size; i++) {
         hash = (hash ^ bytes[i]) * 0x100000001B3u;
     }

@@ -19,8 +19,9 @@ uint64_t checksum_of(const void *at, size_t size);
 /* The same of parts that lie apart: XXH3 of the bytes that they are end to end. */
 uint64_t checksum_of_parts(const struct bytes *parts, uint32_t count);
 
-/* FNV-1a (64 bit) of `size` bytes. */
+/* FNV-1a (64 bit) of `size` bytes, and of what it is the hash of with more bytes behind it. */
 uint64_t identity_of(const void *at, size_t size);
+uint64_t identity_more(uint64_t identity, const void *at, size_t size);
 
 /* One step of splitmix64 (Vigna, 2015). */
 static inline uint64_t splitmix64(uint64_t z)

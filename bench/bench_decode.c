@@ -23,7 +23,7 @@ struct bench {
     struct event_decoder *decoder;
     char *lines;      /* EVENTS of them, without line ends, padded at the end */
     uint32_t *starts; /* [EVENTS + 1] */
-    char scratch[2 * LOG_LINE_SIZE_MAX + 256]; /* event_scratch_size */
+    char scratch[2 * LOG_LINE_SIZE_MAX + 320]; /* event_scratch_size */
 };
 
 static struct bytes line_at(const struct bench *bench, uint32_t i)

@@ -42,6 +42,7 @@ static const char help[] =
     "  --use-gap=BOOL      absorb the time between behaviors, in --gap-buckets=N\n"
     "  --use-category=BOOL absorb the items' categories\n"
     "  --tags=BOOL         all of an item's categories, up to 8; else its first\n"
+    "  --profile-buckets=N of mind and single: read what profile.fields says of a user\n"
     "  --cosine=BOOL       publish vectors of length 1, for search by cosine, trained with\n"
     "                      --temperature=X\n"
     "  limarec, gdelta:    --blocks=N layers, --heads=N of attention, --ffn=N width between\n"

@@ -71,10 +71,10 @@ static void warn_of_nonsense(const struct job_summary *summary)
                  log_int("offset", summary->worst_late.offset));
     }
     if (summary->odd_categories) {
-        log_warn("events count without their category, which cannot be used",
+        log_warn("events count without a category or feature that cannot be used",
                  log_int("events", (int64_t)summary->odd_categories),
                  log_real("share", (double)summary->odd_categories / accepted),
-                 log_text("see", "source.fields.category"));
+                 log_text("see", "source.fields.category, profile.fields"));
     }
     if (summary->unknown) {
         log_warn("events of items that the generation does not know",

@@ -70,8 +70,8 @@ static void print_verdict(const struct verify_report *report, bool passed)
                report->unknown_items);
     }
     if (report->odd_categories) {
-        printf("%" PRIu64
-               " events count without their category, which cannot be used (source.fields.category)"
+        printf("%" PRIu64 " events count without a category or feature that cannot be used "
+               "(source.fields.category, profile.fields)"
                ".\n",
                report->odd_categories);
     }

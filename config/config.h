@@ -79,6 +79,10 @@ struct config {
         uint32_t event_size_max; /* bytes of one event; larger ones are dead letters */
     } source;
 
+    struct {
+        const char *fields; /* profile.fields: names with commas between; "" = none */
+    } profile;
+
     /* actions: {view: 1, buy: 3}, in file order */
     struct config_action actions[CONFIG_ACTIONS_MAX];
     uint32_t actions_count; /* 0: every action is accepted, as action 0 */

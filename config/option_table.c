@@ -97,6 +97,9 @@ const struct option option_table[] = {
          "Where the item's category is, an array of several, or up to 8 fields, separated by "
          "commas; "
          "empty: items have none"),
+    TEXT("profile.fields", profile.fields, "",
+         "What an event says of its user: up to 8 fields, separated by commas, such as "
+         "gender,city; a new value replaces the one there was; empty: nothing"),
     CHOICE("source.time", source.time, times, "ms",
            "The unit of times since 1970 UTC, or ISO 8601 text"),
     DATE("source.time_min", source.time_min_ms, "1990-01-01",

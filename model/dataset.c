@@ -27,6 +27,12 @@ struct dataset {
     uint32_t count;
     uint32_t capacity;
 
+    struct user_profile *profiles; /* that users have had; number 0 is nothing */
+    uint32_t profiles_count;
+    uint32_t profiles_room;
+    uint32_t *known;       /* [users] the number in force; NULL: nothing is known of anybody */
+    uint32_t *log_profile; /* [capacity] of each behavior of the log; as above */
+
     uint64_t *hashes;   /* [users] */
     uint64_t *ordinals; /* [users] of the first behavior */
     uint32_t users;
@@ -36,6 +42,7 @@ struct dataset {
     struct behavior *behaviors; /* [count] by user, from sealing on, as are the next two */
     int64_t *time_ms;
     uint8_t *action;
+    uint32_t *profile; /* NULL: nothing is known of anybody */
     uint32_t *offsets; /* [users + 1] */
     uint32_t longest;
 };
@@ -61,6 +68,10 @@ void dataset_close(struct dataset *dataset)
 {
     if (!dataset) return;
     free(dataset->log);
+    free(dataset->profiles);
+    free(dataset->known);
+    free(dataset->log_profile);
+    free(dataset->profile);
     free(dataset->hashes);
     free(dataset->ordinals);
     free(dataset->slots);
@@ -82,6 +93,16 @@ static uint32_t user_slot(const struct dataset *dataset, uint64_t hash)
     return slot;
 }
 
+/* `room` numbers, those behind the first `count` 0. */
+static bool resize_numbers(uint32_t **numbersp, uint32_t count, size_t room)
+{
+    uint32_t *numbers = realloc(*numbersp, room * sizeof *numbers);
+    if (!numbers) return false;
+    memset(numbers + count, 0, (room - count) * sizeof *numbers);
+    *numbersp = numbers;
+    return true;
+}
+
 /* Doubles the table, and the room for hashes with it: at most half of the slots are taken. */
 static bool grow_users(struct dataset *dataset)
 {
@@ -93,6 +114,7 @@ static bool grow_users(struct dataset *dataset)
     uint64_t *ordinals = realloc(dataset->ordinals, count / 2 * sizeof *ordinals);
     if (!ordinals) return false;
     dataset->ordinals = ordinals;
+    if (dataset->known && !resize_numbers(&dataset->known, dataset->users, count / 2)) return false;
     uint32_t *slots = malloc(count * sizeof *slots);
     if (!slots) return false;
     free(dataset->slots);
@@ -112,6 +134,9 @@ static bool grow_log(struct dataset *dataset)
     struct entry *log = realloc(dataset->log, capacity * sizeof *log);
     if (!log) return false;
     dataset->log = log;
+    if (dataset->log_profile && !resize_numbers(&dataset->log_profile, dataset->count, capacity)) {
+        return false;
+    }
     dataset->capacity = (uint32_t)capacity;
     return true;
 }
@@ -154,8 +179,64 @@ enum status dataset_add(struct dataset *dataset, uint64_t user_hash, uint32_t it
     }
     if (dataset->count == dataset->capacity && !grow_log(dataset)) return dataset_no_memory(error);
     TRY(number_user(dataset, user_hash, &user, error));
+    if (dataset->log_profile) dataset->log_profile[dataset->count] = dataset->known[user];
     dataset->log[dataset->count++] = (struct entry){time_ms, user, item, category, action};
     return STATUS_OK;
+}
+
+/* Room for one more profile, and from the first one on for the numbers of users and behaviors. */
+static bool grow_profiles(struct dataset *dataset)
+{
+    if (!dataset->known) {
+        if (!resize_numbers(&dataset->known, 0, dataset->slots_count / 2) ||
+            !resize_numbers(&dataset->log_profile, 0, dataset->capacity + (size_t)1)) {
+            return false;
+        }
+    }
+    if (dataset->profiles_count < dataset->profiles_room) return true;
+    const size_t room = (size_t)dataset->profiles_room * 2 + CAPACITY_FIRST;
+    struct user_profile *profiles = realloc(dataset->profiles, room * sizeof *profiles);
+    if (!profiles || room > UINT32_MAX) return false;
+    dataset->profiles = profiles;
+    dataset->profiles_room = (uint32_t)room;
+    if (dataset->profiles_count == 0)
+        profiles[dataset->profiles_count++] = (struct user_profile){0};
+    return true;
+}
+
+enum status dataset_know(struct dataset *dataset, uint64_t user_hash,
+                         const struct user_profile *profile, bool whole, struct error *error)
+{
+    uint32_t user;
+    REQUIRE(!dataset->offsets);
+    TRY(number_user(dataset, user_hash, &user, error));
+    if (!grow_profiles(dataset)) return dataset_no_memory(error);
+    const struct user_profile *before = &dataset->profiles[dataset->known[user]];
+    struct user_profile now = *profile;
+    for (uint32_t i = 0; i < PROFILE_MAX && !whole; i++) {
+        if (now.hash[i] == 0) now.hash[i] = before->hash[i];
+    }
+    if (memcmp(&now, before, sizeof now) == 0) return STATUS_OK;
+    dataset->known[user] = dataset->profiles_count;
+    dataset->profiles[dataset->profiles_count++] = now;
+    return STATUS_OK;
+}
+
+bool dataset_knows(const struct dataset *dataset)
+{
+    return dataset->known != NULL;
+}
+
+const struct user_profile *dataset_profile(const struct dataset *dataset, uint32_t number)
+{
+    return &dataset->profiles[number];
+}
+
+struct user_profile dataset_known_of(const struct dataset_sequence *sequence, uint32_t known,
+                                     const struct dataset *dataset)
+{
+    if (!sequence->profile || known == 0) return (struct user_profile){0};
+    return dataset->profiles[sequence->profile[known - 1]];
 }
 
 /* Gaps and ordinals of a user's behaviors, from their times (models.md section 2). */
@@ -178,6 +259,9 @@ enum status dataset_seal(struct dataset *dataset, struct error *error)
     dataset->time_ms = malloc((count + 1) * sizeof *dataset->time_ms);
     dataset->action = malloc(count + 1);
     dataset->offsets = calloc((size_t)dataset->users + 2, sizeof *dataset->offsets);
+    if (dataset->known && !resize_numbers(&dataset->profile, 0, count + 1)) {
+        return dataset_no_memory(error);
+    }
     if (!dataset->behaviors || !dataset->time_ms || !dataset->action || !dataset->offsets) {
         return dataset_no_memory(error);
     }
@@ -197,6 +281,7 @@ enum status dataset_seal(struct dataset *dataset, struct error *error)
             (struct behavior){.item = entry->item, .category = entry->category};
         dataset->time_ms[to] = entry->time_ms;
         dataset->action[to] = entry->action;
+        if (dataset->profile) dataset->profile[to] = dataset->log_profile[i];
     }
     for (uint32_t user = 0; user < dataset->users; user++) {
         uint32_t from = dataset->offsets[user], length = dataset->offsets[user + 1] - from;
@@ -236,6 +321,8 @@ uint64_t dataset_fingerprint(const struct dataset *dataset)
 {
     const size_t count = dataset->count;
     const struct bytes parts[] = {
+        {dataset->profiles, dataset->profiles_count * sizeof *dataset->profiles},
+        {dataset->profile, dataset->profile ? count * sizeof *dataset->profile : 0},
         {&dataset->rows, sizeof dataset->rows},
         {dataset->behaviors, count * sizeof *dataset->behaviors},
         {dataset->time_ms, count * sizeof *dataset->time_ms},
@@ -254,8 +341,13 @@ uint64_t dataset_user_hash(const struct dataset *dataset, uint32_t user)
 struct dataset_sequence dataset_sequence(const struct dataset *dataset, uint32_t user)
 {
     uint32_t from = dataset->offsets[user];
-    return (struct dataset_sequence){dataset->behaviors + from, dataset->time_ms + from,
-                                     dataset->action + from, dataset->offsets[user + 1] - from};
+    return (struct dataset_sequence){
+        .at = dataset->behaviors + from,
+        .time_ms = dataset->time_ms + from,
+        .action = dataset->action + from,
+        .profile = dataset->profile ? dataset->profile + from : NULL,
+        .count = dataset->offsets[user + 1] - from,
+    };
 }
 
 /* A behavior on the replay's clock. */

@@ -14,6 +14,7 @@
 #ifndef MODEL_DATASET_H
 #define MODEL_DATASET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct dataset_sequence {
     const struct behavior *at;
     const int64_t *time_ms;
     const uint8_t *action;
+    const uint32_t *profile; /* numbers of what was known of the user then (dataset_profile); NULL:
+                                nothing is known of anybody */
     uint32_t count;
 };
 
@@ -55,6 +58,14 @@ MUST_CHECK enum status dataset_add(struct dataset *dataset, uint64_t user_hash, 
                                    uint32_t category, int64_t time_ms, uint8_t action,
                                    struct error *error);
 
+/*
+ * What is known of a user from the behavior on that is added next. A feature that is 0 stays as it
+ * was, unless this is all that is known (`whole`).
+ */
+MUST_CHECK enum status dataset_know(struct dataset *dataset, uint64_t user_hash,
+                                    const struct user_profile *profile, bool whole,
+                                    struct error *error);
+
 /* Orders what was added. Nothing can be added afterwards, and everything below needs it. */
 MUST_CHECK enum status dataset_seal(struct dataset *dataset, struct error *error);
 
@@ -66,6 +77,16 @@ uint32_t dataset_longest(const struct dataset *dataset); /* behaviors of the lon
 
 /* Over every sequence of a sealed dataset, and its order: another log has another. */
 uint64_t dataset_fingerprint(const struct dataset *dataset);
+
+/* Whether anything is known of anybody. */
+bool dataset_knows(const struct dataset *dataset);
+
+/* What a number of dataset_sequence.profile stands for. */
+const struct user_profile *dataset_profile(const struct dataset *dataset, uint32_t number);
+
+/* What is known of a user after `known` behaviors of its sequence: nothing before the first. */
+struct user_profile dataset_known_of(const struct dataset_sequence *sequence, uint32_t known,
+                                     const struct dataset *dataset);
 
 /* Users are numbered in the order in which the log first names them. */
 uint64_t dataset_user_hash(const struct dataset *dataset, uint32_t user);

@@ -7,21 +7,26 @@
  */
 #include "state/history.h"
 
+#include <string.h>
+
 #include "base/checksum.h"
 
 enum {
-    RECORD_VERSION = 2,
-    RECORD_VERSION_NO_HOUR = 1,
+    RECORD_VERSION = 3,       /* hours, and what is known of the user */
+    RECORD_VERSION_HOURS = 2, /* hours alone */
+    RECORD_VERSION_PLAIN = 1, /* neither */
     HOUR_MS = 3600 * 1000,
     SEAL_VERSION = 2,
     CHECKSUM_SIZE = 4,
     VARINT_MAX = 10, /* bytes of a 64-bit varint */
+    PROFILE_SIZE_MAX = 2 + 8 * HISTORY_FEATURES + 9 * HISTORY_CHANGES, /* bytes, encoded */
 };
 
 /* No user comes near it, and below it no sum of ordinals overflows. */
 #define CHUNK_ORDINAL_MAX ((uint64_t)1 << 48)
 
-_Static_assert(HISTORY_HEADER_MAX == 3 + 8 * VARINT_MAX + CHECKSUM_SIZE, "the widest header");
+_Static_assert(HISTORY_HEADER_MAX == 3 + 8 * VARINT_MAX + PROFILE_SIZE_MAX + CHECKSUM_SIZE,
+               "the widest header");
 
 void history_init(struct history *history, uint64_t generation)
 {
@@ -44,11 +49,51 @@ int64_t history_last_ms(const struct history *history)
     return last_ms;
 }
 
+/* What is in force at the end of the chunk is so before the next. */
+static void keep_profile(struct history *history)
+{
+    struct history_profile *profile = &history->profile;
+    for (uint32_t i = 0; i < profile->changes; i++) {
+        profile->before[profile->feature[i]] = profile->value[i];
+    }
+    profile->changes = 0;
+}
+
+void history_profile_at(const struct history *history, uint64_t events,
+                        uint64_t values[HISTORY_FEATURES])
+{
+    const struct history_profile *profile = &history->profile;
+    memcpy(values, profile->before, sizeof profile->before);
+    for (uint32_t i = 0; i < profile->changes && history->first + profile->at[i] < events; i++) {
+        values[profile->feature[i]] = profile->value[i];
+    }
+}
+
+void history_set_feature(struct history *history, uint32_t feature, uint64_t value)
+{
+    struct history_profile *profile = &history->profile;
+    uint64_t now[HISTORY_FEATURES];
+    REQUIRE(feature < HISTORY_FEATURES && history->count > 0);
+    history_profile_at(history, history_events(history), now);
+    if (now[feature] == value) return;
+    if (profile->changes == HISTORY_CHANGES) {
+        profile->before[profile->feature[0]] = profile->value[0];
+        profile->changes--;
+        memmove(profile->value, profile->value + 1, profile->changes * sizeof *profile->value);
+        memmove(profile->feature, profile->feature + 1, profile->changes);
+        memmove(profile->at, profile->at + 1, profile->changes);
+    }
+    profile->value[profile->changes] = value;
+    profile->feature[profile->changes] = (uint8_t)feature;
+    profile->at[profile->changes++] = (uint8_t)(history->count - 1);
+}
+
 bool history_append(struct history *history, struct history_behavior behavior,
                     int64_t source_offset, uint32_t history_max)
 {
     if (history_full(history)) {
         history->before_ms = history_last_ms(history);
+        keep_profile(history);
         history->first += HISTORY_CHUNK_BEHAVIORS;
         history->count = 0;
     }
@@ -208,12 +253,59 @@ static enum status open_checked(struct bytes bytes, uint8_t version, const char 
     return STATUS_OK;
 }
 
+static bool is_known(const struct history_profile *profile)
+{
+    bool known = profile->changes > 0;
+    for (uint32_t i = 0; i < HISTORY_FEATURES; i++) {
+        known |= profile->before[i] != 0;
+    }
+    return known;
+}
+
+/* A place and a feature are one byte: a chunk has 32 places, a profile 8 features. */
+static void write_profile(struct byte_writer *writer, const struct history_profile *profile)
+{
+    uint8_t present = 0;
+    for (uint32_t i = 0; i < HISTORY_FEATURES; i++) {
+        if (profile->before[i]) present |= (uint8_t)(1u << i);
+    }
+    write_u8(writer, present);
+    for (uint32_t i = 0; i < HISTORY_FEATURES; i++) {
+        if (profile->before[i]) write_u64(writer, profile->before[i]);
+    }
+    write_u8(writer, (uint8_t)profile->changes);
+    for (uint32_t i = 0; i < profile->changes; i++) {
+        write_u8(writer, (uint8_t)(profile->at[i] << 3 | profile->feature[i]));
+        write_u64(writer, profile->value[i]);
+    }
+}
+
+/* False if it is none. */
+static bool read_profile(struct byte_reader *reader, uint32_t count,
+                         struct history_profile *profile)
+{
+    const uint8_t present = read_u8(reader);
+    for (uint32_t i = 0; i < HISTORY_FEATURES; i++) {
+        if (present >> i & 1) profile->before[i] = read_u64(reader);
+    }
+    profile->changes = read_u8(reader);
+    if (profile->changes > HISTORY_CHANGES) return false;
+    for (uint32_t i = 0; i < profile->changes; i++) {
+        const uint8_t place = read_u8(reader);
+        profile->at[i] = place >> 3;
+        profile->feature[i] = place & 7;
+        profile->value[i] = read_u64(reader);
+        if (profile->at[i] >= count || (i > 0 && profile->at[i] < profile->at[i - 1])) return false;
+    }
+    return is_known(profile);
+}
+
 size_t history_encode(const struct history *history, void *to)
 {
     REQUIRE(contradiction(history) == NULL);
     struct byte_writer writer = byte_writer_of(to, HISTORY_RECORD_MAX);
-    const bool hours = history->hour_events > 0;
-    write_u8(&writer, hours ? RECORD_VERSION : RECORD_VERSION_NO_HOUR);
+    const bool hours = history->hour_events > 0, known = is_known(&history->profile);
+    write_u8(&writer, known ? RECORD_VERSION : hours ? RECORD_VERSION_HOURS : RECORD_VERSION_PLAIN);
     write_u8(&writer, history->tombstone);
     write_u8(&writer, (uint8_t)history->count);
     write_varint(&writer, history->first / HISTORY_CHUNK_BEHAVIORS);
@@ -222,10 +314,11 @@ size_t history_encode(const struct history *history, void *to)
     write_varint(&writer, time_code(history->before_ms));
     write_varint(&writer, history->generation);
     write_varint(&writer, (uint64_t)history->source_offset + 1);
-    if (hours) {
-        write_varint(&writer, history->hour);
+    if (hours || known) {
+        write_varint(&writer, hours ? history->hour : 0);
         write_varint(&writer, history->hour_events);
     }
+    if (known) write_profile(&writer, &history->profile);
     for (uint32_t i = 0; i < history->count; i++) {
         write_u64(&writer, history->at[i].item);
         write_u64(&writer, history->at[i].stamp);
@@ -250,13 +343,19 @@ enum status history_decode(struct history *history, struct bytes record, struct 
     history->before_ms = time_of_code(before);
     history->generation = read_varint(&reader);
     history->source_offset = (int64_t)(read_varint(&reader) - 1);
+    const uint8_t version = *(const uint8_t *)record.at;
     uint64_t hour_events = 0;
-    if (*(const uint8_t *)record.at != RECORD_VERSION_NO_HOUR) {
+    if (version >= RECORD_VERSION_HOURS) {
         history->hour = read_varint(&reader);
         hour_events = read_varint(&reader);
-        reader.failed |= hour_events == 0 || hour_events > UINT32_MAX;
+        const bool hours = hour_events > 0 && hour_events <= UINT32_MAX;
+        const bool none = version == RECORD_VERSION && hour_events == 0 && history->hour == 0;
+        reader.failed |= !hours && !none;
     }
     history->hour_events = (uint32_t)hour_events;
+    if (version == RECORD_VERSION) {
+        reader.failed |= !read_profile(&reader, history->count, &history->profile);
+    }
     if (reader.failed || tombstone > 1 || chunk > CHUNK_ORDINAL_MAX ||
         before > time_code(HISTORY_TIME_MAX_MS) || history->count > HISTORY_CHUNK_BEHAVIORS ||
         reader.left != history->count * (size_t)HISTORY_BEHAVIOR_SIZE) {

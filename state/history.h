@@ -54,6 +54,24 @@ static inline uint8_t history_action(struct history_behavior behavior)
     return (uint8_t)(behavior.stamp >> 8);
 }
 
+enum {
+    HISTORY_FEATURES = 8, /* of a user's profile */
+    HISTORY_CHANGES = 8,  /* of it that a chunk tells apart */
+};
+
+/*
+ * What was known of the user while a chunk filled: the hash of each feature's value, 0 where there is
+ * none. A change came with a behavior of the chunk. Of more changes than a chunk holds the oldest
+ * count as made before it: what is in force at its end is exact whatever came.
+ */
+struct history_profile {
+    uint64_t before[HISTORY_FEATURES]; /* in force before the chunk */
+    uint64_t value[HISTORY_CHANGES];   /* of each change, in order */
+    uint8_t feature[HISTORY_CHANGES];
+    uint8_t at[HISTORY_CHANGES]; /* index of the behavior that it came with */
+    uint32_t changes;
+};
+
 /* One chunk with its header; the open chunk of a user when held in memory. */
 struct history {
     uint64_t first;        /* ordinal of at[0]: a multiple of HISTORY_CHUNK_BEHAVIORS */
@@ -69,6 +87,7 @@ struct history {
     uint32_t hour_events;  /* and how many on end are of it; 0: they are not counted */
     struct history_behavior at[HISTORY_CHUNK_BEHAVIORS]; /* behind `count`, in memory alone: those
                                                           * of the chunk before (history_recall) */
+    struct history_profile profile;
 };
 
 /* A user without behaviors. */
@@ -119,6 +138,13 @@ enum history_intake history_admit(struct history *history, struct history_behavi
 /* The open chunk alone does not have the last 32: `before` is the full one before it. */
 void history_recall(struct history *history, const struct history *before);
 
+/* The behavior appended last says a feature's value; nothing changes if it is in force. */
+void history_set_feature(struct history *history, uint32_t feature, uint64_t value);
+
+/* What is in force when so many behaviors have been appended, `first` or more. */
+void history_profile_at(const struct history *history, uint64_t events,
+                        uint64_t values[HISTORY_FEATURES]);
+
 /* Where `from` stands after n behaviors of a life that began at `start`: a pure function. */
 uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
 
@@ -134,10 +160,14 @@ void history_set_before(struct history *history, int64_t before_ms);
  *
  * with 0 for no time. event_ms is not written: it is the last behavior's. A user with a few hundred
  * behaviors has 24 bytes beside them. Where hours are counted the version is 2, and hour |
- * hour_events stand before the behaviors.
+ * hour_events stand before the behaviors. Where something is known of the user it is 3, and behind
+ * these two, which may be 0, stands its profile:
+ *
+ *     which features there are (1, a bit each) | before (8 each) | changes (1) | of each: at << 3 |
+ *     feature (1), value (8)
  */
 enum {
-    HISTORY_HEADER_MAX = 87, /* bytes beside the behaviors, at most */
+    HISTORY_HEADER_MAX = 225, /* bytes beside the behaviors, at most */
     HISTORY_RECORD_MAX = HISTORY_HEADER_MAX + HISTORY_CHUNK_BEHAVIORS * HISTORY_BEHAVIOR_SIZE,
 };
 

@@ -30,6 +30,7 @@ struct interest_ranker {
 
     void *states[BATCH_MAX]; /* of the users of one batch, as are all the rest */
     uint64_t events[BATCH_MAX];
+    struct user_profile profiles[BATCH_MAX];
     uint32_t count[BATCH_MAX];
     struct topn_query queries[BATCH_MAX];
     real *vectors; /* [BATCH_MAX][K][d] */
@@ -165,12 +166,14 @@ static enum status interest_ranker_rank(void *context, const struct dataset *dat
     (void)error;
     for (uint32_t i = 0; i < count; i++) {
         ranker->states[i] = ranker->block + queries[i].user * ranker->state_stride;
+        const struct dataset_sequence sequence = dataset_sequence(dataset, queries[i].user);
         ranker->events[i] = queries[i].known;
+        ranker->profiles[i] = dataset_known_of(&sequence, queries[i].known, dataset);
         advance(ranker, dataset, &queries[i], ranker->states[i]);
     }
     struct interest_sets sets = {ranker->vectors, ranker->weights, ranker->count, ranker->intent};
     interest_read(ranker->model, ranker->scratch, (const void *const *)ranker->states,
-                  ranker->events, NULL, count, &sets);
+                  ranker->events, ranker->profiles, count, &sets);
     for (uint32_t i = 0; i < count; i++) {
         const real *vectors = ranker->vectors + (size_t)i * ranker->interests * ranker->d;
         ranker->queries[i] = (struct topn_query){vectors, ranker->count[i], queries[i].excluded};

@@ -50,7 +50,8 @@ static uint32_t read_interests(struct reader *reader, const struct dataset_seque
     struct interest_sets sets = {reader->vectors, reader->weights, &count, NULL};
     interest_state_init(reader->model, reader->state);
     interest_absorb(reader->model, reader->scratch, &reader->state, &batch);
-    interest_read(reader->model, reader->scratch, &state, &events, NULL, 1, &sets);
+    const struct user_profile profile = dataset_known_of(sequence, known, reader->dataset);
+    interest_read(reader->model, reader->scratch, &state, &events, &profile, 1, &sets);
     return count;
 }
 

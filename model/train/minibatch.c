@@ -238,8 +238,9 @@ double minibatches_weight(const struct minibatches *source, uint32_t from, uint3
 
 size_t minibatch_size(uint32_t behaviors)
 {
-    const size_t each = sizeof(struct behavior) + 3 * sizeof(uint32_t) + sizeof(real);
-    return behaviors * each + sizeof(uint32_t) + 5 * (size_t)ARENA_ALIGNMENT;
+    const size_t each =
+        sizeof(struct behavior) + 3 * sizeof(uint32_t) + sizeof(real) + sizeof(struct user_profile);
+    return behaviors * each + sizeof(uint32_t) + 6 * (size_t)ARENA_ALIGNMENT;
 }
 
 void minibatch_fill(struct minibatch *minibatch, const struct minibatches *source, uint32_t from,
@@ -252,9 +253,10 @@ void minibatch_fill(struct minibatch *minibatch, const struct minibatches *sourc
     struct behavior *rows = arena_take(arena, behaviors * sizeof *rows);
     uint32_t *offsets = arena_take(arena, (to - from + (size_t)1) * sizeof *offsets);
     uint32_t *events = arena_take(arena, behaviors * sizeof *events);
+    struct user_profile *profiles = arena_take(arena, behaviors * sizeof *profiles);
     *minibatch = (struct minibatch){
         .batch = {rows, offsets, to - from},
-        .points = {events, 0, NULL},
+        .points = {events, 0, dataset_knows(source->dataset) ? profiles : NULL},
         .target = arena_take(arena, behaviors * sizeof(uint32_t)),
         .weight = arena_take(arena, behaviors * sizeof(real)),
     };
@@ -271,6 +273,9 @@ void minibatch_fill(struct minibatch *minibatch, const struct minibatches *sourc
         while (sampler_next(&sampler, &position, &weight)) {
             const uint32_t point = minibatch->points.count++;
             events[point] = first + position - piece->begin - 1;
+            if (sampler.sequence.profile) {
+                profiles[point] = dataset_known_of(&sampler.sequence, position, source->dataset);
+            }
             minibatch->target[point] = sampler.sequence.at[position].item;
             minibatch->weight[point] = (real)(scale * (double)weight);
         }

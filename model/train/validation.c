@@ -73,6 +73,10 @@ static enum status ask_last(struct validation *validation, const struct dataset 
     const uint32_t count = --known[user];
     uint32_t *excluded = *restp;
     for (uint32_t i = 0; i <= count; i++) {
+        if (sequence.profile) {
+            TRY(dataset_know(validation->dataset, dataset_user_hash(dataset, user),
+                             dataset_profile(dataset, sequence.profile[i]), true, error));
+        }
         TRY(dataset_add(validation->dataset, dataset_user_hash(dataset, user), sequence.at[i].item,
                         sequence.at[i].category, sequence.time_ms[i], sequence.action[i], error));
     }

@@ -73,9 +73,10 @@ static void warn_of_odd(struct processor *processor, const struct event *event)
 {
     if (processor->warned_of_odd) return;
     processor->warned_of_odd = true;
-    log_warn("first event whose category cannot be used, and which counts without one",
+    log_warn("first event with a category or feature that cannot be used, and which counts without",
              log_text("why", event->why), log_int("partition", event->partition),
-             log_int("offset", event->offset), log_text("see", "source.fields.category"));
+             log_int("offset", event->offset),
+             log_text("see", "source.fields.category, profile.fields"));
 }
 
 static enum status send_dead_letter(struct processor *processor, const struct event *event,
@@ -110,6 +111,10 @@ static void admit(struct processor *processor, struct task *task, const struct e
     processor->users[processor->accepted] = processor_admit(processor, task, event->user);
     processor->behaviors[processor->accepted] =
         history_behavior_of(event->item_hash, event->time_ms, event->action);
+    processor->features = event->features;
+    for (uint32_t i = 0; i < event->features; i++) {
+        processor->profiles[processor->accepted][i] = event_feature(event, i);
+    }
     processor->offsets[processor->accepted++] = event->offset;
 }
 
@@ -198,6 +203,10 @@ static void append_behaviors(struct processor *processor)
          */
         bool jumped = history_append(&user->history, behavior, processor->offsets[i], history_max);
         if (jumped && user->committing) processor->needs_stored = true;
+        for (uint32_t f = 0; f < processor->features; f++) {
+            const uint64_t value = processor->profiles[i][f];
+            if (value) history_set_feature(&user->history, f, value);
+        }
     }
 }
 
@@ -442,6 +451,7 @@ enum status processor_run(struct processor *processor, struct error *error)
 size_t processor_size(const struct config *config, const struct interest_model *model)
 {
     size_t of_event = 3 * sizeof(void *) + sizeof(struct history_behavior) + sizeof(int64_t);
+    if (*config->profile.fields) of_event += EVENT_FEATURES * sizeof(uint64_t);
     return sizeof(struct processor) + config->job.poll_events_max * of_event +
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
@@ -455,11 +465,13 @@ static enum status processor_open_memory(struct processor *processor, struct err
     processor->users = calloc(events_max, sizeof(struct cached_user *));
     processor->behaviors = calloc(events_max, sizeof *processor->behaviors);
     processor->offsets = calloc(events_max, sizeof *processor->offsets);
+    const uint32_t profiles = *processor->config->profile.fields ? events_max : 1;
+    processor->profiles = calloc(profiles, sizeof *processor->profiles);
     processor->changed = calloc(events_max, sizeof(struct change *));
     processor->missing = calloc(events_max, sizeof(struct change *));
     processor->record = malloc(outbox_record_max(processor->config));
-    if (processor->users && processor->behaviors && processor->offsets && processor->changed &&
-        processor->missing && processor->record) {
+    if (processor->users && processor->behaviors && processor->offsets && processor->profiles &&
+        processor->changed && processor->missing && processor->record) {
         return STATUS_OK;
     }
     return error_set(error, STATUS_IO, "out of memory: a worker's polls");
@@ -527,6 +539,7 @@ void processor_close(struct processor *processor)
     item_names_close(processor->names);
     free(processor->users);
     free(processor->behaviors);
+    free(processor->profiles);
     free(processor->offsets);
     free(processor->changed);
     free(processor->missing);

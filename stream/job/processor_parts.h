@@ -52,6 +52,8 @@ struct processor {
     struct cached_user **users; /* [poll_events_max] of each accepted event */
     struct history_behavior *behaviors; /* [poll_events_max] */
     int64_t *offsets;                   /* [poll_events_max] source offset of each accepted event */
+    uint64_t (*profiles)[EVENT_FEATURES]; /* [poll_events_max] what each says of its user */
+    uint32_t features;                    /* of them; 0: nothing is asked for */
     uint32_t accepted;
     struct change **changed; /* [poll_events_max] each user of the poll once */
     uint32_t changed_count;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "stream/interests/interest_record.h"
+#include "stream/interests/profile.h"
 
 enum {
     BATCH_USERS = 256, /* their vectors stay in the second-level cache */
@@ -24,6 +25,7 @@ struct publisher {
     const struct change *changes[BATCH_USERS];
     const void *states[BATCH_USERS];
     uint64_t events[BATCH_USERS];
+    struct user_profile profiles[BATCH_USERS];
     uint8_t *record; /* one encoded record */
 };
 
@@ -169,12 +171,14 @@ static enum status send_user(struct publisher *publisher, const struct cached_us
 static enum status send_users(struct publisher *publisher, uint32_t users, struct error *error)
 {
     for (uint32_t u = 0; u < users; u++) {
-        publisher->states[u] = publisher->changes[u]->user->state;
-        publisher->events[u] = publisher->changes[u]->user->state_absorbed;
+        const struct cached_user *user = publisher->changes[u]->user;
+        publisher->states[u] = user->state;
+        publisher->events[u] = user->state_absorbed;
+        publisher->profiles[u] = profile_of(&user->history, history_events(&user->history));
     }
     if (users > 0) {
         interest_read(publisher->model, publisher->scratch, publisher->states, publisher->events,
-                      NULL, users, &publisher->sets);
+                      publisher->profiles, users, &publisher->sets);
     }
     for (uint32_t u = 0; u < users; u++) {
         TRY(send_user(publisher, publisher->changes[u]->user, u, error));

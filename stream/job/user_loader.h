@@ -20,7 +20,7 @@
 
 struct user_loader;
 
-enum { CHUNKS_WANTED_MAX = 1024 }; /* of one call of user_loader_chunks */
+enum { CHUNKS_WANTED_MAX = 768 }; /* of one call of user_loader_chunks */
 
 /* A full chunk that a fold needs. */
 struct chunk_wanted {

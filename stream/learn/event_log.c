@@ -101,8 +101,8 @@ void event_log_report(const struct event_log_counts *counts, const char *name)
     }
     if (counts->odd_categories) {
         log_note(name,
-                 "%" PRIu64 " events count without their category, which cannot be used, "
-                 "the first: %s (see source.fields.category)",
+                 "%" PRIu64 " events count without a category or feature that cannot be used, "
+                 "the first: %s (see source.fields.category, profile.fields)",
                  counts->odd_categories, counts->odd_why);
     }
     if (counts->late) {

@@ -14,6 +14,7 @@
 
 #include "base/checksum.h"
 #include "base/clock.h"
+#include "stream/interests/profile.h"
 
 enum {
     NO_USER = UINT32_MAX,
@@ -142,16 +143,42 @@ static bool sample_grow_users(struct reading *reading)
     return true;
 }
 
-/* Puts the behaviors of a chunk that belong to the user where their ordinals say. */
-static void take_chunk(struct history_sample *sample, struct sampled_user *user, uint64_t first,
-                       const struct history_behavior *at, uint32_t count)
+static bool sample_profile(struct reading *reading, size_t at, const struct user_profile *profile)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        const uint64_t ordinal = first + i;
+    struct history_sample *sample = reading->sample;
+    if (sample->profiles_count == sample->profiles_room) {
+        const size_t room = 2 * sample->profiles_room + USERS_FIRST;
+        struct sampled_profile *profiles = realloc(sample->profiles, room * sizeof *profiles);
+        if (!profiles) return no_memory(reading);
+        sample->profiles = profiles;
+        sample->profiles_room = room;
+    }
+    sample->profiles[sample->profiles_count++] = (struct sampled_profile){at, *profile};
+    return true;
+}
+
+/*
+ * Puts the behaviors of a chunk that belong to the user where their ordinals say, and what was known
+ * of it with the first and whenever that changed.
+ */
+static bool take_chunk(struct reading *reading, struct sampled_user *user,
+                       const struct history *chunk)
+{
+    struct history_sample *sample = reading->sample;
+    struct user_profile known = {{0}};
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        const uint64_t ordinal = chunk->first + i;
         if (ordinal < user->from || ordinal - user->from >= user->count) continue;
-        sample->behaviors[user->at + (ordinal - user->from)] = at[i];
+        const size_t at = user->at + (ordinal - user->from);
+        const struct user_profile now = profile_of(chunk, ordinal + 1);
+        if (memcmp(&now, &known, sizeof now) != 0 && !sample_profile(reading, at, &now)) {
+            return false;
+        }
+        known = now;
+        sample->behaviors[at] = chunk->at[i];
         user->found++;
     }
+    return true;
 }
 
 /* The draw meets its bound in the mean; an eighth more is for what chance and growth add. */
@@ -179,8 +206,7 @@ static bool draw_user(void *context, const struct store_key *key, struct bytes v
     struct sampled_user *user = &sample->users[sample->users_count++];
     *user = (struct sampled_user){hash, history.from, sample->behaviors_count, (uint32_t)length, 0};
     sample->behaviors_count += length;
-    take_chunk(sample, user, history.first, history.at, history.count);
-    return true;
+    return take_chunk(reading, user, &history);
 }
 
 static enum status index_users(struct reading *reading)
@@ -227,8 +253,7 @@ static bool read_chunk(void *context, const struct store_key *key, struct bytes 
     struct history chunk;
     enum status status = history_decode(&chunk, value, reading->error);
     if (status != STATUS_OK) return reading_failed(reading, status);
-    take_chunk(reading->sample, user, chunk.first, chunk.at, chunk.count);
-    return true;
+    return take_chunk(reading, user, &chunk);
 }
 
 static bool is_set(const atomic_bool *flag)
@@ -313,6 +338,12 @@ static void leave_out_incomplete(struct history_sample *sample)
     sample->users_count = kept;
 }
 
+static int compare_profiles(const void *a, const void *b)
+{
+    const struct sampled_profile *x = a, *y = b;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
 enum status history_sample_read(struct history_sample *sample, const struct history_stores *stores,
                                 const struct history_sample_options *options, struct error *error)
 {
@@ -326,6 +357,9 @@ enum status history_sample_read(struct history_sample *sample, const struct hist
     free(reading.slots);
     TRY(status);
     leave_out_incomplete(sample);
+    if (sample->profiles_count) {
+        qsort(sample->profiles, sample->profiles_count, sizeof *sample->profiles, compare_profiles);
+    }
     return STATUS_OK;
 }
 
@@ -333,17 +367,37 @@ void history_sample_close(struct history_sample *sample)
 {
     free(sample->users);
     free(sample->behaviors);
+    free(sample->profiles);
     *sample = (struct history_sample){0};
+}
+
+/* The first profile at or behind a place of the behaviors. */
+static size_t find_profile(const struct history_sample *sample, size_t at)
+{
+    size_t low = 0, high = sample->profiles_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (sample->profiles[middle].at < at) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 static enum status sample_add_user(struct dataset *dataset, const struct history_sample *sample,
                                    const struct sampled_user *user, const struct item_table *items,
                                    uint64_t *unknownp, struct error *error)
 {
+    size_t next = find_profile(sample, user->at);
     TRY(dataset_begin_user(dataset, user->hash, user->from, error));
     for (uint32_t i = 0; i < user->count; i++) {
         const struct history_behavior behavior = sample->behaviors[user->at + i];
         struct item_resolved row;
+        if (next < sample->profiles_count && sample->profiles[next].at == user->at + i) {
+            TRY(dataset_know(dataset, user->hash, &sample->profiles[next++].profile, true, error));
+        }
         *unknownp += item_table_find(items, behavior.item) == 0;
         if (!item_table_resolve(items, behavior.item, &row)) continue;
         TRY(dataset_add(dataset, user->hash, row.item, row.category, history_time_ms(behavior),

@@ -53,11 +53,20 @@ struct sampled_user {
     uint32_t found; /* of them, while reading */
 };
 
+/* What is known of a user from a behavior on. */
+struct sampled_profile {
+    size_t at; /* of the behavior in `behaviors` */
+    struct user_profile profile;
+};
+
 struct history_sample {
     struct sampled_user *users; /* in the order of the stores */
     uint32_t users_count;
     struct history_behavior *behaviors; /* user by user, oldest first */
     size_t behaviors_count;
+    struct sampled_profile *profiles; /* by their behaviors, once all is read */
+    size_t profiles_count;
+    size_t profiles_room;
 
     uint64_t users_seen;     /* in the stores, tombstones not counted */
     uint64_t users_active;   /* of them */

@@ -13,8 +13,13 @@ static enum status take_event(struct dataset *dataset, const struct item_table *
     struct item_resolved row;
     *unknown += item_table_find(items, event->item_hash) == 0;
     if (!item_table_resolve(items, event->item_hash, &row)) return STATUS_OK;
-    return dataset_add(dataset, identity_of(event->user.at, event->user.size), row.item,
-                       row.category, event->time_ms, event->action, error);
+    const uint64_t user = identity_of(event->user.at, event->user.size);
+    struct user_profile profile = {{0}};
+    for (uint32_t i = 0; i < event->features; i++) {
+        profile.hash[i] = event_feature(event, i);
+    }
+    if (event->features) TRY(dataset_know(dataset, user, &profile, false, error));
+    return dataset_add(dataset, user, row.item, row.category, event->time_ms, event->action, error);
 }
 
 static enum status collect_events(struct dataset *dataset, struct event_log *log,

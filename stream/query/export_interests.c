@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "model/interest_model.h"
 #include "stream/interests/fold.h"
+#include "stream/interests/profile.h"
 #include "stream/learn/name_set.h"
 #include "stream/log_input/log_input.h"
 #include "stream/query/history_users.h"
@@ -26,6 +27,7 @@ struct exported {
     struct moment moment;
     struct fold_progress progress;
     struct history_behavior last; /* of them */
+    struct user_profile profile;  /* in force with it */
 };
 
 struct export
@@ -77,6 +79,7 @@ static void fold_exported(struct export *export, uint32_t u)
                 REQUIRE(fold_behavior(export->fold, ordinal, history->at[i]));
             }
             exported->last = history->at[i];
+            exported->profile = profile_of(history, ordinal + 1);
         }
     }
 }
@@ -111,6 +114,7 @@ static enum status export_batch(struct export *export, struct error *error)
 {
     const void *states[EXPORT_USERS];
     uint64_t absorbed[EXPORT_USERS];
+    struct user_profile profiles[EXPORT_USERS];
     fold_begin(export->fold);
     for (uint32_t u = 0; u < export->batch_count; u++) {
         export->batch[u].progress = (struct fold_progress){.last_ms = HISTORY_NO_TIME};
@@ -121,8 +125,9 @@ static enum status export_batch(struct export *export, struct error *error)
     for (uint32_t u = 0; u < export->batch_count; u++) {
         states[u] = state_of(export, u);
         absorbed[u] = export->batch[u].progress.absorbed;
+        profiles[u] = export->batch[u].profile;
     }
-    interest_read(export->model, export->scratch, states, absorbed, NULL, export->batch_count,
+    interest_read(export->model, export->scratch, states, absorbed, profiles, export->batch_count,
                   &export->sets);
     for (uint32_t u = 0; u < export->batch_count; u++) {
         TRY(write_exported(export, u, error));

@@ -16,6 +16,7 @@
 #include "model/interest_model.h"
 #include "state/history.h"
 #include "stream/interests/fold.h"
+#include "stream/interests/profile.h"
 #include "stream/learn/log_dataset.h"
 #include "stream/query/catalogue.h"
 #include "stream/query/inspect.h"
@@ -31,8 +32,9 @@ struct recommendation {
     struct item_ranks *ranks;
     struct item_desk *desk;
     void *state;
-    uint64_t absorbed; /* behaviors in the state */
-    uint32_t *had;     /* [had_count] rows that are left out; ascending and distinct once opened */
+    uint64_t absorbed;           /* behaviors in the state */
+    struct user_profile profile; /* in force then */
+    uint32_t *had; /* [had_count] rows that are left out; ascending and distinct once opened */
     uint32_t had_count;
     real *vectors; /* [K][d] */
     real *weights; /* [K] */
@@ -73,6 +75,7 @@ static enum status fold_all(struct recommendation *work, const struct user_histo
         fold_run(fold);
     }
     work->absorbed = progress.absorbed;
+    work->profile = profile_of(&history->newest, end);
     return STATUS_OK;
 }
 
@@ -124,7 +127,9 @@ static enum status absorb_sequence(struct recommendation *work, const struct dat
         return error_set(error, STATUS_NOT_FOUND, "%s has no event of user \"%s\"",
                          work->config->source.path, name);
     }
-    return absorb_behaviors(work, dataset_sequence(dataset, user), error);
+    const struct dataset_sequence sequence = dataset_sequence(dataset, user);
+    work->profile = dataset_known_of(&sequence, sequence.count, dataset);
+    return absorb_behaviors(work, sequence, error);
 }
 
 static enum status absorb_log(struct recommendation *work, struct error *error)
@@ -252,7 +257,7 @@ static enum status open_and_print(struct recommendation *work, struct error *err
     work->had_count = ranking_distinct(work->had, work->had_count);
     const void *state = work->state;
     struct interest_sets sets = {work->vectors, work->weights, &work->count, work->intent};
-    interest_read(work->model, work->scratch, &state, &work->absorbed, NULL, 1, &sets);
+    interest_read(work->model, work->scratch, &state, &work->absorbed, &work->profile, 1, &sets);
     print_lists(work);
     return STATUS_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "state/snapshot.h"
 #include "stream/interests/fold.h"
+#include "stream/interests/profile.h"
 
 enum {
     FOLD_MAX = 256, /* behaviors that are folded together */
@@ -204,6 +205,8 @@ enum status user_reader_view(struct user_reader *reader, const struct user_histo
     };
     struct interest_sets sets = {view->vectors, view->weights, &view->count, view->intent};
     const void *state = reader->state;
-    interest_read(reader->model, reader->scratch, &state, &view->absorbed, NULL, 1, &sets);
+    const struct user_profile profile =
+        profile_of(&history->newest, history_events(&history->newest));
+    interest_read(reader->model, reader->scratch, &state, &view->absorbed, &profile, 1, &sets);
     return STATUS_OK;
 }

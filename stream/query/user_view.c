@@ -10,6 +10,7 @@
 #include "model/interest_explain.h"
 #include "model/item_table.h"
 #include "stream/interests/fold.h"
+#include "stream/interests/profile.h"
 #include "stream/source/decoding.h"
 
 enum { SHARE_DIGITS = 5 };
@@ -121,7 +122,9 @@ static enum status read_interests(struct viewing *viewing, struct error *error)
         return view_out_of_memory(error);
     struct interest_sets sets = {view->vectors, view->weights, &view->count, view->intent};
     const void *state = viewing->state;
-    interest_read(view->model, viewing->scratch, &state, &view->absorbed, NULL, 1, &sets);
+    const struct user_profile profile =
+        profile_of(&view->history->newest, history_events(&view->history->newest));
+    interest_read(view->model, viewing->scratch, &state, &view->absorbed, &profile, 1, &sets);
     return STATUS_OK;
 }
 

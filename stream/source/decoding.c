@@ -35,6 +35,7 @@ static const struct {
     /* No decoding either: */
     {"source.user_events_max", ALWAYS},
     {"source.deduplicate", ALWAYS},
+    {"profile.fields", ALWAYS}, /* a history holds the place in it */
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/status.h"
@@ -42,9 +43,13 @@ static inline bool event_is_bad(enum event_verdict verdict)
     return verdict >= EVENT_MALFORMED;
 }
 
+enum { EVENT_FEATURES = 8 }; /* of a user, that events may say */
+
 struct event {
     enum event_verdict verdict;
     uint8_t action;     /* 1-based index into config.actions; 0 = no action field */
+    uint8_t features;   /* of the user, that are configured */
+    bool odd_category;  /* accepted: it has a category, or a feature, that cannot be used */
     uint32_t partition; /* of the source */
     int64_t offset;     /* in the partition; file broker: record number in the input, from 0 */
     int64_t time_ms;    /* event time */
@@ -52,7 +57,7 @@ struct event {
     struct bytes user;  /* valid if accepted; also set for a bad event if it could be read */
     struct bytes item;
     struct bytes category; /* empty if none; several: categories.h */
-    bool odd_category;     /* accepted: it has one that cannot be used, and goes without */
+    const void *profile;   /* accepted: 8 bytes of each of its features: event_feature */
     struct bytes payload;  /* bad events: the raw event; of files cut at source.event_size_max */
     struct bytes key;      /* bad events of Kafka: the record's, at = NULL if it has none */
     char why[128];         /* bad events, odd categories: what exactly is wrong, and the value */
@@ -61,10 +66,18 @@ struct event {
 /* Bytes that must be readable behind a raw event, of any content. */
 enum { EVENT_PADDING = 64 };
 
-/* Bytes that decoding an event of `size` bytes may write: its texts, its categories, numbers. */
+/* Bytes that decoding an event of `size` bytes may write: all that is put there. */
 static inline size_t event_scratch_size(size_t size)
 {
-    return 2 * size + 256;
+    return 2 * size + 320;
+}
+
+/* What an accepted event says of its user: identity_of("name=value"), 0 = nothing. */
+static inline uint64_t event_feature(const struct event *event, uint32_t feature)
+{
+    uint64_t hash;
+    memcpy(&hash, (const char *)event->profile + feature * sizeof hash, sizeof hash);
+    return hash;
 }
 
 /* Says in event->why what is wrong with a bad event, cut at its size, and returns `verdict`. */

@@ -9,10 +9,11 @@
 
 #include "base/bytes.h"
 #include "stream/source/categories.h"
+#include "stream/source/event.h"
 
-/* The first of several categories is at FIELD_CATEGORY. */
+/* The first of several categories is at FIELD_CATEGORY, those of the profile are behind the last. */
 enum event_field { FIELD_USER, FIELD_ITEM, FIELD_TIME, FIELD_ACTION, FIELD_CATEGORY };
-enum { EVENT_FIELDS = FIELD_CATEGORY + CATEGORIES_MAX };
+enum { EVENT_FIELDS = FIELD_CATEGORY + CATEGORIES_MAX + EVENT_FEATURES };
 
 enum event_cell_kind {
     CELL_ABSENT,  /* no such member, null, or the field is not configured */

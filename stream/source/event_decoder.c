@@ -25,10 +25,13 @@ enum {
 
 struct event_decoder {
     const struct config *config;
-    char *listed; /* names of source.fields.category, each ended */
+    char *listed;  /* names of source.fields.category, each ended */
+    char *profile; /* of profile.fields */
     unsigned categories;
-    unsigned fields;                           /* that there may be, FIELD_CATEGORY + categories */
-    const char *names[EVENT_FIELDS];           /* as configured; "" = no such field */
+    unsigned features;
+    uint64_t feature[EVENT_FEATURES]; /* identity_of("name=") */
+    unsigned fields;                 /* that there may be, FIELD_CATEGORY + categories + features */
+    const char *names[EVENT_FIELDS]; /* as configured; "" = no such field */
     char labels[EVENT_FIELDS][LABEL_SIZE_MAX]; /* their names in messages */
     struct bytes nulls[NULLS_MAX];
     unsigned nulls_count;
@@ -84,10 +87,22 @@ static enum status name_fields(struct event_decoder *decoder, struct error *erro
     decoder->names[FIELD_TIME] = config->source.field_time;
     decoder->names[FIELD_ACTION] = config->source.field_action;
     decoder->listed = strdup(config->source.field_category);
-    if (!decoder->listed) return error_set(error, STATUS_IO, "out of memory: an event decoder");
+    decoder->profile = strdup(config->profile.fields);
+    if (!decoder->listed || !decoder->profile)
+        return error_set(error, STATUS_IO, "out of memory: an event decoder");
     TRY(list_names("source.fields.category", decoder->listed, decoder->names + FIELD_CATEGORY,
                    CATEGORIES_MAX, &decoder->categories, error));
-    decoder->fields = FIELD_CATEGORY + decoder->categories;
+    const char **features = decoder->names + FIELD_CATEGORY + decoder->categories;
+    TRY(list_names("profile.fields", decoder->profile, features, EVENT_FEATURES, &decoder->features,
+                   error));
+    for (unsigned i = 0; i < decoder->features; i++) {
+        if (strchr(features[i], '=')) {
+            return error_set(error, STATUS_INVALID, "profile.fields: '%s': no = in a name",
+                             features[i]);
+        }
+        decoder->feature[i] = identity_more(identity_of(features[i], strlen(features[i])), "=", 1);
+    }
+    decoder->fields = FIELD_CATEGORY + decoder->categories + decoder->features;
     return STATUS_OK;
 }
 
@@ -137,6 +152,7 @@ void event_decoder_close(struct event_decoder *decoder)
     event_json_close(&decoder->json);
     event_table_close(&decoder->table);
     free(decoder->listed);
+    free(decoder->profile);
     free(decoder);
 }
 
@@ -295,13 +311,16 @@ struct room {
     char *texts;      /* of fields, from its begin on; the end is free */
     size_t size;      /* bytes of it, as many as the event has */
     char *numbers;    /* the digits of three ids */
-    char *categories; /* several of them */
+    char *categories; /* several of them, at most as long as the event and their numbers */
+    char *features;
 };
 
 static struct room room_of(char *scratch, size_t size)
 {
     char *numbers = scratch + size;
-    return (struct room){scratch, size, numbers, numbers + (size_t)3 * DECIMAL_INTEGER_MAX};
+    char *categories = numbers + (size_t)3 * DECIMAL_INTEGER_MAX;
+    char *features = categories + size + (size_t)CATEGORIES_MAX * (DECIMAL_INTEGER_MAX + 1);
+    return (struct room){scratch, size, numbers, categories, features};
 }
 
 /* What the cell of category `field` is: itself, or the elements of an array, put into `elements`. */
@@ -330,17 +349,51 @@ static void judge_categories(struct event_decoder *decoder, const struct event_c
     struct bytes category;
     unsigned listed = 0, count;
     size_t size = 0;
-    for (unsigned field = FIELD_CATEGORY; field < decoder->fields; field++) {
+    for (unsigned i = 0; i < decoder->categories; i++) {
+        const unsigned field = FIELD_CATEGORY + i;
         const struct event_cell *cell =
             spread(decoder, field, cells++, room, elements, &count, event);
-        for (unsigned i = 0; i < count && listed < CATEGORIES_MAX; i++) {
-            if (!judge_category(decoder, field, &cell[i], number, event, &category)) continue;
+        for (unsigned k = 0; k < count && listed < CATEGORIES_MAX; k++) {
+            if (!judge_category(decoder, field, &cell[k], number, event, &category)) continue;
             const size_t before = size;
             size = categories_add(room->categories, size, category);
             listed += size > before;
         }
     }
     event->category = (struct bytes){room->categories, size};
+}
+
+/* Whether a cell is a value: text, a number or a truth value as it is written, not too long. */
+static bool is_value(const struct event_decoder *decoder, const struct event_cell *cell)
+{
+    const bool truth = cell->kind == CELL_OTHER && (bytes_equal(cell->text, bytes_of("true")) ||
+                                                    bytes_equal(cell->text, bytes_of("false")));
+    return (truth || cell->kind == CELL_TEXT || cell->kind == CELL_REAL) &&
+           cell->text.size <= decoder->config->source.id_size_max;
+}
+
+/* What the event says of its user. A value that cannot be used is left out, and why is said. */
+static void judge_profile(const struct event_decoder *decoder, const struct event_cell *cells,
+                          char *to, struct event *event)
+{
+    event->profile = to;
+    memset(to, 0, decoder->features * sizeof(uint64_t));
+    for (unsigned i = 0; i < decoder->features; i++) {
+        const struct event_cell *cell = &cells[i];
+        if (cell->kind == CELL_ABSENT || (cell->kind == CELL_TEXT && cell->text.size == 0))
+            continue;
+        if (cell->kind != CELL_NO_TEXT && is_null(decoder, cell->text)) continue;
+        if (is_value(decoder, cell)) {
+            const uint64_t hash =
+                identity_more(decoder->feature[i], cell->text.at, cell->text.size);
+            memcpy(to + i * sizeof hash, &hash, sizeof hash);
+            continue;
+        }
+        char shown[SHOWN_SIZE_MAX];
+        event->odd_category = true;
+        event_refuse(event, EVENT_BAD_FIELD, "%s is no value of source.id_size_max bytes: %s",
+                     decoder->labels[FIELD_CATEGORY + decoder->categories + i], show(cell, shown));
+    }
 }
 
 /*
@@ -370,6 +423,7 @@ static enum event_verdict judge(struct event_decoder *decoder,
     } else if (decoder->categories) {
         judge_category(decoder, FIELD_CATEGORY, category, other_number, event, &event->category);
     }
+    judge_profile(decoder, category + decoder->categories, room->features, event);
     return EVENT_ACCEPTED;
 }
 
@@ -433,6 +487,8 @@ void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broke
     event->time_ms = 0;
     event->item_hash = 0;
     event->user = event->item = event->category = event->payload = event->key = none;
+    event->profile = NULL;
+    event->features = (uint8_t)decoder->features;
     event->odd_category = false;
     event->why[0] = '\0';
     event->verdict = decode(decoder, raw, broker_ms, scratch, event);

@@ -142,7 +142,7 @@ static void check_content(struct verify *verify, const struct verify_user *user,
         return;
     }
     struct replay *replay = replay_of(verify, record->generation);
-    if (!replay || from < user->forgotten) {
+    if (!replay || from < user->forgotten || (user->forgotten && replay_takes_profile(replay))) {
         verify->report->unverifiable++;
     } else if (replay_checksum(replay, record) != record->checksum) {
         record_violation(verify, VERIFY_VALUE, user, record,

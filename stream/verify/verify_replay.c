@@ -21,8 +21,9 @@ struct replay {
     float *intent;  /* [d]; NULL: the model has none */
 
     const struct verify_user *user;
-    const struct verify_event *first; /* the event of ordinal `from` */
-    const struct verify_event *next;  /* the event of ordinal `events` */
+    const struct verify_event *first;   /* the event of ordinal `from` */
+    const struct verify_event *next;    /* the event of ordinal `events` */
+    const struct user_profile *profile; /* in force; NULL: nothing is known */
     uint64_t from;
     uint64_t events; /* folded are the ordinals [from, events) */
     struct fold_progress progress;
@@ -83,6 +84,11 @@ uint64_t replay_fingerprint(const struct replay *replay)
     return replay->checkpoint->fingerprint;
 }
 
+bool replay_takes_profile(const struct replay *replay)
+{
+    return interest_model_takes_profile(replay->model);
+}
+
 uint64_t replay_unknown_items(const struct replay *replay, const struct verify_user *user)
 {
     const struct item_table *items = interest_model_items(replay->model);
@@ -103,6 +109,7 @@ static void start_replay(struct replay *replay, const struct verify_event *first
         first = first->next;
         ordinal++;
     }
+    replay->profile = NULL;
     replay->first = replay->next = first;
     replay->from = replay->events = from;
     replay->progress = (struct fold_progress){.last_ms = HISTORY_NO_TIME};
@@ -121,6 +128,7 @@ static void absorb_next(struct replay *replay)
     REQUIRE(fold_user(replay->fold, replay->state, &replay->progress));
     REQUIRE(fold_behavior(replay->fold, replay->events, replay->next->behavior));
     fold_run(replay->fold);
+    replay->profile = replay->next->profile;
     replay->next = replay->next->next;
     replay->events++;
 }
@@ -138,8 +146,8 @@ uint64_t replay_checksum(struct replay *replay, const struct verify_published *p
     uint32_t count;
     struct interest_sets sets = {replay->vectors, replay->weights, &count, replay->intent};
     const void *state = replay->state;
-    interest_read(replay->model, replay->scratch, &state, &replay->progress.absorbed, NULL, 1,
-                  &sets);
+    interest_read(replay->model, replay->scratch, &state, &replay->progress.absorbed,
+                  replay->profile, 1, &sets);
     struct interest_record record = {
         .user = replay->user->id,
         .generation = published->generation,

@@ -25,6 +25,9 @@ MUST_CHECK enum status replay_open(struct replay **replayp, const char *checkpoi
 void replay_close(struct replay *replay);
 
 uint64_t replay_generation(const struct replay *replay);
+
+/* Whether records depend on what events, also earlier ones, say of their user. */
+bool replay_takes_profile(const struct replay *replay);
 uint64_t replay_fingerprint(const struct replay *replay); /* of its checkpoint */
 
 /* How many of a user's events are of items that the generation's dictionary does not have. */

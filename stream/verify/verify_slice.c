@@ -102,6 +102,24 @@ static bool takes(struct verify_slice *slice, struct verify_user *user, const st
     return true;
 }
 
+/* What is in force with the event, beside what was before it. */
+static bool learn_profile(struct verify_slice *slice, struct verify_event *added,
+                          const struct event *event)
+{
+    struct user_profile now = {{0}};
+    if (added->profile) now = *added->profile;
+    for (uint32_t i = 0; i < event->features; i++) {
+        if (event_feature(event, i)) now.hash[i] = event_feature(event, i);
+    }
+    static const struct user_profile nothing = {{0}};
+    const struct user_profile *before = added->profile ? added->profile : &nothing;
+    if (memcmp(&now, before, sizeof now) == 0) return true;
+    struct user_profile *kept = take_slice_memory(slice, sizeof *kept);
+    if (kept) *kept = now;
+    added->profile = kept;
+    return kept != NULL;
+}
+
 static bool add_accepted(struct verify_slice *slice, const struct event *event)
 {
     uint64_t hash = hash_of_user(event->user);
@@ -114,6 +132,8 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
     if (!added) return false;
     added->behavior = history_behavior_of(event->item_hash, event->time_ms, event->action);
     added->offset = event->offset;
+    added->profile = user->last_event ? user->last_event->profile : NULL;
+    if (!learn_profile(slice, added, event)) return false;
     *(user->last_event ? &user->last_event->next : &user->first_event) = added;
     user->last_event = added;
     user->partition = event->partition;

@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "state/history.h"
+#include "model/tensor/behavior.h"
 #include "stream/source/event.h"
 #include "stream/log_input/log_input.h"
 
@@ -27,6 +28,7 @@ struct verify_event {
     struct verify_event *next;
     struct history_behavior behavior;
     int64_t offset;
+    const struct user_profile *profile; /* in force with it; NULL: nothing is known so far */
 };
 
 /* A record: what it says of itself; its vectors are represented by their checksum. */

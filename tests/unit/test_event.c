@@ -323,6 +323,70 @@ static void more_than_eight_categories_are_refused_as_fields(void **state)
     assert_non_null(strstr(error.text, "source.fields.category: at most 8"));
 }
 
+#define OF_USER(rest) "{\"user\":\"u\",\"item\":\"i\",\"time\":1700000000000" rest "}"
+
+static uint64_t feature(const char *text)
+{
+    return identity_of(text, strlen(text));
+}
+
+static void an_event_says_features_of_its_user_as_they_are_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *plan, *age;
+        bool odd;
+    } cases[] = {
+        {OF_USER(",\"plan\":\"gold\",\"a\":{\"age\":31}"), "plan=gold", "a.age=31", false},
+        {OF_USER(",\"plan\":true,\"a\":{\"age\":3.10}"), "plan=true", "a.age=3.10", false},
+        {OF_USER(",\"plan\":null,\"a\":{\"age\":\"\"}"), NULL, NULL, false},
+        {OF_USER(",\"plan\":\"NULL\",\"a\":{\"age\":NaN}"), NULL, NULL, false},
+        {OF_USER(",\"plan\":\"\u00e9=\""), "plan=\xC3\xA9=", NULL, false},
+        {OF_USER(",\"plan\":[\"gold\"],\"a\":{\"age\":7}"), NULL, "a.age=7", true},
+        {OF_USER(",\"plan\":\"123456789\""), NULL, NULL, true},
+        {OF_USER(",\"plan\":\"\xff\""), NULL, NULL, true},
+    };
+    set("source.id_size_max", "8");
+    set("profile.fields", "plan,a.age");
+    open_decoder();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(decode(cases[i].text), EVENT_ACCEPTED);
+        assert_int_equal(event.features, 2);
+        assert_true(event_feature(&event, 0) == (cases[i].plan ? feature(cases[i].plan) : 0));
+        assert_true(event_feature(&event, 1) == (cases[i].age ? feature(cases[i].age) : 0));
+        assert_int_equal(event.odd_category, cases[i].odd);
+    }
+}
+
+static void columns_say_features_too(void **state)
+{
+    (void)state;
+    struct error error;
+    set("source.format", "csv");
+    set("source.fields.category", "g1,g2");
+    set("profile.fields", "plan,city");
+    open_decoder();
+    assert_int_equal(
+        event_decoder_header(decoder, bytes_of("city,user,g1,item,time,g2,plan"), &error),
+        STATUS_OK);
+    assert_int_equal(decode("Rome,u,a,i,1700000000000,b,"), EVENT_ACCEPTED);
+    assert_categories("a,b");
+    assert_true(event_feature(&event, 0) == 0);
+    assert_true(event_feature(&event, 1) == feature("city=Rome"));
+}
+
+static void features_without_an_end_or_with_an_equals_sign_are_refused(void **state)
+{
+    (void)state;
+    struct error error;
+    set("profile.fields", "1,2,3,4,5,6,7,8,9");
+    assert_int_equal(event_decoder_open(&decoder, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "profile.fields: at most 8"));
+    set("profile.fields", "a=b");
+    assert_int_equal(event_decoder_open(&decoder, &config, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "no = in a name"));
+}
+
 static void an_odd_category_is_left_out_and_said(void **state)
 {
     (void)state;
@@ -429,6 +493,9 @@ int main(void)
         TEST(several_members_are_several_categories),
         TEST(several_columns_are_several_categories),
         TEST(more_than_eight_categories_are_refused_as_fields),
+        TEST(an_event_says_features_of_its_user_as_they_are_written),
+        TEST(columns_say_features_too),
+        TEST(features_without_an_end_or_with_an_equals_sign_are_refused),
         TEST(an_odd_category_is_left_out_and_said),
         TEST(null_values_are_missing_fields),
         TEST(reasons_are_printable_whatever_the_event_holds),

@@ -1,6 +1,6 @@
 /*
- * test_features.c - several categories of an item through the whole program: from an array of the
- * log to models that train on it, records that verify, and the items that are published.
+ * test_features.c - several categories of an item, and what is known of a user, through the whole
+ * program: from the log to models that train on it, records that verify, and what is published.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +32,10 @@ static void write_log(const char *name)
         for (uint32_t k = 0; k <= item % 4; k++) {
             fprintf(file, "%s\"g%u\"", k ? "," : "", (item + 3 * k) % 8);
         }
-        fputs("]}\n", file);
+        fputs("]", file);
+        if (i % 3 == 0) fprintf(file, ",\"plan\":\"%s\"", user % 2 ? "gold" : "free");
+        if (i % 7 == 0) fprintf(file, ",\"age\":%u", 20 + user % 4 + i / 900);
+        fputs("}\n", file);
     }
     assert_int_equal(fclose(file), 0);
 }
@@ -101,11 +104,67 @@ static void a_job_that_learns_knows_all_categories(void **state)
                 0, "tags=true");
 }
 
+static void what_events_say_of_users_is_learned_served_and_verified(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"single", "mind"};
+    const char *const fields = "--profile.fields=plan,age";
+    for (int i = 0; i < 2; i++) {
+        char job[64], first[64], second[64], out[64], model[64];
+        snprintf(job, sizeof job, "known-%s", models[i]);
+        snprintf(first, sizeof first, "--model.checkpoint=%s-1.safetensors", job);
+        snprintf(second, sizeof second, "--model.checkpoint=%s-2.safetensors", job);
+        snprintf(out, sizeof out, "--out=%s-2.safetensors", job);
+        snprintf(model, sizeof model, "--model=%s", models[i]);
+        program(
+            job,
+            (const char *[]){"init", model, first, "--profile-buckets=16", "--d=8", fields, NULL},
+            "30 of 30 items");
+        program(job, (const char *[]){"train", first, out, "--epochs=1", fields, NULL}, "epoch");
+        program(job, (const char *[]){"evaluate", second, "--protocol=prequential", fields, NULL},
+                models[i]);
+        program(job, (const char *[]){"run", second, fields, NULL}, "accepted=2000 ");
+        program(job, (const char *[]){"verify", second, fields, NULL}, "verdict=ok");
+    }
+}
+
+static void a_job_learns_from_what_its_histories_know_of_users(void **state)
+{
+    (void)state;
+    const char *const fields = "--profile.fields=plan,age";
+    program("known",
+            (const char *[]){"run", "--train.events=800", "--train.gate_events=100",
+                             "--train.model=mind", "--train.dimensions=profile_buckets=16,d=8",
+                             fields, NULL},
+            "accepted=2000 ");
+    program("known", (const char *[]){"verify", fields, NULL}, "verdict=ok");
+    program("known", (const char *[]){"recommend", "--user=u1", fields, NULL}, "user u1: ");
+}
+
+/* Other fields, or another order of them, make other histories of the same log. */
+static void a_job_that_has_read_profiles_wants_the_same_fields_again(void **state)
+{
+    (void)state;
+    const char *arguments[] = {"run",
+                               "--source.path=tags.jsonl",
+                               "--source.fields.category=genres",
+                               "--job.memory=512MB",
+                               "--state.dir=known/state",
+                               "--output.dir=known/output",
+                               "--profile.fields=age,plan",
+                               NULL};
+    const int code = scene_program(&scene, arguments, NULL);
+    expect_said(&scene, code, 3, "profile.fields (now 'age,plan')");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_with_tags_trains_serves_verifies_and_exports),
         cmocka_unit_test(a_job_that_learns_knows_all_categories),
+        cmocka_unit_test(what_events_say_of_users_is_learned_served_and_verified),
+        cmocka_unit_test(a_job_learns_from_what_its_histories_know_of_users),
+        cmocka_unit_test(a_job_that_has_read_profiles_wants_the_same_fields_again),
     };
     scene_open(&scene, 100, 3);
     write_log("tags.jsonl");

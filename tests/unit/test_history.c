@@ -305,7 +305,7 @@ static void a_newer_format_is_refused_with_a_remedy(void **state)
     struct history history = user_of(0, 40, 4096);
     struct error error;
     size_t size = history_encode(&history, record);
-    record[0] = 3;
+    record[0] = 4;
     assert_int_equal(history_decode(&history, resealed(record, size), &error), STATUS_REFUSED);
     assert_non_null(strstr(error.text, "run the version of Braid"));
 }
@@ -414,6 +414,113 @@ static void fingerprints_that_a_later_build_added_to_a_seal_are_passed_over(void
     assert_memory_equal(&read, &seal, sizeof seal);
 }
 
+/* Appends behaviors of which some say a feature; `values[n]` is what is in force after n of them. */
+static struct history profiled(uint64_t events, uint64_t each, uint64_t (*values)[HISTORY_FEATURES])
+{
+    struct history history;
+    uint64_t seed = SEED;
+    history_init(&history, 1);
+    memset(values[0], 0, sizeof *values);
+    for (uint64_t n = 0; n < events; n++) {
+        history_append(&history, behavior_at(n), (int64_t)n, 4096);
+        memcpy(values[n + 1], values[n], sizeof *values);
+        if (random_below(&seed, each)) continue;
+        const uint32_t feature = (uint32_t)random_below(&seed, HISTORY_FEATURES);
+        values[n + 1][feature] = 1 + random_below(&seed, 3);
+        history_set_feature(&history, feature, values[n + 1][feature]);
+    }
+    return history;
+}
+
+static void assert_profile(const struct history *history, uint64_t events,
+                           const uint64_t expected[HISTORY_FEATURES])
+{
+    uint64_t values[HISTORY_FEATURES];
+    history_profile_at(history, events, values);
+    assert_memory_equal(values, expected, sizeof values);
+}
+
+static void a_profile_is_what_was_said_last_before_each_behavior(void **state)
+{
+    (void)state;
+    static uint64_t values[401][HISTORY_FEATURES];
+    for (uint64_t events = 1; events <= 400; events++) {
+        const struct history history = profiled(events, 6, values); /* few changes in a chunk */
+        for (uint64_t n = history.first; n <= events; n++) {
+            if (n > 0) assert_profile(&history, n, values[n]);
+        }
+    }
+}
+
+static void however_much_changes_a_profile_is_exact_at_the_end_of_a_history(void **state)
+{
+    (void)state;
+    static uint64_t values[201][HISTORY_FEATURES];
+    for (uint64_t events = 1; events <= 200; events++) {
+        const struct history history = profiled(events, 1, values);
+        assert_profile(&history, events, values[events]);
+        assert_true(history.profile.changes <= HISTORY_CHANGES);
+    }
+}
+
+static void a_profile_comes_back_from_its_record(void **state)
+{
+    (void)state;
+    static uint64_t values[101][HISTORY_FEATURES];
+    for (uint64_t events = 0; events <= 100; events++) {
+        const struct history history = profiled(events, 1 + events % 5, values);
+        uint8_t record[HISTORY_RECORD_MAX];
+        struct history read;
+        const size_t size = history_encode(&history, record);
+        assert_int_equal(history_decode(&read, (struct bytes){record, size}, NULL), STATUS_OK);
+        for (uint64_t n = history.first; n <= events; n++) {
+            uint64_t expected[HISTORY_FEATURES];
+            history_profile_at(&history, n, expected);
+            assert_profile(&read, n, expected);
+        }
+        for (size_t cut = 0; cut < size; cut++) {
+            assert_int_equal(history_decode(&read, (struct bytes){record, cut}, NULL),
+                             STATUS_CORRUPT);
+        }
+    }
+}
+
+static void a_user_of_whom_nothing_is_known_has_the_record_it_always_had(void **state)
+{
+    (void)state;
+    const struct history history = user_of(0, 40, 128);
+    uint8_t record[HISTORY_RECORD_MAX];
+    history_encode(&history, record);
+    assert_int_equal(record[0], 1);
+}
+
+/* What history_encode could not have written. */
+static void a_profile_that_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    struct history history = user_of(0, 3, 128), read;
+    uint8_t record[HISTORY_RECORD_MAX];
+    history_set_feature(&history, 2, 77);
+    static const struct {
+        uint8_t at, feature, changes;
+    } bad[] = {{3, 2, 1}, {2, 2, 9}, {2, 2, 0}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct history wrong = history;
+        wrong.profile.at[0] = bad[i].at;
+        size_t size = history_encode(&wrong, record);
+        if (bad[i].changes != 1) { /* the count stands before nine bytes and the behaviors */
+            uint8_t *count = record + size - 4 - 3 * HISTORY_BEHAVIOR_SIZE - 9 - 1;
+            assert_int_equal(*count, 1);
+            *count = bad[i].changes;
+            const uint32_t sum = (uint32_t)checksum_of(record, size - 4);
+            for (int b = 0; b < 4; b++) {
+                record[size - 4 + (size_t)b] = (uint8_t)(sum >> (8 * b));
+            }
+        }
+        assert_int_equal(history_decode(&read, (struct bytes){record, size}, NULL), STATUS_CORRUPT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +538,11 @@ int main(void)
         cmocka_unit_test(a_record_with_a_good_checksum_that_contradicts_itself_is_corrupt),
         cmocka_unit_test(a_newer_format_is_refused_with_a_remedy),
         cmocka_unit_test(keys_read_back_and_no_chunk_has_the_seals),
+        cmocka_unit_test(a_profile_is_what_was_said_last_before_each_behavior),
+        cmocka_unit_test(however_much_changes_a_profile_is_exact_at_the_end_of_a_history),
+        cmocka_unit_test(a_profile_comes_back_from_its_record),
+        cmocka_unit_test(a_user_of_whom_nothing_is_known_has_the_record_it_always_had),
+        cmocka_unit_test(a_profile_that_makes_no_sense_is_refused),
         cmocka_unit_test(chunks_of_a_user_sort_by_ordinal),
         cmocka_unit_test(a_seal_reads_back_and_is_as_strict),
         cmocka_unit_test(a_seal_of_format_1_is_read_and_does_not_know_what_it_was_made_with),

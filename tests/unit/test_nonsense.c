@@ -143,19 +143,20 @@ static void odd_categories_are_left_out_counted_and_said(void **state)
                                 "--model.checkpoint=odd.safetensors", NULL};
     expect(command("init", init), 0,
            (const char *[]){"5 of 5 items and 2 categories",
-                            "2 events count without their category, which cannot be used, the "
+                            "2 events count without a category or feature that cannot be used, the "
                             "first: line 2: c is neither text nor a whole number",
                             "source.fields.category", NULL});
     const char *const job[] = {"--source.path=odd.jsonl",
 
                                "--state.dir=odd/state", "--output.dir=odd/output",
                                "--model.checkpoint=odd.safetensors", NULL};
-    expect(command("run", job), 0,
-           (const char *[]){"first event whose category cannot be used", "offset=1 ",
-                            "events count without their category, which cannot be used events=2",
-                            "accepted=5", NULL});
+    expect(
+        command("run", job), 0,
+        (const char *[]){"first event with a category or feature that cannot be used", "offset=1 ",
+                         "events count without a category or feature that cannot be used events=2",
+                         "accepted=5", NULL});
     expect(command("verify", job), 0,
-           (const char *[]){"2 events count without their category", "odd_categories=2",
+           (const char *[]){"2 events count without a category or feature", "odd_categories=2",
                             "verdict=ok", NULL});
     unsetenv("BRAID_SOURCE_FIELDS_CATEGORY");
 }

@@ -17,8 +17,9 @@
 #include "base/clock.h"
 
 enum {
-    ID_BYTES = 96,    /* of a poll's memory for each event's ids; longer ones end a poll early */
-    CLOCK_EVERY = 64, /* events between two looks at the clock */
+    BESIDE_TEXTS = 320, /* bytes of an event's numbers, separators and features */
+    ID_BYTES = 96,      /* of a poll's memory for each event's ids; longer ones end a poll early */
+    CLOCK_EVERY = 64,   /* events between two looks at the clock */
     SLOTS_BESIDE_QUEUE = 4 /* held by the worker, under construction, and two for markers */
 };
 
@@ -176,7 +177,9 @@ static void place_event(struct file_reader *reader, const struct event *event)
     struct ring *ring = &reader->rings[event->partition % reader->workers];
     struct slot *slot = slot_under_construction(reader, ring);
     bool bad = event_is_bad(event->verdict);
-    size_t size = event->user.size + event->item.size + event->category.size +
+    const struct bytes profile = {event->profile,
+                                  event->profile ? event->features * sizeof(uint64_t) : 0};
+    size_t size = event->user.size + event->item.size + event->category.size + profile.size +
                   (bad ? event->payload.size : 0);
     if (slot->count == reader->config->job.poll_events_max ||
         size > reader->slot_bytes - slot->used) {
@@ -190,6 +193,7 @@ static void place_event(struct file_reader *reader, const struct event *event)
     kept->user = keep_bytes(slot, event->user);
     kept->item = keep_bytes(slot, event->item);
     kept->category = keep_bytes(slot, event->category);
+    kept->profile = keep_bytes(slot, profile).at;
     kept->payload = bad ? keep_bytes(slot, event->payload) : (struct bytes){NULL, 0};
     reader->events++;
 }
@@ -413,7 +417,8 @@ double file_reader_progress(struct file_reader *reader)
 
 static size_t bytes_of_slot(const struct config *config)
 {
-    return (size_t)config->job.poll_events_max * ID_BYTES + config->source.event_size_max +
+    const size_t largest = (size_t)config->source.event_size_max + BESIDE_TEXTS;
+    return (size_t)config->job.poll_events_max * ID_BYTES + largest +
            3 * (size_t)config->source.id_size_max;
 }
 
