@@ -21,6 +21,7 @@ void progress_start(struct progress *progress, const char *what, const char *uni
         .quiet = quiet,
         .redraws = isatty(STDERR_FILENO) == 1 && !log_is_structured(),
         .started_ns = now,
+        .begun = -1,
         .shown_ns = now,
     };
 }
@@ -61,8 +62,8 @@ static void write_line(const struct progress *progress, double share, uint64_t c
     }
     fprintf(stderr, "%s %s  %s/s", progress_number(count, number), progress->unit,
             progress_number((uint64_t)((double)count / seconds), rate));
-    if (share > 0 && share < 1) {
-        long left = (long)(seconds * (1 - share) / share);
+    if (share > progress->begun && share < 1) {
+        long left = (long)(seconds * (1 - share) / (share - progress->begun));
         fprintf(stderr, "  %ld:%02ld left", left / 60, left % 60);
     }
 }
@@ -70,6 +71,7 @@ static void write_line(const struct progress *progress, double share, uint64_t c
 void progress_show(struct progress *progress, double share, uint64_t count)
 {
     if (progress->quiet) return;
+    if (progress->begun < 0) progress->begun = share;
     int64_t now = clock_monotonic_ns();
     if (now - progress->shown_ns < (progress->redraws ? redraw_ns : line_ns)) return;
     progress->shown_ns = now;

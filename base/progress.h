@@ -20,6 +20,8 @@ struct progress {
     bool quiet;
     bool redraws; /* one line on a terminal */
     int64_t started_ns;
+    double
+        begun; /* the share at the first call: of what was done by an earlier run; -1: none yet */
     int64_t shown_ns; /* when a line was last written */
     bool drawn;       /* a redrawn line stands on the terminal */
 };

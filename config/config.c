@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/number_text.h"
 #include "config/config_text.h"
+#include "config/bound.h"
 #include "config/listen.h"
 #include "config/option.h"
 
@@ -138,6 +139,16 @@ static enum status check_source(const struct config *config, struct error *error
     if (config->source.time_min_ms >= config->source.time_max_ms) {
         return error_set(error, STATUS_INVALID, "source.time_min must be before source.time_max");
     }
+    struct bound start, end;
+    TRY(bound_parse_start(&start, config->source.start, error));
+    TRY(bound_parse_end(&end, config->source.end, error));
+    if (end.kind == BOUND_NEVER && config->source.broker == CONFIG_BROKER_FILE) {
+        return error_set(error, STATUS_INVALID,
+                         "source.end=never: files are not followed; a job on files ends with them");
+    }
+    if (end.kind == start.kind && end.kind > BOUND_NEVER && end.value <= start.value) {
+        return error_set(error, STATUS_INVALID, "source.end must be after source.start");
+    }
     return STATUS_OK;
 }
 
@@ -169,6 +180,11 @@ static enum status check_topics(const struct config *config, const char *why, st
 enum status config_check_kafka(const struct config *config, struct error *error)
 {
     const char *why = ", since source.broker is kafka";
+    if (strcmp(config->source.start, "earliest") != 0 || *config->source.end) {
+        return error_set(error, STATUS_INVALID,
+                         "source.start and source.end are for source.broker=file: a job on Kafka "
+                         "begins where its topic does, and goes on");
+    }
     TRY(check_topics(config, why, error));
     TRY(require_set(config->kafka.brokers, "kafka.brokers", why, error));
     TRY(require_set(config->kafka.group, "kafka.group", why, error));

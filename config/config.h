@@ -72,6 +72,8 @@ struct config {
         int64_t time_max_ms; /* file: latest valid event time */
         int64_t time_ahead_ms;    /* kafka: how far an event's time may be after its record's */
         int64_t time_behind_ms;   /* kafka: how far before */
+        const char *start;        /* source.start: where a job without a commit begins (bound.h) */
+        const char *end;          /* source.end: where it ends */
         uint32_t user_events_max; /* of a user in an hour of event time; 0: any number */
         bool deduplicate;         /* an event equal to one of the user's last 32 is not taken */
         enum config_unfinished unfinished_line; /* file: a last line without line end */

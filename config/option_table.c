@@ -110,6 +110,13 @@ const struct option option_table[] = {
              "How far an event's time may be after its record's timestamp (kafka)"),
     DURATION("source.time_behind", source.time_behind_ms, "365d", 0, 36500 * DAY,
              "How far an event's time may be before its record's timestamp (kafka)"),
+    TEXT("source.start", source.start, "earliest",
+         "Where a job that has committed nothing begins: earliest, latest, a time (at the first "
+         "event that is not before it), or the number of an event from 0, its line (file)"),
+    TEXT("source.end", source.end, "",
+         "Where it ends, with exit code 0: a time (before the first event that is not before it), "
+         "the number of an event from 0, or latest, all that is there; empty: a job on files ends "
+         "with them, one on Kafka does not (file)"),
     COUNT(
         "source.user_events_max", source.user_events_max, "0", 0, UINT32_MAX,
         "Events on end of one user, of one hour of event time, after which the others of that hour "

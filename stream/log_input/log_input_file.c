@@ -117,18 +117,21 @@ static enum status file_input_seal(struct log_input *input, uint32_t partition,
     return STATUS_OK;
 }
 
-/* Each file's lines, but for the one that names a table's columns. */
+/* Each file's lines from the job's first event on, but for the one that names a table's columns. */
 static uint64_t file_input_events(const struct log_input *input)
 {
     const struct source_files *inputs = &input->commit.inputs;
     const struct config *config = input->config;
     bool header = config->source.format != CONFIG_JSON && config->source.header;
-    uint64_t events = 0;
+    int64_t events = 0, before = 0;
     for (uint32_t i = 0; i < inputs->count; i++) {
-        uint64_t lines = (uint64_t)inputs->at[i].position.line;
-        events += lines && header ? lines - 1 : lines;
+        const int64_t end = before + inputs->at[i].position.line;
+        int64_t begin = before + (header && end > before);
+        if (begin < input->commit.first) begin = input->commit.first;
+        if (end > begin) events += end - begin;
+        before = end;
     }
-    return events;
+    return (uint64_t)events;
 }
 
 /* A file forgets nothing. */
@@ -195,7 +198,9 @@ static enum status file_input_begin(struct log_input *input, enum log_sequence s
 static enum status file_input_event(struct log_input *input, struct event *event,
                                     struct error *error)
 {
-    TRY(event_reader_next(input->source, event, error));
+    do {
+        TRY(event_reader_next(input->source, event, error));
+    } while (event->offset < input->commit.first);
     event->partition = event->user.size ? file_partition(event->user, input->commit.partitions) : 0;
     input->place = (struct log_place){event->partition, event->offset};
     return STATUS_OK;

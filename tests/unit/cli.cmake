@@ -1,5 +1,5 @@
 # The program end to end on a small log (tests/crash/scene.h).
-foreach(module dimensions
+foreach(module bounds dimensions
     export
     features
     inspect_user

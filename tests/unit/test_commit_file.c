@@ -39,6 +39,7 @@ static struct commit written_commit(uint32_t partitions)
     struct commit commit;
     assert_int_equal(commit_init(&commit, partitions, NULL), STATUS_OK);
     static const char *const names[] = {"a b.jsonl", "c.jsonl.gz", ""};
+    commit.first = partitions % 2 ? 17 : 0;
     commit.offset = INT64_MAX;
     for (uint32_t i = 0; i < 3; i++) {
         assert_int_equal(source_files_add(&commit.inputs, names[i], NULL), STATUS_OK);
@@ -76,6 +77,7 @@ static void reads_what_was_written(void **state)
         assert_int_equal(read.partitions, commit.partitions);
         assert_int_equal(read.source, commit.source);
         assert_int_equal(read.offset, commit.offset);
+        assert_int_equal(read.first, commit.first);
         assert_int_equal(read.inputs.count, commit.inputs.count);
         for (uint32_t f = 0; f < read.inputs.count; f++) {
             const struct source_file *file = &read.inputs.at[f], *other = &commit.inputs.at[f];
@@ -135,11 +137,11 @@ static void any_changed_or_missing_byte_is_refused(void **state)
 static void a_newer_format_is_refused(void **state)
 {
     (void)state;
-    store("braid-commit 4\nwhatever\n", 24);
+    store("braid-commit 5\nwhatever\n", 24);
     struct commit read;
     struct error error;
     assert_int_equal(commit_file_read(&read, dir, &error), STATUS_REFUSED);
-    assert_non_null(strstr(error.text, "format 4"));
+    assert_non_null(strstr(error.text, "format 5"));
 }
 
 /* Of a program that knew of no fingerprints. */

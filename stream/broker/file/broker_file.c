@@ -351,8 +351,7 @@ static enum status cross_barrier(struct session *session, struct commit_partitio
     enter_partitions(session, parts, count);
     uint64_t barrier = broker->barriers;
     if (++broker->arrived == broker->config->job.workers) {
-        status = file_state_set_position(&broker->state, file_reader_source(broker->reader),
-                                         &session->sealed, error);
+        status = file_state_set_position(&broker->state, broker->reader, &session->sealed, error);
         if (status == STATUS_OK) {
             status = commit_file_write(&broker->state.commit, broker->config->state.dir, error);
         }

@@ -23,6 +23,7 @@ struct commit_entry {
 
 struct commit {
     uint64_t source;                         /* identity of the source, for seals and stores */
+    int64_t first;                           /* offset of the event that the job began with */
     int64_t offset;                          /* of the first event not yet processed */
     uint32_t decoding[HISTORY_DECODING_MAX]; /* as in history_seal; 0: not known */
     struct source_files inputs;              /* what was processed of them; owned */

@@ -11,7 +11,8 @@
 #include "base/number_text.h"
 
 enum {
-    COMMIT_VERSION = 3,
+    COMMIT_VERSION = 4,
+    COMMIT_VERSION_EARLIEST = 3, /* of a job that began with the first event */
     CHECKSUM_LINE = sizeof "checksum 0123456789abcdef",
 };
 
@@ -23,8 +24,10 @@ static const char *const remedy =
 
 static void print_head(const struct commit *commit, FILE *out)
 {
-    fprintf(out, "braid-commit %d\nsource %016" PRIx64 "\noffset %" PRId64 "\ndecoding",
-            COMMIT_VERSION, commit->source, commit->offset);
+    fprintf(out, "braid-commit %d\nsource %016" PRIx64 "\n",
+            commit->first ? COMMIT_VERSION : COMMIT_VERSION_EARLIEST, commit->source);
+    if (commit->first) fprintf(out, "first %" PRId64 "\n", commit->first);
+    fprintf(out, "offset %" PRId64 "\ndecoding", commit->offset);
     for (int i = 0; i < HISTORY_DECODING_MAX; i++) {
         fprintf(out, " %08" PRIx32, commit->decoding[i]);
     }
@@ -135,8 +138,10 @@ static bool take_decoding(char **textp, uint32_t decoding[HISTORY_DECODING_MAX])
 /* What comes before the inputs; *inputsp is their number. */
 static bool take_head(char **textp, struct commit *head, uint32_t *inputsp)
 {
-    return take_hex(textp, "source ", &head->source) &&
-           take_place(textp, "\noffset ", &head->offset) && take_literal(textp, "\n") &&
+    return take_hex(textp, "source ", &head->source) && take_literal(textp, "\n") &&
+           (!take_literal(textp, "first ") ||
+            (take_place(textp, "", &head->first) && take_literal(textp, "\n"))) &&
+           take_place(textp, "offset ", &head->offset) && take_literal(textp, "\n") &&
            take_decoding(textp, head->decoding) &&
            take_u32(textp, "partitions ", &head->partitions) &&
            take_u32(textp, "\ninputs ", inputsp) && take_literal(textp, "\n");
@@ -239,6 +244,7 @@ static enum status parse_lines(struct commit *commit, uint32_t version, char *te
     }
     TRY(commit_init(commit, head.partitions, error));
     commit->source = head.source;
+    commit->first = head.first;
     commit->offset = head.offset;
     memcpy(commit->decoding, head.decoding, sizeof commit->decoding);
     if (version == 1) {

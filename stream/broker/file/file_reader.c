@@ -15,6 +15,7 @@
 
 #include "base/checksum.h"
 #include "base/clock.h"
+#include "config/bound.h"
 
 enum {
     BESIDE_TEXTS = 320, /* bytes of an event's numbers, separators and features */
@@ -47,6 +48,9 @@ struct ring {
 struct file_reader {
     const struct config *config;
     struct event_reader *source;
+    struct bound start; /* BOUND_NONE, too, of a job that has committed something */
+    struct bound end;
+    int64_t first; /* offset of the event at which this job has begun, once it is found */
     uint32_t workers;
     uint32_t partitions;
     uint32_t slots; /* of a ring */
@@ -238,13 +242,40 @@ static void place_hold(struct file_reader *reader)
     reader->hold = file_hold_after(reader->position.offset, reader->config->train.events);
 }
 
-/* Reads and places events until the input ends or the job stops. */
+/* Whether the event is the first one behind a bound. */
+static bool is_reached(const struct bound *bound, const struct event *event)
+{
+    if (bound->kind == BOUND_OFFSET) return event->offset >= bound->value;
+    return bound->kind == BOUND_TIME && event->verdict == EVENT_ACCEPTED &&
+           event->time_ms >= bound->value;
+}
+
+/* Passes over what is before the start, up to `event`; STATUS_END if there is nothing behind it. */
+static enum status find_start(struct file_reader *reader, struct event *event)
+{
+    enum status status = STATUS_OK;
+    do {
+        reader->position = event_reader_position(reader->source);
+        if (atomic_load_explicit(&reader->stop, memory_order_relaxed)) return STATUS_END;
+        status = next_source_event(reader, event);
+    } while (status == STATUS_OK && !is_reached(&reader->start, event));
+    reader->first = reader->position.offset;
+    if (reader->hold != INT64_MAX) {
+        reader->hold = file_hold_after(reader->first, reader->config->train.events);
+    }
+    return status;
+}
+
+/* Reads and places events until the input or the run ends, or the job stops. */
 static enum status read_events(struct file_reader *reader)
 {
     struct event event;
     uint64_t events = 0;
+    bool found = reader->start.kind != BOUND_NONE;
     while (!atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
-        enum status status = next_source_event(reader, &event);
+        enum status status = found ? find_start(reader, &event) : next_source_event(reader, &event);
+        found = false;
+        if (status == STATUS_OK && is_reached(&reader->end, &event)) return STATUS_OK;
         if (status == STATUS_END) {
             event_reader_warn_of_rest(reader->source);
             return STATUS_OK;
@@ -400,6 +431,11 @@ void file_reader_stop(struct file_reader *reader)
     atomic_store(&reader->stop, true);
 }
 
+int64_t file_reader_first(const struct file_reader *reader)
+{
+    return reader->first;
+}
+
 const struct event_reader *file_reader_source(const struct file_reader *reader)
 {
     return reader->source;
@@ -473,6 +509,8 @@ static enum status begin_reading(struct file_reader *reader, const struct source
     TRY(event_reader_check_regular(reader->source, error));
     reader->position = event_reader_position(reader->source);
     const struct config *config = reader->config;
+    if (known->count == 0) TRY(bound_parse_start(&reader->start, config->source.start, error));
+    TRY(bound_parse_end(&reader->end, config->source.end, error));
     reader->hold = config_trains(config) && !config_moves_beside(config)
                        ? file_hold_after(reader->position.offset, config->train.events)
                        : INT64_MAX;

@@ -49,7 +49,8 @@ struct file_poll {
 };
 
 /*
- * Starts reading source.path where `known` ends (event_reader.h). Partition p belongs to worker
+ * Starts reading source.path where `known` ends (event_reader.h), or if it is empty at source.start,
+ * up to source.end. Partition p belongs to worker
  * p % workers. Keeps `config`.
  */
 MUST_CHECK enum status file_reader_open(struct file_reader **readerp, const struct config *config,
@@ -75,6 +76,9 @@ void file_reader_gather(struct file_reader *reader);
 
 /* Ends the input here: a commit, then the end. Async-signal-safe. */
 void file_reader_stop(struct file_reader *reader);
+
+/* Offset of the event at which a job that had committed nothing began (source.start); 0: another. */
+int64_t file_reader_first(const struct file_reader *reader);
 
 /* What it reads: for the files of a commit's position. */
 const struct event_reader *file_reader_source(const struct file_reader *reader);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "stream/broker/file/file_reader.h"
 #include "stream/broker/file/history_file.h"
 
 enum {
@@ -203,9 +204,10 @@ static enum status enter_input(struct source_files *inputs, uint32_t index, cons
     return STATUS_OK;
 }
 
-enum status file_state_set_position(struct file_state *state, const struct event_reader *source,
+enum status file_state_set_position(struct file_state *state, const struct file_reader *reader,
                                     const struct source_position *position, struct error *error)
 {
+    const struct event_reader *source = file_reader_source(reader);
     struct source_files *inputs = &state->commit.inputs;
     for (uint32_t i = inputs->count ? inputs->count - 1 : 0; i <= position->file; i++) {
         const struct source_file *file = event_reader_file(source, i);
@@ -217,6 +219,7 @@ enum status file_state_set_position(struct file_state *state, const struct event
         if (!grows || event_reader_is_standard_input(source)) continue;
         TRY(event_reader_identify(source, i, size, &input->identity, error));
     }
+    if (file_reader_first(reader) > 0) state->commit.first = file_reader_first(reader);
     state->commit.offset = position->offset;
     return STATUS_OK;
 }

@@ -15,6 +15,7 @@
 #include "stream/broker/file/append_file.h"
 #include "stream/broker/broker.h"
 #include "stream/broker/file/commit_file.h"
+#include "stream/broker/file/file_reader.h"
 
 struct partition_files {
     struct append_file kind[RECORD_KINDS];
@@ -41,11 +42,10 @@ MUST_CHECK enum status file_state_open(struct file_state *state, const struct co
 MUST_CHECK enum status file_state_begin(struct file_state *state, struct error *error);
 
 /*
- * Enters into the commit file how far `source` was read. The identity of a file grows with what was
- * read of it.
+ * Enters into the commit file how far the source was read, and where a new job has begun. The identity of a file grows with what was read of it.
  */
 MUST_CHECK enum status file_state_set_position(struct file_state *state,
-                                               const struct event_reader *source,
+                                               const struct file_reader *reader,
                                                const struct source_position *position,
                                                struct error *error);
 
