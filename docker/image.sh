@@ -4,6 +4,7 @@
 #
 #     image.sh              all of what follows, the last beside a Kafka of tests/kafka
 #     image.sh build        a base by debootstrap, then buildah; both are kept in .cache/image
+#                           (IMAGE_SUITE=bookworm: on Debian 12 instead of 13)
 #     image.sh file_job     the demo's log through the image's program, file to file, and verify
 #     image.sh kafka_job    compose.yaml's job: its environment and feeder, at the broker TEST_KAFKA
 #
@@ -13,8 +14,10 @@ set -euo pipefail
 source docker/debian_root.sh
 cache=.cache/image
 work=build/image # the demo's log, what the job said
-base=localhost/debian:12-slim
+suite=${IMAGE_SUITE:-trixie} # or bookworm, which works as well
+base=localhost/debian:$suite-slim
 image=localhost/braid
+size_max=100000000 # bytes of the image's file system
 environment=() # of containers
 
 say() { printf '==> %s\n' "$*"; }
@@ -27,8 +30,8 @@ buildah() {
 build_base() {
     buildah images -q "$base" >/dev/null 2>&1 && return
     say "a base by debootstrap"
-    local root=$cache/bookworm container
-    debian_root bookworm "$root" "$cache/debootstrap.log" ||
+    local root=$cache/$suite container
+    debian_root "$suite" "$root" "$cache/debootstrap.log" ||
         fail "debootstrap failed: $cache/debootstrap.log"
     # What slim images leave out too, and what debootstrap copied from this machine.
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* \
@@ -48,7 +51,12 @@ build() {
         --build-arg "BASE=$base" \
         --build-arg "REVISION=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)" \
         --ignorefile docker/Dockerfile.dockerignore -f docker/Dockerfile -t "$image" .
-    buildah images --format '{{.Name}}:{{.Tag}} {{.Size}}' | grep -F -e "$base" -e "$image:latest"
+    local container size
+    container=$(buildah from --pull-never "$image")
+    size=$(du --summarize --bytes "$(buildah mount "$container")" | cut -f1)
+    buildah rm "$container" >/dev/null
+    say "$image on $base has $size bytes"
+    ((size < size_max)) || fail "more than $size_max bytes"
 }
 
 # A container with an empty volume, and the demo's log to read.
@@ -72,12 +80,12 @@ in_image() {
 }
 
 file_job() {
-    say "the demo's log in the image: init, run, verify"
+    say "the demo's log in the image: run, which learns, and verify"
     begin
     environment=(BRAID_CONFIG=/config/movielens.yaml BRAID_SOURCE_PATH=/events/events.jsonl
-        BRAID_MODEL_CHECKPOINT=model.safetensors BRAID_STATE_DIR=state BRAID_OUTPUT_DIR=output)
+        BRAID_MODEL_DIR=models BRAID_STATE_DIR=state BRAID_OUTPUT_DIR=output
+        BRAID_HTTP_LISTEN=127.0.0.1:0)
     [[ $(in_image id -u) == 10001 ]] || fail "containers do not run as the user of the Dockerfile"
-    in_image braid init
     in_image braid run
     in_image braid verify
 }
@@ -114,7 +122,7 @@ kafka_job() {
     kafka_tools
     docker/feed.sh "$TEST_KAFKA" "$work/events.jsonl"
     mapfile -t environment < <(grep ^BRAID_ docker/braid.env)
-    environment+=("BRAID_KAFKA_BROKERS=$TEST_KAFKA")
+    environment+=("BRAID_KAFKA_BROKERS=$TEST_KAFKA" BRAID_HTTP_LISTEN=127.0.0.1:0)
     in_image braid init --source.path=/events/events.jsonl
     in_image sh -c 'echo $$ >job.pid && exec braid run' >"$log" 2>&1 &
     job=$!
