@@ -66,3 +66,8 @@ add_test(NAME unit.page COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/test_page
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(unit.page PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77
   ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")
+
+# The services of compose.yaml, and what they mount.
+add_test(NAME unit.compose COMMAND python3 -B
+  ${CMAKE_CURRENT_SOURCE_DIR}/test_compose.py $<TARGET_FILE:braid>)
+set_tests_properties(unit.compose PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)
