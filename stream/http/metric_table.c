@@ -29,6 +29,8 @@ const struct metric_row metric_table[] = {
     GAUGE("braid_workers_assigned", 1, "Workers to which the broker has given their partitions"),
     COUNTER("braid_snapshots_total", "Snapshots of states written, loaded, and ignored as stale"),
     COUNTER("braid_swept_users_total", "Users moved to another generation without an event"),
+    GAUGE("braid_unswept_partitions", 1,
+          "Partitions of this process with users of an older generation"),
     COUNTER("braid_generation_verdicts_total", "Candidates of training, by the gate's verdict"),
     COUNTER("braid_training_rounds_total", "Rounds of training that came to a verdict"),
     COUNTER("braid_training_rounds_failed_total", "Rounds of training that failed"),

@@ -26,16 +26,23 @@ static bool is_behind(const struct processor *processor, const struct task *task
     return task->seal.number > 0 && task->seal.generation != processor->generation->number;
 }
 
+void adoption_note(struct processor *processor, uint32_t behind)
+{
+    metric_add(processor->shared->behind, (int64_t)behind - processor->behind);
+    processor->behind = behind;
+}
+
 void adoption_mark(struct processor *processor)
 {
-    uint32_t count;
+    uint32_t count, behind = 0;
     if (!processor->sweeper) return;
     struct task *const *tasks = assignment_live(processor->assignment, &count);
-    processor->sweeping = false;
     for (uint32_t t = 0; t < count; t++) {
         tasks[t]->unswept = is_behind(processor, tasks[t]);
-        processor->sweeping = processor->sweeping || tasks[t]->unswept;
+        behind += tasks[t]->unswept;
     }
+    processor->sweeping = behind > 0;
+    adoption_note(processor, behind);
     sweeper_restart(processor->sweeper);
 }
 
@@ -44,11 +51,13 @@ void adoption_committed(struct processor *processor, const struct changeset *set
     metric_add(processor->shared->swept, (int64_t)set->swept);
     if (set->swept > 0) FAULT_POINT("sweep_committed");
     if (!processor->sweeping) return;
-    uint32_t count;
+    uint32_t count, behind = 0;
     struct task *const *tasks = assignment_live(processor->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {
-        if (is_behind(processor, tasks[t])) return;
+        behind += is_behind(processor, tasks[t]);
     }
+    adoption_note(processor, behind);
+    if (behind > 0) return;
     processor->sweeping = false;
     log_info("everybody is of the generation that serves",
              log_int("generation", (int64_t)processor->generation->number),

@@ -36,7 +36,8 @@ struct job_shared {
     struct metric *odd_categories; /* accepted without the category they have */
     struct metric *records;
     struct metric *commits;
-    struct metric *swept; /* users moved to another generation without an event */
+    struct metric *swept;  /* users moved to another generation without an event */
+    struct metric *behind; /* partitions with users of an older generation */
     struct metric *generation, *learned, *adopted; /* which serves, and its times: job_serves */
 };
 

@@ -529,6 +529,7 @@ void processor_close(struct processor *processor)
 {
     if (!processor) return;
     note_assigned(processor, false);
+    adoption_note(processor, 0);
     if (processor->shared->hold) hold_leave(processor->shared->hold);
     processor_close_model(processor, false);
     sweeper_close(processor->sweeper);

@@ -43,6 +43,7 @@ struct processor {
     /* of a job that learns: */
     struct sweeper *sweeper; /* else NULL */
     bool sweeping;           /* users of a partition may be of an older generation */
+    uint32_t behind;         /* partitions of which that is so, as the metric was told */
     bool sweep_waits;        /* for time, or for a commit; else more may be moved at once */
     double sweep_allowance;  /* users that may be moved now */
     int64_t sweep_allowed_ns;
@@ -102,6 +103,9 @@ void adoption_mark(struct processor *processor);
 
 /* A commit is over: tells when everybody has been moved. */
 void adoption_committed(struct processor *processor, const struct changeset *set);
+
+/* So many partitions of this worker are behind the generation that serves: tells the metric. */
+void adoption_note(struct processor *processor, uint32_t behind);
 
 /* Moves some users beside the stream, as many as train.republish_rate allows by now. */
 MUST_CHECK enum status adoption_step(struct processor *processor, struct error *error);

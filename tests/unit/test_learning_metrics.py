@@ -39,6 +39,7 @@ class LearningMetrics(unittest.TestCase):
         adopted = metric("braid_generation_adopted_timestamp_seconds")
         self.assertTrue(self.begun - 1 < adopted <= time.time() + 1, adopted)
         self.job.wait(lambda: metric("braid_training_lag_events") < self.job.sent)
+        self.job.wait(lambda: metric("braid_unswept_partitions") == 0)
 
     def test_a_round_tells_its_verdict_and_how_well_what_served_predicted(self):
         metric = self.job.metric
