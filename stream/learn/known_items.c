@@ -9,7 +9,7 @@
 #include "stream/source/item_record.h"
 
 struct item_reading {
-    struct name_set *items, *categories;
+    struct known_items *known;
     struct json_decoder *json;
     size_t record_max; /* bytes of a record */
     char *copy;        /* of a record, padded, and the decoder's scratch behind it */
@@ -17,6 +17,7 @@ struct item_reading {
 
 static enum status add_item(struct item_reading *reading, struct bytes record, struct error *error)
 {
+    struct known_items *known = reading->known;
     struct item_record item;
     uint32_t number, category;
     if (record.size > reading->record_max) {
@@ -26,39 +27,58 @@ static enum status add_item(struct item_reading *reading, struct bytes record, s
     memcpy(reading->copy, record.at, record.size);
     TRY(item_record_decode(reading->json, (struct bytes){reading->copy, record.size},
                            reading->copy + reading->record_max + JSON_PADDING, &item, error));
-    TRY(name_set_add(reading->items, item.item, item.hash, &number, error));
+    TRY(name_set_add(&known->items, item.item, item.hash, &number, error));
     if (item.category.size == 0) return STATUS_OK;
-    TRY(name_set_add(reading->categories, item.category,
+    TRY(name_set_add(&known->categories, item.category,
                      identity_of(item.category.at, item.category.size), &category, error));
-    reading->items->names[number].category = category + 1;
+    known->items.names[number].category = category + 1;
+    return STATUS_OK;
+}
+
+static enum status know_parts(struct known_items *known, uint32_t parts, struct error *error)
+{
+    if (known->parts == parts) return STATUS_OK;
+    free(known->next);
+    known->parts = 0;
+    known->next = calloc(parts, sizeof *known->next);
+    if (!known->next) return error_set(error, STATUS_IO, "out of memory: item names");
+    known->parts = parts;
     return STATUS_OK;
 }
 
 static enum status read_parts(struct item_reading *reading, const struct log_input_ops *ops,
                               struct log_input *input, struct error *error)
 {
-    const uint32_t parts = ops->parts(input, LOG_ITEMS);
-    for (uint32_t part = 0; part < parts; part++) {
+    struct known_items *known = reading->known;
+    TRY(know_parts(known, ops->parts(input, LOG_ITEMS), error));
+    for (uint32_t part = 0; part < known->parts; part++) {
         struct bytes record;
         enum status status;
-        TRY(ops->begin(input, LOG_ITEMS, part, error));
+        TRY(ops->begin_items(input, part, known->next[part], error));
         while ((status = ops->item(input, &record, error)) == STATUS_OK) {
             TRY(add_item(reading, record, error));
+            known->next[part] = ops->place(input).number + 1;
         }
         if (status != STATUS_END) return status;
     }
     return STATUS_OK;
 }
 
-enum status known_items_read(const struct config *config, struct name_set *items,
-                             struct name_set *categories, struct error *error)
+void known_items_close(struct known_items *known)
+{
+    name_set_close(&known->items);
+    name_set_close(&known->categories);
+    free(known->next);
+    *known = (struct known_items){.parts = 0};
+}
+
+enum status known_items_read(struct known_items *known, const struct config *config,
+                             struct error *error)
 {
     const struct log_input_ops *ops = log_input_of(config);
     const size_t record_max = item_record_size_max(config->source.id_size_max);
-    struct item_reading reading = {.items = items,
-                                   .categories = categories,
-                                   .record_max = record_max,
-                                   .copy = malloc(4 * (record_max + JSON_PADDING))};
+    struct item_reading reading = {
+        .known = known, .record_max = record_max, .copy = malloc(4 * (record_max + JSON_PADDING))};
     struct log_input *input = NULL;
     enum status status = reading.copy ? json_decoder_open(&reading.json, record_max, error)
                                       : error_set(error, STATUS_IO, "out of memory: item names");

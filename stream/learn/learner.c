@@ -26,8 +26,9 @@ struct learner {
     const struct config *config;
     struct round_options options;
     struct exchange *exchange;
-    bool seated;  /* this process trains for its group */
-    bool failing; /* and the last look at the exchange failed */
+    bool seated;              /* this process trains for its group */
+    bool failing;             /* and the last look at the exchange failed */
+    struct known_items known; /* of the rounds so far */
     struct generations *generations;
     struct generation *serving; /* during a round: the one that serves, */
     struct checkpoint *current; /* and its checkpoint */
@@ -150,6 +151,7 @@ void learner_close(struct learner *learner)
     if (!learner) return;
     exchange_close(learner->exchange);
     generations_close(learner->generations);
+    known_items_close(&learner->known);
     free(learner);
 }
 
@@ -160,11 +162,13 @@ struct generations *learner_generations(const struct learner *learner)
 
 /* ---- what a round found ---- */
 
-static enum status learner_names(void *context, struct name_set *items, struct name_set *categories,
-                                 struct error *error)
+static enum status learner_names(void *context, struct name_set **itemsp,
+                                 const struct name_set **categoriesp, struct error *error)
 {
-    const struct learner *learner = context;
-    return known_items_read(learner->config, items, categories, error);
+    struct learner *learner = context;
+    *itemsp = &learner->known.items;
+    *categoriesp = &learner->known.categories;
+    return known_items_read(&learner->known, learner->config, error);
 }
 
 /* Up to where the generation that serves was measured: as far as it has learned, if it never was. */

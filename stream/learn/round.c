@@ -25,7 +25,8 @@ struct work {
     const struct round_input *input;
     struct round_result *result;
     struct history_sample sample;
-    struct name_set items, categories;
+    struct name_set *items; /* the learner's, */
+    const struct name_set *categories;
     struct dataset *known;   /* the sample as the current generation resolves it, or NULL */
     struct dataset *dataset; /* as the candidate does */
     uint32_t *until;         /* [users] behaviors to learn from, */
@@ -85,10 +86,13 @@ static enum status read_sample(struct work *work, struct error *error)
 static void count_items(struct work *work)
 {
     const struct history_sample *sample = &work->sample;
+    for (uint32_t i = 0; i < work->items->count; i++) {
+        work->items->names[i].count = 0;
+    }
     for (uint32_t user = 0; user < sample->users_count; user++) {
         const struct sampled_user *of = &sample->users[user];
         for (uint32_t i = 0; i < of->count; i++) {
-            struct name *name = name_set_find(&work->items, sample->behaviors[of->at + i].item);
+            struct name *name = name_set_find(work->items, sample->behaviors[of->at + i].item);
             if (name) name->count++;
         }
     }
@@ -118,7 +122,7 @@ static enum status open_candidate(struct work *work, struct error *error)
     struct item_table *items;
     TRY(work->input->names(work->input->names_context, &work->items, &work->categories, error));
     count_items(work);
-    TRY(dictionary_open(&items, before, &work->items, &work->categories, &rows, error));
+    TRY(dictionary_open(&items, before, work->items, work->categories, &rows, error));
     work->result->items = item_table_items(items);
     work->result->items_new = work->result->items - (before ? item_table_items(before) : 0);
     if (item_table_items(items) == 0) {
@@ -282,8 +286,6 @@ enum status round_run(const struct round_options *options, const struct round_in
     free(work.context);
     dataset_close(work.dataset);
     dataset_close(work.known);
-    name_set_close(&work.categories);
-    name_set_close(&work.items);
     history_sample_close(&work.sample);
     if (status != STATUS_OK) {
         checkpoint_close(result->candidate);

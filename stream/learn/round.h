@@ -41,9 +41,12 @@ struct round_options {
     uint64_t seed;
 };
 
-/* What is known of items beside their hashes: fills the sets, without counts. */
-typedef enum status round_names(void *context, struct name_set *items, struct name_set *categories,
-                                struct error *error);
+/*
+ * What is known of items beside their hashes: sets that stay as they are until the round ends, but
+ * for the counts, which the round sets.
+ */
+typedef enum status round_names(void *context, struct name_set **itemsp,
+                                const struct name_set **categoriesp, struct error *error);
 
 struct round_input {
     struct history_stores stores;   /* whose `cancel` ends the round, wherever it is */

@@ -78,6 +78,13 @@ struct log_input_ops {
     enum status (*begin)(struct log_input *input, enum log_sequence sequence, uint32_t part,
                          struct error *error);
 
+    /*
+     * Begins a part of LOG_ITEMS where an earlier reading ended: behind the record of number
+     * `from` - 1. Files, which are rewritten now and then, begin anew.
+     */
+    enum status (*begin_items)(struct log_input *input, uint32_t part, int64_t from,
+                               struct error *error);
+
     /* The next of the sequence, valid until the next call; STATUS_END after the last. */
     enum status (*event)(struct log_input *input, struct event *event, struct error *error);
 

@@ -195,6 +195,13 @@ static enum status file_input_begin(struct log_input *input, enum log_sequence s
     }
 }
 
+static enum status file_input_begin_items(struct log_input *input, uint32_t part, int64_t from,
+                                          struct error *error)
+{
+    (void)from;
+    return file_input_begin(input, LOG_ITEMS, part, error);
+}
+
 static enum status file_input_event(struct log_input *input, struct event *event,
                                     struct error *error)
 {
@@ -374,6 +381,7 @@ const struct log_input_ops log_input_file = {
     .events = file_input_events,
     .first = file_input_first,
     .begin = file_input_begin,
+    .begin_items = file_input_begin_items,
     .event = file_input_event,
     .record = file_input_record,
     .dead_letter = file_input_dead_letter,

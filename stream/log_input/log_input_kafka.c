@@ -206,19 +206,34 @@ static enum status begin_kafka_history(struct log_input *input, uint32_t partiti
     return status;
 }
 
-static enum status kafka_input_begin(struct log_input *input, enum log_sequence sequence,
-                                     uint32_t part, struct error *error)
+static void begin_part(struct log_input *input, uint32_t part)
 {
-    int64_t first, end = KAFKA_READER_NOW;
     end_history(input);
     input->partition = part;
     input->number = input->beyond.offset = -1;
     input->passed = 0;
+}
+
+static enum status kafka_input_begin_items(struct log_input *input, uint32_t part, int64_t from,
+                                           struct error *error)
+{
+    const char *topic = topic_of(input, LOG_ITEMS);
+    int64_t first, end;
+    begin_part(input, part);
+    TRY(kafka_reader_committed(input->reader, topic, part, &end, error));
+    if (from > end) from = 0; /* the topic was made anew */
+    return kafka_reader_begin(input->reader, topic, part, from, end, &first, error);
+}
+
+static enum status kafka_input_begin(struct log_input *input, enum log_sequence sequence,
+                                     uint32_t part, struct error *error)
+{
+    int64_t first, end = KAFKA_READER_NOW;
+    if (sequence == LOG_ITEMS) return kafka_input_begin_items(input, part, 0, error);
+    begin_part(input, part);
     if (sequence == LOG_HISTORY) return begin_kafka_history(input, part, error);
-    if (sequence != LOG_ITEMS) {
-        TRY(check_counts(input->broker, error));
-        TRY(fetch_seals(input, error));
-    }
+    TRY(check_counts(input->broker, error));
+    TRY(fetch_seals(input, error));
     if (sequence == LOG_SOURCE) end = input->seals[part].next_offset;
     TRY(kafka_reader_begin(input->reader, topic_of(input, sequence), part, 0, end, &first, error));
     if (sequence == LOG_SOURCE) input->first = first;
@@ -469,6 +484,7 @@ const struct log_input_ops log_input_kafka = {
     .events = kafka_input_events,
     .first = kafka_input_first,
     .begin = kafka_input_begin,
+    .begin_items = kafka_input_begin_items,
     .event = kafka_input_event,
     .record = kafka_input_record,
     .dead_letter = kafka_input_dead_letter,

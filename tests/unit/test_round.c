@@ -29,6 +29,7 @@ struct world {
     uint32_t at[USERS];
     uint64_t events;
     uint32_t items; /* that exist so far */
+    struct name_set known, categories;
 };
 
 static struct world world;
@@ -77,15 +78,16 @@ static void add_events(uint32_t count)
     }
 }
 
-static enum status known_names(void *context, struct name_set *items, struct name_set *categories,
-                               struct error *error)
+static enum status known_names(void *context, struct name_set **itemsp,
+                               const struct name_set **categoriesp, struct error *error)
 {
     (void)context;
-    (void)categories;
+    *itemsp = &world.known;
+    *categoriesp = &world.categories;
     for (uint32_t item = 0; item < ITEMS; item++) {
         char id[ID_MAX];
         uint32_t number;
-        TRY(name_set_add(items, id_of("item", item, id), item_hash(item), &number, error));
+        TRY(name_set_add(&world.known, id_of("item", item, id), item_hash(item), &number, error));
     }
     return STATUS_OK;
 }
@@ -110,6 +112,7 @@ static int close_world(void **state)
 {
     (void)state;
     store_memory.close(world.store);
+    name_set_close(&world.known);
     return 0;
 }
 
