@@ -15,10 +15,11 @@
 #include "stream/job/store_leases.h"
 
 enum {
-    LOOK_MS = 50,     /* between two looks whether something is due */
-    TEND_MS = 2000,   /* between two looks at what others have trained */
-    NICENESS = 10,    /* a tenth of the share of a worker, where both want a core */
-    EVENTS_SHARE = 8, /* a round comes after an eighth more events, if that is more */
+    LOOK_MS = 50,      /* between two looks whether something is due */
+    TEND_MS = 2000,    /* between two looks at what others have trained */
+    NICENESS = 10,     /* a tenth of the share of a worker, where both want a core */
+    EVENTS_SHARE = 8,  /* a round comes after an eighth more events, if that is more */
+    ROUNDS_MISSED = 4, /* after which a process that does not train itself misses a generation */
 };
 
 struct training {
@@ -37,6 +38,11 @@ struct training {
     int64_t round_ns; /* when it was */
     int64_t tended_ns;
     struct metric *lag;
+
+    /* while another process of the group trains: */
+    uint64_t served;        /* the generation that serves, */
+    uint64_t served_events; /* and the events of the job when it came */
+    bool missed;            /* that the next one is missed, was said */
 
     /* of the round under way: */
     struct store_lease **leases; /* [partitions] */
@@ -74,6 +80,12 @@ static int64_t lag_at(const struct training *training, int64_t position)
     return position > learned ? position - learned : 0;
 }
 
+static uint64_t events_between_rounds(const struct training *training, uint64_t events)
+{
+    const uint64_t least = training->shared->config->train.events;
+    return events / EVENTS_SHARE > least ? events / EVENTS_SHARE : least;
+}
+
 static bool round_is_due(struct training *training, int64_t position)
 {
     const struct config *config = training->shared->config;
@@ -82,9 +94,7 @@ static bool round_is_due(struct training *training, int64_t position)
     if (!training->counted) training->events -= (uint64_t)lag;
     training->counted = true;
     const uint64_t since = job_events(training->shared) - training->events;
-    uint64_t wanted = (uint64_t)position / EVENTS_SHARE;
-    if (wanted < config->train.events) wanted = config->train.events;
-    if (since >= wanted) return true;
+    if (since >= events_between_rounds(training, (uint64_t)position)) return true;
     const int64_t interval_ns = config->train.interval_ms * INT64_C(1000000);
     return interval_ns > 0 && since > 0 && clock_monotonic_ns() - training->round_ns >= interval_ns;
 }
@@ -137,9 +147,29 @@ static void run_round(struct training *training, int64_t position)
     }
 }
 
+/* Nobody else can know whether the process that is to train does. */
+static void miss_generation(struct training *training)
+{
+    const uint64_t serves = generations_number(training->shared->generations);
+    const uint64_t events = job_events(training->shared);
+    if (has_seat(training) || !training->served_events || serves != training->served) {
+        training->served = serves;
+        training->served_events = events;
+        training->missed = false;
+    }
+    const uint64_t since = events - training->served_events;
+    if (training->missed || since < ROUNDS_MISSED * events_between_rounds(training, events)) return;
+    training->missed = true;
+    log_warn("no generation has come for long: the process that owns partition 0 is to train. Is "
+             "train.enabled set there, and what does its log say of its rounds?",
+             log_int("events", (int64_t)since), log_int("serves", (int64_t)serves));
+}
+
 static void run_round_if_due(struct training *training)
 {
-    if (!config_trains(training->shared->config) || !has_seat(training)) {
+    if (!config_trains(training->shared->config)) return;
+    miss_generation(training);
+    if (!has_seat(training)) {
         metric_set(training->lag, 0);
         return;
     }

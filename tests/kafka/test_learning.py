@@ -7,10 +7,11 @@ Which generations there are depends on timing. What must hold is what `braid ver
 of them, taken from the topic, and that in the end every user is of the newest one.
 """
 
+import json
 import unittest
 
 from case import KafkaCase, numbers, parse_protobuf, setUpModule, tearDownModule, totals
-from harness import SOON, Pulse, drain, read_all, verify, wait_until
+from harness import SOON, Pulse, drain, read_all, shared_by, verify, wait_until
 
 assert setUpModule and tearDownModule
 
@@ -25,11 +26,14 @@ MOMENTS = 20
 
 class Learning(KafkaCase):
     def learning(self, **settings):
-        return self.world(settings={
+        world = self.world(settings={
             "model.checkpoint": "", "train.enabled": "true", "train.events": "800",
             "train.gate_events": "100", "train.margin": "-1", "train.first_epochs": "1",
             "train.epochs": "1", "train.memory": "16MB", "train.republish_rate": "200",
             "model.keep": "1000", **settings})
+        world.settings["output.models_topic"] = f"{world.name}-models"
+        world.settings["output.item_vectors_topic"] = f"{world.name}-item-vectors"
+        return world
 
     def start(self, world, instance, fault=None):
         return self.job(world, instance, fault,
@@ -68,6 +72,11 @@ class Learning(KafkaCase):
             feed.send(1500)
             drain(world, feed, job)
         job.wait_said("everybody is of the generation that serves")
+        self.assertFalse(self.has_row(world, b"new-0"))
+        self.send_item(feed, "new-0", 50)
+        feed.send(1500)
+        drain(world, feed, job)
+        wait_until(lambda: self.has_row(world, b"new-0"), "a row of a new item", job)
         self.settle(world, job)
         job.stop()
         self.prove_all(world)
@@ -76,6 +85,33 @@ class Learning(KafkaCase):
         drain(world, feed, job)
         job.stop()
         self.prove_all(world)
+
+    def test_who_does_not_train_says_so_if_nobody_does(self):
+        world = self.learning(**{"train.events": "100"})
+        feed = self.feed(world)
+        idle = self.job(world, "a", **{"model.dir": world.directory / "models-a",
+                                       "train.enabled": "false"})
+        feed.send(100)
+        drain(world, feed, idle)
+        job = self.start(world, "b")
+        shared_by(world, "a", "b")
+        for _ in range(20):
+            feed.send(200)
+        job.wait_said("no generation has come for long: the process that owns partition 0")
+        self.assertFalse(idle.said("no generation has come for long"))
+        for each in (idle, job):
+            each.stop()
+
+    @staticmethod
+    def send_item(feed, item, count):
+        events = [{**feed.event(), "item": item} for _ in range(count)]
+        feed.wait([feed.send_raw(json.dumps(event).encode(), event["user"]) for event in events])
+
+    @staticmethod
+    def has_row(world, item):
+        """Whether a generation that was published knows the item."""
+        return any(record.key[8:] == item and record.value
+                   for record in read_all(world, f"{world.name}-item-vectors"))
 
     def killed(self, job):
         job.ended(-9)
