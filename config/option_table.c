@@ -195,6 +195,9 @@ const struct option option_table[] = {
           "Events after which a transaction commits early"),
     COUNT("job.commit_users_max", job.commit_users_max, "200000", 1, 10000000,
           "Changed users after which a transaction commits early"),
+    COUNT("job.rate_max", job.rate_max, "0", 0, 1000000000,
+          "Most events a second that a process takes in, so that a replay leaves room for others; "
+          "0: as many as it can"),
     COUNT("job.poll_events_max", job.poll_events_max, "10000", 1, 100000,
           "Most events that are absorbed as one batch"),
     COUNT("job.queue_polls_max", job.queue_polls_max, "8", 1, 1024,

@@ -13,6 +13,7 @@
 #include "stream/job/hold.h"
 #include "stream/job/job_shared.h"
 #include "stream/job/memory_plan.h"
+#include "stream/job/pace.h"
 #include "stream/job/processor.h"
 #include "stream/job/store_leases.h"
 #include "stream/job/training.h"
@@ -37,6 +38,7 @@ struct job {
     const struct job_learner *learner; /* NULL: one generation is served, */
     struct generations *generations;   /* of this alone */
     struct memory_plan plan;
+    struct pace pace;
     struct job_shared shared;
     struct job_view view; /* for who looks at it */
     struct worker *workers;
@@ -132,6 +134,7 @@ static enum status open_job(struct job *job, struct error *error)
         .generations = job->shared.generations,
         .moves = job->learner != NULL,
         .plan = &job->plan,
+        .pace = &job->pace,
         .ops = broker_ops_of(&job->config),
         .stores = &store_rocksdb,
     };
@@ -363,6 +366,7 @@ enum status job_run(const struct config *config, const struct job_learner *learn
     if (!job) return error_set(error, STATUS_IO, "out of memory: a job");
     *summary = (struct job_summary){0};
     job->config = *config;
+    job->pace.rate = config->job.rate_max;
     job->learner = learner;
     pthread_mutex_init(&job->lock, NULL);
     pthread_condattr_t monotonic;

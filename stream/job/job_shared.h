@@ -15,6 +15,7 @@
 struct hold;
 struct training;
 struct store_leases;
+struct pace;
 
 struct job_shared {
     const struct config *config;
@@ -26,6 +27,7 @@ struct job_shared {
     struct store_leases *leases; /* for who reads beside the workers; NULL: nobody does */
     struct hold *hold;           /* of a job on files that learns, else NULL */
     struct training *training;   /* of a job that learns beside the stream, else NULL */
+    struct pace *pace;           /* never NULL */
     bool moves;               /* a job that learns moves every user to the generation that serves */
     struct history_seal seal; /* what every seal of this job says, but for its generations */
 

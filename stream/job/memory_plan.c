@@ -8,6 +8,7 @@
 #include "state/state_cache.h"
 #include "stream/broker/broker.h"
 #include "stream/job/changeset.h"
+#include "stream/job/pace.h"
 #include "stream/job/processor.h"
 #include "stream/job/sweeper.h"
 
@@ -57,7 +58,8 @@ static void limit_polls(struct memory_plan *plan, const struct config *config)
 {
     uint32_t poll = plan->cache_users / POLL_SHARE;
     if (poll < POLL_EVENTS_MIN) poll = POLL_EVENTS_MIN;
-    plan->poll_events_max = least(config->job.poll_events_max, poll);
+    plan->poll_events_max = pace_poll_events(config->job.rate_max, config->job.workers,
+                                             least(config->job.poll_events_max, poll));
     uint32_t polls = plan->cache_users / QUEUE_SHARE / plan->poll_events_max;
     uint32_t queue = polls > MEMORY_POLLS_IN_FLIGHT ? polls - MEMORY_POLLS_IN_FLIGHT : 1;
     plan->queue_polls_max = least(config->job.queue_polls_max, queue);

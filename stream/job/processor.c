@@ -18,6 +18,7 @@
 #include "model/item_table.h"
 #include "stream/job/hold.h"
 #include "stream/job/outbox.h"
+#include "stream/job/pace.h"
 #include "stream/job/processor_parts.h"
 #include "stream/source/intake.h"
 #include "stream/source/item_record.h"
@@ -408,6 +409,7 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
     switch (poll->kind) {
     case POLL_EVENTS:
         TRY(process_events(processor, poll, error));
+        pace_wait(processor->shared->pace, poll->events_count);
         return adoption_step(processor, error);
     case POLL_COMMIT:
         TRY(processor_commit(processor, error));

@@ -17,6 +17,7 @@
 
 #include "model/generations.h"
 #include "model/tensor/params.h"
+#include "stream/job/pace.h"
 #include "stream/job/processor.h"
 #include "stream/job/store_leases.h"
 #include "stream/job/training.h"
@@ -90,11 +91,13 @@ static enum status run(struct broker *broker)
 {
     struct processor *processor;
     struct error error = {.text = ""};
+    struct pace pace = {.rate = 0};
     struct job_shared shared = {
         .config = &fixture.config,
         .generations = generations,
         .moves = true,
         .plan = &plan,
+        .pace = &pace,
         .ops = &fake_ops,
         .broker = broker,
         .stores = fake_stores(broker),

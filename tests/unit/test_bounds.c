@@ -175,6 +175,23 @@ static void a_later_end_goes_on_where_the_run_ended(void **state)
     assert_events("verify", "parts", 500);
 }
 
+static void a_rate_slows_a_run_and_changes_nothing_else(void **state)
+{
+    (void)state;
+    uint32_t users, others;
+    const uint64_t wanted = result_of_part(0, EVENTS, &users);
+    double seconds = 0;
+    setenv("BRAID_JOB_RATE_MAX", "1000", 1);
+    assert_events("run", "slow", EVENTS);
+    unsetenv("BRAID_JOB_RATE_MAX");
+    const char *at = strstr(scene.output, " seconds=");
+    assert_non_null(at);
+    seconds = strtod(at + strlen(" seconds="), NULL);
+    assert_true(seconds >= 0.95 * EVENTS / 1000);
+    assert_int_equal(scene_result(&scene, "slow", &others), wanted);
+    assert_int_equal(others, users);
+}
+
 static void what_is_there_already_may_be_left_out(void **state)
 {
     (void)state;
@@ -231,6 +248,7 @@ int main(void)
         cmocka_unit_test(a_run_may_begin_and_end_at_a_time),
         cmocka_unit_test(a_bounded_run_that_is_killed_ends_as_if_it_had_not_been),
         cmocka_unit_test(a_later_end_goes_on_where_the_run_ended),
+        cmocka_unit_test(a_rate_slows_a_run_and_changes_nothing_else),
         cmocka_unit_test(what_is_there_already_may_be_left_out),
         cmocka_unit_test(numbers_go_through_all_files_of_a_folder),
         cmocka_unit_test(bounds_that_mean_nothing_are_refused),

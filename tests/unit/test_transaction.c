@@ -18,6 +18,7 @@
 #include "base/checksum.h"
 #include "model/generations.h"
 #include "stream/job/outbox.h"
+#include "stream/job/pace.h"
 #include "stream/job/processor.h"
 #include "stream/job/transaction.h"
 #include "tests/unit/fake_broker.h"
@@ -70,10 +71,12 @@ static enum status run(struct broker *broker)
 {
     struct processor *processor;
     struct error error = {.text = ""};
+    struct pace pace = {.rate = 0};
     struct job_shared shared = {
         .config = &fixture.config,
         .generations = generations,
         .plan = &plan,
+        .pace = &pace,
         .ops = &fake_ops,
         .broker = broker,
         .stores = fake_stores(broker),
