@@ -10,6 +10,7 @@ struct generations {
     pthread_mutex_t lock;
     struct generation *serving; /* counted once for being it */
     _Atomic uint64_t number;    /* its */
+    uint64_t size_max;          /* of the next one; 0: no limit */
 };
 
 static void generation_close(struct generation *generation)
@@ -66,6 +67,42 @@ void generations_close(struct generations *generations)
     free(generations);
 }
 
+/* ---- sizes ---- */
+
+enum { COPIES = 4 }; /* of the parameters: as they are, packed, and two moments */
+
+uint64_t generation_size(const struct checkpoint *checkpoint)
+{
+    return COPIES * (uint64_t)param_set_size(checkpoint->params) * sizeof(real) +
+           item_table_size(checkpoint->items) +
+           item_table_items(checkpoint->items) * sizeof *checkpoint->training.item_counts;
+}
+
+enum status generation_check_size(const struct checkpoint *checkpoint, uint64_t size_max,
+                                  struct error *error)
+{
+    const uint64_t size = generation_size(checkpoint);
+    if (size_max == 0 || size <= size_max) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "job.memory: generation %" PRIu64 " with %" PRIu32 " items takes %" PRIu64
+                     " MB, and the plan has room for one of %" PRIu64
+                     " MB: raise job.memory and start again, or train.item_min for fewer items",
+                     checkpoint->generation, item_table_items(checkpoint->items), (size >> 20) + 1,
+                     size_max >> 20);
+}
+
+void generations_limit(struct generations *generations, uint64_t size_max)
+{
+    generations->size_max = size_max;
+}
+
+uint64_t generations_size_max(const struct generations *generations)
+{
+    return generations->size_max;
+}
+
+/* ---- which one serves ---- */
+
 uint64_t generations_number(const struct generations *generations)
 {
     return atomic_load(&generations->number);
@@ -93,6 +130,11 @@ enum status generations_add(struct generations *generations, struct checkpoint *
                             struct error *error)
 {
     struct generation *next;
+    const enum status fits = generation_check_size(checkpoint, generations->size_max, error);
+    if (fits != STATUS_OK) {
+        checkpoint_close(checkpoint);
+        return fits;
+    }
     TRY(generation_open(&next, checkpoint, error));
     pthread_mutex_lock(&generations->lock);
     struct generation *before = generations->serving;

@@ -36,10 +36,25 @@ void generations_close(struct generations *generations);
 
 /*
  * Another one serves from now on. Takes `checkpoint`, also on failure. STATUS_REFUSED: its number is
- * not greater than that of the one that serves: numbers rise. Whatever fails, that one goes on.
+ * not greater than that of the one that serves: numbers rise. STATUS_INVALID: it is larger than
+ * generations_limit allows. Whatever fails, that one goes on.
  */
 MUST_CHECK enum status generations_add(struct generations *generations,
                                        struct checkpoint *checkpoint, struct error *error);
+
+/*
+ * Bytes that a generation takes that serves and is learned from further: parameters, the same packed,
+ * two moments of each, the dictionary.
+ */
+uint64_t generation_size(const struct checkpoint *checkpoint);
+
+/* STATUS_INVALID, saying what would help, if it takes more than `size_max`; 0: no limit. */
+MUST_CHECK enum status generation_check_size(const struct checkpoint *checkpoint, uint64_t size_max,
+                                             struct error *error);
+
+/* From now on a larger one cannot be added; the first one may be. Before other threads add any. */
+void generations_limit(struct generations *generations, uint64_t size_max);
+uint64_t generations_size_max(const struct generations *generations);
 
 /* The number of the one that serves: one atomic load. */
 uint64_t generations_number(const struct generations *generations);

@@ -238,6 +238,18 @@ uint32_t item_table_categories(const struct item_table *table)
     return table->names.count;
 }
 
+static size_t strings_size(const struct item_strings *strings)
+{
+    return strings->offsets[strings->count] + (strings->count + (size_t)1) * sizeof(uint64_t);
+}
+
+size_t item_table_size(const struct item_table *table)
+{
+    return sizeof *table + (table->mask + 1) * sizeof *table->slots + strings_size(&table->ids) +
+           strings_size(&table->names) + table->ids.count * sizeof *table->categories +
+           table->lists_count * sizeof *table->lists;
+}
+
 struct item_strings item_table_ids(const struct item_table *table)
 {
     return table->ids;

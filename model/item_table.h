@@ -60,6 +60,7 @@ void item_table_close(struct item_table *table);
 bool item_table_resolve(const struct item_table *table, uint64_t item_hash,
                         struct item_resolved *resolved);
 
+size_t item_table_size(const struct item_table *table);    /* bytes */
 uint32_t item_table_items(const struct item_table *table); /* known items */
 uint32_t item_table_rows(const struct item_table *table);  /* 1 + oov + items */
 uint32_t item_table_oov(const struct item_table *table);

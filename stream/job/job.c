@@ -21,7 +21,9 @@
 #include "base/progress.h"
 
 enum {
-    LOOK_EVERY_MS = 50, /* at progress and at a request to stop */
+    LOOK_EVERY_MS = 50,    /* at progress and at a request to stop */
+    GENERATION_SHARE = 16, /* a generation may take this part of job.memory without train.memory, */
+    GROWTH_SHARE = 4,      /* or be so much larger than the first one */
 };
 
 static atomic_bool stop_wanted;
@@ -71,22 +73,37 @@ static enum status job_open_generations(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-/*
- * A second generation, while some workers have not left the first: its parameters, once more as
- * they are packed to serve, and their moments in a job that learns.
- */
-static uint64_t size_of_next(const struct config *config, const struct checkpoint *first)
+/* The largest generation that this job will serve: dictionaries grow. */
+static uint64_t generation_size_max(const struct config *config, const struct checkpoint *first)
 {
-    const uint64_t params = param_set_size(first->params) * sizeof(real);
-    return config_moves(config) ? (config_trains(config) ? 4 : 2) * params : 0;
+    const uint64_t size = generation_size(first), grown = size + size / GROWTH_SHARE;
+    const uint64_t training = config_trains(config) ? config->train.memory : 0;
+    const uint64_t left = config->job.memory > training ? config->job.memory - training : 0;
+    const uint64_t least = left / GENERATION_SHARE;
+    return grown > least ? grown : least;
+}
+
+/*
+ * Beside the first one, which is resident: two of the largest while workers pass from one to the
+ * next, and in a job that trains a gradient of each parameter for each of its threads.
+ */
+static uint64_t size_of_generations(const struct config *config, const struct checkpoint *first)
+{
+    const uint64_t largest = generation_size_max(config, first), size = generation_size(first);
+    if (!config_moves(config)) return 0;
+    return 2 * largest - size + (config_trains(config) ? config->train.threads * largest / 4 : 0);
 }
 
 static enum status make_plan(struct job *job, struct error *error)
 {
     struct generation *first = generations_take(job->shared.generations);
+    const uint64_t taken = memory_resident() + size_of_generations(&job->config, first->checkpoint);
     const enum status status =
-        memory_plan_make(&job->plan, &job->config, first->model,
-                         memory_resident() + size_of_next(&job->config, first->checkpoint), error);
+        memory_plan_make(&job->plan, &job->config, first->model, taken, error);
+    if (config_moves(&job->config)) {
+        generations_limit(job->shared.generations,
+                          generation_size_max(&job->config, first->checkpoint));
+    }
     generations_release(job->shared.generations, first);
     TRY(status);
     job->config.job.poll_events_max = job->plan.poll_events_max;

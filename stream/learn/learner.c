@@ -28,6 +28,7 @@ struct learner {
     struct exchange *exchange;
     bool seated;              /* this process trains for its group */
     bool failing;             /* and the last look at the exchange failed */
+    uint64_t refused;         /* the last generation of others that was too large; 0: none */
     struct known_items known; /* of the rounds so far */
     struct generations *generations;
     struct generation *serving; /* during a round: the one that serves, */
@@ -200,15 +201,29 @@ static void leave_seat(struct learner *learner)
     learner->seated = false;
 }
 
-static enum status look_at_exchange(struct learner *learner, struct error *error)
+/* One that memory has no room for is not asked for again: the one that serves goes on. */
+static enum status take_over(struct learner *learner, uint64_t number, struct error *error)
 {
     struct checkpoint *checkpoint;
+    TRY(open_generation(learner, number, &checkpoint, error));
+    const enum status status = generations_add(learner->generations, checkpoint, error);
+    if (status == STATUS_INVALID) {
+        learner->refused = number;
+        log_warn("a generation is refused, and the one that serves goes on",
+                 log_int("generation", (int64_t)number), log_text("why", error->text));
+        return STATUS_OK;
+    }
+    TRY(status);
+    log_info("generation taken over", log_int("generation", (int64_t)number));
+    return STATUS_OK;
+}
+
+static enum status look_at_exchange(struct learner *learner, struct error *error)
+{
     uint64_t newest;
     TRY(exchange_sync(learner->exchange, &newest, error));
-    if (newest > generations_number(learner->generations)) {
-        TRY(open_generation(learner, newest, &checkpoint, error));
-        TRY(generations_add(learner->generations, checkpoint, error));
-        log_info("generation taken over", log_int("generation", (int64_t)newest));
+    if (newest > generations_number(learner->generations) && newest != learner->refused) {
+        TRY(take_over(learner, newest, error));
     }
     return learner->seated ? exchange_tend(learner->exchange, error) : STATUS_OK;
 }
@@ -302,6 +317,7 @@ static enum status learner_run(struct learner *learner, const struct learner_pla
         .learned_ms = learned_until(learner->current),
         .measured_ms = measured_until(learner),
         .number = learner->current->generation + 1,
+        .size_max = generations_size_max(learner->generations),
     };
     struct round_result result;
     TRY(round_run(&learner->options, &input, &result, error));

@@ -7,6 +7,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "model/checkpoint_grow.h"
+#include "model/generations.h"
 #include "model/interest_ops.h"
 #include "model/train/prior.h"
 #include "stream/learn/dictionary.h"
@@ -137,7 +138,7 @@ static enum status open_candidate(struct work *work, struct error *error)
     }
     work->result->candidate->generation = work->input->number;
     work->result->candidate->state_generation = work->input->number;
-    return STATUS_OK;
+    return generation_check_size(work->result->candidate, work->input->size_max, error);
 }
 
 static enum status open_datasets(struct work *work, struct error *error)

@@ -58,6 +58,7 @@ struct round_input {
     int64_t learned_ms;               /* up to where it has learned; INT64_MIN: not known */
     int64_t measured_ms;              /* up to where it was measured before, or learned_ms */
     uint64_t number;                  /* of the candidate */
+    uint64_t size_max;                /* bytes that it may take (generation_size); 0: no limit */
 };
 
 struct round_result {
@@ -81,7 +82,7 @@ struct round_options round_options_defaults(void);
 
 /*
  * Runs one. STATUS_NOT_FOUND: too little to learn from or too few new events to judge by, come back
- * later. STATUS_INVALID: the loss is no number any more. STATUS_END: canceled. Whatever fails,
+ * later. STATUS_INVALID: the candidate would be too large, or the loss is no number any more. STATUS_END: canceled. Whatever fails,
  * nothing of the input has changed.
  */
 MUST_CHECK enum status round_run(const struct round_options *options,

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "model/generations.h"
 #include "model/interest_ops.h"
 
@@ -47,6 +49,23 @@ static void a_generation_stays_open_until_its_last_user_gives_it_back(void **sta
     generations_close(generations);
 }
 
+static void one_that_memory_has_no_room_for_is_refused_and_the_one_that_serves_goes_on(void **state)
+{
+    (void)state;
+    struct generations *generations = generations_from(3);
+    struct generation *serving = generations_take(generations);
+    struct error error;
+    const uint64_t size = generation_size(serving->checkpoint);
+    generations_limit(generations, size - 1);
+    assert_int_equal(generations_add(generations, checkpoint_of(4), &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "job.memory: generation 4 "));
+    assert_int_equal(generations_number(generations), 3);
+    generations_limit(generations, size);
+    assert_int_equal(generations_add(generations, checkpoint_of(4), NULL), STATUS_OK);
+    generations_release(generations, serving);
+    generations_close(generations);
+}
+
 static void numbers_rise_or_the_one_that_serves_goes_on(void **state)
 {
     (void)state;
@@ -64,6 +83,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_generation_stays_open_until_its_last_user_gives_it_back),
+        cmocka_unit_test(
+            one_that_memory_has_no_room_for_is_refused_and_the_one_that_serves_goes_on),
         cmocka_unit_test(numbers_rise_or_the_one_that_serves_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

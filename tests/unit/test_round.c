@@ -18,6 +18,7 @@
 #include "base/checksum.h"
 #include "base/random.h"
 #include "model/tensor/params.h"
+#include "model/generations.h"
 #include "stream/learn/round.h"
 #include "tests/store/store_memory.h"
 
@@ -176,6 +177,8 @@ static void leave_stores(void *context)
 
 /* ---- rounds ---- */
 
+static uint64_t size_max; /* of a candidate, 0: no limit */
+
 static enum status run(const struct round_options *options, const struct checkpoint *current,
                        int64_t learned_ms, uint64_t number, struct round_result *result)
 {
@@ -188,6 +191,7 @@ static enum status run(const struct round_options *options, const struct checkpo
         .learned_ms = learned_ms,
         .measured_ms = learned_ms,
         .number = number,
+        .size_max = size_max,
     };
     enum status status = round_run(options, &input, result, &error);
     if (status != STATUS_OK) print_message("%s\n", error.text);
@@ -359,6 +363,27 @@ static void a_round_whose_loss_is_no_number_changes_nothing(void **state)
     checkpoint_close(first.candidate);
 }
 
+/* Its dictionary has grown beyond what memory has room for: nothing is trained. */
+static void a_round_whose_candidate_is_too_large_changes_nothing(void **state)
+{
+    const struct round_options options = small_options();
+    struct round_result first, next;
+    (void)state;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    size_max = generation_size(first.candidate);
+    add_events(1000);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
+    checkpoint_close(next.candidate);
+    world.items = ITEMS; /* ten new items */
+    add_events(1000);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_INVALID);
+    assert_null(next.candidate);
+    assert_int_equal(next.samples, 0);
+    size_max = 0;
+    checkpoint_close(first.candidate);
+}
+
 static void a_round_that_comes_too_early_finds_nothing(void **state)
 {
     const struct round_options options = small_options();
@@ -391,6 +416,8 @@ int main(void)
                                         close_world),
         cmocka_unit_test_setup_teardown(a_round_whose_loss_is_no_number_changes_nothing, open_world,
                                         close_world),
+        cmocka_unit_test_setup_teardown(a_round_whose_candidate_is_too_large_changes_nothing,
+                                        open_world, close_world),
         cmocka_unit_test_setup_teardown(a_round_that_comes_too_early_finds_nothing, open_world,
                                         close_world),
     };
