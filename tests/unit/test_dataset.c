@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/checksum.h"
 #include "base/random.h"
 #include "model/dataset.h"
 
@@ -123,10 +124,70 @@ static void many_users_are_told_apart(void **state)
     dataset_close(dataset);
 }
 
+static void know(struct dataset *dataset, uint64_t user, uint64_t first, uint64_t second,
+                 bool whole)
+{
+    const struct user_profile profile = {{first, second}};
+    assert_int_equal(dataset_know(dataset, user, &profile, whole, NULL), STATUS_OK);
+}
+
+static void what_is_known_of_a_user_holds_from_its_next_behavior_on(void **state)
+{
+    (void)state;
+    struct dataset *dataset = open_dataset();
+    add(dataset, 1, 10, 1000);
+    know(dataset, 1, 5, 0, false);
+    add(dataset, 2, 20, 1000);
+    add(dataset, 1, 11, 2000);
+    know(dataset, 1, 0, 6, false); /* the first feature stays */
+    know(dataset, 2, 7, 7, false);
+    add(dataset, 1, 12, 3000);
+    add(dataset, 2, 21, 3000);
+    know(dataset, 1, 0, 8, true); /* and is gone now */
+    add(dataset, 1, 13, 4000);
+    seal(dataset);
+    static const struct {
+        uint32_t user, known;
+        uint64_t first, second;
+    } expected[] = {{0, 0, 0, 0}, {0, 1, 0, 0}, {0, 2, 5, 0}, {0, 3, 5, 6},
+                    {0, 4, 0, 8}, {1, 1, 0, 0}, {1, 2, 7, 7}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const struct dataset_sequence sequence = dataset_sequence(dataset, expected[i].user);
+        const struct user_profile known = dataset_known_of(&sequence, expected[i].known, dataset);
+        assert_true(known.hash[0] == expected[i].first && known.hash[1] == expected[i].second);
+    }
+    dataset_close(dataset);
+}
+
+/* Every table grows while somebody is known already. */
+static void many_users_are_known(void **state)
+{
+    (void)state;
+    struct dataset *dataset = open_dataset();
+    for (uint32_t i = 0; i < 20000; i++) {
+        const uint64_t user = splitmix64(i % 6000);
+        if (i % 3) know(dataset, user, i + 1, 0, false);
+        add(dataset, user, 10, i);
+    }
+    seal(dataset);
+    for (uint32_t u = 0; u < dataset_users(dataset); u++) {
+        const struct dataset_sequence sequence = dataset_sequence(dataset, u);
+        uint64_t last = 0;
+        for (uint32_t i = 0; i < sequence.count; i++) {
+            const uint64_t number = (uint64_t)sequence.time_ms[i];
+            if (number % 3) last = number + 1;
+            assert_true(dataset_known_of(&sequence, i + 1, dataset).hash[0] == last);
+        }
+    }
+    dataset_close(dataset);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequences_keep_the_order_of_the_log),
+        cmocka_unit_test(what_is_known_of_a_user_holds_from_its_next_behavior_on),
+        cmocka_unit_test(many_users_are_known),
         cmocka_unit_test(late_event_has_gap_zero_and_does_not_turn_the_clock_back),
         cmocka_unit_test(replay_is_in_time_order_and_keeps_each_users_own),
         cmocka_unit_test(many_users_are_told_apart),

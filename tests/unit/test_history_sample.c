@@ -63,6 +63,7 @@ static void put_user(struct stored *stored, uint32_t user)
             put(stored, STORE_CHUNKS, name, history.first / HISTORY_CHUNK_BEHAVIORS, &history);
         }
         history_append(&history, behavior_of(user, i), i, HISTORY_MAX);
+        if (i % 7 == 3) history_set_feature(&history, user % HISTORY_FEATURES, i + 1);
     }
     put(stored, STORE_USERS, name, 0, &history);
     stored->behaviors += history_events(&history) - history.from;
@@ -221,6 +222,19 @@ static void a_store_that_is_to_be_left_is_not_read_on(void **state)
     }
 }
 
+/* With each behavior is known what the user has said last, also before `from`. */
+static void check_profiles(const struct dataset *dataset, const struct dataset_sequence *sequence,
+                           uint64_t user)
+{
+    for (uint32_t i = 0; i < sequence->count; i++) {
+        const uint64_t ordinal = sequence->at[i].ordinal;
+        struct user_profile expected = {{0}};
+        if (ordinal >= 3) expected.hash[user % PROFILE_MAX] = (ordinal - 3) / 7 * 7 + 3 + 1;
+        const struct user_profile known = dataset_known_of(sequence, i + 1, dataset);
+        assert_memory_equal(&known, &expected, sizeof known);
+    }
+}
+
 static void a_dataset_of_a_sample_keeps_ordinals_and_counts_unknown_items(void **state)
 {
     struct stored *stored = *state;
@@ -242,6 +256,7 @@ static void a_dataset_of_a_sample_keeps_ordinals_and_counts_unknown_items(void *
         assert_int_equal(sequence.at[0].gap_s, -1);
         assert_int_equal(sequence.at[sequence.count - 1].ordinal,
                          sample.users[i].from + sequence.count - 1);
+        check_profiles(dataset, &sequence, sample.behaviors[sample.users[i].at].item / 1000);
     }
     dataset_close(dataset);
     history_sample_close(&sample);
