@@ -79,6 +79,18 @@ static void a_model_with_an_intent_vector_shows_it(void **state)
     expect_said(&scene, scene_program(&scene, inspect, NULL), 0, "  intent         length ");
 }
 
+static void a_model_without_shares_says_so_where_they_are_asked_for(void **state)
+{
+    (void)state;
+    char checkpoint[SCENE_PATH_MAX + 32], state_dir[SCENE_PATH_MAX + 32];
+    snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
+             scene_path(&scene, "hpmn.safetensors"));
+    snprintf(state_dir, sizeof state_dir, "--state.dir=%s", scene_path(&scene, "hpmn-whole/state"));
+    const char *inspect[] = {"inspect",  "user",    "u0",        "--config", "braid.yaml",
+                             checkpoint, state_dir, "--explain", NULL};
+    expect_said(&scene, scene_program(&scene, inspect, NULL), 2, "hpmn reads is no sum");
+}
+
 /* What the last run of the program gave; free() it. */
 static char *said_by(const char *command, const char *checkpoint, const char *more)
 {
@@ -137,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_model_runs_and_proves_itself),
+        cmocka_unit_test(a_model_without_shares_says_so_where_they_are_asked_for),
         cmocka_unit_test(a_model_with_an_intent_vector_shows_it),
         cmocka_unit_test(a_model_with_an_intent_vector_is_ranked_by_it_or_by_its_interests),
         cmocka_unit_test(every_way_to_adapt_the_interests_runs_and_proves_itself),
