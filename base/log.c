@@ -129,7 +129,7 @@ static void write_log_line(enum log_level level, const char *message,
 }
 
 /* Whether a line may be written at `now_ms`; first tells what was left out of windows now over. */
-static bool admit(const char *message, int64_t now_ms)
+static bool admit_line(const char *message, int64_t now_ms)
 {
     uint64_t left_out;
     const char *of;
@@ -148,7 +148,7 @@ void log_write(enum log_level level, const char *message, const struct log_field
 {
     if (level < least_level) return;
     bool limited = level == LOG_INFO || level == LOG_WARN;
-    if (limited && !admit(message, clock_monotonic_ns() / 1000000)) return;
+    if (limited && !admit_line(message, clock_monotonic_ns() / 1000000)) return;
     write_log_line(level, message, fields);
 }
 
@@ -169,5 +169,5 @@ void log_note(const char *command, const char *format, ...)
 
 void log_finish(void)
 {
-    admit(NULL, INT64_MAX);
+    admit_line(NULL, INT64_MAX);
 }

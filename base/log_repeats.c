@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static bool is_over(const struct log_window *window, int64_t now_ms)
+static bool window_is_over(const struct log_window *window, int64_t now_ms)
 {
     return now_ms - window->begun_ms >= LOG_WINDOW_MS;
 }
@@ -16,7 +16,7 @@ static struct log_window *window_of(struct log_repeats *repeats, const char *mes
     for (uint32_t i = 0; i < repeats->count; i++) {
         struct log_window *window = &repeats->windows[i];
         if (strcmp(window->message, message) == 0) return window;
-        if (is_over(window, now_ms) && window->left_out == 0) free = window;
+        if (window_is_over(window, now_ms) && window->left_out == 0) free = window;
     }
     if (!free && repeats->count < LOG_MESSAGES_MAX) free = &repeats->windows[repeats->count++];
     if (free) *free = (struct log_window){.message = message, .begun_ms = now_ms};
@@ -27,7 +27,7 @@ bool log_repeats_admit(struct log_repeats *repeats, const char *message, int64_t
 {
     struct log_window *window = window_of(repeats, message, now_ms);
     if (!window) return true;
-    if (is_over(window, now_ms) && window->left_out == 0) {
+    if (window_is_over(window, now_ms) && window->left_out == 0) {
         *window = (struct log_window){.message = message, .begun_ms = now_ms};
     }
     if (window->written < LOG_REPEATS_MAX) {
@@ -42,7 +42,7 @@ const char *log_repeats_over(struct log_repeats *repeats, int64_t now_ms, uint64
 {
     for (uint32_t i = 0; i < repeats->count; i++) {
         struct log_window *window = &repeats->windows[i];
-        if (window->left_out == 0 || !is_over(window, now_ms)) continue;
+        if (window->left_out == 0 || !window_is_over(window, now_ms)) continue;
         *left_outp = window->left_out;
         window->left_out = 0;
         return window->message;
