@@ -44,10 +44,14 @@ const char *const fault_names[] = {
     "sweep_folded",
     "sweep_committed",
     "copy_claimed",
+    "seed_sorted",
+    "seed_claimed",
     "lone_begun",
     "lone_sent",
     "lone_offsets_sent",
     "lone_committed",
+    "seed_sealing",
+    "seed_sealed",
     NULL,
 };
 

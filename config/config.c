@@ -228,6 +228,13 @@ bool config_shares(const struct config *config)
     return config->source.broker == CONFIG_BROKER_KAFKA && *config->model.dir;
 }
 
+enum status config_check_events(const struct config *config, struct error *error)
+{
+    TRY(check_source(config, error));
+    if (config->state.history_max % 128 == 0) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");
+}
+
 static enum status check_what_serves(const struct config *config, struct error *error)
 {
     if (!config_moves(config)) {
@@ -251,7 +258,7 @@ static enum status check_what_serves(const struct config *config, struct error *
 enum status config_check(const struct config *config, struct error *error)
 {
     struct listen_place place;
-    TRY(check_source(config, error));
+    TRY(config_check_events(config, error));
     TRY(listen_parse(&place, config->http.listen, error));
     if (place.off && config->http.stay) {
         return error_set(error, STATUS_INVALID,
@@ -259,9 +266,6 @@ enum status config_check(const struct config *config, struct error *error)
     }
     TRY(check_what_serves(config, error));
     TRY(require_set(config->state.dir, "state.dir", "", error));
-    if (config->state.history_max % 128) {
-        return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");
-    }
     if (config->source.broker == CONFIG_BROKER_KAFKA) return config_check_kafka(config, error);
     TRY(require_set(config->source.path, "source.path", ", since source.broker is file", error));
     return require_set(config->output.dir, "output.dir", ", since source.broker is file", error);

@@ -237,7 +237,10 @@ bool config_shares(const struct config *config);
 /* Checks what involves several options (a broker needs its topic, a path...). */
 MUST_CHECK enum status config_check(const struct config *config, struct error *error);
 
-/* The part of it that concerns Kafka alone. */
+/* The parts of it that concern events and histories alone, */
+MUST_CHECK enum status config_check_events(const struct config *config, struct error *error);
+
+/* and Kafka alone. */
 MUST_CHECK enum status config_check_kafka(const struct config *config, struct error *error);
 
 /*

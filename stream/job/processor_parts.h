@@ -12,7 +12,7 @@
 
 #include "stream/job/absorb.h"
 #include "stream/job/assignment.h"
-#include "stream/job/item_names.h"
+#include "stream/source/item_names.h"
 #include "stream/job/job_shared.h"
 #include "stream/job/log_compaction.h"
 #include "stream/job/processor.h"

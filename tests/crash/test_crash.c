@@ -40,8 +40,9 @@ static const char *const of_others[] = {
     "sweep_committed",      "item_vector_sent",   "item_vectors_published",
     "chunk_sent",           "manifest_sent",      "generation_published",
     "generation_completed", "generation_adopted", "copy_claimed",
-    "lone_begun",           "lone_sent",          "lone_offsets_sent",
-    "lone_committed"};
+    "seed_sorted",          "seed_claimed",       "seed_sealing",
+    "seed_sealed",          "lone_begun",         "lone_sent",
+    "lone_offsets_sent",    "lone_committed"};
 
 static struct scene scene;
 static const char *setting;  /* of all runs: the checkpoint of a model; NULL: the scene's own */

@@ -44,6 +44,7 @@ target_link_options(test_unit_round PRIVATE
   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc)
 braid_test(unit.log_dataset test_log_dataset.c LIBRARIES stream)
 
+braid_test(unit.seed test_seed.c fake_seed_log.c LIBRARIES stream)
 braid_test(unit.repartition test_repartition.c fake_topic_copy.c LIBRARIES stream)
 
 braid_test(unit.catalogue test_catalogue.c LIBRARIES stream)

@@ -281,6 +281,12 @@ int64_t client_event_stamp(const rd_kafka_message_t *message, const struct confi
     return brokers || plausible ? stamp_ms : -1;
 }
 
+uint32_t client_murmur2(struct bytes key, uint32_t partitions)
+{
+    return (uint32_t)rd_kafka_msg_partitioner_murmur2(NULL, key.at, key.size, (int32_t)partitions,
+                                                      NULL, NULL);
+}
+
 enum status client_read_from(struct client *client, const char *topic, uint32_t partition,
                              int64_t offset, struct error *error)
 {

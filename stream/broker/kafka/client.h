@@ -67,6 +67,7 @@ struct broker {
     const char *topics[TOPICS];
     uint32_t topic_partitions[TOPICS];
     bool looks_only;     /* creates no topic */
+    bool needs_murmur2;  /* the source must be keyed by Kafka's default partitioner */
     bool shares;         /* generations: their topics are found as well */
     uint32_t partitions; /* of the source */
     uint64_t source_identity;
@@ -166,6 +167,9 @@ size_t client_receive(rd_kafka_queue_t *queue, uint32_t timeout_ms, rd_kafka_mes
  */
 int64_t client_event_stamp(const rd_kafka_message_t *message, const struct config *config);
 
+/* The partition in which Kafka's default partitioner puts a key. */
+uint32_t client_murmur2(struct bytes key, uint32_t partitions);
+
 /* Assigns a consumer one partition from `offset` on. */
 MUST_CHECK enum status client_read_from(struct client *client, const char *topic,
                                         uint32_t partition, int64_t offset, struct error *error);
@@ -232,6 +236,14 @@ struct committed_seal {
 MUST_CHECK enum status committed_seals(struct broker *broker, struct client *consumer,
                                        const uint32_t *at, uint32_t count, int64_t wait_ms,
                                        struct committed_seal *found, struct error *error);
+
+/* The metadata of a group's offsets while the job is being seeded (kafka/seed_log.c) begins so. */
+#define SEED_NOTE "braid-seed 1 "
+bool is_seed_note(struct bytes metadata);
+
+/* The seal that an offset's metadata says, STATUS_REFUSED: it is none. */
+MUST_CHECK enum status seal_of_text(struct committed_seal *committed, struct bytes text,
+                                    struct error *error);
 
 /* It as text: hexadecimal digits and an end. */
 enum { SEAL_TEXT_SIZE = 2 * (HISTORY_SEAL_MAX + 8) + 1 };

@@ -44,8 +44,7 @@ void seal_to_text(const struct committed_seal *committed, char text[SEAL_TEXT_SI
     *put_hex_bytes(text, (struct bytes){raw, size}) = 0;
 }
 
-static enum status seal_of_text(struct committed_seal *committed, struct bytes text,
-                                struct error *error)
+enum status seal_of_text(struct committed_seal *committed, struct bytes text, struct error *error)
 {
     uint8_t raw[HISTORY_SEAL_MAX + 8] = {0};
     if (text.size <= 16 || text.size > 2 * sizeof raw ||
@@ -55,6 +54,12 @@ static enum status seal_of_text(struct committed_seal *committed, struct bytes t
     size_t size = text.size / 2 - 8;
     memcpy(&committed->writer, raw + size, 8);
     return history_seal_decode(&committed->seal, (struct bytes){raw, size}, error);
+}
+
+bool is_seed_note(struct bytes metadata)
+{
+    const size_t size = strlen(SEED_NOTE);
+    return metadata.size >= size && memcmp(metadata.at, SEED_NOTE, size) == 0;
 }
 
 /*
@@ -69,8 +74,14 @@ static enum status take_committed(const struct broker *broker,
     const bool accept = broker->config->kafka.accept_gap;
     *found = (struct committed_seal){0};
     if (answer->offset == RD_KAFKA_OFFSET_INVALID) return STATUS_OK;
-    enum status status =
-        seal_of_text(found, (struct bytes){answer->metadata, answer->metadata_size}, NULL);
+    const struct bytes metadata = {answer->metadata, answer->metadata_size};
+    if (is_seed_note(metadata)) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: group '%s' is being seeded, and its histories are not complete: "
+                         "run braid seed to its end",
+                         group);
+    }
+    enum status status = seal_of_text(found, metadata, NULL);
     if (status == STATUS_OK && found->seal.source_identity != broker->source_identity) {
         return error_set(error, STATUS_REFUSED,
                          "kafka: group '%s' was committed for another source than %s[%d] of this "

@@ -51,8 +51,19 @@ static enum status sample_user(struct sample *sample, struct bytes user, uint32_
     }
     struct seen *seen = &sample->seen[slot];
     if (!seen->user) *seen = (struct seen){hash, partition};
-    if (seen->partition == partition) return STATUS_OK;
     char shown[200];
+    if (sample->broker->needs_murmur2 &&
+        client_murmur2(user, sample->broker->partitions) != partition) {
+        return error_set(error, STATUS_REFUSED,
+                         "kafka: user '%s' is in partition %u of '%s', and Kafka's default "
+                         "partitioner (murmur2) puts it into %u: histories from elsewhere would "
+                         "not meet its events; produce with murmur2, or copy the topic: braid "
+                         "repartition",
+                         escape_message(user, shown, sizeof shown), partition,
+                         sample->broker->config->source.topic,
+                         client_murmur2(user, sample->broker->partitions));
+    }
+    if (seen->partition == partition) return STATUS_OK;
     return error_set(
         error, STATUS_REFUSED,
         "kafka: user '%s' has events in partitions %u and %u of '%s': the source is "

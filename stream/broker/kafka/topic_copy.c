@@ -398,8 +398,7 @@ static uint32_t copy_target_partitions(const struct topic_copy *copy)
 
 static uint32_t copy_partition_of(const struct topic_copy *copy, struct bytes key)
 {
-    return (uint32_t)rd_kafka_msg_partitioner_murmur2(NULL, key.at, key.size,
-                                                      (int32_t)copy->target.partitions, NULL, NULL);
+    return client_murmur2(key, copy->target.partitions);
 }
 
 static double copy_progress(const struct topic_copy *copy)

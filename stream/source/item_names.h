@@ -6,8 +6,8 @@
  *
  * Thread: one owner.
  */
-#ifndef STREAM_JOB_ITEM_NAMES_H
-#define STREAM_JOB_ITEM_NAMES_H
+#ifndef STREAM_SOURCE_ITEM_NAMES_H
+#define STREAM_SOURCE_ITEM_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* item_names.c - a direct-mapped table: a hash has one place, and the last one there wins. */
-#include "stream/job/item_names.h"
+#include "stream/source/item_names.h"
 
 #include <stdlib.h>
 #include <string.h>
