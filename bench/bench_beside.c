@@ -49,7 +49,7 @@ struct beside {
 
 /* ---- the learner, whose rounds are noted ---- */
 
-static enum status run_round(void *context, const struct job_round *round, struct error *error)
+static enum status note_round(void *context, const struct job_round *round, struct error *error)
 {
     struct beside *beside = context;
     const struct learner_place at = {
@@ -125,7 +125,7 @@ static void add_phase(struct phase *phase, const struct look *from, const struct
 }
 
 /* Looks until the job ends; what is before the first commit does not count. */
-static void *watch(void *context)
+static void *watch_phases(void *context)
 {
     struct beside *beside = context;
     struct metric *accepted =
@@ -181,7 +181,7 @@ static void print_result(struct beside *beside)
 }
 
 /* Generation 1 as runner_log wrote it, in a directory of generations. */
-static void write_generation(const struct runner *runner, const char *dir)
+static void write_first_generation(const struct runner *runner, const char *dir)
 {
     struct error error;
     struct checkpoint *checkpoint;
@@ -220,12 +220,12 @@ int main(int count, char **arguments)
     runner_open(&runner);
     runner_log(&runner, &options, events);
     snprintf(models, sizeof models, "%s/models", runner.dir);
-    write_generation(&runner, models);
+    write_first_generation(&runner, models);
     configure(&runner, models);
     runner_check(learner_open(&beside.learner, &runner.config, &error), &error);
-    const struct job_learner learner = {&beside, learner_generations(beside.learner), run_round,
+    const struct job_learner learner = {&beside, learner_generations(beside.learner), note_round,
                                         NULL};
-    REQUIRE(pthread_create(&watcher, NULL, watch, &beside) == 0);
+    REQUIRE(pthread_create(&watcher, NULL, watch_phases, &beside) == 0);
     runner_check(job_run(&runner.config, &learner, NULL, &summary, &error), &error);
     atomic_store(&beside.ended, true);
     pthread_join(watcher, NULL);

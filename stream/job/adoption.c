@@ -21,7 +21,7 @@
 
 enum { STEP_USERS = 256 }; /* moved between two polls, at most */
 
-static bool is_behind(const struct processor *processor, const struct task *task)
+static bool seal_is_behind(const struct processor *processor, const struct task *task)
 {
     return task->seal.number > 0 && task->seal.generation != processor->generation->number;
 }
@@ -38,7 +38,7 @@ void adoption_mark(struct processor *processor)
     if (!processor->sweeper) return;
     struct task *const *tasks = assignment_live(processor->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {
-        tasks[t]->unswept = is_behind(processor, tasks[t]);
+        tasks[t]->unswept = seal_is_behind(processor, tasks[t]);
         behind += tasks[t]->unswept;
     }
     processor->sweeping = behind > 0;
@@ -54,7 +54,7 @@ void adoption_committed(struct processor *processor, const struct changeset *set
     uint32_t count, behind = 0;
     struct task *const *tasks = assignment_live(processor->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {
-        behind += is_behind(processor, tasks[t]);
+        behind += seal_is_behind(processor, tasks[t]);
     }
     adoption_note(processor, behind);
     if (behind > 0) return;
@@ -66,7 +66,7 @@ void adoption_committed(struct processor *processor, const struct changeset *set
 
 /* ---- another generation ---- */
 
-static bool is_due(const struct processor *processor)
+static bool has_other_generation(const struct processor *processor)
 {
     return generations_number(processor->shared->generations) != processor->generation->number;
 }
@@ -92,7 +92,7 @@ static enum status adopt(struct processor *processor, struct error *error)
 
 enum status adoption_look(struct processor *processor, struct error *error)
 {
-    if (!is_due(processor)) return STATUS_OK;
+    if (!has_other_generation(processor)) return STATUS_OK;
     if (transaction_is_empty(processor->transaction)) return adopt(processor, error);
     processor->ops->want_commit(processor->session);
     return STATUS_OK;
@@ -100,7 +100,7 @@ enum status adoption_look(struct processor *processor, struct error *error)
 
 enum status adoption_after_commit(struct processor *processor, struct error *error)
 {
-    if (!is_due(processor)) return STATUS_OK;
+    if (!has_other_generation(processor)) return STATUS_OK;
     TRY(processor_finish(processor, WAIT, error));
     return adopt(processor, error);
 }

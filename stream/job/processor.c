@@ -107,7 +107,7 @@ struct cached_user *processor_admit(struct processor *processor, struct task *ta
 }
 
 /* An accepted event: its user, and what will be appended to the user's history. */
-static void admit(struct processor *processor, struct task *task, const struct event *event)
+static void admit_event(struct processor *processor, struct task *task, const struct event *event)
 {
     processor->users[processor->accepted] = processor_admit(processor, task, event->user);
     processor->behaviors[processor->accepted] =
@@ -150,7 +150,7 @@ static enum status group(struct processor *processor, const struct poll *poll, s
             warn_of_bad(processor, event);
             TRY(send_dead_letter(processor, event, error));
         } else if (event->verdict == EVENT_ACCEPTED) {
-            admit(processor, task, event);
+            admit_event(processor, task, event);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;
             if (item_names_is_new(processor->names, event)) {
@@ -389,7 +389,7 @@ enum status processor_open_model(struct processor *processor, struct error *erro
 }
 
 /* Nothing is open any more; what is being committed is. */
-static enum status end(struct processor *processor, struct error *error)
+static enum status end_session(struct processor *processor, struct error *error)
 {
     TRY(processor_finish(processor, WAIT, error));
     return STATUS_END;
@@ -424,7 +424,7 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
         note_assigned(processor, false);
         return give_up_partitions(processor, poll, error);
     case POLL_HOLD: return adoption_hold(processor, poll, error);
-    case POLL_END: return end(processor, error);
+    case POLL_END: return end_session(processor, error);
     }
     return STATUS_OK;
 }

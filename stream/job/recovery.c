@@ -140,8 +140,8 @@ static enum status catch_up(struct recovery *recovery, struct history_reader *re
 }
 
 /* Whether the job may go on from the seal, and may do so now. */
-static enum status check_seal(struct recovery *recovery, const struct history_seal *seal,
-                              struct error *error)
+static enum status check_recovered_seal(struct recovery *recovery, const struct history_seal *seal,
+                                        struct error *error)
 {
     recovery->seal = *seal;
     if (recovery->waits && seal->target > recovery->own->target) {
@@ -163,7 +163,7 @@ enum status recovery_run(struct recovery *recovery, struct error *error)
     recovery->seal = (struct history_seal){0};
     TRY(open_store(recovery, error));
     enum status status = open_log(recovery, &reader, &committed, error);
-    if (status == STATUS_OK) status = check_seal(recovery, &committed.seal, error);
+    if (status == STATUS_OK) status = check_recovered_seal(recovery, &committed.seal, error);
     if (status == STATUS_OK) status = catch_up(recovery, reader, &committed, error);
     recovery->ops->history_close(reader);
     TRY(status);

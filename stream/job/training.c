@@ -102,7 +102,7 @@ static bool round_is_due(struct training *training, int64_t position)
 /* ---- a round ---- */
 
 /* The stores are not needed any more. */
-static void give_back(void *context)
+static void give_stores_back(void *context)
 {
     struct training *training = context;
     store_leases_give_back(training->shared->leases, training->leases, training->count);
@@ -114,7 +114,7 @@ static bool has_seat(const struct training *training)
     return store_leases_has(training->shared->leases, 0);
 }
 
-static void run_round(struct training *training, int64_t position)
+static void train_round(struct training *training, int64_t position)
 {
     struct error error = {.status = STATUS_OK};
     training->events = job_events(training->shared);
@@ -137,7 +137,7 @@ static void run_round(struct training *training, int64_t position)
         .partitions = files ? 1 : training->partitions,
         .position = position,
         .cancel = &training->cancel,
-        .sampled = give_back,
+        .sampled = give_stores_back,
         .context = training,
     };
     atomic_store(&training->cancel, false);
@@ -175,8 +175,8 @@ static void run_round_if_due(struct training *training)
     }
     training->count = store_leases_take(training->shared->leases, training->leases);
     const int64_t position = position_of(training);
-    if (round_is_due(training, position)) run_round(training, position);
-    give_back(training);
+    if (round_is_due(training, position)) train_round(training, position);
+    give_stores_back(training);
 }
 
 /* ---- the thread ---- */
