@@ -48,6 +48,12 @@ enum status generation_choose(struct config *config, bool serves, struct error *
 {
     static char path[MODEL_DIR_PATH_MAX];
     uint64_t newest;
+    if (serves && *config->model.checkpoint && config->train.enabled == CONFIG_TRAIN_ON) {
+        return error_set(error, STATUS_INVALID,
+                         "train.enabled=true beside model.checkpoint=%s: a job that learns has its "
+                         "generations in model.dir; leave one of the two away",
+                         config->model.checkpoint);
+    }
     if (*config->model.checkpoint) return STATUS_OK;
     generation_choose_dir(config);
     if (!*config->model.dir || (serves && config_moves(config))) return STATUS_OK;

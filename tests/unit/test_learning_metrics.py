@@ -8,7 +8,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from http_job import Job, USERS  # noqa: E402
+from http_job import BRAID, Job, USERS, subprocess  # noqa: E402
 
 EVENTS, GATE = 400, 50
 KINDS = ("all", "newcomers", "regulars", "returners")
@@ -57,6 +57,15 @@ class LearningMetrics(unittest.TestCase):
         self.assertGreater(metric('braid_counting_ndcg{by="transitions"}'), 0.5)
         self.assertTrue(1 <= metric("braid_live_interests") <= 3)
         self.assertTrue(0 <= metric("braid_interests_due_ratio") <= 1)
+
+
+class Settings(unittest.TestCase):
+    def test_a_job_that_is_to_learn_beside_a_checkpoint_is_refused(self):
+        done = subprocess.run([BRAID, "run", "--source.path=/dev/null", "--train.enabled=true",
+                               "--model.checkpoint=one.safetensors", "--state.dir=/nowhere",
+                               "--http.listen=off"], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("train.enabled=true beside model.checkpoint=one.safetensors", done.stderr)
 
 
 class FailedRound(unittest.TestCase):
