@@ -124,7 +124,7 @@ struct store_ops {
 
     /*
      * Facts for metrics and `inspect store`: bytes on disk, and bytes in memory beside the shared
-     * block cache.
+     * block cache. On any thread.
      */
     void (*measure)(struct store *store, uint64_t *disk_bytesp, uint64_t *memory_bytesp);
 

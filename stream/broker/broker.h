@@ -169,6 +169,12 @@ struct broker_ops {
      */
     int64_t (*position)(const struct session *session, uint32_t partition);
 
+    /*
+     * Offsets between `next` and the end of a live partition, as far as the broker has said lately;
+     * never waits. NULL: the input says no end (files).
+     */
+    int64_t (*behind)(const struct session *session, uint32_t partition, int64_t next);
+
     /* Asks for a POLL_COMMIT soon: a limit of the transaction is near. */
     void (*want_commit)(struct session *session);
 

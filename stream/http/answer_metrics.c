@@ -1,9 +1,11 @@
 /* answer_metrics.c - the metrics, with what is only looked at when somebody asks. */
 #include <stdlib.h>
 
+#include "base/metrics.h"
 #include "stream/http/answers.h"
 #include "stream/http/exposition.h"
 #include "stream/http/process_facts.h"
+#include "stream/job/store_leases.h"
 
 /* Whether the client names OpenMetrics among what it takes. */
 static bool wants_openmetrics(struct bytes accept)
@@ -12,10 +14,31 @@ static bool wants_openmetrics(struct bytes accept)
     return accept.size > 0 && memmem(accept.at, accept.size, name, sizeof name - 1);
 }
 
+/* What the stores of this process take, all together. */
+static void measure_stores(struct site *site)
+{
+    uint64_t disk = 0, memory = 0;
+    const struct job_view *job = site_enter(site);
+    if (!job) return;
+    for (uint32_t p = 0; p < job->partitions; p++) {
+        struct store_lease *lease = store_leases_take_one(job->leases, p);
+        if (!lease) continue;
+        uint64_t its_disk, its_memory;
+        job->stores->measure(lease->store, &its_disk, &its_memory);
+        store_leases_give_back(job->leases, &lease, 1);
+        disk += its_disk;
+        memory += its_memory;
+    }
+    site_leave(site);
+    metric_set(metrics_get("braid_store_bytes", "where", "disk"), (int64_t)disk);
+    metric_set(metrics_get("braid_store_bytes", "where", "memory"), (int64_t)memory);
+}
+
 void answer_metrics(const struct question *question, struct reply *reply)
 {
     const bool openmetrics = wants_openmetrics(question->request->accept);
     process_facts_update();
+    measure_stores(question->site);
     FILE *out = open_memstream(&reply->at, &reply->size);
     if (!out) {
         reply_error(reply, CODE_FAILED, "out of memory: metrics");

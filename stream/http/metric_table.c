@@ -9,7 +9,7 @@
     {                                                                                              \
         name, METRIC_GAUGE, unit, help                                                             \
     }
-#define SECONDS(name, unit, help)                                                                  \
+#define HISTOGRAM(name, unit, help)                                                                \
     {                                                                                              \
         name, METRIC_HISTOGRAM, unit, help                                                         \
     }
@@ -25,6 +25,23 @@ const struct metric_row metric_table[] = {
     COUNTER("braid_lost_events_total", "Source offsets that were gone before they were read"),
     COUNTER("braid_records_total", "Interest records published"),
     COUNTER("braid_commits_total", "Transactions committed"),
+    COUNTER("braid_aborts_total", "Transactions aborted, whose events were read again"),
+    HISTOGRAM("braid_transaction_age_seconds", 1e-9,
+              "From taking a transaction's first events in to its commit"),
+    HISTOGRAM("braid_produce_seconds", 1e-9,
+              "Reading, encoding and sending a transaction's records"),
+    HISTOGRAM("braid_commit_seconds", 1e-9, "Waiting for the broker's commit"),
+    HISTOGRAM("braid_store_commit_seconds", 1e-9, "Writing the stores after it"),
+    GAUGE("braid_source_lag_records", 1,
+          "Offsets between what is committed and the ends of this process's partitions"),
+    COUNTER("braid_rebalances_total", "Partitions assigned, revoked or lost, a worker each time"),
+    COUNTER("braid_users_looked_up_total", "Users of polls, by where they were found"),
+    GAUGE("braid_users_in_memory", 1, "Users whose states are in memory"),
+    GAUGE("braid_memory_budget_bytes", 1, "job.memory"),
+    GAUGE("braid_store_bytes", 1, "What the stores take, on disk and in memory"),
+    HISTOGRAM("braid_record_interests", 1, "Live interests of published records"),
+    HISTOGRAM("braid_interest_cosine", 1e-6,
+              "Cosine among the interests of every 64th record's user"),
     GAUGE("braid_partitions", 1, "Partitions of this process, by state"),
     GAUGE("braid_workers_assigned", 1, "Workers to which the broker has given their partitions"),
     COUNTER("braid_snapshots_total", "Snapshots of states written, loaded, and ignored as stale"),
@@ -51,7 +68,7 @@ const struct metric_row metric_table[] = {
     GAUGE("braid_interests_due_ratio", 1e-6,
           "Share of users whose interests do not tell apart what they did since"),
     COUNTER("braid_http_requests_total", "Requests answered, by code"),
-    SECONDS("braid_http_request_seconds", 1e-9, "Time to make an answer"),
+    HISTOGRAM("braid_http_request_seconds", 1e-9, "Time to make an answer"),
     GAUGE("braid_build_info", 1, "1, with the program's version"),
     {"process_cpu_seconds_total", METRIC_COUNTER, 1e-3, "Processor time, user and system"},
     GAUGE("process_start_time_seconds", 1e-3, "When the process started, since 1970"),

@@ -53,6 +53,7 @@ struct changeset {
     uint32_t count;
     uint32_t unchanged; /* users of them that are as they were: none of their events was taken */
     uint64_t behaviors; /* appended */
+    int64_t begun_ns;   /* when its first events were taken in */
     uint64_t events;    /* that it is of, and how many of each verdict: */
     uint64_t verdicts[EVENT_VERDICTS];
     uint64_t late;           /* accepted, but before an earlier one of their user, */

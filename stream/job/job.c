@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "model/checkpoint.h"
 #include "stream/job/hold.h"
 #include "stream/job/job_shared.h"
@@ -106,6 +107,8 @@ static enum status make_plan(struct job *job, struct error *error)
     }
     generations_release(job->shared.generations, first);
     TRY(status);
+    metric_set(metrics_get("braid_memory_budget_bytes", NULL, NULL),
+               (int64_t)job->config.job.memory);
     job->config.job.poll_events_max = job->plan.poll_events_max;
     job->config.job.queue_polls_max = job->plan.queue_polls_max;
     log_info("memory planned", log_int("budget_mb", (int64_t)(job->config.job.memory >> 20)),

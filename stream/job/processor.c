@@ -216,7 +216,9 @@ static enum status process_events(struct processor *processor, const struct poll
 {
     if (poll->events_count == 0) return STATUS_OK;
     const struct memory_plan *plan = processor->shared->plan;
+    worker_metrics_begin(processor);
     TRY(group(processor, poll, error));
+    worker_metrics_grouped(processor);
     TRY(snapshot_writer_flush(processor->snapshots, error));
     TRY(user_loader_load(processor->loader, processor->missing, processor->missing_count, error));
     append_behaviors(processor);
@@ -277,6 +279,7 @@ static enum status flush_stores(struct processor *processor, int64_t now_ns, str
 
 static enum status abort_transaction(struct processor *processor, struct error *error)
 {
+    metric_add(processor->metrics.aborts, 1);
     log_warn("transaction aborted, its events will be read again", log_text("why", error->text));
     item_names_forget(processor->names);
     snapshot_writer_forget_copies(processor->snapshots);
@@ -292,6 +295,7 @@ enum status processor_finish(struct processor *processor, enum patience patience
     TRY(transaction_finish(processor->transaction, patience == WAIT, &finished, error));
     if (!finished) return STATUS_OK;
     count_committed(processor, finished);
+    worker_metrics_committed(processor, finished);
     adoption_committed(processor, finished);
     int64_t now_ns = clock_monotonic_ns();
     TRY(snapshot_writer_write_copies(processor->snapshots, error));
@@ -418,10 +422,13 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
         TRY(assignment_take(processor->assignment, poll->partitions, poll->partitions_count,
                             error));
         note_assigned(processor, true);
+        metric_add(processor->metrics.assigned, 1);
         return STATUS_OK;
     case POLL_REVOKE:
     case POLL_LOST:
         note_assigned(processor, false);
+        metric_add(poll->kind == POLL_LOST ? processor->metrics.lost : processor->metrics.revoked,
+                   1);
         return give_up_partitions(processor, poll, error);
     case POLL_HOLD: return adoption_hold(processor, poll, error);
     case POLL_END: return end_session(processor, error);
@@ -512,6 +519,7 @@ enum status processor_open(struct processor **processorp, const struct job_share
     job_serves(shared, processor->generation);
     processor->model = processor->generation->model;
     processor->sweep_waits = true;
+    worker_metrics_open(&processor->metrics);
     processor->assigned_count = metrics_get("braid_workers_assigned", NULL, NULL);
     enum status status = processor_open_parts(processor, worker, error);
     if (status != STATUS_OK) {
@@ -532,6 +540,7 @@ void processor_close(struct processor *processor)
     if (!processor) return;
     note_assigned(processor, false);
     adoption_note(processor, 0);
+    worker_metrics_close(&processor->metrics);
     if (processor->shared->hold) hold_leave(processor->shared->hold);
     processor_close_model(processor, false);
     sweeper_close(processor->sweeper);

@@ -21,12 +21,22 @@
 #include "stream/job/transaction.h"
 #include "stream/job/user_loader.h"
 
+/* What a worker counts; gauges hold the sum of all workers, so each adds what has changed. */
+struct worker_metrics {
+    struct metric *hits, *misses; /* users of a poll that were in memory, or not */
+    struct metric *users, *lag, *aborts;
+    struct metric *assigned, *revoked, *lost; /* rebalances */
+    struct histogram *age_ns;                 /* of a transaction when it was committed */
+    int64_t users_shown, lag_shown;           /* this worker's part of the gauges */
+};
+
 struct processor {
     const struct job_shared *shared;
     const struct config *config;
     const struct broker_ops *ops;
     struct history_rules rules;
     struct session *session;
+    struct worker_metrics metrics;
     struct metric *assigned_count; /* workers that the broker has given their partitions, */
     bool assigned;                 /* and whether this one is among them */
     struct assignment *assignment;
@@ -67,6 +77,14 @@ struct processor {
     bool warned_of_odd; /* and the first odd category */
     struct late_event worst_late;
 };
+
+/* worker_metrics.c: registers them; before a poll's events are taken in; when its users are known;
+ * when a changeset is committed; and when the worker ends. */
+void worker_metrics_open(struct worker_metrics *metrics);
+void worker_metrics_begin(struct processor *processor);
+void worker_metrics_grouped(struct processor *processor);
+void worker_metrics_committed(struct processor *processor, const struct changeset *set);
+void worker_metrics_close(struct worker_metrics *metrics);
 
 /* Begins a new batch of users: `changed` and `missing` are empty. */
 void processor_begin_batch(struct processor *processor);

@@ -2,13 +2,17 @@
 #include "stream/job/publisher.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/metrics.h"
+#include "model/kernel/vector.h"
 #include "stream/interests/interest_record.h"
 #include "stream/interests/profile.h"
 
 enum {
+    COSINES_EVERY = 64,
     BATCH_USERS = 256, /* their vectors stay in the second-level cache */
     PUBLISHER_HEADERS = 3,
 };
@@ -27,7 +31,14 @@ struct publisher {
     uint64_t events[BATCH_USERS];
     struct user_profile profiles[BATCH_USERS];
     uint8_t *record; /* one encoded record */
+    struct histogram *live, *cosines;
+    uint64_t looked; /* users, of which each COSINES_EVERYth is looked at for likeness */
 };
+
+/* Live interests, and cosines in millionths. */
+static const int64_t live_bounds[] = {0, 1, 2, 3, 4, 5, 6, 8, 12, 16, 32, 64};
+static const int64_t cosine_bounds[] = {-500000, 0,      200000, 400000, 600000,
+                                        800000,  900000, 950000, 990000, 999000};
 
 static size_t interest_size_max(const struct config *config, const struct interest_model *model)
 {
@@ -69,6 +80,10 @@ enum status publisher_open(struct publisher **publisherp, const struct config *c
     publisher->model = model;
     publisher->ops = ops;
     publisher->session = session;
+    publisher->live = histograms_get("braid_record_interests", live_bounds,
+                                     sizeof live_bounds / sizeof *live_bounds);
+    publisher->cosines = histograms_get("braid_interest_cosine", cosine_bounds,
+                                        sizeof cosine_bounds / sizeof *cosine_bounds);
     publisher->interests = interest_model_count(model);
     publisher->width = interest_model_width(model);
     publisher->sets.vectors = malloc(vectors_size(model));
@@ -167,6 +182,30 @@ static enum status send_user(struct publisher *publisher, const struct cached_us
     return publisher->ops->send(publisher->session, &record, error);
 }
 
+/* How alike the batch's user `u` has its interests, pair by pair. */
+static void look_at_cosines(struct publisher *publisher, uint32_t u)
+{
+    const uint32_t d = publisher->width, count = publisher->sets.count[u];
+    const float *vectors = publisher->sets.vectors + (size_t)u * publisher->interests * d;
+    for (uint32_t i = 1; i < count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            const float *a = vectors + (size_t)i * d, *b = vectors + (size_t)j * d;
+            const double square = (double)vec_dot(a, a, d) * (double)vec_dot(b, b, d);
+            if (square <= 0) continue;
+            const double cosine = (double)vec_dot(a, b, d) / sqrt(square);
+            histogram_add(publisher->cosines, (int64_t)(1e6 * cosine), 1);
+        }
+    }
+}
+
+static void look_at_interests(struct publisher *publisher, uint32_t users)
+{
+    for (uint32_t u = 0; u < users; u++) {
+        histogram_add(publisher->live, publisher->sets.count[u], 1);
+        if (publisher->looked++ % COSINES_EVERY == 0) look_at_cosines(publisher, u);
+    }
+}
+
 /* The first `users` of `changes`. */
 static enum status send_users(struct publisher *publisher, uint32_t users, struct error *error)
 {
@@ -179,6 +218,7 @@ static enum status send_users(struct publisher *publisher, uint32_t users, struc
     if (users > 0) {
         interest_read(publisher->model, publisher->scratch, publisher->states, publisher->events,
                       publisher->profiles, users, &publisher->sets);
+        look_at_interests(publisher, users);
     }
     for (uint32_t u = 0; u < users; u++) {
         TRY(send_user(publisher, publisher->changes[u]->user, u, error));

@@ -4,7 +4,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
+#include "base/metrics.h"
 #include "stream/job/committer.h"
 #include "stream/job/outbox.h"
 #include "stream/job/publisher.h"
@@ -33,7 +35,14 @@ struct closed_part {
     size_t writes_count;
 };
 
+/* Bounds of what a commit takes, ns. */
+static const int64_t commit_bounds[] = {
+    1000000,   2500000,   5000000,   10000000,   25000000,   50000000,
+    100000000, 250000000, 500000000, 1000000000, 2500000000, 10000000000,
+};
+
 struct transaction {
+    struct histogram *produce_ns, *commit_ns, *store_ns;
     _Atomic enum transaction_state state;
     const struct job_shared *shared;
     const struct interest_model *model;
@@ -122,7 +131,9 @@ static void carry_on(struct transaction *transaction, enum status status)
     if (status == STATUS_OK) {
         FAULT_POINT("committed");
         move(transaction, TRANSACTION_STORING);
+        const int64_t begun_ns = clock_monotonic_ns();
         status = store_closed(transaction, &transaction->error);
+        histogram_add(transaction->store_ns, clock_monotonic_ns() - begun_ns, 1);
     }
     transaction->status = status;
     if (status == STATUS_OK) FAULT_POINT("store_committed");
@@ -132,9 +143,11 @@ static void carry_on(struct transaction *transaction, enum status status)
 static void commit_closed(void *context)
 {
     struct transaction *transaction = context;
-    carry_on(transaction,
-             transaction->shared->ops->commit(transaction->session, transaction->parts,
-                                              transaction->count, &transaction->error));
+    const int64_t begun_ns = clock_monotonic_ns();
+    const enum status status = transaction->shared->ops->commit(
+        transaction->session, transaction->parts, transaction->count, &transaction->error);
+    histogram_add(transaction->commit_ns, clock_monotonic_ns() - begun_ns, 1);
+    carry_on(transaction, status);
 }
 
 /* ---- the worker: what a transaction sends ---- */
@@ -256,8 +269,10 @@ static void exchange_changesets(struct transaction *transaction)
 enum status transaction_commit(struct transaction *transaction, struct error *error)
 {
     TRY(transaction_begin(transaction, error));
+    const int64_t begun_ns = clock_monotonic_ns();
     close_parts(transaction);
     TRY(outcome(transaction, send_all(transaction, error)));
+    histogram_add(transaction->produce_ns, clock_monotonic_ns() - begun_ns, 1);
     exchange_changesets(transaction);
     FAULT_POINT("changeset_closed");
     move(transaction, TRANSACTION_COMMITTING);
@@ -347,6 +362,10 @@ enum status transaction_open(struct transaction **transactionp, const struct job
     transaction->assignment = assignment;
     transaction->cache = cache;
     transaction->open = &transaction->sets[0];
+    const uint32_t bounds = sizeof commit_bounds / sizeof *commit_bounds;
+    transaction->produce_ns = histograms_get("braid_produce_seconds", commit_bounds, bounds);
+    transaction->commit_ns = histograms_get("braid_commit_seconds", commit_bounds, bounds);
+    transaction->store_ns = histograms_get("braid_store_commit_seconds", commit_bounds, bounds);
     enum status status = transaction_open_parts(transaction, error);
     if (status != STATUS_OK) {
         transaction_close(transaction);

@@ -226,6 +226,40 @@ class Http(unittest.TestCase):
                            ("interests?" + "&".join(f"a{i}=1" for i in range(9)), "arguments")):
             self.assertIn(said, self.job.ask(f"/users/u3/{path}", 400)["error"], path)
 
+    def test_alerts_and_dashboard_ask_for_what_there_is(self):
+        """Each name is one of the table, a histogram's by its samples, with the labels in the docs."""
+        with open("stream/http/metric_table.c", encoding="utf-8") as file:
+            text = file.read()
+        histograms = set(re.findall(r'HISTOGRAM\(\s*"(\w+)"', text))
+        plain = set(re.findall(r'"((?:braid|process)_\w+)"', text)) - histograms
+        known = plain | {name + end for name in histograms for end in ("_bucket", "_sum", "_count")}
+        with open("docs/operations.md", encoding="utf-8") as file:
+            labels = dict(re.findall(r"`(braid_\w+)\{(\w+)\}`", file.read()))
+        with open("docker/alerts.yaml", encoding="utf-8") as file:
+            alerts = file.read()
+        rules = re.findall(r"- alert: (\w+)\n +expr: (?:>-\n)?((?:.|\n)*?)\n +(?:for|labels):", alerts)
+        with open("docker/grafana/braid.json", encoding="utf-8") as file:
+            panels = json.load(file)["panels"]
+        asked = [expression for _, expression in rules]
+        asked += [target["expr"] for panel in panels for target in panel["targets"]]
+        self.assertEqual(len(rules), alerts.count("- alert:"))
+        self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
+        self.assertGreater(len(asked), 30)
+        for expression in asked:
+            for name, label in re.findall(r"((?:braid|process)_\w+)(?:\{(\w+))?", expression):
+                self.assertIn(name, known, expression)
+                if label and label != "job":
+                    self.assertEqual(label, labels[name], expression)
+            self.assertEqual(expression.count("("), expression.count(")"), expression)
+        found = samples(self.job.get("/metrics")[2].decode())
+        shown = {name.split("{")[0] for name in found}
+        for name in ("braid_commit_seconds_bucket", "braid_transaction_age_seconds_count",
+                     "braid_users_in_memory", "braid_record_interests_sum",
+                     "braid_interest_cosine_bucket", "braid_store_bytes", "braid_memory_budget_bytes"):
+            self.assertIn(name, shown)
+        self.assertEqual(found["braid_users_in_memory"], USERS)
+        self.assertEqual(found["braid_record_interests_count"], found["braid_records_total"])
+
     def test_it_only_reads(self):
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "ODD"):
             status, headers, _ = self.job.get("/metrics", method=method)

@@ -457,6 +457,18 @@ static int64_t kafka_position(const struct session *session, uint32_t partition)
     return session->partitions[partition].next;
 }
 
+/* What the last answer to a fetch said of the end. */
+static int64_t kafka_behind(const struct session *session, uint32_t partition, int64_t next)
+{
+    int64_t low = 0, high = 0;
+    if (rd_kafka_get_watermark_offsets(session->consumer.handle,
+                                       session->broker->config->source.topic, (int32_t)partition,
+                                       &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return 0;
+    }
+    return high > next ? high - next : 0;
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 static uint32_t kafka_partitions(const struct broker *broker)
@@ -513,6 +525,7 @@ const struct broker_ops broker_kafka = {
     .want_commit = kafka_want_commit,
     .gather = kafka_gather,
     .position = kafka_position,
+    .behind = kafka_behind,
     .begin = kafka_begin,
     .send = kafka_send,
     .seal = kafka_seal,

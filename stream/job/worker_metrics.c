@@ -1,0 +1,74 @@
+/* worker_metrics.c - what a worker counts of its polls and commits, for /metrics. */
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "stream/job/processor_parts.h"
+
+/* Bounds of a transaction's age, ns. */
+static const int64_t age_bounds[] = {
+    10000000,   25000000,   50000000,   100000000,   250000000,   500000000,
+    1000000000, 2500000000, 5000000000, 10000000000, 30000000000, 60000000000,
+};
+
+void worker_metrics_open(struct worker_metrics *metrics)
+{
+    *metrics = (struct worker_metrics){
+        .hits = metrics_get("braid_users_looked_up_total", "found", "memory"),
+        .misses = metrics_get("braid_users_looked_up_total", "found", "store"),
+        .users = metrics_get("braid_users_in_memory", NULL, NULL),
+        .lag = metrics_get("braid_source_lag_records", NULL, NULL),
+        .aborts = metrics_get("braid_aborts_total", NULL, NULL),
+        .assigned = metrics_get("braid_rebalances_total", "kind", "assigned"),
+        .revoked = metrics_get("braid_rebalances_total", "kind", "revoked"),
+        .lost = metrics_get("braid_rebalances_total", "kind", "lost"),
+        .age_ns = histograms_get("braid_transaction_age_seconds", age_bounds,
+                                 sizeof age_bounds / sizeof *age_bounds),
+    };
+}
+
+void worker_metrics_begin(struct processor *processor)
+{
+    struct changeset *set = transaction_changes(processor->transaction);
+    if (set->events == 0) set->begun_ns = clock_monotonic_ns();
+}
+
+void worker_metrics_grouped(struct processor *processor)
+{
+    const struct worker_metrics *metrics = &processor->metrics;
+    metric_add(metrics->hits, processor->changed_count - processor->missing_count);
+    metric_add(metrics->misses, processor->missing_count);
+}
+
+/* A gauge is the sum of its workers' parts. */
+static void show(struct metric *gauge, int64_t *shownp, int64_t value)
+{
+    metric_add(gauge, value - *shownp);
+    *shownp = value;
+}
+
+static int64_t lag_of(const struct processor *processor)
+{
+    uint32_t count;
+    int64_t lag = 0;
+    if (!processor->ops->behind) return 0;
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    for (uint32_t t = 0; t < count; t++) {
+        lag += processor->ops->behind(processor->session, tasks[t]->partition,
+                                      tasks[t]->seal.next_offset);
+    }
+    return lag;
+}
+
+void worker_metrics_committed(struct processor *processor, const struct changeset *set)
+{
+    struct worker_metrics *metrics = &processor->metrics;
+    if (set->events > 0) histogram_add(metrics->age_ns, clock_monotonic_ns() - set->begun_ns, 1);
+    show(metrics->users, &metrics->users_shown, cache_users(processor->cache));
+    show(metrics->lag, &metrics->lag_shown, lag_of(processor));
+}
+
+void worker_metrics_close(struct worker_metrics *metrics)
+{
+    if (!metrics->users) return;
+    show(metrics->users, &metrics->users_shown, 0);
+    show(metrics->lag, &metrics->lag_shown, 0);
+}
