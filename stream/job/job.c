@@ -95,10 +95,24 @@ static uint64_t size_of_generations(const struct config *config, const struct ch
     return 2 * largest - size + (config_trains(config) ? config->train.threads * largest / 4 : 0);
 }
 
+/*
+ * What answers are made with (stream/http/serving.h), of this generation and while it changes of
+ * the next: the items' vectors packed to be ranked, and scores for each thread.
+ */
+static uint64_t size_of_answers(const struct config *config, const struct checkpoint *first)
+{
+    const uint64_t floats = first->dims.d + 2 + config->http.threads;
+    const uint64_t size = item_table_rows(first->items) * floats * sizeof(real);
+    if (strcmp(config->http.listen, "off") == 0) return 0;
+    return config_moves(config) ? 2 * size : size;
+}
+
 static enum status make_plan(struct job *job, struct error *error)
 {
     struct generation *first = generations_take(job->shared.generations);
-    const uint64_t taken = memory_resident() + size_of_generations(&job->config, first->checkpoint);
+    const uint64_t taken = memory_resident() +
+                           size_of_generations(&job->config, first->checkpoint) +
+                           size_of_answers(&job->config, first->checkpoint);
     const enum status status =
         memory_plan_make(&job->plan, &job->config, first->model, taken, error);
     if (config_moves(&job->config)) {
