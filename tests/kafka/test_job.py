@@ -8,11 +8,12 @@ Each test feeds events of some kind, and then proves what was committed.
 
 import json
 import shutil
+import subprocess
 import time
 import unittest
 
-from case import KafkaCase, parse_json, parse_protobuf, setUpModule, tearDownModule
-from harness import check, drain, read_all, wait_until
+from case import KafkaCase, common, parse_json, parse_protobuf, setUpModule, tearDownModule
+from harness import BRAID, check, drain, read_all, wait_until
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, NewPartitions
@@ -44,6 +45,27 @@ class Events(KafkaCase):
         drain(world, feed, job)
         job.stop()
         self.prove(world, parse_json)
+
+    def test_what_events_say_of_users_survives_the_loss_of_a_store(self):
+        directory = common["directory"]
+        checkpoint = directory / "known.safetensors"
+        subprocess.run([BRAID, "init", f"--source.path={directory}/init.jsonl", "--model=mind",
+                        "--profile-buckets=64", f"--model.checkpoint={checkpoint}", "--d=16"],
+                       check=True, capture_output=True)
+        world = self.world(settings={"model.checkpoint": checkpoint,
+                                     "profile.fields": "action,plan"})
+        feed = self.feed(world)
+        for instance in "a", "b":  # which begins with nothing but the history topic
+            events = [feed.event() for _ in range(1000)]
+            for number, event in enumerate(events):
+                if number % 3 == 0:
+                    event["plan"] = f"plan-{number % 5}"
+            feed.wait([feed.send_raw(json.dumps(event).encode(), event["user"])
+                       for event in events])
+            job = self.job(world, instance)
+            drain(world, feed, job)
+            job.stop()
+        self.prove(world)
 
     def test_librdkafka_gets_its_properties(self):
         world = self.world(settings={"kafka.client.compression.type": "lz4",
