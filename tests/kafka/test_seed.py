@@ -11,11 +11,12 @@ vectors to the byte, however often the seed was killed.
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import unittest
 
-from case import SEED, KafkaCase, setUpModule, tearDownModule, totals
+from case import SEED, KafkaCase, common, setUpModule, tearDownModule, totals
 from cluster import die_with_parent
 from harness import BRAID, USERS, Feed, drain, read_all, wait_until
 
@@ -144,6 +145,28 @@ class Seed(KafkaCase):
         world, feed, _ = self.split(partitions=2, **{"state.history_max": "128"})
         self.seed(world, **{"job.memory": "64MB"})
         self.expect_same_as_without_files(world, feed)
+
+    def test_a_job_whose_generations_move_publishes_all_seeded_users(self):
+        world, _, events = self.split()
+        with gzip.open(world.directory / "days" / "day-5.jsonl.gz", "wt") as file:
+            file.write("".join(json.dumps(event) + "\n" for event in events[CUT + 200:]))
+        self.cut_ms = events[-1]["time"] + 1  # nothing is left to the topic
+        self.seed(world)
+        models = world.directory / "models"
+        models.mkdir()
+        shutil.copy(common["checkpoint"], models / "generation-0000000001.safetensors")
+        moving = {"model.checkpoint": "", "model.dir": models,
+                  "output.models_topic": f"{world.name}-models",
+                  "output.item_vectors_topic": f"{world.name}-item-vectors"}
+        subprocess.run([BRAID, "promote", "--generation=1", "--config", world.config,
+                        *(f"--{key}={value}" for key, value in moving.items())],
+                       check=True, capture_output=True)
+        job = self.job(world, **moving)
+        wait_until(lambda: len(self.published(world)) == USERS, "all seeded users", job)
+        job.stop()
+
+    def published(self, world):
+        return {record.key.decode() for record in read_all(world, f"{world.name}-interests")}
 
     def test_a_job_that_has_begun_is_not_seeded(self):
         world, feed, _ = self.split()
