@@ -53,6 +53,29 @@ class Compose(unittest.TestCase):
         host, port = re.fullmatch(r"http://(\w+):(\d+)", source["url"]).groups()
         self.assertIn(f"127.0.0.1:{port}:{port}", self.services[host]["ports"])
 
+    def mounted(self, service):
+        """By path in the container, the file of docker/ that is mounted there."""
+        return {volume.split(":")[1]: DOCKER / volume.split(":")[0]
+                for volume in self.services[service]["volumes"] if volume.startswith(".")}
+
+    def test_prometheus_finds_its_rules(self):
+        asked = yaml.safe_load((DOCKER / "prometheus.yaml").read_text())["rule_files"]
+        found = self.mounted("prometheus")
+        for name in asked:
+            rules = yaml.safe_load(found[f"/etc/prometheus/{name}"].read_text())
+            self.assertTrue(all(group["rules"] for group in rules["groups"]))
+        self.assertEqual(asked, ["alerts.yaml"])
+
+    def test_grafana_finds_its_dashboard_and_that_its_source(self):
+        provider, = yaml.safe_load((DOCKER / "grafana/dashboards.yaml").read_text())["providers"]
+        path = provider["options"]["path"]
+        dashboards = [file.read_text() for at, file in self.mounted("grafana").items()
+                      if at.startswith(path + "/")]
+        self.assertEqual(len(dashboards), 1)
+        source, = yaml.safe_load((DOCKER / "grafana/datasource.yaml").read_text())["datasources"]
+        asked = set(re.findall(r'"type": "prometheus",\s*"uid": "([^"]*)"', dashboards[0]))
+        self.assertEqual(asked, {source["uid"]})
+
     def test_nothing_is_published_beyond_this_machine(self):
         for name, service in self.services.items():
             for port in service.get("ports", ()):
