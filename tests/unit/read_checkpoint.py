@@ -26,7 +26,7 @@ ids = tensors["dictionary.item_ids"].tobytes()
 offsets = tensors["dictionary.item_offsets"]
 items = [ids[begin:end].decode() for begin, end in zip(offsets, offsets[1:])]
 assert items == ["alien", "", "br\u00e9zil"], items
-assert tensors["dictionary.item_categories"].tolist() == [1, 0, 2]
+assert tensors["dictionary.item_categories"].tolist() == [1, 0, 3]  # 3: the first list of several
 
 embedding = tensors["item.embedding"]
 assert embedding.shape == (1 + 2 + 3, 8) and embedding.dtype == numpy.float32
