@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/broker/kafka/client.h"
+#include "stream/broker/kafka/reader.h"
 #include "tests/kafka/mini_job.h"
 
 static struct world world; /* of the running test */
@@ -237,6 +238,27 @@ static void an_open_transaction_hides_the_log_until_it_ends(void **state)
     ops->history_close(reader);
     rd_kafka_destroy(third);
     job_close(&job);
+}
+
+/* librdkafka ends the program when a consumer is polled on whose queue a record lies. */
+static void the_end_may_be_asked_for_while_records_wait_to_be_read(void **state)
+{
+    enum { ARRIVE_MS = 1000 };
+    struct job job;
+    struct error error;
+    struct kafka_reader *reader;
+    int64_t first, end;
+    (void)state;
+    job_open_and_drain(&job, 200);
+    job_close_and_judge(&job);
+    assert_int_equal(kafka_reader_open(&reader, &world.config, &error), STATUS_OK);
+    assert_int_equal(
+        kafka_reader_begin(reader, world.history, 0, 0, KAFKA_READER_NOW, &first, &error),
+        STATUS_OK);
+    clock_sleep_ms(ARRIVE_MS);
+    assert_int_equal(kafka_reader_committed(reader, world.history, 0, &end, &error), STATUS_OK);
+    assert_true(end > 0);
+    kafka_reader_close(reader);
 }
 
 static void delete_group(void)
@@ -469,6 +491,7 @@ int main(void)
         TEST(a_second_holder_of_the_transactional_id_makes_the_session_leave),
         TEST(a_second_holder_of_the_instance_id_makes_the_session_leave),
         TEST(an_open_transaction_hides_the_log_until_it_ends),
+        TEST(the_end_may_be_asked_for_while_records_wait_to_be_read),
         TEST(an_expired_group_is_resumed_from_the_log_alone),
         TEST(topics_of_the_wrong_kind_are_refused),
         TEST(a_setting_that_the_cluster_does_not_tell_is_not_taken_for_0),

@@ -47,6 +47,16 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opa
     client_report_error(client, (rd_kafka_resp_err_t)code, reason);
 }
 
+/* Serves on_error, or only waits: librdkafka aborts the program if a poll meets a message. */
+static void serve(struct client *client, uint32_t wait_ms)
+{
+    if (client->consumes) {
+        if (wait_ms > 0) clock_sleep_ms(wait_ms);
+        return;
+    }
+    rd_kafka_poll(client->handle, (int)wait_ms);
+}
+
 const char *client_why(struct client *client, rd_kafka_resp_err_t code, char why[CLIENT_WHY_SIZE])
 {
     bool connection =
@@ -54,7 +64,7 @@ const char *client_why(struct client *client, rd_kafka_resp_err_t code, char why
         code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__RESOLVE ||
         code == RD_KAFKA_RESP_ERR__SSL || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
         code == RD_KAFKA_RESP_ERR__WAIT_COORD;
-    rd_kafka_poll(client->handle, 0); /* serves on_error */
+    serve(client, 0);
     pthread_mutex_lock(&client->lock);
     snprintf(why, CLIENT_WHY_SIZE, "%s",
              connection && client->said[0] ? client->said : rd_kafka_err2str(code));
@@ -148,6 +158,13 @@ enum status client_open_admin(struct client *client, const struct config *config
     return client_open(client, &setup, RD_KAFKA_CONSUMER);
 }
 
+rd_kafka_queue_t *client_messages(struct client *client)
+{
+    rd_kafka_poll_set_consumer(client->handle);
+    client->consumes = true;
+    return rd_kafka_queue_get_consumer(client->handle);
+}
+
 enum status client_open_reader(struct client *client, const struct config *config,
                                uint32_t queue_kb, rd_kafka_queue_t **queuep, struct error *error)
 {
@@ -162,8 +179,7 @@ enum status client_open_reader(struct client *client, const struct config *confi
     client_set(&setup, "fetch.wait.max.ms", "20"); /* the end is reported after this */
     client_set(&setup, "queued.max.messages.kbytes", "%u", queue_kb);
     TRY(client_open(client, &setup, RD_KAFKA_CONSUMER));
-    rd_kafka_poll_set_consumer(client->handle);
-    *queuep = rd_kafka_queue_get_consumer(client->handle);
+    *queuep = client_messages(client);
     return STATUS_OK;
 }
 
@@ -209,7 +225,7 @@ static rd_kafka_resp_err_t offset_at(struct client *client, const char *topic, u
 rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
                                       int64_t *lowp, int64_t *highp)
 {
-    rd_kafka_poll(client->handle, 0);
+    serve(client, 0);
     rd_kafka_resp_err_t code = find_leader(client, topic, (int32_t)partition);
     if (!code) code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, lowp);
     if (!code) code = offset_at(client, topic, partition, RD_KAFKA_OFFSET_END, highp);
@@ -228,7 +244,7 @@ enum status client_bounds(struct client *client, const char *topic, uint32_t par
             return error_set(error, STATUS_IO, "kafka: asking for the end of %s[%u]: %s", topic,
                              partition, client_why(client, code, why));
         }
-        rd_kafka_poll(client->handle, CLIENT_PAUSE_MS);
+        serve(client, CLIENT_PAUSE_MS);
     }
     return STATUS_OK;
 }

@@ -45,6 +45,7 @@ struct client {
     atomic_int last_error;  /* the last one logged and not recovered from, 0: none */
     atomic_int fatal_error; /* why the handle can never be used again, 0: it can */
     void *owner;            /* of the callbacks */
+    bool consumes;          /* its callbacks are served by who takes messages off its queue */
     pthread_mutex_t lock;   /* of what librdkafka said last, "": nothing yet: */
     char said[CLIENT_WHY_SIZE];
 };
@@ -102,6 +103,12 @@ MUST_CHECK enum status client_open(struct client *client, struct client_setup *s
  */
 MUST_CHECK enum status client_open_admin(struct client *client, const struct config *config,
                                          struct error *error);
+
+/*
+ * The queue on which a consumer receives, the caller's to destroy before the client. All that the
+ * client has to say comes there from now on, so rd_kafka_poll must not be called on it any more.
+ */
+rd_kafka_queue_t *client_messages(struct client *client);
 
 /*
  * Opens a consumer that reads what is committed and takes no part in the group, though it may ask

@@ -128,8 +128,7 @@ static enum status consumer_open(struct session *session, struct error *error)
     rd_kafka_conf_set_rebalance_cb(setup.conf, on_rebalance);
     session->consumer = (struct client){.role = "consumer", .owner = session};
     TRY(client_open(&session->consumer, &setup, RD_KAFKA_CONSUMER));
-    rd_kafka_poll_set_consumer(session->consumer.handle);
-    session->queue = rd_kafka_queue_get_consumer(session->consumer.handle);
+    session->queue = client_messages(&session->consumer);
 
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, config->source.topic, RD_KAFKA_PARTITION_UA);
