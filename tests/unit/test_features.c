@@ -53,7 +53,7 @@ static void program(const char *name, const char *const *words, const char *text
     }
     arguments[count++] = "--source.path=tags.jsonl";
     arguments[count++] = "--source.fields.category=genres";
-    arguments[count++] = "--job.memory=512MB";
+    arguments[count++] = "--job.memory=1GB";
     arguments[count++] = state;
     arguments[count++] = output;
     expect_said(&scene, scene_program(&scene, arguments, NULL), 0, text);
@@ -148,7 +148,7 @@ static void a_job_that_has_read_profiles_wants_the_same_fields_again(void **stat
     const char *arguments[] = {"run",
                                "--source.path=tags.jsonl",
                                "--source.fields.category=genres",
-                               "--job.memory=512MB",
+                               "--job.memory=1GB",
                                "--state.dir=known/state",
                                "--output.dir=known/output",
                                "--profile.fields=age,plan",
