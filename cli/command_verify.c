@@ -35,7 +35,8 @@ static const char help[] =
     "Exit codes: 0 all proven; 1 the operating system failed; 2 usage or configuration;\n"
     "3 refused: another source, damage; 4 violations, or records that could not be verified.\n";
 
-static void print_verdict(const struct verify_report *report, bool passed)
+static void print_verdict(const struct config *config, const struct verify_report *report,
+                          bool passed)
 {
     uint64_t violations = 0;
     char records[PROGRESS_NUMBER_MAX];
@@ -49,7 +50,10 @@ static void print_verdict(const struct verify_report *report, bool passed)
            progress_number(report->records, records), progress_number(report->users, users),
            progress_number(report->events, events), report->accepted, report->dropped,
            report->blank, report->flooded + report->duplicates, report->dead_letters);
-    if (passed) {
+    if (passed && config->output.publish == CONFIG_PUBLISH_NONE) {
+        puts("verdict: ok. All events are accounted for; the job publishes no records "
+             "(output.publish: none).");
+    } else if (passed) {
         puts("verdict: ok. Every record is what its events make it; nothing is lost or repeated.");
     } else {
         printf("verdict: FAILED.");
@@ -124,7 +128,7 @@ static enum status run_verify(struct arguments *arguments, struct config *config
     options.memory = config->job.memory;
     TRY(verify_run(&options, stdout, &report, error));
     const bool passed = verify_passed(&report, options.allow_unverifiable);
-    print_verdict(&report, passed);
+    print_verdict(config, &report, passed);
     warn_of_unused(&report);
     if (passed) return STATUS_OK;
     return error_set(error, STATUS_UNPROVEN, "not all is proven: see what was printed");

@@ -57,6 +57,7 @@ static const char *const times[] = {"s", "ms", "us", "iso8601", NULL};
 static const char *const quotes[] = {"auto", "on", "off", NULL};
 static const char *const unfinished[] = {"wait", "take", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
+static const char *const publishes[] = {"all", "none", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
 static const char *const vector_bits[] = {"widest", "256", "512", NULL};
 static const char *const readouts[] = {"hard", "label-aware", "max", NULL};
@@ -178,6 +179,9 @@ const struct option option_table[] = {
         "output.items_grace", output.items_grace_ms, "10min", 0, 365 * DAY,
         "How long the item vectors of an older generation stay after the newer one is complete "
         "(kafka)"),
+    CHOICE("output.publish", output.publish, publishes, "all",
+           "Whether the interests of users who changed are published; none: the job reads, keeps "
+           "histories and learns beside one that publishes, and sends no interest records"),
     CHOICE("output.record", output.record, records, "protobuf",
            "Form of the published records (kafka; files hold JSON)"),
     CHOICE("output.vectors", output.vectors, vectors, "base64",

@@ -20,6 +20,7 @@
 #include "stream/job/outbox.h"
 #include "stream/job/pace.h"
 #include "stream/job/processor_parts.h"
+#include "stream/job/publisher.h"
 #include "stream/source/intake.h"
 #include "stream/source/item_record.h"
 
@@ -243,9 +244,10 @@ static void count_committed(struct processor *processor, const struct changeset 
     metric_add(shared->late, (int64_t)set->late);
     if (set->worst.by_ms > processor->worst_late.by_ms) processor->worst_late = set->worst;
     metric_add(shared->odd_categories, (int64_t)set->odd_categories);
-    if (interest_model_generation(processor->model) >
-        0) { /* 0 knows nothing and publishes nothing */
+    if (interest_model_generation(processor->model) > 0) { /* 0 knows nothing */
         metric_add(shared->unknown, (int64_t)set->unknown);
+    }
+    if (publisher_sends(processor->config, processor->model)) {
         metric_add(shared->records, (int64_t)set->count - set->unchanged);
     }
     metric_add(shared->commits, 1);

@@ -226,11 +226,15 @@ static enum status send_users(struct publisher *publisher, uint32_t users, struc
     return STATUS_OK;
 }
 
+bool publisher_sends(const struct config *config, const struct interest_model *model)
+{
+    return config->output.publish != CONFIG_PUBLISH_NONE && interest_model_generation(model) > 0;
+}
+
 enum status publisher_send(struct publisher *publisher, const struct changeset *set,
                            struct error *error)
 {
-    if (interest_model_generation(publisher->model) == 0)
-        return STATUS_OK; /* nothing learned yet */
+    if (!publisher_sends(publisher->config, publisher->model)) return STATUS_OK;
     uint32_t users = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         const struct change *change = &set->changes[i];

@@ -9,6 +9,7 @@
 #ifndef STREAM_JOB_PUBLISHER_H
 #define STREAM_JOB_PUBLISHER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -26,7 +27,10 @@ MUST_CHECK enum status publisher_open(struct publisher **publisherp, const struc
                                       struct error *error);
 void publisher_close(struct publisher *publisher);
 
-/* Sends one interest record for every change; none of generation 0, which has learned nothing. */
+/* Whether changes are published at all: not of generation 0, which has learned nothing. */
+bool publisher_sends(const struct config *config, const struct interest_model *model);
+
+/* Sends one interest record for every change, if any are sent. */
 MUST_CHECK enum status publisher_send(struct publisher *publisher, const struct changeset *set,
                                       struct error *error);
 

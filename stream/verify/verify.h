@@ -17,6 +17,9 @@
  * (compaction): then this holds for what is left. Records that fold forgotten events are counted as
  * unverifiable, like those of a generation whose checkpoint is gone.
  *
+ * Of a job that publishes nothing (output.publish: none) the events and dead letters are checked, and
+ * no record is: those of the same topic are another job's.
+ *
  * Memory is bounded: users are worked off in as many slices as it takes.
  */
 #ifndef STREAM_VERIFY_VERIFY_H

@@ -333,8 +333,10 @@ enum status verify_slice_load(struct verify_slice *slice, const struct log_input
                          ops->first(input));
     }
     TRY(load_source(slice, ops, input, error));
-    TRY(ops->begin(input, LOG_RECORDS, part, error));
-    TRY(load_records(slice, ops, input, error));
+    if (slice->config->output.publish != CONFIG_PUBLISH_NONE) { /* else they are another job's */
+        TRY(ops->begin(input, LOG_RECORDS, part, error));
+        TRY(load_records(slice, ops, input, error));
+    }
     int64_t first = ops->first(input);
     for (struct verify_user *user = slice->first_user; user && first; user = user->next) {
         user->forgotten = forgotten_of(user, first);

@@ -97,6 +97,20 @@ static void polls_workers_and_transactions_do_not_change_what_is_published(void 
     published(&fixture, published_in_one_run(HALF, PARTITIONS));
 }
 
+static void a_job_that_does_not_publish_takes_all_events_and_sends_no_record(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture, SEED);
+    fixture_log(&fixture, HALF, USERS);
+    fixture.config.output.publish = CONFIG_PUBLISH_NONE;
+    const struct job_summary summary = fixture_run(&fixture);
+    assert_int_equal(summary.accepted, HALF);
+    assert_int_equal(summary.records, 0);
+    assert_int_equal(fixture_records(&fixture), 0);
+    fixture_close(&fixture);
+}
+
 static void an_overgrown_log_is_rewritten_and_still_rebuilds_the_store(void **state)
 {
     (void)state;
@@ -382,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_restart_goes_on_where_the_last_commit_was),
         cmocka_unit_test(a_lost_store_is_rebuilt_to_the_same_bytes),
         cmocka_unit_test(polls_workers_and_transactions_do_not_change_what_is_published),
+        cmocka_unit_test(a_job_that_does_not_publish_takes_all_events_and_sends_no_record),
         cmocka_unit_test(an_overgrown_log_is_rewritten_and_still_rebuilds_the_store),
         cmocka_unit_test(bad_events_become_dead_letters_and_the_job_goes_on),
         cmocka_unit_test(a_pausing_input_holds_up_neither_commits_nor_the_end),

@@ -192,6 +192,20 @@ static void slices_find_the_same_as_one_pass(void **state)
     assert_memory_equal(&sliced, &whole, sizeof whole);
 }
 
+static void records_are_not_those_of_a_job_that_publishes_none(void **state)
+{
+    (void)state;
+    load(RECORD_INTERESTS);
+    remove_line(output.count - 1);
+    plant();
+    config.output.publish = CONFIG_PUBLISH_NONE;
+    const struct verify_report report = verified(VERIFY_MEMORY_MIN * 64, false, NULL);
+    config.output.publish = CONFIG_PUBLISH_ALL;
+    assert_int_equal(violations(&report), 0);
+    assert_int_equal(report.records, 0);
+    assert_true(report.accepted > 0 && report.dead_letters > 0);
+}
+
 static void finds_lost_record(void **state)
 {
     (void)state;
@@ -523,6 +537,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_run_passes),
         cmocka_unit_test(slices_find_the_same_as_one_pass),
+        PLANTED(records_are_not_those_of_a_job_that_publishes_none),
         PLANTED(finds_lost_record),
         PLANTED(finds_stale_newest_record),
         PLANTED(finds_doubled_record),
