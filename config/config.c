@@ -223,6 +223,21 @@ bool config_moves_beside(const struct config *config)
     return config_moves(config) && pace == CONFIG_PACE_FREE;
 }
 
+bool config_sweeps(const struct config *config)
+{
+    return config_moves(config) || config->output.sweep > 0;
+}
+
+bool config_sweeps_beside(const struct config *config)
+{
+    return config_moves(config) ? config_moves_beside(config) : config->output.sweep > 0;
+}
+
+uint64_t config_sweep_rate(const struct config *config)
+{
+    return config_moves(config) ? config->train.republish_rate : config->output.sweep;
+}
+
 bool config_shares(const struct config *config)
 {
     return config->source.broker == CONFIG_BROKER_KAFKA && *config->model.dir;
@@ -265,6 +280,11 @@ enum status config_check(const struct config *config, struct error *error)
                          "http.stay: nobody can be answered with http.listen=off");
     }
     TRY(check_what_serves(config, error));
+    if (config->output.sweep > 0 && config->source.broker == CONFIG_BROKER_FILE) {
+        return error_set(error, STATUS_INVALID,
+                         "output.sweep: a job on files ends with them; braid export interests "
+                         "gives the interests of everybody");
+    }
     TRY(require_set(config->state.dir, "state.dir", "", error));
     if (config->source.broker == CONFIG_BROKER_KAFKA) return config_check_kafka(config, error);
     TRY(require_set(config->source.path, "source.path", ", since source.broker is file", error));

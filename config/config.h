@@ -117,7 +117,8 @@ struct config {
         const char *item_vectors_topic;
         int64_t items_grace_ms;      /* of item vectors, after a newer generation is complete */
         enum config_publish publish; /* output.publish: all | none */
-        enum config_record record;   /* output.record; the file broker writes JSON */
+        uint64_t sweep; /* users a second that are published though they do not act; 0: none */
+        enum config_record record; /* output.record; the file broker writes JSON */
         enum config_vectors vectors;
         uint32_t dead_letter_payload_max; /* bytes of a bad event that its dead letter keeps */
     } output;
@@ -232,6 +233,14 @@ bool config_moves(const struct config *config);
 
 /* Whether it does so beside the stream (train.pace=free), not while the stream waits. */
 bool config_moves_beside(const struct config *config);
+
+/*
+ * Whether every user is moved to the generation that serves, and published, though it does not act;
+ * whether beside the stream, and then how many users a second, 0: as fast as may be.
+ */
+bool config_sweeps(const struct config *config);
+bool config_sweeps_beside(const struct config *config);
+uint64_t config_sweep_rate(const struct config *config);
 
 /* Whether the members of a group share the generations of model.dir: on Kafka. */
 bool config_shares(const struct config *config);

@@ -182,6 +182,10 @@ const struct option option_table[] = {
     CHOICE("output.publish", output.publish, publishes, "all",
            "Whether the interests of users who changed are published; none: the job reads, keeps "
            "histories and learns beside one that publishes, and sends no interest records"),
+    COUNT("output.sweep", output.sweep, "0", 0, 100000000,
+          "Users a second that a job with a model.checkpoint publishes although they do not act: "
+          "those of an older generation, and those that were seeded; 0: none, each when it acts. "
+          "Where generations change, train.republish_rate says it (kafka)"),
     CHOICE("output.record", output.record, records, "protobuf",
            "Form of the published records (kafka; files hold JSON)"),
     CHOICE("output.vectors", output.vectors, vectors, "base64",

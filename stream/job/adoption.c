@@ -35,12 +35,12 @@ void adoption_note(struct processor *processor, uint32_t behind)
 void adoption_mark(struct processor *processor)
 {
     uint32_t count, behind = 0;
-    if (!processor->sweeper) return;
     struct task *const *tasks = assignment_live(processor->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {
         tasks[t]->unswept = seal_is_behind(processor, tasks[t]);
         behind += tasks[t]->unswept;
     }
+    if (!processor->sweeper) return; /* the seals go on saying that it is to be done */
     processor->sweeping = behind > 0;
     adoption_note(processor, behind);
     sweeper_restart(processor->sweeper);
@@ -165,7 +165,7 @@ static uint32_t allowed(struct processor *processor)
                               ? processor->config->job.poll_events_max
                               : STEP_USERS;
     const double rate =
-        (double)processor->config->train.republish_rate / processor->config->job.workers;
+        (double)config_sweep_rate(processor->config) / processor->config->job.workers;
     if (rate == 0) return step;
     const int64_t now_ns = clock_monotonic_ns();
     if (processor->sweep_allowed_ns) {
@@ -179,7 +179,7 @@ static uint32_t allowed(struct processor *processor)
 enum status adoption_step(struct processor *processor, struct error *error)
 {
     processor->sweep_waits = true;
-    if (!processor->sweeping || !config_moves_beside(processor->config)) return STATUS_OK;
+    if (!processor->sweeping || !config_sweeps_beside(processor->config)) return STATUS_OK;
     const struct changeset *set = transaction_changes(processor->transaction);
     const uint64_t swept = set->swept;
     const uint32_t wanted = processor->shared->plan->users_wanted;
@@ -193,7 +193,7 @@ enum status adoption_step(struct processor *processor, struct error *error)
         TRY(sweep_some(processor, task, most, error));
         processor->sweep_allowance -= (double)(set->swept - swept);
         processor->sweep_waits =
-            processor->config->train.republish_rate > 0 && processor->sweep_allowance < 1;
+            config_sweep_rate(processor->config) > 0 && processor->sweep_allowance < 1;
     }
     /* When nobody is left there is still a seal to write, unless that is under way. */
     if (set->count > 0 || (!task && !transaction_is_committing(processor->transaction))) {

@@ -166,7 +166,7 @@ static enum status open_job(struct job *job, struct error *error)
     job->shared = (struct job_shared){
         .config = &job->config,
         .generations = job->shared.generations,
-        .moves = job->learner != NULL,
+        .sweeps = config_sweeps(&job->config),
         .plan = &job->plan,
         .pace = &job->pace,
         .ops = broker_ops_of(&job->config),

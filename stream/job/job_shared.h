@@ -28,8 +28,8 @@ struct job_shared {
     struct hold *hold;           /* of a job on files that learns, else NULL */
     struct training *training;   /* of a job that learns beside the stream, else NULL */
     struct pace *pace;           /* never NULL */
-    bool moves;               /* a job that learns moves every user to the generation that serves */
-    struct history_seal seal; /* what every seal of this job says, but for its generations */
+    bool sweeps;                 /* every user is moved to the generation that serves */
+    struct history_seal seal;    /* what every seal of this job says, but for its generations */
 
     /* Of what is committed: */
     struct metric *events[EVENT_VERDICTS];

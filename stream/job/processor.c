@@ -467,7 +467,7 @@ size_t processor_size(const struct config *config, const struct interest_model *
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
            absorber_size(config, model) +
-           (config_moves(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
+           (config_sweeps(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
 }
 
 static enum status processor_open_memory(struct processor *processor, struct error *error)
@@ -499,7 +499,7 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
     TRY(assignment_open(&processor->assignment, shared, error));
     TRY(log_compaction_open(&processor->compaction, shared->ops, shared->broker, processor->session,
                             shared->stores, error));
-    if (shared->moves) {
+    if (shared->sweeps) {
         TRY(sweeper_open(&processor->sweeper, config, shared->stores, processor->assignment,
                          config->job.poll_events_max,
                          config_moves_beside(config) ? shared->plan->cache_users : 0, error));

@@ -50,7 +50,7 @@ struct processor {
     struct generation *generation;      /* that serves this worker's partitions */
     const struct interest_model *model; /* its */
 
-    /* of a job that learns: */
+    /* of a job that sweeps: */
     struct sweeper *sweeper; /* else NULL */
     bool sweeping;           /* users of a partition may be of an older generation */
     uint32_t behind;         /* partitions of which that is so, as the metric was told */
@@ -125,7 +125,7 @@ void adoption_committed(struct processor *processor, const struct changeset *set
 /* So many partitions of this worker are behind the generation that serves: tells the metric. */
 void adoption_note(struct processor *processor, uint32_t behind);
 
-/* Moves some users beside the stream, as many as train.republish_rate allows by now. */
+/* Moves some users beside the stream, as many as config_sweep_rate allows by now. */
 MUST_CHECK enum status adoption_step(struct processor *processor, struct error *error);
 
 /* A POLL_HOLD: a round of training, and if it gave another generation, everybody moves to it. */

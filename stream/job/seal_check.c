@@ -43,6 +43,33 @@ static void warn_of_added_actions(uint32_t partition, const struct history_seal 
              log_int("partition", partition));
 }
 
+/*
+ * What users have published elsewhere, or nowhere, is missing in another output. A new generation
+ * publishes everybody, its number above all that have been published, so no record is repeated.
+ */
+static enum status check_output(const struct config *config, uint32_t partition,
+                                const struct history_seal *committed,
+                                const struct history_seal *own, struct error *error)
+{
+    if (config->output.publish == CONFIG_PUBLISH_NONE || committed->target == 0) return STATUS_OK;
+    if (decoding_same_output(config, committed->decoding)) return STATUS_OK;
+    if (own->target <= committed->target) {
+        return error_set(
+            error, STATUS_REFUSED,
+            "output.publish, output.topic: partition %" PRIu32
+            " has been committed by a job that published elsewhere or nowhere, and its "
+            "users are missing here: a generation above %" PRIu64
+            " publishes all of them; make one with braid promote",
+            partition, committed->target);
+    }
+    if (config_sweeps(config)) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "output.sweep: partition %" PRIu32
+                     " has been committed by a job that published elsewhere or nowhere: say at how "
+                     "many users a second all of them are to be published",
+                     partition);
+}
+
 enum status seal_check(const struct config *config, uint32_t partition,
                        const struct history_seal *committed, const struct history_seal *own,
                        struct error *error)
@@ -50,5 +77,6 @@ enum status seal_check(const struct config *config, uint32_t partition,
     if (committed->number == 0) return STATUS_OK;
     TRY(decoding_check(config, committed->decoding, error));
     warn_of_added_actions(partition, committed, own);
-    return check_generation(config, partition, committed, own, error);
+    TRY(check_generation(config, partition, committed, own, error));
+    return check_output(config, partition, committed, own, error);
 }

@@ -2,7 +2,8 @@
  * seal_check.h - whether a job may go on from what was committed.
  *
  * What `braid verify` could not prove afterwards must not be begun: other settings of the source,
- * a generation that falls, another checkpoint under the number of the one that has published.
+ * a generation that falls, another checkpoint under the number of the one that has published, another
+ * output that would lack whoever does not act.
  */
 #ifndef STREAM_JOB_SEAL_CHECK_H
 #define STREAM_JOB_SEAL_CHECK_H

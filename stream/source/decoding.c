@@ -36,6 +36,7 @@ static const struct {
     {"source.user_events_max", ALWAYS},
     {"source.deduplicate", ALWAYS},
     {"profile.fields", ALWAYS}, /* a history holds the place in it */
+    {"output.topic", ALWAYS},   /* DECODING_OUTPUT: may change, but not unnoticed (seal_check.c) */
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -71,6 +72,13 @@ static uint32_t fingerprint_of_value(const char *value)
     return print ? print : 1;
 }
 
+static uint32_t fingerprint_of_output(const struct config *config)
+{
+    if (config->output.publish == CONFIG_PUBLISH_NONE) return fingerprint_of_value("nowhere");
+    if (config->source.broker == CONFIG_BROKER_FILE) return fingerprint_of_value("files");
+    return fingerprint_of_value(config->output.topic);
+}
+
 void decoding_fingerprints(const struct config *config, uint32_t prints[HISTORY_DECODING_MAX])
 {
     memset(prints, 0, HISTORY_DECODING_MAX * sizeof *prints);
@@ -82,6 +90,7 @@ void decoding_fingerprints(const struct config *config, uint32_t prints[HISTORY_
         prints[i] = value ? fingerprint_of_value(value)
                           : fingerprint_of_actions(config, config->actions_count);
     }
+    prints[DECODING_OUTPUT] = fingerprint_of_output(config);
 }
 
 /* What was committed of option `i`; a seal that knows the format but not it is an older one. */
@@ -103,7 +112,7 @@ enum status decoding_check(const struct config *config,
     for (int i = 0; i < OPTIONS; i++) {
         char text[CONFIG_TEXT_MAX];
         const uint32_t before = committed_print(committed, i);
-        if (!present[i] || !before || present[i] == before) continue;
+        if (!present[i] || !before || present[i] == before || i == DECODING_OUTPUT) continue;
         if (i == DECODING_ACTIONS && decoding_same_actions(config, committed)) continue;
         const char *value = config_value(config, options[i].key, text);
         int size = snprintf(changed + used, sizeof changed - used, "%s%s%s%.64s%s",
@@ -131,4 +140,11 @@ bool decoding_same_actions(const struct config *config,
     uint32_t count = (known >> 24) - 1;
     if (count == 0 || count > config->actions_count) return config->actions_count == count;
     return fingerprint_of_actions(config, count) == known;
+}
+
+bool decoding_same_output(const struct config *config,
+                          const uint32_t committed[HISTORY_DECODING_MAX])
+{
+    const uint32_t known = committed[DECODING_OUTPUT];
+    return known == 0 || known == fingerprint_of_output(config);
 }

@@ -18,7 +18,8 @@
 #include "config/config.h"
 #include "state/history.h"
 
-enum { DECODING_ACTIONS = 14 }; /* the place of "actions" */
+/* The places of "actions", and of where interests are published. */
+enum { DECODING_ACTIONS = 14, DECODING_OUTPUT = 22 };
 
 /* Fills in the fingerprints of `config`; 0 for an option that has no say in it. */
 void decoding_fingerprints(const struct config *config, uint32_t prints[HISTORY_DECODING_MAX]);
@@ -38,5 +39,12 @@ MUST_CHECK enum status decoding_check(const struct config *config,
  */
 bool decoding_same_actions(const struct config *config,
                            const uint32_t committed[HISTORY_DECODING_MAX]);
+
+/*
+ * Whether users are published where they were: a topic, the files of a job, or nowhere
+ * (output.publish: none); true if it is not known.
+ */
+bool decoding_same_output(const struct config *config,
+                          const uint32_t committed[HISTORY_DECODING_MAX]);
 
 #endif

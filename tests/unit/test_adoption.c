@@ -95,7 +95,7 @@ static enum status run(struct broker *broker)
     struct job_shared shared = {
         .config = &fixture.config,
         .generations = generations,
-        .moves = true,
+        .sweeps = true,
         .plan = &plan,
         .pace = &pace,
         .ops = &fake_ops,
@@ -368,6 +368,31 @@ static void a_partition_whose_seal_names_a_later_generation_waits_until_that_is_
     fake_close(broker);
 }
 
+/* Of a job that serves one checkpoint; where no rate is said, users move when they act. */
+static void everybody_moves_to_the_checkpoint_of_the_next_start_where_a_rate_is_said(void **state)
+{
+    (void)state;
+    static const struct fake_step before[] = {SOME_USERS, EVENTS_OF(1), COMMIT(FAKE_FENCED)};
+    static const struct fake_step after[] = {ASSIGN, CALL(ALL_MOVED)};
+    changed = all_of_it;
+    fixture.config.train.enabled = CONFIG_TRAIN_OFF;
+    fixture.config.output.sweep = 1000000;
+    generations = first_generation();
+    struct broker *broker = fake_open(SEED, EVENTS, before, sizeof before / sizeof *before);
+    fake_on_call(broker, on_call);
+    assert_int_equal(run(broker), STATUS_FENCED);
+    generations_close(generations);
+    generations = open_generations(next_checkpoint());
+    fake_again(broker, after, sizeof after / sizeof *after);
+    assert_int_equal(run(broker), STATUS_OK);
+    assert_true(all_are_moved(broker));
+    generations_close(generations);
+    expect_as_of_next(broker);
+    fixture.config.train.enabled = CONFIG_TRAIN_ON;
+    fixture.config.output.sweep = 0;
+    fake_close(broker);
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -402,6 +427,7 @@ int main(void)
         cmocka_unit_test(who_was_moved_is_passed_over_while_that_is_being_committed),
         cmocka_unit_test(nobody_is_forgotten_when_a_commit_of_moved_users_is_aborted),
         cmocka_unit_test(nobody_is_forgotten_when_that_happens_after_a_restart),
+        cmocka_unit_test(everybody_moves_to_the_checkpoint_of_the_next_start_where_a_rate_is_said),
         cmocka_unit_test(a_partition_whose_seal_names_a_later_generation_waits_until_that_is_there),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

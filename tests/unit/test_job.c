@@ -111,6 +111,27 @@ static void a_job_that_does_not_publish_takes_all_events_and_sends_no_record(voi
     fixture_close(&fixture);
 }
 
+static void write_generation(const struct fixture *fixture, uint64_t generation, uint64_t seed);
+static void refused(struct fixture *fixture, const char *word);
+
+static void users_that_were_not_published_are_not_left_out_when_a_job_begins_to(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture, SEED);
+    fixture_log(&fixture, HALF, USERS);
+    fixture.config.output.publish = CONFIG_PUBLISH_NONE;
+    fixture_run(&fixture);
+    fixture.config.output.publish = CONFIG_PUBLISH_ALL;
+    fixture_log(&fixture, 200, USERS);
+    refused(&fixture, "a generation above 1 publishes all of them");
+    write_generation(&fixture, 2, 1);
+    refused(&fixture, "output.sweep");
+    fixture.config.output.publish = CONFIG_PUBLISH_NONE; /* anybody may stop */
+    assert_int_equal(fixture_run(&fixture).events, 200);
+    fixture_close(&fixture);
+}
+
 static void an_overgrown_log_is_rewritten_and_still_rebuilds_the_store(void **state)
 {
     (void)state;
@@ -397,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_lost_store_is_rebuilt_to_the_same_bytes),
         cmocka_unit_test(polls_workers_and_transactions_do_not_change_what_is_published),
         cmocka_unit_test(a_job_that_does_not_publish_takes_all_events_and_sends_no_record),
+        cmocka_unit_test(users_that_were_not_published_are_not_left_out_when_a_job_begins_to),
         cmocka_unit_test(an_overgrown_log_is_rewritten_and_still_rebuilds_the_store),
         cmocka_unit_test(bad_events_become_dead_letters_and_the_job_goes_on),
         cmocka_unit_test(a_pausing_input_holds_up_neither_commits_nor_the_end),
