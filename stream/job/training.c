@@ -41,7 +41,7 @@ struct training {
 
     /* while another process of the group trains: */
     uint64_t served;        /* the generation that serves, */
-    uint64_t served_events; /* and the events of the job when it came */
+    uint64_t served_events; /* and the events of the job when it came, or the process began */
     bool missed;            /* that the next one is missed, was said */
 
     /* of the round under way: */
@@ -152,7 +152,7 @@ static void miss_generation(struct training *training)
 {
     const uint64_t serves = generations_number(training->shared->generations);
     const uint64_t events = job_events(training->shared);
-    if (has_seat(training) || !training->served_events || serves != training->served) {
+    if (has_seat(training) || serves != training->served) {
         training->served = serves;
         training->served_events = events;
         training->missed = false;
@@ -246,7 +246,8 @@ enum status training_open(struct training **trainingp, const struct job_shared *
     training->shared = shared;
     training->learner = learner;
     training->partitions = shared->ops->partitions(shared->broker);
-    training->events = job_events(shared);
+    training->events = training->served_events = job_events(shared);
+    training->served = generations_number(shared->generations);
     training->round_ns = clock_monotonic_ns();
     training->lag = metrics_get("braid_training_lag_events", NULL, NULL);
     const enum status status = training_open_parts(training, error);

@@ -40,6 +40,15 @@ def tearDownModule():
     shutil.rmtree(common["directory"])
 
 
+def main():
+    """Runs a module's tests. What failed is said once more at the end, of which more is kept where
+    only a part of what a test printed is."""
+    result = unittest.main("__main__", verbosity=2, warnings="ignore", exit=False).result
+    for test, trace in result.failures + result.errors:
+        print(f"FAILED {test.id()}: {trace.strip().splitlines()[-1]}", file=sys.stderr)
+    sys.exit(not result.wasSuccessful())
+
+
 def parse_protobuf(record):
     from interest_record_pb2 import InterestRecord
     told = InterestRecord.FromString(record.value)

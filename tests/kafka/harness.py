@@ -30,7 +30,7 @@ except ImportError as missing:
 BRAID = pathlib.Path(os.environ["TEST_BRAID"])
 ITEMS = 300
 USERS = 400
-PATIENCE = 600  # seconds for what is to happen; a starved machine needs some of them
+PATIENCE = 240  # seconds for what is to happen; a starved machine needs some of them
 
 CONFIG = """\
 source:
@@ -55,6 +55,9 @@ kafka:
   session_timeout: 60s
   transaction_timeout: 30s
 """
+
+# A line of progress that another one follows.
+PROGRESS = re.compile(r"^run +[0-9].*\n(?=run +[0-9])", re.MULTILINE)
 
 # Of a world in which members are given up. Elsewhere a starved machine shall give up none.
 SOON = {"kafka.session_timeout": "6s", "kafka.transaction_timeout": "3s"}
@@ -195,10 +198,12 @@ class Job:
     def ended(self, expected):
         wait_until(lambda: self.process.poll() is not None, "its end", self)
         code = self.process.returncode
-        assert code == expected, f"exit code {code}, not {expected}:\n{self.tail()}"
+        assert code == expected, f"{self.tail()}\nexit code {code}, not {expected}"
 
     def tail(self, size=3000):
-        return self.log.read_text(errors="replace")[-size:]
+        """What it has said last, and of progress lines in a row only the last one."""
+        said = PROGRESS.sub("", self.log.read_text(errors="replace"))
+        return f"{self.log.name}:\n{said[-size:]}"
 
     def said(self, pattern):
         return re.search(pattern, self.log.read_text(errors="replace")) is not None
@@ -212,7 +217,7 @@ def wait_until(condition, what, *jobs):
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "\n".join(
-            [f"not within {PATIENCE} s: {what}", *(job.tail() for job in jobs)])
+            [*(job.tail() for job in jobs), f"not within {PATIENCE} s: {what}"])
         time.sleep(0.05)
 
 
@@ -259,7 +264,7 @@ def drain(world, feed, *jobs):
 
     def done():
         for job in jobs:
-            assert job.process.poll() is None, f"job {job.instance} ended:\n{job.tail()}"
+            assert job.process.poll() is None, f"{job.tail()}\njob {job.instance} ended"
         committed = group.offsets()
         return all(committed.get(partition, 0) >= end for partition, end in ends.items())
 

@@ -10,9 +10,8 @@ import json
 import shutil
 import subprocess
 import time
-import unittest
 
-from case import KafkaCase, common, parse_json, parse_protobuf, setUpModule, tearDownModule
+from case import KafkaCase, common, main, parse_json, parse_protobuf, setUpModule, tearDownModule
 from harness import BRAID, check, drain, read_all, wait_until
 
 from kafka import TopicPartition
@@ -228,4 +227,4 @@ class HistoryLog(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

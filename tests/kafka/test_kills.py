@@ -9,9 +9,8 @@ However often that happens, each event counts once.
 import random
 import signal
 import time
-import unittest
 
-from case import SEED, KafkaCase, setUpModule, tearDownModule, totals
+from case import SEED, KafkaCase, main, setUpModule, tearDownModule, totals
 from harness import Pulse, drain
 
 assert setUpModule and tearDownModule
@@ -74,4 +73,4 @@ class Kills(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

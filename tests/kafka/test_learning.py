@@ -8,9 +8,8 @@ of them, taken from the topic, and that in the end every user is of the newest o
 """
 
 import json
-import unittest
 
-from case import KafkaCase, numbers, parse_protobuf, setUpModule, tearDownModule, totals
+from case import KafkaCase, main, numbers, parse_protobuf, setUpModule, tearDownModule, totals
 from harness import SOON, Pulse, drain, read_all, shared_by, verify, wait_until
 
 assert setUpModule and tearDownModule
@@ -95,9 +94,9 @@ class Learning(KafkaCase):
         drain(world, feed, idle)
         job = self.start(world, "b")
         shared_by(world, "a", "b")
-        for _ in range(20):
-            feed.send(200)
+        pulse = Pulse(feed, count=200)
         job.wait_said("no generation has come for long: the process that owns partition 0")
+        pulse.stop()
         self.assertFalse(idle.said("no generation has come for long"))
         for each in (idle, job):
             each.stop()
@@ -164,4 +163,4 @@ class Learning(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

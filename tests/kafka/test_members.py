@@ -8,9 +8,8 @@ Events flow all the while. A test goes on when the group says that it is so far.
 
 import signal
 import time
-import unittest
 
-from case import KafkaCase, setUpModule, tearDownModule
+from case import KafkaCase, main, setUpModule, tearDownModule
 from harness import SOON, Pulse, drain, shared_by
 
 from kafka import KafkaProducer
@@ -163,4 +162,4 @@ class Members(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

@@ -15,10 +15,9 @@ import shutil
 import struct
 import subprocess
 import threading
-import unittest
 
 import case
-from case import KafkaCase, common, parse_protobuf
+from case import KafkaCase, common, main, parse_protobuf
 from cluster import ROOT
 from harness import BRAID, PATIENCE, drain, numbers, read_all, verify, wait_until
 
@@ -146,7 +145,7 @@ class Models(KafkaCase):
             [BRAID, *words, "--config", world.config, "--state.dir=/nowhere", *world.options(),
              f"--model.dir={world.directory / at}",
              *(f"--{key}={value}" for key, value in settings.items())],
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=PATIENCE,
             env=dict(os.environ, **({"BRAID_FAULT": fault} if fault else {})))
         said = done.stderr + done.stdout
         assert expected in (None, done.returncode), f"{words}: {done.returncode}\n{said}"
@@ -233,10 +232,10 @@ class Models(KafkaCase):
         feed = self.feed(world)
         feed.send(400)
         jobs = [self.job(world, name, **{"model.dir": world.directory / name}) for name in "ab"]
-        wait_until(lambda: 1 in Shared(world).complete, PATIENCE, "generation 1 complete")
+        wait_until(lambda: 1 in Shared(world).complete, "generation 1 complete", *jobs)
         drain(world, feed, *jobs)
         self.assertEqual(self.promote(world, 1, at="c"), 2)
-        wait_until(lambda: not Shared(world).vectors[1], PATIENCE, "the vectors of 1 gone")
+        wait_until(lambda: not Shared(world).vectors[1], "the vectors of 1 gone", *jobs)
         shared = Shared(world)
         self.assertTrue(shared.ends[2].complete)
         self.assertNotIn(1, shared.ends)
@@ -297,11 +296,11 @@ class Models(KafkaCase):
         other.begin_transaction()
         for chunk in range(3):  # of a generation that never gets its manifest
             other.send(f"{world.name}-models", b"chunk", struct.pack(">QI", 3, chunk),
-                       partition=0).get(30)
+                       partition=0).get(PATIENCE)
         self.assertEqual(self.promote(world), 3)
         with self.assertRaises(KafkaError):
             other.send(f"{world.name}-models", b"m" * 37, struct.pack(">QI", 3, MANIFEST),
-                       partition=0).get(30)
+                       partition=0).get(PATIENCE)
             other.commit_transaction()
         try:
             other.close(timeout=1)
@@ -338,4 +337,4 @@ class Models(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

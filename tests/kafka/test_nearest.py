@@ -15,10 +15,9 @@ import struct
 import subprocess
 import sys
 import time
-import unittest
 
 import case
-from case import SEED, KafkaCase, common, tearDownModule
+from case import SEED, KafkaCase, common, main, tearDownModule
 from cluster import ROOT, skip
 from harness import PATIENCE, Pulse, read_all, wait_until
 
@@ -184,4 +183,4 @@ class Nearest(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -10,9 +10,8 @@ nothing read twice, and no history thrown away because of what happened to the s
 import json
 import re
 import subprocess
-import unittest
 
-from case import KafkaCase, parse_protobuf, setUpModule, tearDownModule
+from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule
 from harness import BRAID, SOON, drain, read_all, verify, wait_until
 
 from kafka import KafkaConsumer, TopicPartition
@@ -191,4 +190,4 @@ class SourceOffsets(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

@@ -14,11 +14,10 @@ import os
 import signal
 import subprocess
 import time
-import unittest
 
-from case import SEED, KafkaCase, setUpModule, tearDownModule, totals
+from case import SEED, KafkaCase, main, setUpModule, tearDownModule, totals
 from cluster import die_with_parent
-from harness import BRAID, Feed, drain, read_all, wait_until
+from harness import BRAID, PATIENCE, Feed, drain, read_all, wait_until
 
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
@@ -47,7 +46,7 @@ class Repartition(KafkaCase):
                 [("trace", str(number).encode())], number * 7 % partitions, stamp))
         feed.producer.flush()
         for future in futures:
-            future.get(60)
+            future.get(PATIENCE)
         feed.close()
         return world
 
@@ -62,7 +61,7 @@ class Repartition(KafkaCase):
             stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
 
     def finish(self, process, expected=0):
-        said, _ = process.communicate(timeout=600)
+        said, _ = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, expected, said)
         return said
 
@@ -182,7 +181,7 @@ class Repartition(KafkaCase):
         full = f"{world.name}-full"
         world.create(full, 3, **forever)
         producer = KafkaProducer(bootstrap_servers=self.cluster.address)
-        producer.send(full, b"{}", b"u").get(60)
+        producer.send(full, b"{}", b"u").get(PATIENCE)
         producer.close()
         said = self.finish(self.start(world, target=full), 3)
         self.assertIn("holds records that no copy of group", said)
@@ -219,4 +218,4 @@ def feed_of(ends):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

@@ -14,11 +14,10 @@ import os
 import shutil
 import signal
 import subprocess
-import unittest
 
-from case import SEED, KafkaCase, common, setUpModule, tearDownModule, totals
+from case import SEED, KafkaCase, common, main, setUpModule, tearDownModule, totals
 from cluster import die_with_parent
-from harness import BRAID, USERS, Feed, drain, read_all, wait_until
+from harness import BRAID, PATIENCE, USERS, Feed, drain, read_all, wait_until
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -62,7 +61,7 @@ class Seed(KafkaCase):
             [BRAID, "seed", "--config", world.config, "--files", world.directory / "days", "--cut",
              self.moment(), *arguments, *(f"--{key}={value}" for key, value in options.items())],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, timeout=300)
+            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, timeout=PATIENCE)
         self.assertEqual(done.returncode, expected, done.stdout)
         return done.stdout
 
@@ -194,4 +193,4 @@ class Seed(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

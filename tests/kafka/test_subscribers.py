@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import threading
-import unittest
 
 from cluster import ROOT, skip
 
@@ -39,7 +38,7 @@ if __name__ == "__main__" and sys.argv[1:] == ["install"]:
     sys.exit(install())
 
 import case  # noqa: E402: needs what the tests need
-from case import KafkaCase, common, parse_protobuf, tearDownModule  # noqa: E402
+from case import KafkaCase, common, main, parse_protobuf, tearDownModule  # noqa: E402
 from harness import (BRAID, die_with_parent, drain, expected_history, numbers,  # noqa: E402
                      read_all, wait_until)
 
@@ -251,4 +250,4 @@ class Subscribers(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    main()

@@ -4,9 +4,8 @@
     test_three_brokers.py [TestName ...]    TEST_BRAID is the program; `./run test kafka` sets all up
 """
 
-import unittest
 
-from case import KafkaCase, setUpModule, tearDownModule, totals
+from case import KafkaCase, main, setUpModule, tearDownModule, totals
 from harness import SOON, Group, Pulse, drain, wait_until
 
 assert setUpModule and tearDownModule
@@ -55,4 +54,4 @@ class ThreeBrokers(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

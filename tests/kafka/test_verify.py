@@ -14,9 +14,8 @@ import re
 import shutil
 import subprocess
 import threading
-import unittest
 
-from case import SEED, KafkaCase, common, setUpModule
+from case import SEED, KafkaCase, common, main, setUpModule
 from harness import (BRAID, LETTER, PATIENCE, SOON, Feed, Job, Pulse, World, drain, expected_history,
                      numbers, read_all, verify, wait_until)
 
@@ -349,4 +348,4 @@ class Topics(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
