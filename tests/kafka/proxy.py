@@ -2,8 +2,9 @@
 
 It reads the frames that clients send far enough to know what they are (request type and client id),
 and of answers to which request they belong. `lose` waits for a request of one type from one client,
-and then cuts that client off, with the request or only its answer lost, until `heal`. `fence` tells
-a member of a group that another has its place, in place of the broker.
+and then cuts that client off, with the request or only its answer lost, until `heal`; `cut` does so
+at its next request. `fence` tells a member of a group that another has its place, in place of the
+broker.
 """
 
 import socket
@@ -35,6 +36,10 @@ class Proxy:
         with self.lock:
             self.refused.clear()
             self.fenced = client
+
+    def cut(self, client):
+        with self.lock:
+            self.cut_off = client
 
     def heal(self):
         with self.lock:

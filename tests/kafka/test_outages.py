@@ -7,9 +7,8 @@ The job waits, finds out what became of its commit, and goes on.
 """
 
 import time
-import unittest
 
-from case import KafkaCase, setUpModule, tearDownModule, totals
+from case import KafkaCase, main, setUpModule, tearDownModule, totals
 from cluster import Cluster, free_port
 from harness import PATIENCE, SOON, Pulse, drain
 from proxy import END_TXN, Proxy
@@ -79,6 +78,25 @@ class BehindAProxy(KafkaCase):
         job = self.interrupt(delivered=False)
         self.assertTrue(job.said("outcome of an interrupted commit is known.*=aborted"))
 
+    def test_a_process_that_was_cut_off_leaves_its_name_to_the_second(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        pulse = Pulse(feed)
+        first = self.job(world)
+        drain(world, feed, first)
+        self.proxy.cut("braid-")
+        second = self.job(world, state="elsewhere", **{"kafka.client.client.id": "second"})
+        second.wait_said("run +[1-9]")
+        time.sleep(8)  # beyond the session of the first, which ends without a word of the broker
+        self.proxy.heal()
+        first.ended(1)
+        self.assertTrue(first.said("another process runs with kafka.instance 'a'"))
+        pulse.stop()
+        drain(world, feed, second)
+        self.assertFalse(second.said("producer is replaced|consumer is replaced"))
+        second.stop()
+        self.prove(world)
+
     def test_a_fencing_by_nobody_is_survived(self):
         world = self.world(settings=dict(SOON, **{"job.workers": "1"}))
         feed = self.feed(world)
@@ -96,4 +114,4 @@ class BehindAProxy(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

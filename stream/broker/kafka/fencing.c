@@ -1,5 +1,5 @@
 /*
- * fencing.c - after a client was fenced: was it by another process, or by nobody?
+ * fencing.c - after a client has lost its place: to another process, or to nobody?
  *
  * Brokers grant two names of a session to one holder only: group.instance.id, its place in the
  * group, and transactional.id, its producer. A session that is fenced has lost one of them to
@@ -11,7 +11,9 @@
  *   - a transaction that is open for too long costs its producer.
  *
  * The errors are the same in all these cases, but the group tells them apart: it says which member
- * holds the name, and the session has noted which member it was.
+ * holds the name, and the session has noted which member it was. It is also asked when a session has
+ * ended without an error, before the consumer joins again: a process that slept, and wakes up beside
+ * its successor of the same name, would drive that one out.
  */
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +34,7 @@ struct holder {
 
 bool fencing_note_member(struct session *session)
 {
+    if (!session->consumer.handle) return false;
     char *id = rd_kafka_memberid(session->consumer.handle);
     bool known = id && id[0];
     bool same = known && strcmp(id, session->member_id) == 0;
@@ -85,12 +88,12 @@ static rd_kafka_resp_err_t ask_for_holder(struct session *session, struct holder
     return code;
 }
 
-enum status fencing_check_consumer(struct session *session, struct error *error)
+enum status fencing_check_consumer(struct session *session, bool as_member, struct error *error)
 {
     const struct config *config = session->broker->config;
     const int64_t begun_ns = clock_monotonic_ns();
     const int64_t session_ms = (int64_t)config->kafka.session_timeout_ms + FENCING_WAIT_MS;
-    const int64_t wait_ms = session->fenced_as_member ? 0 : session_ms;
+    const int64_t wait_ms = as_member ? 0 : session_ms;
     while (!atomic_load(&session->broker->stopping)) {
         struct holder holder;
         rd_kafka_resp_err_t code = ask_for_holder(session, &holder);
@@ -99,11 +102,12 @@ enum status fencing_check_consumer(struct session *session, struct error *error)
                              config->kafka.group, rd_kafka_err2str(code));
         }
         if (!code) {
+            (void)fencing_note_member(session); /* it may have joined anew meanwhile */
             bool ours = strcmp(holder.member, session->member_id) == 0;
             if (ours || !holder.member[0]) return STATUS_OK;
             if (clock_monotonic_ns() - begun_ns >= wait_ms * 1000000) {
                 return error_set(error, STATUS_FENCED,
-                                 "kafka: worker %u was fenced from the group: "
+                                 "kafka: worker %u has lost its place in the group: "
                                  "another process runs with kafka.instance '%s' on %s",
                                  session->worker, config->kafka.instance, holder.host);
             }
@@ -137,13 +141,11 @@ enum status fencing_check_producer(struct session *session, struct error *error)
     const int64_t limit_ns = (int64_t)config->kafka.transaction_timeout_ms * 1000000;
     const bool timed_out = session->open && now_ns - session->begun_ns >= limit_ns;
     const int64_t wait_ms = timed_out ? 0 : session->settings.heartbeat_ms + FENCING_WAIT_MS;
-    do {
-        if (rd_kafka_fatal_error(session->consumer.handle, NULL, 0)) {
-            session->fenced_as_member = fencing_note_member(session);
-            TRY(fencing_check_consumer(session, error));
-            break;
-        }
+    bool fenced;
+    while (!(fenced = rd_kafka_fatal_error(session->consumer.handle, NULL, 0) != 0) &&
+           clock_monotonic_ns() - now_ns < wait_ms * 1000000) {
         rd_kafka_poll(session->producer.handle, FENCING_ASK_MS);
-    } while (clock_monotonic_ns() - now_ns < wait_ms * 1000000);
+    }
+    TRY(fencing_check_consumer(session, fenced && fencing_note_member(session), error));
     return timed_out ? STATUS_OK : count_fencing(session, error);
 }

@@ -255,13 +255,15 @@ void session_pass(struct session *session, uint32_t partition, int64_t next)
     session_gather(session);
 }
 
-/* The next step of a rebalance; false when it is over and there was nothing to tell. */
-static bool session_rebalance(struct session *session, struct poll *poll)
+/* The next step of a rebalance; *overp: it is over, and there was nothing to tell. */
+static enum status session_rebalance(struct session *session, struct poll *poll, bool *overp,
+                                     struct error *error)
 {
     enum rebalance rebalance = session->rebalance;
+    *overp = false;
     if (rebalance == REBALANCE_REVOKE && session->gathering) {
         poll->kind = POLL_COMMIT;
-        return true;
+        return STATUS_OK;
     }
     if (!session->rebalance_reported) {
         static const enum poll_kind kinds[] = {
@@ -272,10 +274,13 @@ static bool session_rebalance(struct session *session, struct poll *poll)
         session->rebalance_reported = true;
         poll_partitions(session, poll, kinds[rebalance]);
         if (rebalance == REBALANCE_ASSIGN) session->rebalance = REBALANCE_NONE;
-        if (poll->partitions_count > 0) return true;
+        if (poll->partitions_count > 0) return STATUS_OK;
     }
     if (rebalance != REBALANCE_ASSIGN) {
         REQUIRE(!session->open);
+        /* The consumer joins again once the partitions are given up: not in another's place. */
+        if (rebalance == REBALANCE_LOST && !session->consumer_must_reopen)
+            TRY(fencing_check_consumer(session, false, error));
         session->gathering = false;
         session_release(session);
         for (uint32_t p = 0; p < session->broker->partitions; p++) {
@@ -285,7 +290,8 @@ static bool session_rebalance(struct session *session, struct poll *poll)
         session->assignment_dirty = false;
     }
     session->rebalance = REBALANCE_NONE;
-    return false;
+    *overp = true;
+    return STATUS_OK;
 }
 
 /* Whether another process has taken over is asked when all partitions are given up. */
@@ -300,7 +306,7 @@ static void consumer_fenced(struct session *session)
 static enum status consumer_replace(struct session *session, struct error *error)
 {
     consumer_close(session);
-    TRY(fencing_check_consumer(session, error));
+    TRY(fencing_check_consumer(session, session->fenced_as_member, error));
     session->consumer_must_reopen = atomic_load(&session->broker->stopping);
     if (session->consumer_must_reopen) return STATUS_OK; /* too late to join */
     log_warn("consumer is replaced: it was fenced, and not by another process",
@@ -399,7 +405,9 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
                          "companion topics",
                          session->broker->config->source.topic, session->broker->partitions);
     }
-    if (session->rebalance != REBALANCE_NONE && session_rebalance(session, poll)) return STATUS_OK;
+    bool over = true;
+    if (session->rebalance != REBALANCE_NONE) TRY(session_rebalance(session, poll, &over, error));
+    if (!over) return STATUS_OK;
     if (commit_due(session)) {
         poll->kind = POLL_COMMIT;
         return STATUS_OK;

@@ -129,18 +129,20 @@ MUST_CHECK enum status gap_resolve(struct session *session, uint32_t partition,
 bool fencing_note_member(struct session *session);
 
 /*
- * After the consumer was fenced: STATUS_OK if the group has no member with this session's
- * group.instance.id, or only the member that was noted; STATUS_FENCED if another process has taken
- * it. With `fenced_as_member` any other member is another process. Without it an unknown member may
- * be an earlier join of this very consumer, which ends with its session timeout and is waited for
- * that long. Asks until brokers answer, or the job stops (STATUS_OK).
+ * After the consumer was fenced or its session has ended: STATUS_OK if the group has no member with
+ * this session's group.instance.id, or only the member that was noted; STATUS_FENCED if another
+ * process has taken it. With `as_member` (it still was the noted one when it was fenced) any other
+ * member is another process. Without it an unknown member may be an earlier join of this very
+ * consumer, which ends with its session timeout and is waited for that long. Asks until brokers
+ * answer, or the job stops (STATUS_OK).
  */
-MUST_CHECK enum status fencing_check_consumer(struct session *session, struct error *error);
+MUST_CHECK enum status fencing_check_consumer(struct session *session, bool as_member,
+                                              struct error *error);
 
 /*
  * After the producer was fenced: STATUS_OK if it may be replaced. Another process of the same name
- * joins the group right after it has fenced this producer, and the next heartbeat tells; to fence
- * it in turn would drive out both. If there is none, and the transaction had not run out of time,
+ * joins the group right after it has fenced this producer, and the next heartbeat tells, or the
+ * group itself; to fence it in turn would drive out both. If there is none, and the transaction had not run out of time,
  * the fencing is counted (FENCINGS_MAX).
  */
 MUST_CHECK enum status fencing_check_producer(struct session *session, struct error *error);

@@ -71,13 +71,15 @@ enum status producer_open(struct session *session, struct error *error)
 
 /*
  * Replaces a producer that can't go on; its open transaction, if any, ends with it. Mostly that
- * transaction was open for longer than transaction.timeout.ms, which fences its producer.
+ * transaction was open for longer than transaction.timeout.ms, which fences its producer. Since the
+ * new one fences in turn, the name must not be another process's by now.
  */
 static enum status producer_replace(struct session *session, struct error *error)
 {
-    if (session->producer_error.status == STATUS_FENCED || session->producer.fatal_error) {
-        TRY(fencing_check_producer(session, error));
-    }
+    const bool fenced =
+        session->producer_error.status == STATUS_FENCED || session->producer.fatal_error;
+    TRY(fenced ? fencing_check_producer(session, error)
+               : fencing_check_consumer(session, false, error));
     log_warn("producer is replaced: its transaction took too long, or the brokers lost it",
              log_int("worker", session->worker), log_text("reason", session->producer_error.text));
     client_close(&session->producer);
