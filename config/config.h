@@ -152,6 +152,7 @@ struct config {
         double retain;    /* weight of holding interests to what they said; 0: none */
         bool fresh;
         uint64_t item_min;
+        uint32_t items_max; /* 0: as memory allows */
         uint32_t gate_events;
         double margin;
         uint32_t newcomer_events;

@@ -253,6 +253,11 @@ const struct option option_table[] = {
          "Draw every generation anew and learn from everybody, instead of going on from the last"),
     COUNT("train.item_min", train.item_min, "2", 1, 1000000000,
           "Events that an item needs for a row in the next dictionary"),
+    COUNT(
+        "train.items_max", train.items_max, "0", 0, 1 << 28,
+        "Items with a row in a dictionary: of more, those with the fewest events in the histories "
+        "of the round go out until they are seen more again; 0: as many as job.memory has room "
+        "for"),
     COUNT("train.gate_events", train.gate_events, "2000", 2, 1000000,
           "Newest events that a round leaves out, to judge the candidate by"),
     REAL("train.margin", train.margin, "0", -1, 1,

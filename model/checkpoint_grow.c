@@ -1,6 +1,7 @@
-/* checkpoint_grow.c - tables keep their rows and get more; everything else is taken over. */
+/* checkpoint_grow.c - tables keep the rows of what stays and get more; all else is taken over. */
 #include "model/checkpoint_grow.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,34 +11,83 @@
 
 static const double NEW_ITEM_SPREAD = 0.1; /* times 1 / sqrt d */
 
-/* The rows that both have, of the tables that grew. */
-static void grow_copy_rows(struct param_set *to, const struct param_set *from)
+/* Where the first rows of a table, as many as both have, lay in the table before. */
+struct kept_rows {
+    uint32_t *before; /* [count] */
+    uint32_t count;
+};
+
+/* Of the two tables that a dictionary gives rows; all zero if there was no memory. */
+struct kept {
+    struct kept_rows items, categories;
+};
+
+/* `shared` rows come before the first string's; what is left of them is in the same order. */
+static enum status find_kept(struct kept_rows *kept, uint32_t shared, struct item_strings before,
+                             struct item_strings now, struct error *error)
 {
-    for (uint32_t i = 0; i < param_set_count(from); i++) {
-        const struct param *known = param_set_at(from, i);
-        const struct param *grown = param_set_get(to, "%s", known->name);
-        if (known->count >= grown->count) continue;
-        memcpy(grown->data, known->data, known->count * sizeof(real));
+    kept->before = malloc((shared + (size_t)before.count) * sizeof *kept->before);
+    if (!kept->before)
+        return error_set(error, STATUS_IO, "out of memory: the rows of %" PRIu32 " items",
+                         before.count);
+    for (; kept->count < shared; kept->count++) {
+        kept->before[kept->count] = kept->count;
+    }
+    for (uint32_t i = 0; i < before.count && kept->count - shared < now.count; i++) {
+        const uint64_t *a = &before.offsets[i], *b = &now.offsets[kept->count - shared];
+        if (a[1] - a[0] != b[1] - b[0]) continue;
+        if (a[1] > a[0] && memcmp(before.at + a[0], now.at + b[0], a[1] - a[0]) != 0) continue;
+        kept->before[kept->count++] = shared + i;
+    }
+    return STATUS_OK;
+}
+
+static enum status kept_open(struct kept *kept, const struct item_table *before,
+                             const struct item_table *now, struct error *error)
+{
+    TRY(find_kept(&kept->items, 1 + item_table_oov(before), item_table_ids(before),
+                  item_table_ids(now), error));
+    return find_kept(&kept->categories, 1, item_table_category_names(before),
+                     item_table_category_names(now), error);
+}
+
+/* One value for each real of a parameter: itself, or what Adam remembers of it. */
+static void copy_kept(real *to, const real *from, const struct param *param,
+                      const struct kept *kept)
+{
+    const bool item = strcmp(param->name, "item.embedding") == 0;
+    const bool category = strcmp(param->name, "category.embedding") == 0;
+    if (!item && !category) {
+        memcpy(to, from, param->count * sizeof *to);
+        return;
+    }
+    const struct kept_rows *rows = item ? &kept->items : &kept->categories;
+    const size_t d = param->spec.shape[1];
+    for (uint32_t row = 0; row < rows->count; row++) {
+        memcpy(to + row * d, from + rows->before[row] * d, d * sizeof *to);
     }
 }
 
 /* Adam's memory of what both have; new rows begin with none. */
-static enum status copy_moments(struct checkpoint *to, const struct checkpoint *from,
-                                struct error *error)
+static enum status copy_all(struct checkpoint *to, const struct checkpoint *from,
+                            const struct kept *kept, struct error *error)
 {
     const struct training_moments *known = &from->training.moments;
     struct training_moments *grown = &to->training.moments;
-    if (!known->mean) return STATUS_OK;
-    TRY(training_make_moments(&to->training, param_set_size(to->params), error));
-    grown->step = known->step;
-    grown->epochs = known->epochs;
+    if (known->mean) {
+        TRY(training_make_moments(&to->training, param_set_size(to->params), error));
+        grown->step = known->step;
+        grown->epochs = known->epochs;
+    }
     for (uint32_t i = 0; i < param_set_count(from->params); i++) {
         const struct param *param = param_set_at(from->params, i);
         const ptrdiff_t at = param->data - param_set_block(from->params);
-        const ptrdiff_t place =
-            param_set_get(to->params, "%s", param->name)->data - param_set_block(to->params);
-        memcpy(grown->mean + place, known->mean + at, param->count * sizeof(real));
-        memcpy(grown->square + place, known->square + at, param->count * sizeof(real));
+        real *place = param_set_get(to->params, "%s", param->name)->data;
+        const ptrdiff_t to_at = place - param_set_block(to->params);
+        copy_kept(place, param->data, param, kept);
+        if (!known->mean) continue;
+        copy_kept(grown->mean + to_at, known->mean + at, param, kept);
+        copy_kept(grown->square + to_at, known->square + at, param, kept);
     }
     return STATUS_OK;
 }
@@ -93,22 +143,30 @@ static enum status start_items(struct param_set *params, const struct item_table
     return status;
 }
 
+static enum status take_values(struct checkpoint *grown, const struct checkpoint *from,
+                               uint64_t seed, struct error *error)
+{
+    struct kept kept = {{NULL, 0}, {NULL, 0}};
+    enum status status = kept_open(&kept, from->items, grown->items, error);
+    if (status == STATUS_OK) status = copy_all(grown, from, &kept, error);
+    if (status == STATUS_OK) {
+        status = start_items(grown->params, grown->items, kept.items.count, seed, error);
+    }
+    free(kept.items.before);
+    free(kept.categories.before);
+    return status;
+}
+
 enum status checkpoint_grow(struct checkpoint **grownp, const struct checkpoint *from,
                             struct item_table *items, uint64_t seed, struct error *error)
 {
     struct checkpoint *grown;
-    const struct item_table *before = from->items;
-    REQUIRE(item_table_oov(items) == item_table_oov(before) &&
-            item_table_rows(items) >= item_table_rows(before) &&
-            item_table_categories(items) >= item_table_categories(before));
+    REQUIRE(item_table_oov(items) == item_table_oov(from->items));
     *grownp = NULL;
     TRY(checkpoint_init(&grown, from->model, &from->dims, items, seed, error));
     grown->generation = from->generation;
     grown->state_generation = from->state_generation;
-    param_set_copy(grown->params, from->params);
-    grow_copy_rows(grown->params, from->params);
-    enum status status = start_items(grown->params, items, item_table_rows(before), seed, error);
-    if (status == STATUS_OK) status = copy_moments(grown, from, error);
+    const enum status status = take_values(grown, from, seed, error);
     if (status != STATUS_OK) {
         checkpoint_close(grown);
         return status;

@@ -1,5 +1,5 @@
 /*
- * checkpoint_grow.h - a checkpoint with room for the items that came after its dictionary.
+ * checkpoint_grow.h - a checkpoint over the next dictionary: items came, and others may have gone.
  *
  * Threads: the checkpoint belongs to the caller.
  */
@@ -12,8 +12,9 @@
 #include "model/checkpoint.h"
 
 /*
- * A checkpoint like `from` over `items`, which it takes (also on failure). Every row of the
- * dictionary of `from` is the same row there, and more may follow. Known rows keep their values and moments.
+ * A checkpoint like `from` over `items`, which it takes (also on failure). Items and categories that
+ * the dictionary of `from` has come first there, in the same order; some may be missing, and more may
+ * follow. Known rows keep their values and moments.
  * A new item starts as the mean of the known items of its category, or as the mean of all known items
  * if there is none of its category, plus normal(0.1 / sqrt d) drawn from `seed` (models.md section
  * 6); new categories are drawn as in a first generation. On failure *grownp is NULL.

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "model/interest_ops.h"
+
 struct generations {
     pthread_mutex_t lock;
     struct generation *serving; /* counted once for being it */
@@ -71,11 +73,26 @@ void generations_close(struct generations *generations)
 
 enum { COPIES = 4 }; /* of the parameters: as they are, packed, and two moments */
 
+static uint64_t size_with(size_t params, const struct item_table *items)
+{
+    const struct checkpoint_training *training;
+    return COPIES * (uint64_t)params * sizeof(real) + item_table_size(items) +
+           item_table_items(items) * sizeof *training->item_counts;
+}
+
 uint64_t generation_size(const struct checkpoint *checkpoint)
 {
-    return COPIES * (uint64_t)param_set_size(checkpoint->params) * sizeof(real) +
-           item_table_size(checkpoint->items) +
-           item_table_items(checkpoint->items) * sizeof *checkpoint->training.item_counts;
+    return size_with(param_set_size(checkpoint->params), checkpoint->items);
+}
+
+enum status generation_size_of(const char *model, const struct model_dims *dims,
+                               const struct item_table *items, uint64_t *sizep, struct error *error)
+{
+    size_t params;
+    TRY(interest_params_size(model, dims, item_table_rows(items), item_table_categories(items),
+                             &params, error));
+    *sizep = size_with(params, items);
+    return STATUS_OK;
 }
 
 enum status generation_check_size(const struct checkpoint *checkpoint, uint64_t size_max,
@@ -83,12 +100,13 @@ enum status generation_check_size(const struct checkpoint *checkpoint, uint64_t 
 {
     const uint64_t size = generation_size(checkpoint);
     if (size_max == 0 || size <= size_max) return STATUS_OK;
-    return error_set(error, STATUS_INVALID,
-                     "job.memory: generation %" PRIu64 " with %" PRIu32 " items takes %" PRIu64
-                     " MB, and the plan has room for one of %" PRIu64
-                     " MB: raise job.memory and start again, or train.item_min for fewer items",
-                     checkpoint->generation, item_table_items(checkpoint->items), (size >> 20) + 1,
-                     size_max >> 20);
+    return error_set(
+        error, STATUS_INVALID,
+        "job.memory: generation %" PRIu64 " with %" PRIu32 " items takes %" PRIu64
+        " MB, and the plan has room for one of %" PRIu64
+        " MB: raise job.memory and start again, or lower train.items_max where it trains",
+        checkpoint->generation, item_table_items(checkpoint->items), (size >> 20) + 1,
+        size_max >> 20);
 }
 
 void generations_limit(struct generations *generations, uint64_t size_max)

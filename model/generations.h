@@ -48,6 +48,11 @@ MUST_CHECK enum status generations_add(struct generations *generations,
  */
 uint64_t generation_size(const struct checkpoint *checkpoint);
 
+/* The same of one that is still to be made: STATUS_INVALID if there is no such model. */
+MUST_CHECK enum status generation_size_of(const char *model, const struct model_dims *dims,
+                                          const struct item_table *items, uint64_t *sizep,
+                                          struct error *error);
+
 /* STATUS_INVALID, saying what would help, if it takes more than `size_max`; 0: no limit. */
 MUST_CHECK enum status generation_check_size(const struct checkpoint *checkpoint, uint64_t size_max,
                                              struct error *error);

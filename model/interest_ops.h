@@ -231,4 +231,9 @@ MUST_CHECK enum status interest_params_open(struct param_set **paramsp, const ch
                                             const struct model_dims *dims, uint32_t item_rows,
                                             uint32_t categories, struct error *error);
 
+/* How many reals the set would hold (param_set_size), without taking them. */
+MUST_CHECK enum status interest_params_size(const char *model, const struct model_dims *dims,
+                                            uint32_t item_rows, uint32_t categories, size_t *sizep,
+                                            struct error *error);
+
 #endif

@@ -121,25 +121,45 @@ static void declare_all(struct param_set *params, const struct interest_ops *ops
     }
 }
 
-enum status interest_params_open(struct param_set **paramsp, const char *model,
-                                 const struct model_dims *dims, uint32_t item_rows,
-                                 uint32_t categories, struct error *error)
+/* The set, with everything declared. */
+static enum status declare_params(struct param_set **paramsp, const char *model,
+                                  const struct model_dims *dims, uint32_t item_rows,
+                                  uint32_t categories, struct error *error)
 {
-    *paramsp = NULL;
     const struct interest_ops *ops = interest_ops_find(model);
     if (!ops) return error_set(error, STATUS_INVALID, "there is no model named \"%s\"", model);
     TRY(check_common(dims, error));
     TRY(check_select(ops, dims, error));
     TRY(check_profile(ops, dims, error));
     TRY(ops->check(dims, error));
-    struct param_set *params = NULL;
-    TRY(param_set_open(&params, error));
-    declare_all(params, ops, dims, item_rows, 1 + categories);
-    enum status status = param_set_allocate(params, error);
+    TRY(param_set_open(paramsp, error));
+    declare_all(*paramsp, ops, dims, item_rows, 1 + categories);
+    return STATUS_OK;
+}
+
+enum status interest_params_open(struct param_set **paramsp, const char *model,
+                                 const struct model_dims *dims, uint32_t item_rows,
+                                 uint32_t categories, struct error *error)
+{
+    struct param_set *params;
+    *paramsp = NULL;
+    TRY(declare_params(&params, model, dims, item_rows, categories, error));
+    const enum status status = param_set_allocate(params, error);
     if (status != STATUS_OK) {
         param_set_close(params);
         return status;
     }
     *paramsp = params;
+    return STATUS_OK;
+}
+
+enum status interest_params_size(const char *model, const struct model_dims *dims,
+                                 uint32_t item_rows, uint32_t categories, size_t *sizep,
+                                 struct error *error)
+{
+    struct param_set *params;
+    TRY(declare_params(&params, model, dims, item_rows, categories, error));
+    *sizep = param_set_size(params);
+    param_set_close(params);
     return STATUS_OK;
 }

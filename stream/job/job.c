@@ -23,8 +23,7 @@
 
 enum {
     LOOK_EVERY_MS = 50,    /* at progress and at a request to stop */
-    GENERATION_SHARE = 16, /* a generation may take this part of job.memory without train.memory, */
-    GROWTH_SHARE = 4,      /* or be so much larger than the first one */
+    GENERATION_SHARE = 16, /* a generation may take this part of job.memory without train.memory */
 };
 
 static atomic_bool stop_wanted;
@@ -74,14 +73,16 @@ static enum status job_open_generations(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-/* The largest generation that this job will serve: dictionaries grow. */
+/*
+ * The largest generation that this job will serve. Dictionaries grow up to it, and then items go
+ * out; so it does not rise when a job is started again with one that is as large.
+ */
 static uint64_t generation_size_max(const struct config *config, const struct checkpoint *first)
 {
-    const uint64_t size = generation_size(first), grown = size + size / GROWTH_SHARE;
+    const uint64_t size = generation_size(first);
     const uint64_t training = config_trains(config) ? config->train.memory : 0;
     const uint64_t left = config->job.memory > training ? config->job.memory - training : 0;
-    const uint64_t least = left / GENERATION_SHARE;
-    return grown > least ? grown : least;
+    return size > left / GENERATION_SHARE ? size : left / GENERATION_SHARE;
 }
 
 /*

@@ -50,6 +50,7 @@ static struct round_options learner_options(const struct config *config)
     options.retain = config->train.retain;
     options.minibatch = config->train.minibatch;
     options.item_min = config->train.item_min;
+    if (config->train.items_max) options.items_max = config->train.items_max;
     options.fresh = config->train.fresh;
     options.seed = config->train.seed;
     options.gate.events_min = config->train.gate_events;

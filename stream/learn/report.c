@@ -100,6 +100,7 @@ void report_round(const struct report *report, const struct round_result *result
              log_int("serves", (int64_t)report->served->generation),
              log_int("users", (int64_t)result->users_learned),
              log_int("samples", (int64_t)result->samples), log_int("items", result->items),
+             log_int("new", result->items_new), log_int("evicted", result->items_evicted),
              log_int("ms", (int64_t)(report->seconds * 1000)));
     if (result->served.current.events > 0) {
         print_kinds(&result->served.current_of, kinds);

@@ -19,6 +19,7 @@ enum {
     CONTEXT_MAX = 50,    /* behaviors before what is new that a later round absorbs */
     NEWCOMER_EVENTS = 5,
     RETURN_GAP_S = 30 * 86400,
+    ITEMS_SPARE = 64, /* this part of the items fewer than their mean size says: sizes differ */
 };
 
 struct work {
@@ -101,43 +102,95 @@ static void count_items(struct work *work)
 
 /* ---- the candidate ---- */
 
-static enum status draw_candidate(struct work *work, struct item_table *items, struct error *error)
+/* Of a candidate over `items` that goes on from what serves, or is drawn anew. */
+static struct model_dims candidate_dims(const struct work *work, const struct item_table *items)
 {
     const struct checkpoint *current = work->input->current;
     struct model_dims dims = current ? current->dims : work->options->dims;
+    if (current && !work->options->fresh) return dims;
     if (item_table_categories(items) == 0) dims.use_category = dims.tags = false;
     if (!dims.use_gap) dims.gap_buckets = 0; /* what a model does not have is 0 */
     if (!dims.cosine) dims.temperature = 0;
-    return checkpoint_init(&work->result->candidate,
-                           current ? current->model : work->options->model, &dims, items,
-                           work->options->seed, error);
+    return dims;
+}
+
+static const char *candidate_model(const struct work *work)
+{
+    return work->input->current ? work->input->current->model : work->options->model;
+}
+
+/* How many items to try with if a generation of so many takes `size`, which is too much. */
+static uint32_t fewer_items(uint32_t items, uint64_t size, uint64_t size_max)
+{
+    const double share = (double)size_max / (double)size;
+    const uint32_t fewer = (uint32_t)(items * share), spare = items / ITEMS_SPARE + 1;
+    return fewer > spare ? fewer - spare : 1;
+}
+
+/* As many items as are allowed, and as memory has room for; counts are of the sample. */
+static enum status fit_dictionary(struct work *work, const struct item_table *before,
+                                  struct item_table **itemsp, struct error *error)
+{
+    const struct checkpoint *current = work->input->current;
+    const uint64_t size_max = work->input->size_max;
+    struct dictionary_options rows = {ROUND_OOV_ROWS, work->options->items_max,
+                                      work->options->item_min,
+                                      (current ? &current->dims : &work->options->dims)->tags};
+    for (;;) {
+        uint64_t size;
+        TRY(dictionary_open(itemsp, before, work->items, work->categories, &rows, error));
+        const uint32_t items = item_table_items(*itemsp);
+        const struct model_dims dims = candidate_dims(work, *itemsp);
+        const enum status status =
+            generation_size_of(candidate_model(work), &dims, *itemsp, &size, error);
+        if (status == STATUS_OK && (size_max == 0 || size <= size_max || items <= 1)) {
+            return STATUS_OK;
+        }
+        item_table_close(*itemsp);
+        TRY(status);
+        rows.items_max = fewer_items(items, size, size_max);
+    }
+}
+
+static void count_changes(struct round_result *result, const struct item_table *before,
+                          const struct item_table *items)
+{
+    const uint32_t rows = item_table_rows(items);
+    result->items = item_table_items(items);
+    for (uint32_t row = 1 + item_table_oov(items); row < rows; row++) {
+        const struct bytes id = item_table_id(items, row);
+        const uint64_t hash = identity_of(id.at, id.size);
+        result->items_new += !before || item_table_find(before, hash) == 0;
+    }
+    if (before) {
+        result->items_evicted = item_table_items(before) - (result->items - result->items_new);
+    }
 }
 
 static enum status open_candidate(struct work *work, struct error *error)
 {
     const struct checkpoint *current = work->input->current;
     const struct item_table *before = current && !work->options->fresh ? current->items : NULL;
-    const struct dictionary_options rows = {
-        ROUND_OOV_ROWS, work->options->items_max, work->options->item_min,
-        (current ? &current->dims : &work->options->dims)->tags};
+    const uint64_t number = work->input->number;
     struct item_table *items;
     TRY(work->input->names(work->input->names_context, &work->items, &work->categories, error));
     count_items(work);
-    TRY(dictionary_open(&items, before, work->items, work->categories, &rows, error));
-    work->result->items = item_table_items(items);
-    work->result->items_new = work->result->items - (before ? item_table_items(before) : 0);
+    TRY(fit_dictionary(work, before, &items, error));
+    count_changes(work->result, before, items);
     if (item_table_items(items) == 0) {
         item_table_close(items);
         return error_set(error, STATUS_NOT_FOUND, "no item has been seen %" PRIu64 " times so far",
                          work->options->item_min);
     }
-    if (!before) {
-        TRY(draw_candidate(work, items, error));
+    if (before) {
+        TRY(checkpoint_grow(&work->result->candidate, current, items, number, error));
     } else {
-        TRY(checkpoint_grow(&work->result->candidate, current, items, work->input->number, error));
+        const struct model_dims dims = candidate_dims(work, items);
+        TRY(checkpoint_init(&work->result->candidate, candidate_model(work), &dims, items,
+                            work->options->seed, error));
     }
-    work->result->candidate->generation = work->input->number;
-    work->result->candidate->state_generation = work->input->number;
+    work->result->candidate->generation = number;
+    work->result->candidate->state_generation = number;
     return generation_check_size(work->result->candidate, work->input->size_max, error);
 }
 

@@ -33,9 +33,9 @@ struct round_options {
     double rehearsal;       /* share of the users whose whole history is learned from again */
     uint32_t minibatch;     /* events that a step of training is to find, about */
     uint64_t item_min;      /* events that an item needs for a row */
-    uint32_t items_max;
-    double retain; /* weight of holding interests to what they said before (retention.h) */
-    bool fresh;    /* every generation is drawn anew and learns from everybody */
+    uint32_t items_max;     /* of a dictionary; of more, those seen least go out */
+    double retain;          /* weight of holding interests to what they said before (retention.h) */
+    bool fresh;             /* every generation is drawn anew and learns from everybody */
     struct train_options first, next; /* epochs, rate, ... of a first and of a later round */
     struct gate_options gate;
     uint64_t seed;
@@ -58,7 +58,7 @@ struct round_input {
     int64_t learned_ms;               /* up to where it has learned; INT64_MIN: not known */
     int64_t measured_ms;              /* up to where it was measured before, or learned_ms */
     uint64_t number;                  /* of the candidate */
-    uint64_t size_max;                /* bytes that it may take (generation_size); 0: no limit */
+    uint64_t size_max; /* bytes that it may take (generation_size), 0: no limit: fewer items then */
 };
 
 struct round_result {
@@ -70,11 +70,13 @@ struct round_result {
     uint64_t users, behaviors; /* of the sample, */
     uint64_t users_learned;    /* and of them those who were learned from */
     uint64_t users_left_out;
-    uint32_t items, items_new; /* of its dictionary, and of them without a row before */
-    uint64_t unknown;          /* behaviors of the sample without a row */
-    uint64_t samples;          /* trained on, all epochs */
-    double loss;               /* of the last epoch */
-    double train_seconds;      /* of processor time that training took, all threads */
+    uint32_t items;         /* of the candidate's dictionary, */
+    uint32_t items_new;     /* of them without a row before, */
+    uint32_t items_evicted; /* and those that had a row before and have none now */
+    uint64_t unknown;       /* behaviors of the sample without a row */
+    uint64_t samples;       /* trained on, all epochs */
+    double loss;            /* of the last epoch */
+    double train_seconds;   /* of processor time that training took, all threads */
 };
 
 /* What `train.*` is unless configured. */
@@ -82,8 +84,8 @@ struct round_options round_options_defaults(void);
 
 /*
  * Runs one. STATUS_NOT_FOUND: too little to learn from or too few new events to judge by, come back
- * later. STATUS_INVALID: the candidate would be too large, or the loss is no number any more. STATUS_END: canceled. Whatever fails,
- * nothing of the input has changed.
+ * later. STATUS_INVALID: the candidate would be too large with a single item, or the loss is no
+ * number any more. STATUS_END: canceled. Whatever fails, nothing of the input has changed.
  */
 MUST_CHECK enum status round_run(const struct round_options *options,
                                  const struct round_input *input, struct round_result *result,

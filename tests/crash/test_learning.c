@@ -3,8 +3,9 @@
  * kills at every step of a round.
  *
  * The job starts with nothing. Each round here adopts its candidate, so that every user is moved to
- * a new generation several times; killed in the middle and started again it must come to the same
- * generations and the same records as one that nobody disturbed.
+ * a new generation several times, and each finds more items than it may have rows for, so that some
+ * go out. Killed in the middle and started again the job must come to the same generations and the
+ * same records as one that nobody disturbed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,6 +26,8 @@
 
 enum { EVENTS = 4000, GENERATIONS = 3, KILLS = 5, MOMENTS = 20, ARGUMENTS = 16 };
 
+#define ITEMS_MAX "60" /* of 150 in the log */
+
 static const char *const points[] = {"generation_trained", "generation_sealed", "sweep_folded",
                                      "sweep_committed"};
 
@@ -38,11 +41,13 @@ static uint32_t kills;
 static int program(const char *command, const char *name, const struct scene_run *how)
 {
     static const char *const settings[] = {
-        "--model.checkpoint=",       "--train.enabled=true", "--train.events=1200",
-        "--train.gate_events=100",   "--train.margin=-1",    "--train.first_epochs=1",
-        "--train.epochs=1",          "--model.keep=100",     "--job.poll_events_max=32",
-        "--job.commit_users_max=40", "--log.quiet=true",     "--train.memory=16MB",
-        "--job.memory=1GB"};
+        "--model.checkpoint=",      "--train.enabled=true",
+        "--train.events=1200",      "--train.gate_events=100",
+        "--train.margin=-1",        "--train.first_epochs=1",
+        "--train.epochs=1",         "--model.keep=100",
+        "--job.poll_events_max=32", "--job.commit_users_max=40",
+        "--log.quiet=true",         "--train.memory=16MB",
+        "--job.memory=1GB",         "--train.items_max=" ITEMS_MAX};
     char state[SCENE_PATH_MAX + 64], output[SCENE_PATH_MAX + 64], model[SCENE_PATH_MAX + 64];
     const char *arguments[ARGUMENTS + 8] = {command, "--config", "braid.yaml",
                                             state,   output,     model};
@@ -123,6 +128,41 @@ static void a_job_that_starts_with_nothing_publishes_every_user_proven(void **st
     free(curve);
 }
 
+/* Of a generation of the undisturbed job: its file of item vectors. */
+static char *read_items(uint32_t number)
+{
+    size_t size;
+    return scene_read(scene_path(&scene, "undisturbed/output/items-%010" PRIu32 ".jsonl", number),
+                      &size);
+}
+
+static void items_go_out_when_the_generation_changes(void **state)
+{
+    const uint32_t most = (uint32_t)strtoul(ITEMS_MAX, NULL, 10);
+    char *lines[GENERATIONS];
+    uint32_t gone = 0;
+    (void)state;
+    for (uint32_t i = 0; i < GENERATIONS; i++) {
+        lines[i] = read_items(i + 1);
+    }
+    for (uint32_t item = 0; item < 150; item++) {
+        char text[32];
+        snprintf(text, sizeof text, "\"item\":\"i%" PRIu32 "\"", item);
+        for (uint32_t i = 0; i + 1 < GENERATIONS; i++) {
+            gone += strstr(lines[i], text) && !strstr(lines[i + 1], text);
+        }
+    }
+    assert_true(gone > 0);
+    for (uint32_t i = 0; i < GENERATIONS; i++) {
+        uint32_t items = 0;
+        for (const char *at = lines[i]; (at = strstr(at, "\"item\":")); at++) {
+            items++;
+        }
+        assert_int_equal(items, most);
+        free(lines[i]);
+    }
+}
+
 static void the_same_log_gives_the_same_generations_and_records(void **state)
 {
     (void)state;
@@ -185,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_that_starts_with_nothing_publishes_every_user_proven),
+        cmocka_unit_test(items_go_out_when_the_generation_changes),
         cmocka_unit_test(the_same_log_gives_the_same_generations_and_records),
         cmocka_unit_test(a_job_goes_on_with_its_newest_generation),
         cmocka_unit_test(nothing_is_lost_or_repeated_when_killed_at_any_step_of_a_round),

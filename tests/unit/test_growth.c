@@ -174,14 +174,42 @@ static void a_newer_list_applies_from_the_next_dictionary_on(void **state)
     item_table_close(before);
 }
 
-static void a_dictionary_has_no_more_items_than_it_may(void **state)
+static void where_items_are_too_many_the_least_seen_go_out(void **state)
 {
     (void)state;
-    static const struct counted later[] = {{"eraserhead", NULL, 50}, {"fargo", NULL, 60}};
+    static const struct counted later[] = {{"alien", "horror", 5},     {"brazil", NULL, 1},
+                                           {"casablanca", "drama", 0}, {"eraserhead", NULL, 50},
+                                           {"fargo", NULL, 60},        {"gilda", "noir", 5}};
     struct item_table *before = dictionary_of(NULL, first, 4, 100, 2);
-    struct item_table *table = dictionary_of(before, later, 2, 4, 2);
-    assert_int_equal(item_table_items(table), 4);
-    assert_item(table, 4 + OOV, "fargo", "");
+    struct item_table *table = dictionary_of(before, later, 6, 3, 2);
+    assert_int_equal(item_table_items(table), 3);
+    assert_item(table, 1 + OOV, "alien", "horror"); /* seen as often as gilda, and had a row */
+    assert_item(table, 2 + OOV, "fargo", "");
+    assert_item(table, 3 + OOV, "eraserhead", "");
+    assert_int_equal(item_table_categories(table), 1); /* drama went with its item */
+    /* One that went has a row again once it is seen more than another. */
+    static const struct counted again[] = {
+        {"casablanca", "drama", 9}, {"alien", NULL, 8}, {"fargo", NULL, 7}};
+    struct item_table *next = dictionary_of(table, again, 3, 3, 2);
+    assert_int_equal(item_table_items(next), 3);
+    assert_item(next, 1 + OOV, "alien", "horror");
+    assert_item(next, 2 + OOV, "fargo", "");
+    assert_item(next, 3 + OOV, "casablanca", "drama");
+    item_table_close(next);
+    item_table_close(table);
+    item_table_close(before);
+}
+
+static void of_items_seen_equally_often_those_that_have_had_a_row_for_longer_stay(void **state)
+{
+    (void)state;
+    static const struct counted later[] = {
+        {"a new one", NULL, 3}, {"brazil", NULL, 3}, {"casablanca", NULL, 3}, {"alien", NULL, 3}};
+    struct item_table *before = dictionary_of(NULL, first, 4, 100, 2);
+    struct item_table *table = dictionary_of(before, later, 4, 2, 2);
+    assert_int_equal(item_table_items(table), 2);
+    assert_item(table, 1 + OOV, "brazil", "");
+    assert_item(table, 2 + OOV, "casablanca", "drama");
     item_table_close(table);
     item_table_close(before);
 }
@@ -231,6 +259,56 @@ static void a_grown_checkpoint_keeps_every_value_and_starts_items_near_their_cat
     checkpoint_close(from);
 }
 
+static void assert_row(const struct checkpoint *now, const char *table, uint32_t row,
+                       const struct checkpoint *before, uint32_t row_before)
+{
+    const struct param *to = param_set_get(now->params, "%s", table);
+    const struct param *from = param_set_get(before->params, "%s", table);
+    const ptrdiff_t at = to->data - param_set_block(now->params) + (ptrdiff_t)row * D;
+    const ptrdiff_t was = from->data - param_set_block(before->params) + (ptrdiff_t)row_before * D;
+    const struct training_moments *moments = &now->training.moments;
+    assert_memory_equal(param_set_block(now->params) + at, param_set_block(before->params) + was,
+                        D * sizeof(real));
+    assert_memory_equal(moments->mean + at, before->training.moments.mean + was, D * sizeof(real));
+    assert_memory_equal(moments->square + at, before->training.moments.square + was,
+                        D * sizeof(real));
+}
+
+/* One item goes and one comes: the tables are as large as before, and rows have moved. */
+static void what_stays_takes_its_values_and_moments_to_its_new_row(void **state)
+{
+    (void)state;
+    static const struct counted later[] = {
+        {"alien", "horror", 5}, {"brazil", NULL, 9}, {"fargo", "crime", 60}};
+    struct item_table *before = dictionary_of(NULL, first, 4, 100, 2);
+    struct item_table *items = dictionary_of(before, later, 3, 3, 2);
+    struct checkpoint *from = checkpoint_of(before), *grown;
+    const size_t size = param_set_size(from->params);
+    assert_int_equal(training_make_moments(&from->training, size, NULL), STATUS_OK);
+    for (size_t i = 0; i < size; i++) {
+        from->training.moments.mean[i] = (real)i;
+        from->training.moments.square[i] = -(real)i;
+    }
+    assert_int_equal(checkpoint_grow(&grown, from, items, 7, NULL), STATUS_OK);
+    assert_int_equal(param_set_size(grown->params), size);
+    assert_item(grown->items, 2 + OOV, "alien", "horror");
+    assert_row(grown, "item.embedding", OOV, from, OOV);
+    assert_row(grown, "item.embedding", 1 + OOV, from, 1 + OOV);
+    assert_row(grown, "item.embedding", 2 + OOV, from, 3 + OOV); /* casablanca went */
+    assert_row(grown, "category.embedding", 1, from, 2);         /* and drama with it */
+    const struct param *table = param_set_get(grown->params, "item.embedding");
+    const ptrdiff_t fresh = table->data - param_set_block(grown->params) + (3 + OOV) * D;
+    const struct param *was = param_set_get(from->params, "item.embedding");
+    assert_memory_not_equal(table->data + (3 + OOV) * D, was->data + (3 + OOV) * D,
+                            D * sizeof(real));
+    for (uint32_t i = 0; i < D; i++) { /* a new row has no past */
+        assert_true(grown->training.moments.mean[fresh + i] == 0);
+        assert_true(grown->training.moments.square[fresh + i] == 0);
+    }
+    checkpoint_close(grown);
+    checkpoint_close(from);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,7 +316,9 @@ int main(void)
         cmocka_unit_test(a_later_dictionary_keeps_the_rows_and_adds_what_was_seen_enough),
         cmocka_unit_test(an_item_takes_all_its_categories_with_tags_and_the_first_without),
         cmocka_unit_test(a_newer_list_applies_from_the_next_dictionary_on),
-        cmocka_unit_test(a_dictionary_has_no_more_items_than_it_may),
+        cmocka_unit_test(where_items_are_too_many_the_least_seen_go_out),
+        cmocka_unit_test(of_items_seen_equally_often_those_that_have_had_a_row_for_longer_stay),
+        cmocka_unit_test(what_stays_takes_its_values_and_moments_to_its_new_row),
         cmocka_unit_test(a_grown_checkpoint_keeps_every_value_and_starts_items_near_their_category),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

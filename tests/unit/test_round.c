@@ -29,7 +29,7 @@ struct world {
     struct history histories[USERS];
     uint32_t at[USERS];
     uint64_t events;
-    uint32_t items; /* that exist so far */
+    uint32_t first, items; /* users walk around among those from `first` to below `items` */
     struct name_set known, categories;
 };
 
@@ -71,7 +71,7 @@ static void add_events(uint32_t count)
             history,
             history_behavior_of(item_hash(world.at[user]), (int64_t)world.events * STEP_MS, 0),
             (int64_t)world.events, HISTORY_MAX);
-        world.at[user] = (world.at[user] + 1) % world.items;
+        if (++world.at[user] >= world.items) world.at[user] = world.first;
     }
     for (uint32_t user = 0; user < USERS; user++) {
         char id[ID_MAX];
@@ -363,19 +363,68 @@ static void a_round_whose_loss_is_no_number_changes_nothing(void **state)
     checkpoint_close(first.candidate);
 }
 
-/* Its dictionary has grown beyond what memory has room for: nothing is trained. */
-static void a_round_whose_candidate_is_too_large_changes_nothing(void **state)
+/* Ten items are new, and there is room for no more than there were: the least seen go out. */
+static void a_round_gives_up_the_items_that_memory_has_no_room_for(void **state)
+{
+    struct round_options options = small_options();
+    struct round_result first, next, back;
+    (void)state;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    assert_int_equal(first.items_evicted, 0);
+    size_max = generation_size(first.candidate);
+    world.first = 20; /* what comes before is out of fashion */
+    world.items = ITEMS;
+    add_events(4000);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
+    assert_true(generation_size(next.candidate) <= size_max);
+    assert_true(next.items >= ITEMS - 12 && next.items <= ITEMS - 10);
+    assert_int_equal(next.items - next.items_new, ITEMS - 10 - next.items_evicted);
+    assert_int_equal(next.items_new, 10);
+    assert_true(next.items_evicted >= 10 && next.unknown > 0);
+    for (uint32_t item = world.first; item < ITEMS; item++) {
+        assert_true(item_table_find(next.candidate->items, item_hash(item)) > 0);
+    }
+    assert_int_equal(next.gate.candidate.events, next.gate.current.events);
+    /* With room again they come back. */
+    size_max = 0;
+    world.first = 0;
+    add_events(1000);
+    assert_int_equal(run(&options, next.candidate, next.learned_ms, 3, &back), STATUS_OK);
+    assert_int_equal(back.items, ITEMS);
+    assert_int_equal(back.items_new, ITEMS - next.items);
+    assert_int_equal(back.unknown, 0);
+    checkpoint_close(back.candidate);
+    checkpoint_close(next.candidate);
+    checkpoint_close(first.candidate);
+}
+
+static void a_dictionary_has_no_more_items_than_are_allowed(void **state)
+{
+    struct round_options options = small_options();
+    struct round_result first, next;
+    (void)state;
+    options.items_max = 30;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    assert_int_equal(first.items, 30);
+    options.items_max = 20;
+    add_events(1000);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
+    assert_int_equal(next.items, 20);
+    assert_int_equal(next.items_evicted - next.items_new, 10);
+    checkpoint_close(next.candidate);
+    checkpoint_close(first.candidate);
+}
+
+static void a_round_whose_candidate_is_too_large_with_one_item_changes_nothing(void **state)
 {
     const struct round_options options = small_options();
     struct round_result first, next;
     (void)state;
     add_events(2000);
     assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
-    size_max = generation_size(first.candidate);
-    add_events(1000);
-    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
-    checkpoint_close(next.candidate);
-    world.items = ITEMS; /* ten new items */
+    size_max = generation_size(first.candidate) / 8;
     add_events(1000);
     assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_INVALID);
     assert_null(next.candidate);
@@ -416,8 +465,13 @@ int main(void)
                                         close_world),
         cmocka_unit_test_setup_teardown(a_round_whose_loss_is_no_number_changes_nothing, open_world,
                                         close_world),
-        cmocka_unit_test_setup_teardown(a_round_whose_candidate_is_too_large_changes_nothing,
+        cmocka_unit_test_setup_teardown(a_round_gives_up_the_items_that_memory_has_no_room_for,
                                         open_world, close_world),
+        cmocka_unit_test_setup_teardown(a_dictionary_has_no_more_items_than_are_allowed, open_world,
+                                        close_world),
+        cmocka_unit_test_setup_teardown(
+            a_round_whose_candidate_is_too_large_with_one_item_changes_nothing, open_world,
+            close_world),
         cmocka_unit_test_setup_teardown(a_round_that_comes_too_early_finds_nothing, open_world,
                                         close_world),
     };
