@@ -75,9 +75,6 @@ static void make_records(const struct preload *preload, struct template *templat
         }
         (void)history_append(history, behaviors[i], 0, preload->history_max);
     }
-    if (from < history->first) {
-        history_set_before(history, history_time_ms(behaviors[history->first - 1]));
-    }
     template->records[used++] = keep(record, history_encode(history, record));
     REQUIRE(used == preload->records_count);
 }

@@ -150,6 +150,11 @@ const struct option option_table[] = {
           "Partitions that users are hashed to (file); fixed once the directory exists"),
     COUNT("state.history_max", state.history_max, "4096", 128, 1048576,
           "Behaviors that are kept of a user; a multiple of 128. Fixed once events were committed"),
+    DURATION(
+        "state.ttl", state.ttl_ms, "0s", 0, 36500 * DAY,
+        "A user's life ends when its next event comes later than this after its latest one, by "
+        "the events' times: it begins anew with that event, while n goes on counting; 0: never. "
+        "Fixed once events were committed"),
     COUNT("state.snapshot_every", state.snapshot_every, "128", 1, 65536,
           "A state that leaves memory is saved if this many behaviors came since its snapshot, or "
           "since the beginning; what is not saved is folded from the history"),

@@ -40,7 +40,7 @@ void history_init(struct history *history, uint64_t generation)
 
 int64_t history_last_ms(const struct history *history)
 {
-    uint64_t skipped = history->from > history->first ? history->from - history->first : 0;
+    uint64_t skipped = history->start > history->first ? history->start - history->first : 0;
     int64_t last_ms = history->before_ms;
     for (uint64_t i = skipped; i < history->count; i++) {
         int64_t time_ms = history_time_ms(history->at[i]);
@@ -105,7 +105,6 @@ bool history_append(struct history *history, struct history_behavior behavior,
     uint64_t from = history_from(history->start, history_events(history), history_max);
     if (from <= history->from) return false;
     history->from = from;
-    history->before_ms = HISTORY_NO_TIME;
     return true;
 }
 
@@ -136,16 +135,41 @@ static bool has_of_late(const struct history *history, struct history_behavior b
     return false;
 }
 
+/* Counts it for its hour; false if the hour is full. */
+static bool counts_for_hour(struct history *history, struct history_behavior behavior,
+                            uint32_t hour_max)
+{
+    const uint64_t hour = (uint64_t)history_time_ms(behavior) / HOUR_MS;
+    if (hour != history->hour) history->hour_events = 0;
+    if (history->hour_events >= hour_max) return false;
+    history->hour = hour;
+    history->hour_events++;
+    return true;
+}
+
+static void begin_life(struct history *history)
+{
+    history->start = history->from = history_events(history);
+    history->before_ms = HISTORY_NO_TIME;
+    history->profile = (struct history_profile){0};
+}
+
+/* Whether the behavior comes too late to be of the life that the history tells of. */
+static bool ends_life(const struct history *history, struct history_behavior behavior,
+                      int64_t ttl_ms)
+{
+    if (ttl_ms == 0 || history->start == history_events(history)) return false;
+    return history_time_ms(behavior) - history_last_ms(history) > ttl_ms;
+}
+
 enum history_intake history_admit(struct history *history, struct history_behavior behavior,
                                   const struct history_rules *rules)
 {
     if (rules->distinct && has_of_late(history, behavior)) return HISTORY_DUPLICATE;
-    if (rules->hour_max == 0) return HISTORY_TAKES;
-    const uint64_t hour = (uint64_t)history_time_ms(behavior) / HOUR_MS;
-    if (hour != history->hour) history->hour_events = 0;
-    if (history->hour_events >= rules->hour_max) return HISTORY_FLOODED;
-    history->hour = hour;
-    history->hour_events++;
+    if (rules->hour_max > 0 && !counts_for_hour(history, behavior, rules->hour_max)) {
+        return HISTORY_FLOODED;
+    }
+    if (ends_life(history, behavior, rules->ttl_ms)) begin_life(history);
     return HISTORY_TAKES;
 }
 
@@ -154,11 +178,6 @@ void history_recall(struct history *history, const struct history *before)
     for (uint32_t i = history->count; i < HISTORY_CHUNK_BEHAVIORS; i++) {
         history->at[i] = before->at[i];
     }
-}
-
-void history_set_before(struct history *history, int64_t before_ms)
-{
-    history->before_ms = before_ms;
 }
 
 static void write_varint(struct byte_writer *writer, uint64_t value)
@@ -206,7 +225,8 @@ static const char *contradiction(const struct history *history)
     if (history->count == 0 && events > 0) return "an empty chunk after full ones";
     if (history->start > history->from) return "its fold begins before the user's life";
     if (history->from > events) return "its fold begins after its last behavior";
-    if ((before_ms == HISTORY_NO_TIME) != (history->from >= history->first)) {
+    if (before_ms == HISTORY_NO_TIME ? history->from < history->first
+                                     : history->start >= history->first) {
         return "the time before its chunk disagrees with where its fold begins";
     }
     if (before_ms != HISTORY_NO_TIME && (before_ms < 0 || before_ms > HISTORY_TIME_MAX_MS)) {

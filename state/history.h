@@ -79,7 +79,7 @@ struct history {
     bool tombstone;        /* the user was erased or expired; n goes on counting */
     uint64_t start;        /* ordinal at which the user's life began */
     uint64_t from;         /* ordinal at which the fold of its state begins */
-    int64_t before_ms;     /* latest time of ordinals [from, first), HISTORY_NO_TIME if none */
+    int64_t before_ms;     /* latest time of ordinals [start, first), HISTORY_NO_TIME if none */
     uint64_t generation;   /* the generation that folds this user */
     int64_t source_offset; /* of the last behavior, */
     int64_t event_ms;      /* and its event time; -1 and HISTORY_NO_TIME if there is none */
@@ -99,7 +99,7 @@ static inline uint64_t history_events(const struct history *history)
     return history->first + history->count;
 }
 
-/* Latest time of the ordinals [from, n), HISTORY_NO_TIME if there is none. */
+/* Latest time of the user's life, HISTORY_NO_TIME if it has no behavior yet. */
 int64_t history_last_ms(const struct history *history);
 
 /* True if the next append closes the open chunk: save it (history_encode) before appending. */
@@ -112,9 +112,7 @@ static inline bool history_full(const struct history *history)
  * Appends a behavior, opening the next chunk first if the open one is full, and lets `from` jump
  * to where history_from has it: when n - from reaches `history_max` (a multiple of 128), so that a
  * quarter is left. It never goes back, also when `history_max` was raised. Returns true if `from`
- * jumped: the state must then be folded anew from it. After a jump `before_ms` is the caller's to
- * restore (history_set_before) if from < first, for only the caller can read chunks. A tombstone
- * ends.
+ * jumped: the state must then be folded anew from it. A tombstone ends.
  */
 bool history_append(struct history *history, struct history_behavior behavior,
                     int64_t source_offset, uint32_t history_max);
@@ -122,16 +120,22 @@ bool history_append(struct history *history, struct history_behavior behavior,
 /*
  * Which events a history takes, by what is in it: at most `hour_max` on end whose times are of the
  * same hour (0: any number), and, if `distinct`, none that equals one of the last 32 behaviors, as
- * far as they lie behind `from`.
+ * far as they lie behind `from`. A life ends before an event that comes more than `ttl_ms` after the
+ * latest of it (0: never): `start` and `from` are then that event's, and nothing is known of the
+ * user any more.
  */
 struct history_rules {
     uint32_t hour_max;
     bool distinct;
+    int64_t ttl_ms;
 };
 
 enum history_intake { HISTORY_TAKES, HISTORY_FLOODED, HISTORY_DUPLICATE };
 
-/* What becomes of the user's next event. One that is taken counts for its hour: append it. */
+/*
+ * What becomes of the user's next event. One that is taken counts for its hour and begins a life if
+ * that is due: append it.
+ */
 enum history_intake history_admit(struct history *history, struct history_behavior behavior,
                                   const struct history_rules *rules);
 
@@ -147,9 +151,6 @@ void history_profile_at(const struct history *history, uint64_t events,
 
 /* Where `from` stands after n behaviors of a life that began at `start`: a pure function. */
 uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
-
-/* Sets the latest time of [from, first), which the caller found by reading chunks. */
-void history_set_before(struct history *history, int64_t before_ms);
 
 /*
  * A record is, little-endian, with numbers as varints (7 bits a byte, least first, no byte to

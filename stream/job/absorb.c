@@ -14,9 +14,7 @@ enum {
 struct folding {
     struct change *change;
     struct fold_progress progress;
-    uint64_t next;     /* ordinal of the behavior to absorb next */
-    bool anew;         /* folded from `from`: then */
-    int64_t before_ms; /* is the latest time of [from, first) */
+    uint64_t next; /* ordinal of the behavior to absorb next */
 };
 
 struct absorber {
@@ -87,13 +85,11 @@ static void folding_begin(struct absorber *absorber, struct folding *folding, st
         .change = change,
         .progress = {user->state_absorbed, user->last_ms},
         .next = user->state_events,
-        .before_ms = HISTORY_NO_TIME,
     };
     if (user->state_events > 0 && user->state_from == user->history.from) return;
     interest_state_init(absorber->model, user->state);
     folding->progress = (struct fold_progress){0, HISTORY_NO_TIME};
     folding->next = user->history.from;
-    folding->anew = true;
 }
 
 /* Opens the user's run in the batch. A batch always has room for a user of this poll. */
@@ -107,16 +103,12 @@ static void add_chunk(struct absorber *absorber, struct folding *folding,
                       const struct history *chunk)
 {
     uint64_t end = history_events(chunk);
-    uint64_t first_open = folding->change->user->history.first;
     while (folding->next < end) {
         struct history_behavior behavior = chunk->at[folding->next - chunk->first];
         if (!fold_behavior(absorber->fold, folding->next, behavior)) {
             fold_run(absorber->fold);
             open_run(absorber, folding);
             continue;
-        }
-        if (folding->next < first_open && history_time_ms(behavior) > folding->before_ms) {
-            folding->before_ms = history_time_ms(behavior);
         }
         folding->next++;
     }
@@ -144,7 +136,6 @@ static void folding_finish(struct absorber *absorber, struct folding *folding)
     user->state_absorbed = folding->progress.absorbed;
     user->last_ms = folding->progress.last_ms;
     user->history.generation = absorber->generation;
-    if (folding->anew) history_set_before(&user->history, folding->before_ms);
 }
 
 /* ---- users that need the store ---- */

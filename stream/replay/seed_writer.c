@@ -140,22 +140,9 @@ static void leave_chunks_behind(struct writer *writer, uint64_t from)
     while (left < writer->chunks_count && writer->chunks[left].first + CHUNK <= from) {
         left++;
     }
+    if (left == 0) return;
     writer->chunks_count -= left;
     memmove(writer->chunks, writer->chunks + left, writer->chunks_count * sizeof *writer->chunks);
-}
-
-/* The latest time of the ordinals from `from` on that lie in full chunks. */
-static int64_t latest_before(const struct writer *writer, uint64_t from)
-{
-    int64_t before_ms = HISTORY_NO_TIME;
-    for (uint32_t c = 0; c < writer->chunks_count; c++) {
-        const struct history *chunk = &writer->chunks[c];
-        for (uint32_t i = 0; i < CHUNK; i++) {
-            const int64_t time_ms = history_time_ms(chunk->at[i]);
-            if (chunk->first + i >= from && time_ms > before_ms) before_ms = time_ms;
-        }
-    }
-    return before_ms;
 }
 
 /* What the job would have made of the user's events. */
@@ -175,11 +162,9 @@ static enum status write_user(struct writer *writer, struct runs_merge *merge,
             continue;
         }
         if (history_full(&history)) keep_full_chunk(writer, &history);
-        if (history_append(&history, behavior, -1, config->state.history_max)) {
-            leave_chunks_behind(writer, history.from);
-        }
+        (void)history_append(&history, behavior, -1, config->state.history_max);
+        leave_chunks_behind(writer, history.from);
     }
-    history.before_ms = latest_before(writer, history.from);
     for (uint32_t c = 0; c < writer->chunks_count; c++) {
         TRY(send_chunk(writer, user, &writer->chunks[c], error));
     }

@@ -37,6 +37,7 @@ static const struct {
     {"source.deduplicate", ALWAYS},
     {"profile.fields", ALWAYS}, /* a history holds the place in it */
     {"output.topic", ALWAYS},   /* DECODING_OUTPUT: may change, but not unnoticed (seal_check.c) */
+    {"state.ttl", ALWAYS},
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -99,6 +100,7 @@ static uint32_t committed_print(const uint32_t committed[HISTORY_DECODING_MAX], 
     if (committed[i] || !committed[0]) return committed[i];
     if (strcmp(options[i].key, "source.user_events_max") == 0) return fingerprint_of_value("0");
     if (strcmp(options[i].key, "source.deduplicate") == 0) return fingerprint_of_value("false");
+    if (strcmp(options[i].key, "state.ttl") == 0) return fingerprint_of_value("0s");
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /*
- * intake.h - which of a user's accepted events its history takes: bots and deliveries in double.
+ * intake.h - which of a user's accepted events its history takes: bots and deliveries in double. And
+ * before which of them its life ends.
  *
  * Decided by the user's history alone, so that a job, a replay and a verification agree. What is not
  * taken is counted under a verdict of its own, and is no dead letter.
@@ -13,12 +14,13 @@
 
 static inline struct history_rules intake_rules(const struct config *config)
 {
-    return (struct history_rules){config->source.user_events_max, config->source.deduplicate};
+    return (struct history_rules){config->source.user_events_max, config->source.deduplicate,
+                                  config->state.ttl_ms};
 }
 
 static inline bool intake_takes_all(const struct history_rules *rules)
 {
-    return rules->hour_max == 0 && !rules->distinct;
+    return rules->hour_max == 0 && !rules->distinct && rules->ttl_ms == 0;
 }
 
 static inline enum event_verdict intake_verdict(enum history_intake intake)

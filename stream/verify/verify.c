@@ -130,7 +130,8 @@ static void check_content(struct verify *verify, const struct verify_user *user,
                           const struct verify_published *record, const struct verify_event *last)
 {
     char why[160];
-    uint64_t from = history_from(0, record->events, verify->options->config->state.history_max);
+    const uint32_t history_max = verify->options->config->state.history_max;
+    uint64_t from = history_from(last->start, record->events, history_max);
     int64_t time_ms = history_time_ms(last->behavior);
     if (record->partition != user->partition || record->offset != last->offset ||
         record->event_ms != time_ms || record->from != from) {

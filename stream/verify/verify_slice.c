@@ -132,7 +132,9 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
     if (!added) return false;
     added->behavior = history_behavior_of(event->item_hash, event->time_ms, event->action);
     added->offset = event->offset;
-    added->profile = user->last_event ? user->last_event->profile : NULL;
+    added->start = user->history ? user->history->start : 0;
+    const struct verify_event *before = user->last_event;
+    added->profile = before && before->start == added->start ? before->profile : NULL;
     if (!learn_profile(slice, added, event)) return false;
     *(user->last_event ? &user->last_event->next : &user->first_event) = added;
     user->last_event = added;
@@ -325,12 +327,13 @@ enum status verify_slice_load(struct verify_slice *slice, const struct log_input
     const struct history_rules rules = intake_rules(slice->config);
     TRY(ops->begin(input, LOG_SOURCE, part, error));
     if (ops->first(input) > 0 && !intake_takes_all(&rules)) {
-        return error_set(error, STATUS_INVALID,
-                         "the source begins at offset %" PRId64
-                         ": which of the events that are left were taken (source.user_events_max, "
-                         "source.deduplicate) depends on those that are gone, so it cannot be "
-                         "verified",
-                         ops->first(input));
+        return error_set(
+            error, STATUS_INVALID,
+            "the source begins at offset %" PRId64
+            ": which of the events that are left were taken (source.user_events_max, "
+            "source.deduplicate, state.ttl) depends on those that are gone, so it cannot be "
+            "verified",
+            ops->first(input));
     }
     TRY(load_source(slice, ops, input, error));
     if (slice->config->output.publish != CONFIG_PUBLISH_NONE) { /* else they are another job's */

@@ -28,6 +28,7 @@ struct verify_event {
     struct verify_event *next;
     struct history_behavior behavior;
     int64_t offset;
+    uint64_t start;                     /* ordinal at which the user's life began */
     const struct user_profile *profile; /* in force with it; NULL: nothing is known so far */
 };
 

@@ -52,6 +52,7 @@ static void each_option_that_decides_how_events_are_read_is_compared_and_named(v
         {"file", "source.null_values", "none"},
         {"file", "source.user_events_max", "60"},
         {"kafka", "source.deduplicate", "true"},
+        {"file", "state.ttl", "90d"},
         {"kafka", "actions", "buy:3,view:1"},
         {"file", "actions", "view:1"},
         {"file", "actions", "view:1,cart:3"},

@@ -1,5 +1,5 @@
 /*
- * test_intake.c - bots and deliveries in double, from a log to what is published and verified.
+ * test_intake.c - bots, deliveries in double and lives, from a log to what is published and verified.
  *
  * What a user's history takes is told here from the definition, over all that it took before; the
  * job, whose memory is its cache, its stores and its log, must come to the same, however it was
@@ -17,9 +17,18 @@
 #include <string.h>
 
 #include "base/checksum.h"
+#include "state/history.h"
 #include "tests/unit/said.h"
 
-enum { EVENTS = 4000, USERS = 20, RECENT = 60, HOUR_MAX = 12, LAST = 32, HOUR_S = 3600 };
+enum {
+    EVENTS = 4000,
+    USERS = 20,
+    RECENT = 60,
+    HOUR_MAX = 12,
+    LAST = 32,
+    HOUR_S = 3600,
+    TTL_S = 1800
+};
 
 struct told {
     uint32_t user;
@@ -30,8 +39,8 @@ struct told {
 
 static struct scene scene;
 static struct told taken[USERS][EVENTS];
-static uint32_t taken_count[USERS];
-static uint32_t flooded, duplicates, accepted;
+static uint32_t taken_count[USERS], life[USERS]; /* where the user's life began */
+static uint32_t flooded, duplicates, accepted, lives;
 
 static uint64_t draw(uint64_t *seed, uint64_t below)
 {
@@ -39,12 +48,23 @@ static uint64_t draw(uint64_t *seed, uint64_t below)
     return splitmix64(*seed) % below;
 }
 
-/* By the definition of both options. */
+/* The latest time of the user's life; 0: it has none. */
+static uint64_t latest_of(uint32_t user)
+{
+    uint64_t latest = 0;
+    for (uint32_t i = life[user]; i < taken_count[user]; i++) {
+        if (taken[user][i].time_s > latest) latest = taken[user][i].time_s;
+    }
+    return latest;
+}
+
+/* By the definition of the options. */
 static void judge(const struct told *event)
 {
     const struct told *had = taken[event->user];
     const uint32_t count = taken_count[event->user];
     for (uint32_t i = count > LAST ? count - LAST : 0; i < count; i++) {
+        if (i < life[event->user]) continue;
         if (had[i].item != event->item || had[i].time_s != event->time_s ||
             had[i].buys != event->buys) {
             continue;
@@ -61,6 +81,10 @@ static void judge(const struct told *event)
         return;
     }
     accepted++;
+    if (event->time_s > latest_of(event->user) + TTL_S) {
+        life[event->user] = count;
+        lives++;
+    }
     taken[event->user][taken_count[event->user]++] = *event;
 }
 
@@ -106,9 +130,40 @@ static void assert_counts(const char *command, const char *name)
 static void a_job_takes_what_the_definition_does_and_verify_agrees(void **state)
 {
     (void)state;
-    assert_true(flooded > 100 && duplicates > 100 && accepted > 1000);
+    assert_true(flooded > 100 && duplicates > 100 && accepted > 1000 && lives > 3 * USERS);
     assert_counts("run", "plain");
     assert_counts("verify", "plain");
+}
+
+/* Whether the last record of the user, of all that were published, says `text`. */
+static bool last_record_says(uint32_t user, const char *text)
+{
+    char name[24];
+    bool says = false;
+    snprintf(name, sizeof name, "{\"user\":\"u%u\",", user);
+    for (int partition = 0; partition < 4; partition++) {
+        size_t size;
+        char *file =
+            scene_read(scene_path(&scene, "plain/output/interests-%04d.jsonl", partition), &size);
+        for (char *at = file; (at = strstr(at, name)) != NULL; at++) {
+            const char *end = strchr(at, '\n'), *found = strstr(at, text);
+            says = end && found && found < end;
+        }
+        free(file);
+    }
+    return says;
+}
+
+static void the_last_record_of_a_user_says_where_its_life_began(void **state)
+{
+    (void)state;
+    for (uint32_t user = 0; user < USERS; user++) {
+        char text[64];
+        const uint64_t from = history_from(life[user], taken_count[user], 128);
+        snprintf(text, sizeof text, ",\"from\":%" PRIu64 ",\"events\":%u,", from,
+                 taken_count[user]);
+        assert_true(last_record_says(user, text));
+    }
 }
 
 /* The cache is empty after each, so what the last 32 were comes out of the stores, or of the log. */
@@ -151,12 +206,15 @@ static void other_rules_are_refused_once_events_were_committed(void **state)
     (void)state;
     const struct scene_run other = {.setting = "--source.deduplicate=false"};
     expect_said(&scene, scene_run(&scene, "run", "plain", &other), 3, "source.deduplicate");
+    const struct scene_run longer = {.setting = "--state.ttl=2h"};
+    expect_said(&scene, scene_run(&scene, "run", "plain", &longer), 3, "state.ttl");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_takes_what_the_definition_does_and_verify_agrees),
+        cmocka_unit_test(the_last_record_of_a_user_says_where_its_life_began),
         cmocka_unit_test(a_job_that_is_killed_and_loses_its_stores_takes_the_same),
         cmocka_unit_test(how_events_are_batched_does_not_matter),
         cmocka_unit_test(other_rules_are_refused_once_events_were_committed),
@@ -167,6 +225,9 @@ int main(void)
     snprintf(most, sizeof most, "%d", HOUR_MAX);
     setenv("BRAID_SOURCE_USER_EVENTS_MAX", most, 1);
     setenv("BRAID_SOURCE_DEDUPLICATE", "true", 1);
+    char ttl[16];
+    snprintf(ttl, sizeof ttl, "%ds", TTL_S);
+    setenv("BRAID_STATE_TTL", ttl, 1);
     setenv("BRAID_SOURCE_FIELDS_CATEGORY", "", 1);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     scene_close(&scene);
