@@ -4,7 +4,9 @@
  *
  *     case=interests   while the job runs at saturation, 1,000 requests a second for some seconds
  *                      and none for as long, in turn: events_per_s with and alone_events_per_s
- *                      without, fall: by how much less. The client is on the same cores
+ *                      without, fall: by how much less. The client is on the same cores: what it
+ *                      and the job's answering threads take is told a request (client_cpu_us,
+ *                      answer_cpu_us)
  *     case=recommend   200 requests a second for ten of all items, when the log is read to its end
  *
  * Requests are due by the clock and not when the one before was answered; latency counts from when
@@ -13,6 +15,7 @@
  * bench_http [EVENTS]
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -198,10 +201,43 @@ static pid_t start_job(const struct runner *runner)
     _exit(0);
 }
 
-/* With and without requests in turn while the job reads, but for its beginning and its end. */
-static void bench_interests(struct load *load, int fd, char *answer, uint64_t events)
+/* Seconds of processor time, from their beginning, of the job's threads that answer. */
+static double answer_cpu_s(pid_t job)
 {
-    double rates[2] = {0}, times[2] = {0};
+    char path[64], line[64];
+    double ns = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", job);
+    DIR *tasks = opendir(path);
+    REQUIRE(tasks);
+    for (const struct dirent *task; (task = readdir(tasks));) {
+        const char *const names[] = {"comm", "schedstat"}; /* the latter begins with ns of work */
+        bool answers = false;
+        for (int i = 0; i < 2; i++) {
+            char file[sizeof path + sizeof task->d_name + 16];
+            snprintf(file, sizeof file, "%s/%s/%s", path, task->d_name, names[i]);
+            FILE *in = fopen(file, "re");
+            if (in && fgets(line, sizeof line, in)) {
+                if (i == 0) answers = strncmp(line, "MHD", 3) == 0;
+                if (i == 1 && answers) ns += strtod(line, NULL);
+            }
+            if (in) fclose(in);
+        }
+    }
+    closedir(tasks);
+    return ns / 1e9;
+}
+
+static double client_cpu_s(void)
+{
+    struct timespec spent;
+    REQUIRE(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent) == 0);
+    return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
+}
+
+/* With and without requests in turn while the job reads, but for its beginning and its end. */
+static void bench_interests(struct load *load, pid_t job, int fd, char *answer, uint64_t events)
+{
+    double rates[2] = {0}, times[2] = {0}, answers_s = 0, client_s = 0;
     uint32_t asked = 0, missing = 0, phases = 0;
     double p99 = 0;
     while (committed(fd, answer) < (double)events / 50) {
@@ -209,6 +245,7 @@ static void bench_interests(struct load *load, int fd, char *answer, uint64_t ev
     }
     for (int asks = 0;; asks = !asks) {
         const double before = committed(fd, answer);
+        const double answers_before = answer_cpu_s(job), client_before = client_cpu_s();
         const int64_t begin_ns = clock_monotonic_ns();
         if (asks) {
             run_load(load, PHASE_S);
@@ -220,6 +257,8 @@ static void bench_interests(struct load *load, int fd, char *answer, uint64_t ev
         rates[asks] += gained;
         times[asks] += (double)(clock_monotonic_ns() - begin_ns) / 1e9;
         if (!asks) continue;
+        answers_s += answer_cpu_s(job) - answers_before;
+        client_s += client_cpu_s() - client_before;
         qsort(load->ms, load->count, sizeof *load->ms, compare_times);
         const double its = quantile(load->ms, load->count, 0.99);
         p99 = its > p99 ? its : p99;
@@ -230,9 +269,11 @@ static void bench_interests(struct load *load, int fd, char *answer, uint64_t ev
     REQUIRE(times[0] > 0 && times[1] > 0); /* else more EVENTS are needed */
     const double with = rates[1] / times[1], alone = rates[0] / times[0];
     printf("case=interests requests_per_s=%.0f seconds=%.0f phases=%u events_per_s=%.0f "
-           "alone_events_per_s=%.0f fall=%.3f p99_ms_of_worst_phase=%.2f not_found=%.3f\n",
+           "alone_events_per_s=%.0f fall=%.3f p99_ms_of_worst_phase=%.2f not_found=%.3f "
+           "answer_cpu_us=%.0f client_cpu_us=%.0f\n",
            asked / times[1], times[1], phases, with, alone, 1 - with / alone, p99,
-           (double)missing / asked);
+           (double)missing / asked, answers_s * 1e6 / asked, client_s * 1e6 / asked);
+    fflush(stdout);
 }
 
 static void bench_recommend(struct load *load)
@@ -276,7 +317,7 @@ int main(int count, char **arguments)
     while ((fd = connect_to(load->port)) < 0) {
         clock_sleep_ms(10);
     }
-    bench_interests(load, fd, answer, events);
+    bench_interests(load, job, fd, answer, events);
     while (committed(fd, answer) < (double)events) {
         clock_sleep_ms(100);
     }

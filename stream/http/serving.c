@@ -8,6 +8,7 @@ struct serving {
     struct generations *generations;
     struct generation *generation;
     struct item_ranks *ranks;
+    struct folded_states *states; /* of its users; NULL: none are kept */
     uint32_t users; /* desks that are out, and one for being in use; under the lock of all */
     uint32_t count;
     struct desk desks[];
@@ -37,6 +38,7 @@ static void close_serving(struct serving *serving)
         item_desk_close(serving->desks[i].items);
         user_reader_close(serving->desks[i].users);
     }
+    folded_states_close(serving->states);
     item_ranks_close(serving->ranks);
     generations_release(serving->generations, serving->generation);
     free(serving);
@@ -51,30 +53,34 @@ void servings_close(struct servings *servings)
     free(servings);
 }
 
-static enum status fill_serving(struct serving *serving, struct error *error)
+static enum status fill_serving(struct serving *serving, const struct job_view *job,
+                                struct error *error)
 {
+    const struct interest_model *model = serving->generation->model;
     TRY(item_ranks_open(&serving->ranks, serving->generation->checkpoint, error));
+    TRY(folded_states_open(&serving->states, job->answers_size, model,
+                           job->config->source.id_size_max, error));
     for (uint32_t i = 0; i < serving->count; i++) {
         struct desk *desk = &serving->desks[i];
         *desk = (struct desk){
             .serving = serving, .generation = serving->generation, .ranks = serving->ranks};
         TRY(item_desk_open(&desk->items, serving->ranks, error));
-        TRY(user_reader_open(&desk->users, serving->generation->model, error));
+        TRY(user_reader_open(&desk->users, model, serving->states, error));
     }
     return STATUS_OK;
 }
 
 static enum status open_serving(struct serving **servingp, uint32_t desks,
-                                struct generations *generations, struct error *error)
+                                const struct job_view *job, struct error *error)
 {
     struct serving *serving = calloc(1, sizeof *serving + desks * sizeof *serving->desks);
     *servingp = serving;
     if (!serving) return error_set(error, STATUS_IO, "out of memory: what answers");
-    serving->generations = generations;
-    serving->generation = generations_take(generations);
+    serving->generations = job->generations;
+    serving->generation = generations_take(job->generations);
     serving->count = desks;
     serving->users = 1;
-    const enum status status = fill_serving(serving, error);
+    const enum status status = fill_serving(serving, job, error);
     if (status == STATUS_OK) return STATUS_OK;
     close_serving(serving);
     *servingp = NULL;
@@ -110,10 +116,10 @@ static struct desk *take_desk(struct servings *servings, uint64_t number)
     return desk;
 }
 
-enum status servings_take(struct servings *servings, struct generations *generations,
+enum status servings_take(struct servings *servings, const struct job_view *job,
                           struct desk **deskp, struct error *error)
 {
-    const uint64_t number = generations_number(generations);
+    const uint64_t number = generations_number(job->generations);
     *deskp = take_desk(servings, number);
     if (*deskp) return STATUS_OK;
     enum status status = STATUS_OK;
@@ -121,7 +127,7 @@ enum status servings_take(struct servings *servings, struct generations *generat
     *deskp = take_desk(servings, number);
     if (!*deskp) {
         struct serving *next, *before = NULL;
-        status = open_serving(&next, servings->desks, generations, error);
+        status = open_serving(&next, servings->desks, job, error);
         if (status == STATUS_OK) {
             pthread_mutex_lock(&servings->lock);
             before = servings->used;

@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "model/generations.h"
+#include "stream/job/job_view.h"
 #include "stream/query/item_ranks.h"
 #include "stream/query/user_reader.h"
 
@@ -33,8 +34,8 @@ MUST_CHECK enum status servings_open(struct servings **servingsp, uint32_t desks
                                      struct error *error);
 void servings_close(struct servings *servings); /* all is given back; legal on NULL */
 
-/* A desk of the generation that serves. */
-MUST_CHECK enum status servings_take(struct servings *servings, struct generations *generations,
+/* A desk of the generation that serves `job`. */
+MUST_CHECK enum status servings_take(struct servings *servings, const struct job_view *job,
                                      struct desk **deskp, struct error *error);
 void servings_give_back(struct servings *servings, struct desk *desk);
 

@@ -20,8 +20,7 @@ bool visit_begin(struct visit *visit, const struct question *question, struct re
         reply_error(reply, CODE_UNAVAILABLE, "the job is not open");
         return false;
     }
-    if (servings_take(site_servings(visit->site), visit->job->generations, &visit->desk, &error) !=
-        STATUS_OK) {
+    if (servings_take(site_servings(visit->site), visit->job, &visit->desk, &error) != STATUS_OK) {
         fail(reply, &error);
         site_leave(visit->site);
         return false;
@@ -44,8 +43,9 @@ static enum status look_in(struct visit *visit, uint32_t partition, struct bytes
 {
     struct store_lease *lease = store_leases_take_one(visit->job->leases, partition);
     if (!lease) return STATUS_BUSY;
-    const enum status status = user_reader_history(
-        visit->desk->users, visit->job->stores, lease->store, user, whole, &visit->history, error);
+    const enum status status =
+        user_reader_history(visit->desk->users, visit->job->stores, lease->store, partition, user,
+                            whole, &visit->history, error);
     store_leases_give_back(visit->job->leases, &lease, 1);
     visit->history.partition = partition;
     return status;

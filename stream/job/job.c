@@ -389,6 +389,7 @@ static void view_job(struct job *job, const struct job_viewer *viewer)
         .leases = shared->leases,
         .ops = shared->ops,
         .partitions = shared->ops->partitions(shared->broker),
+        .answers_size = job->plan.answers_size,
     };
     if (viewer) viewer->begin(viewer->context, &job->view);
 }

@@ -23,6 +23,7 @@ struct job_view {
     struct store_leases *leases;
     const struct broker_ops *ops;
     uint32_t partitions; /* of the source */
+    size_t answers_size; /* bytes that states kept to answer with may take */
 };
 
 /* Who looks at a job while it runs. */

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "state/state_cache.h"
@@ -14,6 +15,7 @@
 
 enum {
     SLACK_SHARE = 10,   /* a tenth: allocators, threads, the store's iterators and compactions */
+    ANSWERS_SHARE = 64, /* of the budget: states that were folded to answer with */
     MEMTABLE_SHARE = 8, /* of what is left after all that does not scale */
     BLOCK_CACHE_SHARE = 8,
     SLOTS_MIN = 1024, /* hot users of a worker: below this nothing works well */
@@ -107,10 +109,10 @@ static void fill_cache(struct memory_plan *plan, const struct config *config,
     }
 }
 
-/* `needed` is without slack. */
+/* `needed` is without what are shares of the budget: slack and answers. */
 static enum status too_small(const struct config *config, uint64_t needed, struct error *error)
 {
-    needed += needed / (SLACK_SHARE - 1);
+    needed += needed / (SLACK_SHARE - 1) + needed / (ANSWERS_SHARE / 2);
     return error_set(error, STATUS_INVALID,
                      "job.memory: %" PRIu64 " MB are too little for %" PRIu32
                      " workers with this model: at least %" PRIu64
@@ -128,7 +130,9 @@ enum status memory_plan_make(struct memory_plan *plan, const struct config *conf
     TRY(size_of_worker(config, model, &of_worker, error));
     uint64_t fixed = taken + workers * of_worker + broker_ops_of(config)->memory(config);
     if (config_trains(config)) fixed += config->train.memory;
-    uint64_t usable = config->job.memory - config->job.memory / SLACK_SHARE;
+    const bool answers = strcmp(config->http.listen, "off") != 0;
+    if (answers) plan->answers_size = config->job.memory / ANSWERS_SHARE;
+    uint64_t usable = config->job.memory - config->job.memory / SLACK_SHARE - plan->answers_size;
     uint64_t left = usable > fixed ? usable - fixed : 0;
     uint64_t memtable = left / MEMTABLE_SHARE, block_cache = left / BLOCK_CACHE_SHARE;
     if (memtable > memtable_max) memtable = memtable_max;

@@ -21,6 +21,7 @@ enum { MEMORY_POLLS_IN_FLIGHT = 3 }; /* beside the queued ones: being made, take
 
 struct memory_plan {
     struct store_options store; /* of all workers together */
+    size_t answers_size;        /* of states kept to answer with (stream/query/folded_states.h) */
     uint32_t cache_users;       /* slots of each worker */
     uint32_t poll_events_max;   /* as configured, or less where memory is short */
     uint32_t queue_polls_max;

@@ -10,17 +10,21 @@
 #include "stream/interests/profile.h"
 
 enum {
-    FOLD_MAX = 256, /* behaviors that are folded together */
-    TRIES_MAX = 5,  /* until record and chunks are of one commit */
+    SNAPSHOT_WORTH = 32, /* behaviors: a snapshot takes as long to read as they to be folded */
+    FOLD_MAX = 256,      /* behaviors that are folded together */
+    TRIES_MAX = 5,       /* until record and chunks are of one commit */
 };
 
 struct user_reader {
     const struct interest_model *model;
+    struct folded_states *kept; /* NULL: none */
     struct fold *fold;
     struct interest_scratch *scratch;
     void *state;
     uint64_t folded; /* ordinal up to which `state` is the fold */
     struct fold_progress progress;
+    uint32_t partition; /* whose state it is */
+    struct bytes user;
     real *vectors, *weights, *intent; /* of the view */
 
     /* the look under way: */
@@ -31,13 +35,14 @@ struct user_reader {
 };
 
 enum status user_reader_open(struct user_reader **readerp, const struct interest_model *model,
-                             struct error *error)
+                             struct folded_states *kept, struct error *error)
 {
     struct user_reader *reader = calloc(1, sizeof *reader);
     *readerp = reader;
     if (!reader) return error_set(error, STATUS_IO, "out of memory: a reader of users");
     const size_t width = interest_model_width(model), most = interest_model_count(model);
     reader->model = model;
+    reader->kept = kept;
     reader->state = arena_block(interest_model_state_size(model));
     reader->vectors = calloc(most * width, sizeof(real));
     reader->weights = calloc(most, sizeof(real));
@@ -99,36 +104,61 @@ static enum status look_for(struct user_reader *reader, const struct store_ops *
     return reader->failure.status;
 }
 
-/* A snapshot counts if it is of this fold and not ahead of the record; else all is folded. */
+/*
+ * The state goes on from `stamp`, which is of this fold and not ahead of the record; without any all
+ * is folded.
+ */
+static void begin_at(struct user_reader *reader, const struct snapshot_stamp *stamp)
+{
+    reader->folded = stamp->events;
+    reader->progress = (struct fold_progress){stamp->absorbed, stamp->last_ms};
+}
+
+/* Whether the snapshot that was found, if it was, is one to begin with. */
+static bool snapshot_fits(const struct user_reader *reader, const struct history *newest)
+{
+    const struct snapshot_stamp *stamp = &reader->stamp;
+    return reader->is_found && stamp->from == newest->from &&
+           stamp->events <= history_events(newest) &&
+           stamp->fingerprint == interest_model_state_fingerprint(reader->model);
+}
+
+/* Takes the state that was kept if it lacks little, else whichever of it and a snapshot is newer. */
 static enum status begin_state(struct user_reader *reader, const struct store_ops *stores,
-                               struct store *store, struct bytes user, const struct history *newest,
+                               struct store *store, const struct history *newest,
                                struct error *error)
 {
-    const struct store_key key = {.user = user};
-    TRY(look_for(reader, stores, store, STORE_SNAPSHOTS, &key, NULL, error));
-    const struct snapshot_stamp *stamp = &reader->stamp;
-    if (reader->is_found && stamp->from == newest->from &&
-        stamp->events <= history_events(newest) &&
-        stamp->fingerprint == interest_model_state_fingerprint(reader->model)) {
-        reader->folded = stamp->events;
-        reader->progress = (struct fold_progress){stamp->absorbed, stamp->last_ms};
+    const uint64_t end = history_events(newest);
+    const uint64_t least = end > SNAPSHOT_WORTH ? end - SNAPSHOT_WORTH : 0;
+    struct snapshot_stamp stamp = {
+        .from = newest->from, .events = newest->from, .last_ms = HISTORY_NO_TIME};
+    if (folded_states_take(reader->kept, reader->partition, reader->user, least, end, &stamp,
+                           reader->state)) {
+        begin_at(reader, &stamp);
         return STATUS_OK;
     }
-    interest_state_init(reader->model, reader->state);
-    reader->folded = newest->from;
-    reader->progress = (struct fold_progress){.last_ms = HISTORY_NO_TIME};
+    const struct store_key key = {.user = reader->user};
+    TRY(look_for(reader, stores, store, STORE_SNAPSHOTS, &key, NULL, error));
+    const bool fits = snapshot_fits(reader, newest);
+    if (fits) stamp = reader->stamp;
+    if (!folded_states_take(reader->kept, reader->partition, reader->user, stamp.events, end,
+                            &stamp, reader->state) &&
+        !fits) {
+        interest_state_init(reader->model, reader->state);
+    }
+    begin_at(reader, &stamp);
     return STATUS_OK;
 }
 
 /* Full chunks from that of `ordinal` on; *allp: none was missing. */
 static enum status read_chunks(struct user_reader *reader, const struct store_ops *stores,
-                               struct store *store, struct bytes user, uint64_t ordinal,
-                               struct user_history *history, bool *allp, struct error *error)
+                               struct store *store, uint64_t ordinal, struct user_history *history,
+                               bool *allp, struct error *error)
 {
     const uint64_t end = history->newest.first / HISTORY_CHUNK_BEHAVIORS;
     *allp = true;
     for (uint64_t chunk = ordinal / HISTORY_CHUNK_BEHAVIORS; chunk < end && *allp; chunk++) {
-        const struct store_key key = {user, chunk};
+        const struct store_key key = {reader->user, chunk};
         struct history full;
         TRY(look_for(reader, stores, store, STORE_CHUNKS, &key, &full, error));
         *allp = reader->is_found && full.first == chunk * HISTORY_CHUNK_BEHAVIORS;
@@ -139,28 +169,30 @@ static enum status read_chunks(struct user_reader *reader, const struct store_op
 
 /* Once: *allp says whether record and chunks fit together. */
 static enum status read_parts(struct user_reader *reader, const struct store_ops *stores,
-                              struct store *store, struct bytes user, bool whole,
-                              struct user_history *history, bool *allp, struct error *error)
+                              struct store *store, bool whole, struct user_history *history,
+                              bool *allp, struct error *error)
 {
     struct history newest;
-    const struct store_key key = {.user = user};
+    const struct store_key key = {.user = reader->user};
     TRY(look_for(reader, stores, store, STORE_USERS, &key, &newest, error));
     if (!reader->is_found) return error_set(error, STATUS_NOT_FOUND, "no such user");
     TRY(user_history_keep(history, &newest, error));
-    TRY(begin_state(reader, stores, store, user, &newest, error));
-    return read_chunks(reader, stores, store, user, whole ? newest.from : reader->folded, history,
-                       allp, error);
+    TRY(begin_state(reader, stores, store, &newest, error));
+    return read_chunks(reader, stores, store, whole ? newest.from : reader->folded, history, allp,
+                       error);
 }
 
 enum status user_reader_history(struct user_reader *reader, const struct store_ops *stores,
-                                struct store *store, struct bytes user, bool whole,
-                                struct user_history *history, struct error *error)
+                                struct store *store, uint32_t partition, struct bytes user,
+                                bool whole, struct user_history *history, struct error *error)
 {
+    reader->partition = partition;
+    reader->user = user;
     bool all = false;
     enum status status = STATUS_OK;
     for (int tries = 0; status == STATUS_OK && !all && tries < TRIES_MAX; tries++) {
         user_history_clear(history);
-        status = read_parts(reader, stores, store, user, whole, history, &all, error);
+        status = read_parts(reader, stores, store, whole, history, &all, error);
     }
     if (status == STATUS_OK && !all) {
         status = error_set(error, STATUS_CORRUPT, "a chunk of the user's history is missing");
@@ -191,10 +223,20 @@ static enum status fold_rest(struct user_reader *reader, const struct user_histo
     return STATUS_OK;
 }
 
+static void keep_state(struct user_reader *reader, const struct history *newest)
+{
+    const struct snapshot_stamp stamp = {.from = newest->from,
+                                         .events = reader->folded,
+                                         .absorbed = reader->progress.absorbed,
+                                         .last_ms = reader->progress.last_ms};
+    folded_states_keep(reader->kept, reader->partition, reader->user, &stamp, reader->state);
+}
+
 enum status user_reader_view(struct user_reader *reader, const struct user_history *history,
                              struct user_view *view, struct error *error)
 {
     TRY(fold_rest(reader, history, error));
+    keep_state(reader, &history->newest);
     *view = (struct user_view){
         .history = history,
         .model = reader->model,

@@ -1,7 +1,7 @@
 /*
  * user_reader.h - a user out of a store, as of its last commit, fast enough to answer with.
  *
- *     record -> snapshot, if there is a valid one -> the chunks that it lacks -> fold -> read
+ *     record -> the state that was kept, or a snapshot -> the chunks that it lacks -> fold -> read
  *
  * Another thread may commit meanwhile: what was found is then read again until it fits together.
  *
@@ -17,24 +17,27 @@
 #include "base/status.h"
 #include "model/interest_model.h"
 #include "state/store.h"
+#include "stream/query/folded_states.h"
 #include "stream/query/inspect.h"
 #include "stream/query/user_view.h"
 
 struct user_reader;
 
-/* Keeps `model`. */
+/* Keeps `model`, and `kept`, states that readers share (NULL: none). */
 MUST_CHECK enum status user_reader_open(struct user_reader **readerp,
-                                        const struct interest_model *model, struct error *error);
+                                        const struct interest_model *model,
+                                        struct folded_states *kept, struct error *error);
 void user_reader_close(struct user_reader *reader); /* legal on NULL */
 
 /*
- * Reads a user's history, from `from` on if `whole`, else only what its snapshot lacks. `partition`
- * and `seal` of `history` are not touched. STATUS_NOT_FOUND: the store has no such user. On failure
- * there is nothing to close.
+ * Reads the history of a user of a partition, from `from` on if `whole`, else only what a state that
+ * was kept or its snapshot lacks. `partition` and `seal` of `history` are not touched; `user` is
+ * kept until the view is read. STATUS_NOT_FOUND: the store has no such user. On failure there is
+ * nothing to close.
  */
 MUST_CHECK enum status user_reader_history(struct user_reader *reader,
                                            const struct store_ops *stores, struct store *store,
-                                           struct bytes user, bool whole,
+                                           uint32_t partition, struct bytes user, bool whole,
                                            struct user_history *history, struct error *error);
 
 /*

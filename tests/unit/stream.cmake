@@ -50,4 +50,5 @@ braid_test(unit.repartition test_repartition.c fake_topic_copy.c LIBRARIES strea
 
 braid_test(unit.catalogue test_catalogue.c LIBRARIES stream)
 braid_test(unit.inspect_curve test_inspect_curve.c LIBRARIES stream)
+braid_test(unit.user_reader test_user_reader.c job_fixture.c LIBRARIES stream store_memory)
 braid_test(unit.user_kind test_user_kind.c LIBRARIES stream)

@@ -55,11 +55,13 @@ static void what_is_planned_fits_the_budget(void **state)
             uint64_t users = cache_size(plan.cache_users, interest_model_state_size(model),
                                         config->source.id_size_max) +
                              2 * changeset_size(plan.users_max, plan.behaviors_max);
-            uint64_t all = plan.store.memtable_size + plan.store.block_cache_size +
-                           workers * users + (30 << 20);
+            assert_true(plan.answers_size > 0 && plan.answers_size <= config->job.memory / 50);
+            uint64_t all = plan.answers_size + plan.store.memtable_size +
+                           plan.store.block_cache_size + workers * users + (30 << 20);
             assert_true(all <= config->job.memory);
             /* Of the least budget the queues take the most. */
-            assert_true(mb == 256 || all >= config->job.memory / 2 || plan.cache_users > 1000000);
+            assert_true(mb == 256 || all >= config->job.memory / 5 * 2 ||
+                        plan.cache_users > 1000000);
         }
     }
 }
