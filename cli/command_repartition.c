@@ -58,6 +58,7 @@ static enum status check_topics_of_copy(const struct config *config,
                          "source.broker is file: only a topic can be repartitioned; set kafka");
     }
     TRY(config_check_kafka(config, error));
+    TRY(config_check_unbounded(config, "repartition", error));
     const char *const others[][2] = {
         {"source.topic", config->source.topic},
         {"output.topic", config->output.topic},

@@ -91,6 +91,7 @@ static enum status check_seed(const struct config *job, const struct config *fil
     }
     TRY(config_check_events(job, error));
     TRY(config_check_kafka(job, error));
+    TRY(config_check_unbounded(files, "seed", error));
     return config_check_events(files, error);
 }
 

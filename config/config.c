@@ -146,7 +146,18 @@ static enum status check_source(const struct config *config, struct error *error
         return error_set(error, STATUS_INVALID,
                          "source.end=never: files are not followed; a job on files ends with them");
     }
-    if (end.kind == start.kind && end.kind > BOUND_NEVER && end.value <= start.value) {
+    const bool files = config->source.broker == CONFIG_BROKER_FILE;
+    const enum bound_kind foreign = files ? BOUND_PLACES : BOUND_OFFSET;
+    if (start.kind == foreign || end.kind == foreign) {
+        return error_set(error, STATUS_INVALID, "%s=%s: %s",
+                         start.kind == foreign ? "source.start" : "source.end",
+                         start.kind == foreign ? config->source.start : config->source.end,
+                         files ? "files have no partitions; give the number of an event from 0"
+                               : "a topic has numbers by partition; give offsets, as in "
+                                 "0:1200,1:3400");
+    }
+    const bool ordered = start.kind == BOUND_TIME || start.kind == BOUND_OFFSET;
+    if (end.kind == start.kind && ordered && end.value <= start.value) {
         return error_set(error, STATUS_INVALID, "source.end must be after source.start");
     }
     return STATUS_OK;
@@ -180,11 +191,6 @@ static enum status check_topics(const struct config *config, const char *why, st
 enum status config_check_kafka(const struct config *config, struct error *error)
 {
     const char *why = ", since source.broker is kafka";
-    if (strcmp(config->source.start, "earliest") != 0 || *config->source.end) {
-        return error_set(error, STATUS_INVALID,
-                         "source.start and source.end are for source.broker=file: a job on Kafka "
-                         "begins where its topic does, and goes on");
-    }
     TRY(check_topics(config, why, error));
     TRY(require_set(config->kafka.brokers, "kafka.brokers", why, error));
     TRY(require_set(config->kafka.group, "kafka.group", why, error));
@@ -202,6 +208,16 @@ enum status config_check_kafka(const struct config *config, struct error *error)
                          "job.commit_interval must be less than kafka.transaction_timeout");
     }
     return STATUS_OK;
+}
+
+enum status config_check_unbounded(const struct config *config, const char *command,
+                                   struct error *error)
+{
+    if (strcmp(config->source.start, "earliest") == 0 && !*config->source.end) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "source.start and source.end say what a job reads, and braid %s reads all: "
+                     "leave them out",
+                     command);
 }
 
 bool config_trains(const struct config *config)

@@ -256,6 +256,10 @@ MUST_CHECK enum status config_check_events(const struct config *config, struct e
 /* and Kafka alone. */
 MUST_CHECK enum status config_check_kafka(const struct config *config, struct error *error);
 
+/* For a command that heeds no source.start and source.end: they are not set. */
+MUST_CHECK enum status config_check_unbounded(const struct config *config, const char *command,
+                                              struct error *error);
+
 /*
  * The value of an option as it could be written in a file: the config's own text, or printed into
  * `to`. NULL: no option of the table has that key.

@@ -111,13 +111,19 @@ const struct option option_table[] = {
              "How far an event's time may be after its record's timestamp (kafka)"),
     DURATION("source.time_behind", source.time_behind_ms, "365d", 0, 36500 * DAY,
              "How far an event's time may be before its record's timestamp (kafka)"),
-    TEXT("source.start", source.start, "earliest",
-         "Where a job that has committed nothing begins: earliest, latest, a time (at the first "
-         "event that is not before it), or the number of an event from 0, its line (file)"),
-    TEXT("source.end", source.end, "",
-         "Where it ends, with exit code 0: a time (before the first event that is not before it), "
-         "the number of an event from 0, or latest, all that is there; empty: a job on files ends "
-         "with them, one on Kafka does not (file)"),
+    TEXT(
+        "source.start", source.start, "earliest",
+        "Where a job that has committed nothing begins: earliest, latest, a time (at the first "
+        "event that is not before it; on Kafka by the records' timestamps), the number of an event "
+        "from 0, its line (file), or an offset for each partition, as in 0:1200,1:3400 (kafka)"),
+    TEXT(
+        "source.end", source.end, "",
+        "Where it ends, with exit code 0: a time (before the first event that is not before it), "
+        "the number of an event from 0 (file), an offset for each partition (kafka), or latest, "
+        "all "
+        "that is there; empty: a job on files ends with them, one on Kafka does not. On Kafka each "
+        "partition's end is fixed when the job first reads it under that source.end, and a restart "
+        "ends there"),
     COUNT(
         "source.user_events_max", source.user_events_max, "0", 0, UINT32_MAX,
         "Events on end of one user, of one hour of event time, after which the others of that hour "

@@ -16,7 +16,7 @@ enum {
     RECORD_VERSION_HOURS = 2, /* hours alone */
     RECORD_VERSION_PLAIN = 1, /* neither */
     HOUR_MS = 3600 * 1000,
-    SEAL_VERSION = 2,
+    SEAL_VERSION = 3,
     CHECKSUM_SIZE = 4,
     VARINT_MAX = 10, /* bytes of a 64-bit varint */
     PROFILE_SIZE_MAX = 2 + 8 * HISTORY_FEATURES + 9 * HISTORY_CHANGES, /* bytes, encoded */
@@ -463,6 +463,9 @@ size_t history_seal_encode(const struct history_seal *seal, void *to)
     for (uint8_t i = 0; i < count; i++) {
         write_u32(&writer, seal->decoding[i]);
     }
+    write_i64(&writer, seal->range.first);
+    write_i64(&writer, seal->range.end);
+    write_u32(&writer, seal->range.bound);
     write_checksum(&writer);
     REQUIRE(!writer.failed);
     return writer.used;
@@ -480,6 +483,14 @@ static void read_version_2(struct byte_reader *reader, struct history_seal *seal
     }
 }
 
+/* What version 3 added. */
+static void read_version_3(struct byte_reader *reader, struct history_range *range)
+{
+    range->first = read_i64(reader);
+    range->end = read_i64(reader);
+    range->bound = read_u32(reader);
+}
+
 enum status history_seal_decode(struct history_seal *seal, struct bytes record, struct error *error)
 {
     struct byte_reader reader;
@@ -495,6 +506,7 @@ enum status history_seal_decode(struct history_seal *seal, struct bytes record, 
     seal->sweep = read_u64(&reader);
     seal->watermark_ms = read_i64(&reader);
     if (version >= 2) read_version_2(&reader, seal);
+    if (version >= 3) read_version_3(&reader, &seal->range);
     if (reader.failed || reader.left) {
         return error_set(error, STATUS_CORRUPT, "seal: malformed (%zu bytes)", record.size);
     }

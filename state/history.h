@@ -195,6 +195,17 @@ MUST_CHECK enum status history_key_decode(struct bytes key, struct bytes *userp,
                                           struct error *error);
 
 /*
+ * Which of the source's offsets of a partition a job takes (source.start, source.end). It is fixed
+ * when the partition is read for the first time within those bounds, and travels in the seals.
+ */
+struct history_range {
+    int64_t first;  /* where its events begin; 0 in a seal of an older format */
+    int64_t end;    /* before which they end, if `bound` is not 0 */
+    uint32_t bound; /* fingerprint of the source.end by which the end was fixed; 0: none */
+    bool unsealed;  /* fixed just now: no seal says it yet. Not encoded */
+};
+
+/*
  * The seal: the last record that a transaction writes into each history partition, under one fixed
  * key that no chunk key can equal. Control facts cannot be lost or reordered by compaction.
  */
@@ -214,15 +225,17 @@ struct history_seal {
     uint64_t checkpoint;                     /* fingerprint of the target */
     uint32_t decoding[HISTORY_DECODING_MAX]; /* of each option that decides which events are
                                               * accepted, and how (stream/source/decoding.h) */
+    struct history_range range;
 };
 
 /*
  * A seal is, little-endian: version (1) | the members up to watermark_ms in their order | from
- * version 2 on: lost (8) | checkpoint (8) | number of fingerprints (1) | decoding (4 each) | XXH3 of all that
- * (4). Seals of version 1 are still read. Of more fingerprints than this build knows the rest is
+ * version 2 on: lost (8) | checkpoint (8) | number of fingerprints (1) | decoding (4 each) | from
+ * version 3 on: range's first (8) | end (8) | bound (4) | XXH3 of all that (4). Seals of versions 1
+ * and 2 are still read. Of more fingerprints than this build knows the rest is
  * ignored.
  */
-enum { HISTORY_SEAL_MAX = 82 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
+enum { HISTORY_SEAL_MAX = 102 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
 extern const uint8_t history_seal_key[HISTORY_SEAL_KEY_SIZE];
 bool history_is_seal(struct bytes key);
 

@@ -209,6 +209,8 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
 {
     struct history_seal seal = transaction->shared->seal;
     seal.number = task->seal.number + 1;
+    seal.range = task->seal.range;
+    seal.range.unsealed = false;
     seal.next_offset = next_offset(transaction, task);
     seal.target = interest_model_generation(transaction->model);
     seal.generation = task->unswept ? task->seal.generation : seal.target;
@@ -219,7 +221,7 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
 /* Nothing was sealed before the first seal, and its generations are nobody's. */
 static bool says_more(const struct history_seal *seal, const struct history_seal *before)
 {
-    if (seal->next_offset > before->next_offset) return true;
+    if (seal->next_offset > before->next_offset || before->range.unsealed) return true;
     return before->number > 0 &&
            (seal->generation != before->generation || seal->target != before->target);
 }

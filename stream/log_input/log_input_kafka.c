@@ -38,7 +38,8 @@ struct log_input {
 
     /* the sequence being read: */
     uint32_t partition;
-    int64_t first;  /* offset at which the source's partition begins */
+    int64_t
+        first; /* where the source's partition begins if what the job has read is gone, else 0 */
     int64_t number; /* offset of the record last delivered, -1 before the first */
     struct {
         int64_t offset; /* the highest of the source that was passed over, -1: none */
@@ -234,9 +235,11 @@ static enum status kafka_input_begin(struct log_input *input, enum log_sequence 
     if (sequence == LOG_HISTORY) return begin_kafka_history(input, part, error);
     TRY(check_counts(input->broker, error));
     TRY(fetch_seals(input, error));
+    const int64_t begun = sequence == LOG_SOURCE ? input->seals[part].range.first : 0;
     if (sequence == LOG_SOURCE) end = input->seals[part].next_offset;
-    TRY(kafka_reader_begin(input->reader, topic_of(input, sequence), part, 0, end, &first, error));
-    if (sequence == LOG_SOURCE) input->first = first;
+    TRY(kafka_reader_begin(input->reader, topic_of(input, sequence), part, begun, end, &first,
+                           error));
+    if (sequence == LOG_SOURCE) input->first = first > begun ? first : 0;
     return STATUS_OK;
 }
 

@@ -356,6 +356,7 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
         .lost = 12,
         .checkpoint = 0x0123456789ABCDEFu,
         .decoding = {1, 0, 0xFFFFFFFFu, [HISTORY_DECODING_MAX - 1] = 5},
+        .range = {.first = 17, .end = 1234567890123, .bound = 0x89ABCDEFu},
     };
     uint8_t record[HISTORY_SEAL_MAX];
     struct history_seal read = {0};
@@ -367,10 +368,10 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
         assert_int_equal(history_seal_decode(&read, bytes, NULL), STATUS_CORRUPT);
         record[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    record[0] = 3;
+    record[0] = 4;
     assert_int_equal(history_seal_decode(&read, resealed(record, bytes.size), NULL),
                      STATUS_REFUSED);
-    record[0] = 2;
+    record[0] = 3;
     memset(record + 1, 0, 8); /* seals count from 1 */
     assert_int_equal(history_seal_decode(&read, resealed(record, bytes.size), NULL),
                      STATUS_CORRUPT);
@@ -392,8 +393,21 @@ static void a_seal_of_format_1_is_read_and_does_not_know_what_it_was_made_with(v
     memset(&read, 0xFF, sizeof read);
     size_t size = history_seal_encode(&seal, record);
     record[0] = 1;
-    size -= 8 + 8 + 1; /* no count of lost events, no checkpoint, no fingerprints */
+    size -= 8 + 8 + 1 + 20; /* no lost events, no checkpoint, no fingerprints, no range */
     assert_int_equal(size, 65);
+    assert_int_equal(history_seal_decode(&read, resealed(record, size), NULL), STATUS_OK);
+    assert_memory_equal(&read, &seal, sizeof seal);
+}
+
+static void a_seal_of_format_2_is_read_and_has_no_range(void **state)
+{
+    (void)state;
+    const struct history_seal seal = {.number = 9, .partitions = 16, .lost = 3, .decoding = {7}};
+    uint8_t record[HISTORY_SEAL_MAX];
+    struct history_seal read;
+    memset(&read, 0xFF, sizeof read);
+    const size_t size = history_seal_encode(&seal, record) - 20;
+    record[0] = 2;
     assert_int_equal(history_seal_decode(&read, resealed(record, size), NULL), STATUS_OK);
     assert_memory_equal(&read, &seal, sizeof seal);
 }
@@ -406,7 +420,8 @@ static void fingerprints_that_a_later_build_added_to_a_seal_are_passed_over(void
     uint8_t record[HISTORY_SEAL_MAX + 4];
     struct history_seal read;
     size_t size = history_seal_encode(&seal, record);
-    record[size - 4 - 4 * HISTORY_DECODING_MAX - 1]++; /* one more, where the checksum was */
+    record[size - 4 - 20 - 4 * HISTORY_DECODING_MAX - 1]++; /* one more: */
+    memset(record + size - 4, 0, 4);                        /* where the checksum was */
     assert_int_equal(history_seal_decode(&read, resealed(record, size + 4), NULL), STATUS_OK);
     assert_memory_equal(&read, &seal, sizeof seal);
 }
@@ -543,6 +558,7 @@ int main(void)
         cmocka_unit_test(chunks_of_a_user_sort_by_ordinal),
         cmocka_unit_test(a_seal_reads_back_and_is_as_strict),
         cmocka_unit_test(a_seal_of_format_1_is_read_and_does_not_know_what_it_was_made_with),
+        cmocka_unit_test(a_seal_of_format_2_is_read_and_has_no_range),
         cmocka_unit_test(fingerprints_that_a_later_build_added_to_a_seal_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

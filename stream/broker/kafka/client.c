@@ -232,6 +232,13 @@ rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, 
     return code;
 }
 
+rd_kafka_resp_err_t client_offset_at(struct client *client, const char *topic, uint32_t partition,
+                                     int64_t time_ms, int64_t *offsetp)
+{
+    const rd_kafka_resp_err_t code = find_leader(client, topic, (int32_t)partition);
+    return code ? code : offset_at(client, topic, partition, time_ms, offsetp);
+}
+
 enum status client_bounds(struct client *client, const char *topic, uint32_t partition,
                           int64_t wait_ms, int64_t *lowp, int64_t *highp, struct error *error)
 {

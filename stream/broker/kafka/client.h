@@ -21,6 +21,7 @@
 
 #include "base/metrics.h"
 #include "base/status.h"
+#include "config/bound.h"
 #include "config/config.h"
 #include "stream/broker/broker.h"
 
@@ -58,6 +59,11 @@ struct client_setup {
     enum status status;
 };
 
+/* How far a partition of a bounded run is: offsets, of which 0 and 0 are one of another process. */
+struct reach {
+    _Atomic int64_t first, next, end;
+};
+
 /*
  * The broker of a job: what its sessions and history readers share. Read-only after open but
  * `stop`.
@@ -76,6 +82,9 @@ struct broker {
     int64_t batch_size_max;      /* bytes that every topic of records takes at once, */
     int64_t shared_size_max;     /* and every topic of generations */
     int64_t delete_retention_ms; /* of the history topic: how long a tombstone can be read */
+    struct bound start, end;     /* where the run begins and ends (kafka/range.c), */
+    uint32_t bound;              /* a fingerprint of the end, 0: none, */
+    struct reach *reaches;       /* [partitions] and how far it is; NULL: it has no end */
     struct metric *lost;         /* events of the source that were gone before they were read */
     _Atomic bool stopping;
 };
@@ -137,7 +146,14 @@ void client_warm(struct client *client, const char *topic);
 rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
                                       int64_t *lowp, int64_t *highp);
 
-/* The same, asked again for `wait_ms` while there is no answer. */
+/*
+ * The first offset of a partition whose record is of `time_ms` (broker's or producer's, as the topic
+ * has it) or later, -1: none is. Waits as client_watermarks does.
+ */
+rd_kafka_resp_err_t client_offset_at(struct client *client, const char *topic, uint32_t partition,
+                                     int64_t time_ms, int64_t *offsetp);
+
+/* The watermarks, asked again for `wait_ms` while there is no answer. */
 MUST_CHECK enum status client_bounds(struct client *client, const char *topic, uint32_t partition,
                                      int64_t wait_ms, int64_t *lowp, int64_t *highp,
                                      struct error *error);
@@ -264,6 +280,31 @@ enum status kafka_history_next(struct history_reader *reader, struct record *rec
                                uint32_t *countp, struct error *error);
 struct store_position kafka_history_position(const struct history_reader *reader);
 void kafka_history_close(struct history_reader *reader);
+
+/*
+ * kafka/range.c. Reads source.start and source.end; without it a broker has neither. `reaches` is
+ * freed with the broker.
+ */
+MUST_CHECK enum status range_open(struct broker *broker, struct error *error);
+
+/*
+ * Where a partition of which nothing was committed begins: fills next_offset and range. `low` and
+ * `high` are what it holds. STATUS_REFUSED: the option's offset is none of them. STATUS_BUSY: not
+ * now.
+ */
+MUST_CHECK enum status range_fix_start(struct broker *broker, uint32_t partition, int64_t low,
+                                       int64_t high, struct history_seal *seal,
+                                       struct error *error);
+
+/* Whether a partition's end was fixed by another source.end than the present one, or not yet, */
+bool range_wants_end(const struct broker *broker, const struct history_seal *seal);
+
+/* and fixes it. */
+MUST_CHECK enum status range_fix_end(struct broker *broker, uint32_t partition, int64_t high,
+                                     struct history_seal *seal, struct error *error);
+
+/* struct broker_ops has the contract. */
+double range_progress(const struct broker *broker);
 
 /* As broker.h has it; never certain. */
 uint32_t kafka_partition_of(struct bytes user, uint32_t partitions, bool *certainp);

@@ -117,6 +117,7 @@ enum status gap_resolve(struct session *session, uint32_t partition, struct erro
                          "events now: use a new kafka.group and new companion topics",
                          topic, partition, (long long)high, (long long)mine->next);
     }
+    if (low > mine->end) low = mine->end;
     if (!code && low > mine->next) {
         if (mine->sealed && !broker->config->kafka.accept_gap) {
             return refuse(session, partition, low, error);

@@ -298,7 +298,7 @@ static enum status history_reader_check_start(const struct history_reader *reade
 
 /*
  * `seal` is the one that the group's offset names. Where there is none, or it may have been changed,
- * the log knows it; and where nothing was ever committed the source's first offset is where to read.
+ * the log knows it; and where nothing was ever committed source.start says where to read.
  */
 static enum status complete_seal(struct history_reader *reader, int64_t high,
                                  struct history_seal *seal, struct error *error)
@@ -308,11 +308,17 @@ static enum status complete_seal(struct history_reader *reader, int64_t high,
         struct history_seal of_log = {0};
         TRY(seal_from_log(reader, high, &of_log, error));
         if (of_log.number > seal->number) *seal = of_log;
+        seal->range.unsealed = broker->bound != 0; /* the group is to know it, too */
     }
-    if (seal->number > 0) return STATUS_OK;
-    int64_t end;
-    return history_reader_watermarks(reader, broker->config->source.topic, &seal->next_offset, &end,
-                                     error);
+    if (seal->number > 0 && !range_wants_end(broker, seal)) return STATUS_OK;
+    const char *source = broker->config->source.topic;
+    int64_t first, end;
+    TRY(history_reader_watermarks(reader, source, &first, &end, error));
+    if (seal->number == 0) {
+        TRY(range_fix_start(broker, reader->partition, first, end, seal, error));
+    }
+    if (!range_wants_end(broker, seal)) return STATUS_OK;
+    return range_fix_end(broker, reader->partition, end, seal, error);
 }
 
 static enum status history_reader_open(struct history_reader *reader,

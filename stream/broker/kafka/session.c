@@ -57,9 +57,10 @@ static rd_kafka_resp_err_t session_assign(struct session *session)
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)broker->partitions);
     for (uint32_t p = 0; p < broker->partitions; p++) {
-        if (session->partitions[p].state != PARTITION_LIVE) continue;
+        const struct session_partition *mine = &session->partitions[p];
+        if (mine->state != PARTITION_LIVE || mine->next >= mine->end) continue;
         rd_kafka_topic_partition_list_add(list, broker->config->source.topic, (int32_t)p)->offset =
-            session->partitions[p].next;
+            mine->next;
     }
     rd_kafka_resp_err_t code = rd_kafka_assign(session->consumer.handle, list);
     rd_kafka_topic_partition_list_destroy(list);
@@ -197,6 +198,7 @@ static void kafka_close(struct broker *broker)
 {
     if (!broker) return;
     client_close(&broker->admin);
+    free(broker->reaches);
     free(broker);
 }
 
@@ -217,6 +219,7 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     enum status status = client_open_admin(&broker->admin, config, error);
     if (status == STATUS_OK) status = topics_open(broker, error);
     if (status == STATUS_OK) status = source_sample(broker, error);
+    if (status == STATUS_OK) status = range_open(broker, error);
     if (status != STATUS_OK) {
         kafka_close(broker);
         return status;
@@ -247,11 +250,19 @@ static void session_gather(struct session *session)
     session->gathering_ns = clock_monotonic_ns();
 }
 
+/* At its end a partition is fetched no more. */
+static void session_advance(struct session *session, struct session_partition *mine, int64_t next)
+{
+    mine->next = next;
+    if (next >= mine->end) session->assignment_dirty = true;
+}
+
 void session_pass(struct session *session, uint32_t partition, int64_t next)
 {
     struct session_partition *mine = &session->partitions[partition];
+    if (next > mine->end) next = mine->end;
     if (mine->state != PARTITION_LIVE || next <= mine->next) return;
-    mine->next = next;
+    session_advance(session, mine, next);
     session_gather(session);
 }
 
@@ -371,8 +382,12 @@ static enum status session_deliver(struct session *session, struct poll *poll, s
         }
         struct session_partition *mine = &session->partitions[message->partition];
         if (mine->state != PARTITION_LIVE || message->offset < mine->next) continue;
+        if (message->offset >= mine->end) {
+            session_pass(session, (uint32_t)message->partition, mine->end);
+            continue;
+        }
         if (!session_decode(session, message, &used, &session->events[events])) break;
-        mine->next = message->offset + 1;
+        session_advance(session, mine, message->offset + 1);
         events++;
     }
     if (events > 0) client_report_recovery(&session->consumer);
@@ -408,10 +423,13 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
     bool over = true;
     if (session->rebalance != REBALANCE_NONE) TRY(session_rebalance(session, poll, &over, error));
     if (!over) return STATUS_OK;
+    if (range_is_unsealed(session)) session_gather(session);
     if (commit_due(session)) {
         poll->kind = POLL_COMMIT;
         return STATUS_OK;
     }
+    TRY(range_is_over(session, &over, error));
+    if (over) atomic_store(&session->broker->stopping, true);
     if (atomic_load(&session->broker->stopping)) {
         poll->kind = POLL_END;
         return STATUS_OK;
@@ -446,6 +464,7 @@ static enum status kafka_resume(struct session *session, uint32_t partition,
     mine->lost = seal->lost;
     mine->state = PARTITION_LIVE;
     session->assignment_dirty = true;
+    range_resume(session, partition, seal);
     return STATUS_OK;
 }
 
@@ -505,13 +524,6 @@ static struct record kafka_dead_letter(const struct broker *broker, const struct
     return letter_of(event, broker->config->source.topic, broker->letter_size_max, scratch);
 }
 
-/* A topic has no end. */
-static double kafka_progress(const struct broker *broker)
-{
-    (void)broker;
-    return -1;
-}
-
 const struct broker_ops broker_kafka = {
     .name = "kafka",
     .memory = kafka_memory,
@@ -524,7 +536,7 @@ const struct broker_ops broker_kafka = {
     .stop = kafka_stop,
     .dead_letter = kafka_dead_letter,
     .dead_letter_size = kafka_dead_letter_size,
-    .progress = kafka_progress,
+    .progress = range_progress,
     .session_open = kafka_session_open,
     .session_close = kafka_session_close,
     .poll = kafka_poll,

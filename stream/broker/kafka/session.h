@@ -2,8 +2,8 @@
  * session.h - one worker's end of Kafka: its consumer, its producer, its partitions.
  *
  * kafka/settings.c says what its clients are told, kafka/session.c polls (the consumer's half),
- * kafka/transaction.c commits (the producer's), kafka/fencing.c finds out whether another process has taken over, and kafka/gap.c what to do
- * about events that are gone.
+ * kafka/transaction.c commits (the producer's), kafka/fencing.c finds out whether another process has taken over, kafka/gap.c what to do
+ * about events that are gone, and kafka/range.c where a run begins and ends.
  */
 #ifndef STREAM_BROKER_KAFKA_SESSION_H
 #define STREAM_BROKER_KAFKA_SESSION_H
@@ -23,6 +23,8 @@ struct session_partition {
     bool sealed;                    /* something of it was sealed, ever */
     int64_t next;                   /* every event before this offset has been delivered */
     int64_t committed;              /* first offset that no committed transaction covers */
+    int64_t end;                    /* a bounded run takes no event from here on, INT64_MAX: all */
+    bool unsealed;                  /* its range is in no committed seal yet */
     uint64_t lost;                  /* offsets that accepted gaps have skipped, in all */
     struct store_position position; /* after the seal being sent; next = -1: not known (yet) */
 };
@@ -72,6 +74,7 @@ struct session {
     bool gathering;              /* offsets were delivered or passed that no seal covers, the */
     int64_t gathering_ns;        /* first of them at that time */
     bool wants_commit;
+    int64_t looked_ns;                     /* when it was last asked whether the run is over */
     int64_t begun_ns;                      /* when the open transaction began */
     int64_t fencings_ns[FENCINGS_MAX - 1]; /* when the last producers were lost, a ring */
     uint32_t fencings;
@@ -113,6 +116,21 @@ enum status kafka_abort(struct session *session, struct error *error);
  * cover it, if need be one of its own.
  */
 void session_pass(struct session *session, uint32_t partition, int64_t next);
+
+/*
+ * kafka/range.c. A session goes on with a restored partition, whose `next` is set, inside the range
+ * that its seal says.
+ */
+void range_resume(struct session *session, uint32_t partition, const struct history_seal *seal);
+
+/* Whether a live partition's range is to be committed yet. */
+bool range_is_unsealed(const struct session *session);
+
+/*
+ * Whether a bounded run is over: all partitions of the source are committed up to their ends, those
+ * of other members, too. Asks the group now and then, once this session has nothing left to do.
+ */
+MUST_CHECK enum status range_is_over(struct session *session, bool *overp, struct error *error);
 
 /*
  * kafka/gap.c. The event at which a partition is to be read on is not there: goes on behind the gap

@@ -287,6 +287,7 @@ static void transaction_committed(struct session *session, struct commit_partiti
     for (uint32_t i = 0; i < count; i++) {
         struct session_partition *mine = &session->partitions[parts[i].partition];
         mine->committed = parts[i].seal.next_offset;
+        mine->unsealed = false;
         parts[i].position = mine->position;
     }
     session->open = false;
