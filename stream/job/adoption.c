@@ -41,6 +41,10 @@ void adoption_mark(struct processor *processor)
         behind += tasks[t]->unswept;
     }
     if (!processor->sweeper) return; /* the seals go on saying that it is to be done */
+    if (!processor->sweeping) {      /* time without anybody to move has saved up nothing */
+        processor->sweep_allowance = 0;
+        processor->sweep_allowed_ns = 0;
+    }
     processor->sweeping = behind > 0;
     adoption_note(processor, behind);
     sweeper_restart(processor->sweeper);
@@ -158,7 +162,7 @@ static struct task *first_unswept(const struct processor *processor)
 
 /* ---- beside the stream ---- */
 
-/* Each worker has its part of the rate; a pause saves up no more than a step. */
+/* Each worker has its part of the rate; a pause of a sweep saves up no more than a step. */
 static uint32_t allowed(struct processor *processor)
 {
     const uint32_t step = processor->config->job.poll_events_max < STEP_USERS

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "model/generations.h"
 #include "model/tensor/params.h"
 #include "stream/job/pace.h"
@@ -26,10 +27,10 @@
 #include "tests/unit/fake_stores.h"
 #include "tests/unit/job_fixture.h"
 
-enum { SEED = 7, EVENTS = 500, POLL = 37, ROOM = 8, LOOKS = 20 };
+enum { SEED = 7, EVENTS = 500, POLL = 37, ROOM = 8, LOOKS = 20, RATE = 200, PAUSE_MS = 500 };
 
 /* What a FAKE_CALL is to do. */
-enum { ADD_NEXT, ALL_MOVED, COUNT_CHUNKS, LATEST_MOVED, NOT_LIVE, LOOK_ON };
+enum { ADD_NEXT, ALL_MOVED, COUNT_CHUNKS, LATEST_MOVED, NOT_LIVE, LOOK_ON, ADD_THIRD, AT_RATE };
 
 static const char all_of_it[] = "item.embedding"; /* a parameter that states depend on, */
 static const char reading[] = "extract.query";    /* and one that only reads them */
@@ -40,6 +41,7 @@ static struct generations *generations;
 static const char *changed; /* of the next generation */
 static uint64_t chunks;     /* looked up so far */
 static uint32_t looks;
+static int64_t third_ns; /* when generation 3 was added */
 
 /* Generation 2: generation 1 with one parameter changed. */
 static struct checkpoint *next_checkpoint(void)
@@ -155,6 +157,32 @@ static void check_latest(const struct broker *broker)
     }
 }
 
+/* After a while in which nobody was to be moved. */
+static bool add_third(void)
+{
+    struct checkpoint *third = next_checkpoint();
+    third->generation = 3;
+    clock_sleep_ms(PAUSE_MS);
+    third_ns = clock_monotonic_ns();
+    assert_int_equal(generations_add(generations, third, NULL), STATUS_OK);
+    return true;
+}
+
+/* True when everybody is of generation 3; until then no more are than the rate allows. */
+static bool moved_at_rate(const struct broker *broker)
+{
+    uint32_t moved = 0, users = 0;
+    for (uint32_t p = 0; p < FAKE_PARTITIONS; p++) {
+        const struct fake_progress *progress = fake_progress(broker, p);
+        for (uint32_t u = 0; u < FAKE_USERS; u++) {
+            users += progress->newest_events[u] > 0;
+            moved += progress->newest_generation[u] == 3;
+        }
+    }
+    assert_true(moved <= (double)(clock_monotonic_ns() - third_ns) * 1e-9 * RATE);
+    return moved == users;
+}
+
 static bool on_call(struct broker *broker, uint32_t what)
 {
     switch (what) {
@@ -168,6 +196,8 @@ static bool on_call(struct broker *broker, uint32_t what)
         assert_false(fake_is_live(broker, 0) || fake_is_live(broker, 1));
         return ++looks == LOOKS;
     case LOOK_ON: return ++looks == LOOKS;
+    case ADD_THIRD: return add_third();
+    case AT_RATE: return moved_at_rate(broker);
     default: return true;
     }
 }
@@ -393,6 +423,23 @@ static void everybody_moves_to_the_checkpoint_of_the_next_start_where_a_rate_is_
     fake_close(broker);
 }
 
+static void a_pause_between_two_generations_saves_up_no_moves(void **state)
+{
+    (void)state;
+    static const struct fake_step script[] = {SOME_USERS, CALL(ADD_NEXT), CALL(ALL_MOVED),
+                                              CALL(ADD_THIRD), CALL(AT_RATE)};
+    changed = all_of_it;
+    fixture.config.train.republish_rate = RATE;
+    generations = first_generation();
+    struct broker *broker = fake_open(SEED, EVENTS, script, sizeof script / sizeof *script);
+    fake_on_call(broker, on_call);
+    assert_int_equal(run(broker), STATUS_OK);
+    generations_close(generations);
+    fixture.config.train.republish_rate = 0;
+    fake_prove(broker);
+    fake_close(broker);
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -429,6 +476,7 @@ int main(void)
         cmocka_unit_test(nobody_is_forgotten_when_that_happens_after_a_restart),
         cmocka_unit_test(everybody_moves_to_the_checkpoint_of_the_next_start_where_a_rate_is_said),
         cmocka_unit_test(a_partition_whose_seal_names_a_later_generation_waits_until_that_is_there),
+        cmocka_unit_test(a_pause_between_two_generations_saves_up_no_moves),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
