@@ -24,6 +24,7 @@ struct broker {
     atomic_bool busy[PARTITIONS];  /* its log is not to be had */
     atomic_bool stuck[PARTITIONS]; /* a request for it is not answered */
     atomic_int opened[PARTITIONS];
+    uint64_t target[PARTITIONS]; /* the generation that its last seal names */
 };
 
 struct history_reader {
@@ -51,7 +52,8 @@ static enum status open_log(struct history_reader **readerp, struct broker *brok
         clock_sleep_ms(5);
     }
     if (atomic_load(&broker->busy[partition])) return error_set(error, STATUS_BUSY, "no leader");
-    *committed = (struct committed_position){.seal = {.next_offset = 7}};
+    *committed = (struct committed_position){
+        .seal = {.next_offset = 7, .target = broker->target[partition]}};
     *readerp = calloc(1, sizeof **readerp);
     assert_non_null(*readerp);
     (*readerp)->position = *start;
@@ -139,18 +141,23 @@ static void take(uint32_t partition)
     assert_int_equal(assignment_take(assignment, &partition, 1, NULL), STATUS_OK);
 }
 
-/* The next partition that is restored. */
-static uint32_t restored(void)
+/* The next partition that is restored, and whose generation a worker of this one may go on with. */
+static uint32_t restored_for(uint64_t generation)
 {
     const int64_t deadline_ns = clock_monotonic_ns() + (int64_t)DEADLINE_MS * 1000000;
     struct task *task = NULL;
     while (!task && clock_monotonic_ns() < deadline_ns) {
-        assert_int_equal(assignment_restored(assignment, 1, &task, NULL), STATUS_OK);
+        assert_int_equal(assignment_restored(assignment, generation, &task, NULL), STATUS_OK);
         clock_sleep_ms(1);
     }
     if (!task) fail_msg("no partition was restored");
     assert_int_equal(task->next_offset, 7);
     return task->partition;
+}
+
+static uint32_t restored(void)
+{
+    return restored_for(1);
 }
 
 static void wait_opened(uint32_t partition, int times)
@@ -209,6 +216,22 @@ static void a_partition_that_comes_back_during_its_old_restore_is_restored_anew(
     assert_non_null(assignment_task(assignment, first));
 }
 
+/* Its users are of that one already; a worker is given it once it has passed on as well. */
+static void a_partition_of_a_later_generation_than_the_worker_s_is_not_gone_on_with(void **state)
+{
+    struct task *task;
+    (void)state;
+    broker.target[0] = 2;
+    broker.target[1] = 1;
+    take(0);
+    take(1);
+    assert_int_equal(restored(), 1); /* the first was restored before it */
+    assert_int_equal(assignment_restored(assignment, 1, &task, NULL), STATUS_OK);
+    assert_null(task);
+    assert_null(assignment_task(assignment, 0));
+    assert_int_equal(restored_for(2), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_assignment, close_assignment)
 
 int main(void)
@@ -218,6 +241,7 @@ int main(void)
         TEST(a_partition_whose_log_is_not_to_be_had_holds_up_no_other),
         TEST(a_partition_is_given_up_without_waiting_for_its_restore),
         TEST(a_partition_that_comes_back_during_its_old_restore_is_restored_anew),
+        TEST(a_partition_of_a_later_generation_than_the_worker_s_is_not_gone_on_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,6 +279,28 @@ static void a_number_that_was_announced_is_not_given_out_again(void **state)
     assert_int_equal(exchange_publish(a.exchange, 1, &error), STATUS_INVALID);
 }
 
+/* A member that could not take over the newest one, for want of memory, goes on from an older one. */
+static void what_goes_on_from_an_older_generation_gets_a_number_above_the_newest(void **state)
+{
+    (void)state;
+    char path[MODEL_DIR_PATH_MAX];
+    struct checkpoint *checkpoint;
+    struct error error = {.text = ""};
+    take_seat(&a);
+    assert_int_equal(publish(&a, 1), 1);
+    take_seat(&b);
+    assert_int_equal(publish(&b, 2), 2);
+    take_seat(&a);
+    expect_ok(model_dir_path(a.dir, 1, path, &error), &error);
+    expect_ok(checkpoint_open(&checkpoint, path, &error), &error);
+    checkpoint->generation++; /* as a round does that goes on from it */
+    expect_ok(model_dir_write(a.dir, checkpoint, &error), &error);
+    assert_int_equal(checkpoint->generation, 3);
+    expect_ok(exchange_publish(a.exchange, 3, &error), &error);
+    checkpoint_close(checkpoint);
+    assert_int_equal(synced(&b), 3);
+}
+
 /* ---- files ---- */
 
 /* Lines of a file of output.dir, 0: there is none; `last` [room] is the last one. */
@@ -344,6 +366,7 @@ int main(void)
         TEST(a_group_begins_with_what_the_first_holder_of_the_seat_has),
         TEST(a_publisher_that_is_shut_out_on_the_way_leaves_nothing_to_adopt),
         TEST(a_number_that_was_announced_is_not_given_out_again),
+        TEST(what_goes_on_from_an_older_generation_gets_a_number_above_the_newest),
         TEST(on_files_item_vectors_lie_beside_the_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
