@@ -1,11 +1,13 @@
-/* generation.c - paths out of model.dir. */
+/* generation.c - paths out of model.dir, and a generation of it that is promoted. */
 #include "cli/generation.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "model/checkpoint.h"
 #include "model/model_dir.h"
 #include "stream/exchange/exchange.h"
 
@@ -105,5 +107,81 @@ enum status generation_list(const struct config *config, const char **paths, uin
     TRY(model_dir_list_open(&list, config->model.dir, error));
     const enum status status = append_paths(config->model.dir, &list, paths, most, countp, error);
     model_dir_list_close(&list);
+    return status;
+}
+
+/* ---- promoting ---- */
+
+/* The one before `newest` that opens. */
+static enum status find_before(const char *dir, uint64_t newest, uint64_t *numberp,
+                               struct error *error)
+{
+    struct model_dir_list list;
+    enum status status = STATUS_OK;
+    *numberp = 0;
+    TRY(model_dir_list_open(&list, dir, error));
+    for (uint32_t i = list.count; i-- > 0 && *numberp == 0 && status == STATUS_OK;) {
+        char path[MODEL_DIR_PATH_MAX];
+        if (list.numbers[i] >= newest) continue;
+        status = model_dir_path(dir, list.numbers[i], path, error);
+        if (status == STATUS_OK && model_dir_is_whole(path, list.numbers[i])) {
+            *numberp = list.numbers[i];
+        }
+    }
+    model_dir_list_close(&list);
+    TRY(status);
+    if (*numberp) return STATUS_OK;
+    return error_set(error, STATUS_INVALID, "%s: no generation before %" PRIu64, dir, newest);
+}
+
+/* Writes the parameters of `parent` as the next generation above `above`. */
+static enum status write_again(const char *dir, uint64_t parent, uint64_t above, uint64_t *numberp,
+                               struct error *error)
+{
+    char path[MODEL_DIR_PATH_MAX];
+    struct checkpoint *checkpoint;
+    TRY(model_dir_path(dir, parent, path, error));
+    TRY(checkpoint_open_to_train(&checkpoint, path, error));
+    struct checkpoint_training *training = &checkpoint->training;
+    training->parent = parent;
+    training->parent_fingerprint = checkpoint->fingerprint;
+    training->verdict = (struct training_verdict){.events = 0};
+    snprintf(training->verdict.text, sizeof training->verdict.text, "forced: as %" PRIu64, parent);
+    enum status status = STATUS_OK;
+    if (above > 0) status = model_dir_pass(dir, above, error);
+    if (status == STATUS_OK) status = model_dir_write(dir, checkpoint, error);
+    *numberp = checkpoint->generation;
+    checkpoint_close(checkpoint);
+    return status;
+}
+
+static enum status promote_with(struct exchange *exchange, const char *dir, uint64_t above,
+                                uint64_t *parentp, uint64_t *numberp, struct error *error)
+{
+    uint64_t newest;
+    TRY(exchange_take_seat(exchange, error));
+    TRY(exchange_sync(exchange, &newest, error));
+    const bool named = *parentp == GENERATION_NEWEST || *parentp == GENERATION_BEFORE;
+    if (named && !newest) {
+        return error_set(error, STATUS_INVALID, "%s: no generation serves yet", dir);
+    }
+    if (*parentp == GENERATION_BEFORE) TRY(find_before(dir, newest, parentp, error));
+    if (*parentp == GENERATION_NEWEST) *parentp = newest;
+    TRY(write_again(dir, *parentp, above, numberp, error));
+    return exchange_publish(exchange, *numberp, error);
+}
+
+enum status generation_promote(struct config *config, uint64_t above, uint64_t *parentp,
+                               uint64_t *numberp, struct error *error)
+{
+    struct exchange *exchange;
+    generation_choose_dir(config);
+    if (!*config->model.dir) {
+        return error_set(error, STATUS_INVALID, "model.dir must be set: it has the generations");
+    }
+    TRY(exchange_open(&exchange, config, error));
+    const enum status status =
+        promote_with(exchange, config->model.dir, above, parentp, numberp, error);
+    exchange_close(exchange);
     return status;
 }

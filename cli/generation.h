@@ -1,5 +1,5 @@
 /*
- * generation.h - which generations of a model the configuration means.
+ * generation.h - which generations of a model the configuration means, and one made the newest.
  *
  * A file, model.checkpoint, or if none is named the newest of the directory model.dir.
  *
@@ -9,6 +9,7 @@
 #define CLI_GENERATION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "config/config.h"
 
@@ -32,5 +33,14 @@ void generation_choose_dir(struct config *config);
  */
 MUST_CHECK enum status generation_list(const struct config *config, const char **paths,
                                        uint32_t most, uint32_t *countp, struct error *error);
+
+/*
+ * Writes the parameters of generation *parentp of model.dir again as the newest one, its number
+ * above `above`, and publishes it to the group. *parentp becomes the number that was meant by a name.
+ */
+#define GENERATION_NEWEST 0
+#define GENERATION_BEFORE UINT64_MAX /* the one before the newest */
+MUST_CHECK enum status generation_promote(struct config *config, uint64_t above, uint64_t *parentp,
+                                          uint64_t *numberp, struct error *error);
 
 #endif

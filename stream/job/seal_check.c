@@ -59,7 +59,7 @@ static enum status check_output(const struct config *config, uint32_t partition,
             "output.publish, output.topic: partition %" PRIu32
             " has been committed by a job that published elsewhere or nowhere, and its "
             "users are missing here: a generation above %" PRIu64
-            " publishes all of them; make one with braid promote",
+            " publishes all of them; make one with braid takeover or braid promote",
             partition, committed->target);
     }
     if (config_sweeps(config)) return STATUS_OK;

@@ -62,6 +62,9 @@ struct log_input_ops {
     enum status (*seal)(struct log_input *input, uint32_t partition, struct history_seal *seal,
                         struct error *error);
 
+    /* Members of the job's group now, workers of running jobs; NULL: files do not tell. */
+    enum status (*members)(struct log_input *input, uint32_t *countp, struct error *error);
+
     /* Events of all partitions that were read to the end: what the counts must add up to. */
     uint64_t (*events)(const struct log_input *input);
 

@@ -163,6 +163,12 @@ static enum status kafka_input_seal(struct log_input *input, uint32_t partition,
     return STATUS_OK;
 }
 
+static enum status kafka_input_members(struct log_input *input, uint32_t *countp,
+                                       struct error *error)
+{
+    return kafka_reader_members(input->reader, countp, error);
+}
+
 static uint64_t kafka_input_events(const struct log_input *input)
 {
     return input->events;
@@ -484,6 +490,7 @@ const struct log_input_ops log_input_kafka = {
     .parts = kafka_input_parts,
     .partition_of = kafka_input_partition_of,
     .seal = kafka_input_seal,
+    .members = kafka_input_members,
     .events = kafka_input_events,
     .first = kafka_input_first,
     .begin = kafka_input_begin,

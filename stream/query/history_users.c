@@ -29,6 +29,17 @@ static void *take_zeroed(struct history_users *users, size_t size)
     return memset(at, 0, size);
 }
 
+const struct history_user *history_users_find(const struct history_users *users, struct bytes id,
+                                              uint64_t hash)
+{
+    const struct history_user *user = users->root;
+    for (uint64_t path = hash; user; path <<= 2) {
+        if (user->hash == hash && bytes_equal(user->id, id)) return user;
+        user = user->child[path >> 62];
+    }
+    return NULL;
+}
+
 /* The user, which is added at its first appearance; NULL if there is no room. */
 static struct history_user *find_or_add(struct history_users *users, struct bytes id, uint64_t hash)
 {

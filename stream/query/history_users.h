@@ -53,6 +53,10 @@ struct history_users {
     uint64_t count;             /* users */
 };
 
+/* The user of that hash, NULL: it is not among those loaded. */
+const struct history_user *history_users_find(const struct history_users *users, struct bytes id,
+                                              uint64_t hash);
+
 /* Takes `size` bytes; pages are touched when they are used. */
 MUST_CHECK enum status history_users_open(struct history_users *users, size_t size,
                                           struct error *error);

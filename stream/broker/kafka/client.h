@@ -158,6 +158,11 @@ MUST_CHECK enum status client_bounds(struct client *client, const char *topic, u
                                      int64_t wait_ms, int64_t *lowp, int64_t *highp,
                                      struct error *error);
 
+/* Describes a consumer group to `look`; 0, or why there was no answer. */
+typedef void look_at_group(void *context, const rd_kafka_ConsumerGroupDescription_t *group);
+rd_kafka_resp_err_t client_describe_group(struct client *admin, const char *group,
+                                          look_at_group *look, void *context);
+
 /* Logs an error, once while it lasts, and notes it if the handle does not survive it. */
 void client_report_error(struct client *client, rd_kafka_resp_err_t code, const char *reason);
 

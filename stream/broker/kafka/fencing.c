@@ -43,16 +43,22 @@ bool fencing_note_member(struct session *session)
     return same;
 }
 
-/* Which member of the described group has this session's group.instance.id. */
-static void find_holder(const struct session *session,
-                        const rd_kafka_ConsumerGroupDescription_t *group, struct holder *holder)
+/* A session, and which member of the group has its group.instance.id. */
+struct holder_search {
+    const struct session *session;
+    struct holder *holder;
+};
+
+static void find_holder(void *context, const rd_kafka_ConsumerGroupDescription_t *group)
 {
+    const struct holder_search *search = context;
+    struct holder *holder = search->holder;
     *holder = (struct holder){.member = ""};
     for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
         const rd_kafka_MemberDescription_t *member =
             rd_kafka_ConsumerGroupDescription_member(group, i);
         const char *instance = rd_kafka_MemberDescription_group_instance_id(member);
-        if (!instance || strcmp(instance, session->settings.instance) != 0) continue;
+        if (!instance || strcmp(instance, search->session->settings.instance) != 0) continue;
         snprintf(holder->member, sizeof holder->member, "%s",
                  rd_kafka_MemberDescription_consumer_id(member));
         snprintf(holder->host, sizeof holder->host, "%s", rd_kafka_MemberDescription_host(member));
@@ -62,29 +68,12 @@ static void find_holder(const struct session *session,
 /* Asks the group for that member; 0, or why there was no answer, which is logged. */
 static rd_kafka_resp_err_t ask_for_holder(struct session *session, struct holder *holder)
 {
-    rd_kafka_t *admin = session->broker->admin.handle;
-    const char *name = session->broker->config->kafka.group;
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(admin, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_AdminOptions_set_request_timeout(options, CLIENT_REQUEST_MS, NULL, 0);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin);
-    rd_kafka_DescribeConsumerGroups(admin, &name, 1, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * CLIENT_REQUEST_MS);
-    rd_kafka_resp_err_t code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-    if (!code) {
-        size_t count;
-        const rd_kafka_ConsumerGroupDescription_t *group =
-            *rd_kafka_DescribeConsumerGroups_result_groups(
-                rd_kafka_event_DescribeConsumerGroups_result(event), &count);
-        code = rd_kafka_error_code(rd_kafka_ConsumerGroupDescription_error(group));
-        if (!code) find_holder(session, group, holder);
-    }
+    struct holder_search search = {session, holder};
+    const rd_kafka_resp_err_t code = client_describe_group(
+        &session->broker->admin, session->broker->config->kafka.group, find_holder, &search);
     if (code)
         client_report_error(&session->consumer, code,
                             "asking which member of the group has this group.instance.id");
-    if (event) rd_kafka_event_destroy(event);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
     return code;
 }
 

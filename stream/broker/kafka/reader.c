@@ -111,6 +111,23 @@ struct client *kafka_reader_consumer(struct kafka_reader *reader)
     return &reader->consumer;
 }
 
+static void count_members(void *context, const rd_kafka_ConsumerGroupDescription_t *group)
+{
+    *(uint32_t *)context = (uint32_t)rd_kafka_ConsumerGroupDescription_member_count(group);
+}
+
+enum status kafka_reader_members(struct kafka_reader *reader, uint32_t *countp, struct error *error)
+{
+    struct client *admin = &reader->broker.admin;
+    const char *group = reader->broker.config->kafka.group;
+    char why[CLIENT_WHY_SIZE];
+    *countp = 0;
+    const rd_kafka_resp_err_t code = client_describe_group(admin, group, count_members, countp);
+    if (!code) return STATUS_OK;
+    return error_set(error, STATUS_IO, "kafka: describing group '%s': %s", group,
+                     client_why(admin, code, why));
+}
+
 static bool time_is_over(int64_t begun_ns, int64_t limit_ms)
 {
     return clock_monotonic_ns() - begun_ns > limit_ms * 1000000;

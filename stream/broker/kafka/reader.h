@@ -63,6 +63,10 @@ MUST_CHECK enum status kafka_reader_seals(struct kafka_reader *reader, uint32_t 
                                           uint32_t count, struct history_seal *seals,
                                           struct error *error);
 
+/* Members that the job's group has now. */
+MUST_CHECK enum status kafka_reader_members(struct kafka_reader *reader, uint32_t *countp,
+                                            struct error *error);
+
 /*
  * Begins to read a partition from its first record, or `from` if that is later, up to `end`,
  * KAFKA_READER_NOW: what lies there now. *firstp = its first offset. STATUS_REFUSED: the partition

@@ -1,0 +1,175 @@
+/* compare.c - the same share of both logs in memory, user by user. */
+#include "stream/query/compare.h"
+
+#include <inttypes.h>
+
+#include "base/escape.h"
+#include "stream/query/history_users.h"
+
+enum { EXAMPLE_SIZE = 8192 };
+
+struct compare {
+    const struct log_input_ops *ops;
+    struct log_input *inputs[2];
+    struct history_users users[2];
+    uint32_t partition;
+    FILE *out;
+    struct compare_report *report;
+};
+
+static const char *const compare_names[COMPARE_KINDS] = {
+    [COMPARE_SAME] = "same",
+    [COMPARE_AHEAD] = "ahead",
+    [COMPARE_BEHIND] = "behind",
+    [COMPARE_OTHER] = "other",
+};
+
+const char *compare_kind_name(enum compare_kind kind)
+{
+    return compare_names[kind];
+}
+
+/* ---- one user ---- */
+
+static const struct history *newest_of(const struct history_user *user)
+{
+    return user && user->newest ? &user->newest->history : NULL;
+}
+
+static uint64_t events_of(const struct history *newest)
+{
+    return newest ? history_events(newest) : 0;
+}
+
+/* False if a behavior that both chunks have differs. */
+static bool chunks_agree(const struct history *a, const struct history *b)
+{
+    const uint32_t both = a->count < b->count ? a->count : b->count;
+    for (uint32_t i = 0; i < both; i++) {
+        if (a->at[i].item != b->at[i].item || a->at[i].stamp != b->at[i].stamp) return false;
+    }
+    return true;
+}
+
+/* Chunks begin at the same ordinals in both; each may have dropped older ones. */
+static bool behaviors_agree(const struct history_user *one, const struct history_user *other)
+{
+    const struct user_chunk *a = one->oldest, *b = other->oldest;
+    while (a && b) {
+        if (a->history.first == b->history.first && !chunks_agree(&a->history, &b->history)) {
+            return false;
+        }
+        const uint64_t first = a->history.first;
+        if (first <= b->history.first) a = a->next;
+        if (first >= b->history.first) b = b->next;
+    }
+    return true;
+}
+
+static enum compare_kind kind_of(const struct history_user *one, const struct history_user *other)
+{
+    const struct history *a = newest_of(one), *b = newest_of(other);
+    if (a && b) {
+        if (!behaviors_agree(one, other)) return COMPARE_OTHER;
+        if (events_of(a) == events_of(b) && (a->start != b->start || a->tombstone != b->tombstone))
+            return COMPARE_OTHER;
+    }
+    if (events_of(a) == events_of(b)) return COMPARE_SAME;
+    return events_of(a) < events_of(b) ? COMPARE_AHEAD : COMPARE_BEHIND;
+}
+
+static void print_example(const struct compare *compare, enum compare_kind kind, struct bytes user,
+                          uint64_t one, uint64_t other)
+{
+    char text[EXAMPLE_SIZE];
+    const uint64_t before = compare->report->users[kind];
+    if (kind == COMPARE_SAME || before > COMPARE_SHOWN_MAX) return;
+    fprintf(compare->out, "%s: ", compare_names[kind]);
+    if (before == COMPARE_SHOWN_MAX) {
+        fputs("... and more\n", compare->out);
+        return;
+    }
+    snprintf(text, sizeof text,
+             "user '%.*s' of partition %" PRIu32 ": n=%" PRIu64 " and n=%" PRIu64, (int)user.size,
+             (const char *)user.at, compare->partition, one, other);
+    print_escaped(compare->out, bytes_of(text));
+    fputc('\n', compare->out);
+}
+
+static void compare_user(struct compare *compare, struct bytes id, const struct history_user *one,
+                         const struct history_user *other)
+{
+    struct compare_report *report = compare->report;
+    const uint64_t a = events_of(newest_of(one)), b = events_of(newest_of(other));
+    if (a == 0 && b == 0) return;
+    const enum compare_kind kind = kind_of(one, other);
+    print_example(compare, kind, id, a, b);
+    report->users[kind]++;
+    const uint64_t by = a < b ? b - a : a - b;
+    if (by > report->most) report->most = by;
+}
+
+/* ---- shares ---- */
+
+static void compare_loaded(struct compare *compare)
+{
+    const struct history_users *one = &compare->users[0], *other = &compare->users[1];
+    for (const struct history_user *user = one->first_user; user; user = user->next) {
+        compare_user(compare, user->id, user, history_users_find(other, user->id, user->hash));
+    }
+    for (const struct history_user *user = other->first_user; user; user = user->next) {
+        if (history_users_find(one, user->id, user->hash)) continue;
+        compare_user(compare, user->id, NULL, user);
+    }
+}
+
+/* A share that does not fit is taken as two halves. */
+static enum status compare_share(struct compare *compare, uint64_t suffix, unsigned bits,
+                                 struct error *error)
+{
+    enum status status = STATUS_OK;
+    for (int i = 0; i < 2 && status == STATUS_OK; i++) {
+        status = history_users_load(&compare->users[i], compare->ops, compare->inputs[i],
+                                    compare->partition, suffix, bits, NULL, error);
+    }
+    if (status == STATUS_OK) compare_loaded(compare);
+    if (status != STATUS_BUSY) return status;
+    if (bits == HISTORY_USERS_BITS_MAX) {
+        return error_set(error, STATUS_INVALID,
+                         "the history of one user does not fit into %zu bytes: raise job.memory",
+                         compare->users[0].size);
+    }
+    TRY(compare_share(compare, suffix, bits + 1, error));
+    return compare_share(compare, suffix | (uint64_t)1 << bits, bits + 1, error);
+}
+
+static enum status compare_partitions(struct compare *compare, size_t memory, struct error *error)
+{
+    const uint32_t partitions = compare->ops->partitions(compare->inputs[0]);
+    if (compare->ops->partitions(compare->inputs[1]) != partitions) {
+        return error_set(error, STATUS_REFUSED,
+                         "the jobs have %" PRIu32 " and %" PRIu32
+                         " partitions: compare jobs of the "
+                         "same source",
+                         partitions, compare->ops->partitions(compare->inputs[1]));
+    }
+    TRY(history_users_open(&compare->users[0], memory / 2, error));
+    TRY(history_users_open(&compare->users[1], memory / 2, error));
+    for (uint32_t p = 0; p < partitions; p++) {
+        compare->partition = p;
+        TRY(compare_share(compare, 0, 0, error));
+    }
+    return STATUS_OK;
+}
+
+enum status compare_histories(const struct log_input_ops *ops, struct log_input *one,
+                              struct log_input *other, size_t memory, FILE *out,
+                              struct compare_report *report, struct error *error)
+{
+    struct compare compare = {.ops = ops, .inputs = {one, other}, .out = out, .report = report};
+    *report = (struct compare_report){0};
+    const enum status status = compare_partitions(&compare, memory, error);
+    history_users_close(&compare.users[0]);
+    history_users_close(&compare.users[1]);
+    return status;
+}
