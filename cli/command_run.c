@@ -43,11 +43,12 @@ static void print_summary(const struct job_summary *summary)
            progress_number((uint64_t)per_s, rate), progress_number(summary->records, records),
            summary->commits, summary->stopped ? "; stopped as asked, run again to go on" : "");
     printf("run events=%" PRIu64 " accepted=%" PRIu64 " dropped=%" PRIu64 " dead_letters=%" PRIu64
-           " blank=%" PRIu64 " flooded=%" PRIu64 " duplicates=%" PRIu64 " records=%" PRIu64
-           " commits=%" PRIu64 " seconds=%.3f events_per_s=%.0f stopped=%s\n",
+           " blank=%" PRIu64 " flooded=%" PRIu64 " duplicates=%" PRIu64 " profiles=%" PRIu64
+           " records=%" PRIu64 " commits=%" PRIu64 " seconds=%.3f events_per_s=%.0f stopped=%s\n",
            summary->events, summary->accepted, summary->dropped, summary->dead_letters,
-           summary->blank, summary->flooded, summary->duplicates, summary->records,
-           summary->commits, summary->seconds, per_s, summary->stopped ? "true" : "false");
+           summary->blank, summary->flooded, summary->duplicates, summary->profiles,
+           summary->records, summary->commits, summary->seconds, per_s,
+           summary->stopped ? "true" : "false");
 }
 
 /* What would otherwise go by in silence: nonsense is absorbed as readily as sense. */

@@ -89,6 +89,10 @@ static enum status check_seed(const struct config *job, const struct config *fil
         return error_set(error, STATUS_INVALID,
                          "source.broker is file: a job on files reads them itself; set kafka");
     }
+    if (*files->source.profile) {
+        return error_set(error, STATUS_INVALID,
+                         "source.profile: histories are seeded with what events say of users");
+    }
     TRY(config_check_events(job, error));
     TRY(config_check_kafka(job, error));
     TRY(config_check_unbounded(files, "seed", error));

@@ -81,13 +81,13 @@ static void print_verdict(const struct config *config, const struct verify_repor
     }
     printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64
            " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " flooded=%" PRIu64
-           " duplicates=%" PRIu64 " unknown_items=%" PRIu64 " odd_categories=%" PRIu64
-           " unverifiable=%" PRIu64 " violations=%" PRIu64 " lost=%" PRIu64 " repeated=%" PRIu64
-           " verdict=%s\n",
+           " duplicates=%" PRIu64 " profiles=%" PRIu64 " unknown_items=%" PRIu64
+           " odd_categories=%" PRIu64 " unverifiable=%" PRIu64 " violations=%" PRIu64
+           " lost=%" PRIu64 " repeated=%" PRIu64 " verdict=%s\n",
            report->records, report->users, report->events, report->accepted, report->dropped,
            report->dead_letters, report->blank, report->flooded, report->duplicates,
-           report->unknown_items, report->odd_categories, report->unverifiable, violations,
-           report->violations[VERIFY_LOST] + report->violations[VERIFY_BAD_EVENT_LOST],
+           report->profiles, report->unknown_items, report->odd_categories, report->unverifiable,
+           violations, report->violations[VERIFY_LOST] + report->violations[VERIFY_BAD_EVENT_LOST],
            report->violations[VERIFY_REPEATED] + report->violations[VERIFY_BAD_EVENT_REPEATED],
            passed ? "ok" : "failed");
 }

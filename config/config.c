@@ -259,9 +259,32 @@ bool config_shares(const struct config *config)
     return config->source.broker == CONFIG_BROKER_KAFKA && *config->model.dir;
 }
 
+/* Both must be there to be read again, and in full: what a user is known by comes before its events. */
+static enum status check_profiles(const struct config *config, struct error *error)
+{
+    if (!*config->source.profile) return STATUS_OK;
+    TRY(require_set(config->profile.fields, "profile.fields", ", since source.profile is", error));
+    if (config->source.broker == CONFIG_BROKER_KAFKA) {
+        return error_set(error, STATUS_INVALID,
+                         "source.profile is for source.broker=file: on Kafka events say what is "
+                         "known of their user");
+    }
+    if (strcmp(config->source.path, "-") == 0 || strcmp(config->source.profile, "-") == 0) {
+        return error_set(
+            error, STATUS_INVALID,
+            "source.profile: standard input cannot be read beside it: give source.path "
+            "and source.profile files");
+    }
+    if (strcmp(config->source.start, "earliest") == 0) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "source.start: with source.profile a job begins with the first line, since "
+                     "what is known of users comes before their events");
+}
+
 enum status config_check_events(const struct config *config, struct error *error)
 {
     TRY(check_source(config, error));
+    TRY(check_profiles(config, error));
     if (config->state.history_max % 128 == 0) return STATUS_OK;
     return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");
 }

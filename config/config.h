@@ -56,8 +56,9 @@ struct config_pair {
 struct config {
     struct {
         enum config_broker broker; /* source.broker: file | kafka */
-        const char *path;  /* source.path: a file, a directory, a,b,c, or - for standard input */
-        const char *topic; /* source.topic (kafka) */
+        const char *path;    /* source.path: a file, a directory, a,b,c, or - for standard input */
+        const char *topic;   /* source.topic (kafka) */
+        const char *profile; /* source.profile: where profiles are; "" = events say them */
         enum config_format format;
         bool header;               /* csv/tsv: the first line names the columns */
         char separator;            /* csv/tsv: between cells; 0: that of the format */

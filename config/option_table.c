@@ -74,6 +74,10 @@ const struct option option_table[] = {
          "The log to read, plain or gzipped: a file, a directory of files, or files separated by "
          "commas; - is standard input (file)"),
     TEXT("source.topic", source.topic, "", "The topic to read, keyed by user (kafka)"),
+    TEXT("source.profile", source.profile, "",
+         "What says profile.fields of users, in place of their events: files as in source.path, of "
+         "the same format, with source.fields.user and these fields; new ones are read before new "
+         "events (file); empty: the events do"),
     CHOICE("source.format", source.format, formats, "json",
            "Form of an event: a JSON object, or a row of a table"),
     BOOL("source.header", source.header, "true",
@@ -99,7 +103,8 @@ const struct option option_table[] = {
          "commas; "
          "empty: items have none"),
     TEXT("profile.fields", profile.fields, "",
-         "What an event says of its user: up to 8 fields, separated by commas, such as "
+         "What an event, or source.profile, says of a user: up to 8 fields, separated by commas, "
+         "such as "
          "gender,city; a new value replaces the one there was; empty: nothing"),
     CHOICE("source.time", source.time, times, "ms",
            "The unit of times since 1970 UTC, or ISO 8601 text"),

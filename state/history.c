@@ -12,9 +12,10 @@
 #include "base/checksum.h"
 
 enum {
-    RECORD_VERSION = 3,       /* hours, and what is known of the user */
-    RECORD_VERSION_HOURS = 2, /* hours alone */
-    RECORD_VERSION_PLAIN = 1, /* neither */
+    RECORD_VERSION = 4,         /* a profile of which changes wait for the next behavior */
+    RECORD_VERSION_PROFILE = 3, /* hours, and what is known of the user */
+    RECORD_VERSION_HOURS = 2,   /* hours alone */
+    RECORD_VERSION_PLAIN = 1,   /* neither */
     HOUR_MS = 3600 * 1000,
     SEAL_VERSION = 3,
     CHECKSUM_SIZE = 4,
@@ -49,14 +50,23 @@ int64_t history_last_ms(const struct history *history)
     return last_ms;
 }
 
-/* What is in force at the end of the chunk is so before the next. */
-static void keep_profile(struct history *history)
+/* The oldest `count` changes count as made before the chunk. */
+static void merge_oldest(struct history_profile *profile, uint32_t count)
 {
-    struct history_profile *profile = &history->profile;
-    for (uint32_t i = 0; i < profile->changes; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         profile->before[profile->feature[i]] = profile->value[i];
     }
-    profile->changes = 0;
+    profile->changes -= count;
+    memmove(profile->value, profile->value + count, profile->changes * sizeof *profile->value);
+    memmove(profile->feature, profile->feature + count, profile->changes);
+    memmove(profile->at, profile->at + count, profile->changes);
+}
+
+/* What is in force at the end of the chunk is so before the next, with whose first what waits comes. */
+static void keep_profile(struct history_profile *profile)
+{
+    merge_oldest(profile, profile->changes - profile->waiting);
+    memset(profile->at, 0, profile->waiting);
 }
 
 void history_profile_at(const struct history *history, uint64_t events,
@@ -69,6 +79,16 @@ void history_profile_at(const struct history *history, uint64_t events,
     }
 }
 
+/* There is room for those that wait: they are of different features. */
+static void add_change(struct history_profile *profile, uint32_t feature, uint64_t value,
+                       uint32_t at)
+{
+    if (profile->changes == HISTORY_CHANGES) merge_oldest(profile, 1);
+    profile->value[profile->changes] = value;
+    profile->feature[profile->changes] = (uint8_t)feature;
+    profile->at[profile->changes++] = (uint8_t)at;
+}
+
 void history_set_feature(struct history *history, uint32_t feature, uint64_t value)
 {
     struct history_profile *profile = &history->profile;
@@ -76,16 +96,21 @@ void history_set_feature(struct history *history, uint32_t feature, uint64_t val
     REQUIRE(feature < HISTORY_FEATURES && history->count > 0);
     history_profile_at(history, history_events(history), now);
     if (now[feature] == value) return;
-    if (profile->changes == HISTORY_CHANGES) {
-        profile->before[profile->feature[0]] = profile->value[0];
-        profile->changes--;
-        memmove(profile->value, profile->value + 1, profile->changes * sizeof *profile->value);
-        memmove(profile->feature, profile->feature + 1, profile->changes);
-        memmove(profile->at, profile->at + 1, profile->changes);
+    add_change(profile, feature, value, history->count - 1);
+}
+
+void history_set_profile(struct history *history, const uint64_t values[HISTORY_FEATURES])
+{
+    struct history_profile *profile = &history->profile;
+    uint64_t now[HISTORY_FEATURES];
+    profile->changes -= profile->waiting;
+    profile->waiting = 0;
+    history_profile_at(history, history_events(history), now);
+    for (uint32_t feature = 0; feature < HISTORY_FEATURES; feature++) {
+        if (now[feature] == values[feature]) continue;
+        add_change(profile, feature, values[feature], history->count);
+        profile->waiting++;
     }
-    profile->value[profile->changes] = value;
-    profile->feature[profile->changes] = (uint8_t)feature;
-    profile->at[profile->changes++] = (uint8_t)(history->count - 1);
 }
 
 bool history_append(struct history *history, struct history_behavior behavior,
@@ -93,11 +118,12 @@ bool history_append(struct history *history, struct history_behavior behavior,
 {
     if (history_full(history)) {
         history->before_ms = history_last_ms(history);
-        keep_profile(history);
+        keep_profile(&history->profile);
         history->first += HISTORY_CHUNK_BEHAVIORS;
         history->count = 0;
     }
     history->at[history->count++] = behavior;
+    history->profile.waiting = 0;
     history->source_offset = source_offset;
     history->event_ms = history_time_ms(behavior);
     history->tombstone = false;
@@ -147,11 +173,11 @@ static bool counts_for_hour(struct history *history, struct history_behavior beh
     return true;
 }
 
-static void begin_life(struct history *history)
+static void begin_life(struct history *history, bool keeps_profile)
 {
     history->start = history->from = history_events(history);
     history->before_ms = HISTORY_NO_TIME;
-    history->profile = (struct history_profile){0};
+    if (!keeps_profile) history->profile = (struct history_profile){0};
 }
 
 /* Whether the behavior comes too late to be of the life that the history tells of. */
@@ -169,7 +195,7 @@ enum history_intake history_admit(struct history *history, struct history_behavi
     if (rules->hour_max > 0 && !counts_for_hour(history, behavior, rules->hour_max)) {
         return HISTORY_FLOODED;
     }
-    if (ends_life(history, behavior, rules->ttl_ms)) begin_life(history);
+    if (ends_life(history, behavior, rules->ttl_ms)) begin_life(history, rules->keeps_profile);
     return HISTORY_TAKES;
 }
 
@@ -293,9 +319,10 @@ static void write_profile(struct byte_writer *writer, const struct history_profi
     for (uint32_t i = 0; i < HISTORY_FEATURES; i++) {
         if (profile->before[i]) write_u64(writer, profile->before[i]);
     }
-    write_u8(writer, (uint8_t)profile->changes);
+    write_u8(writer, (uint8_t)(profile->waiting << 4 | profile->changes));
     for (uint32_t i = 0; i < profile->changes; i++) {
-        write_u8(writer, (uint8_t)(profile->at[i] << 3 | profile->feature[i]));
+        const bool waits = i >= profile->changes - profile->waiting;
+        write_u8(writer, (uint8_t)((waits ? 0 : profile->at[i]) << 3 | profile->feature[i]));
         write_u64(writer, profile->value[i]);
     }
 }
@@ -308,14 +335,18 @@ static bool read_profile(struct byte_reader *reader, uint32_t count,
     for (uint32_t i = 0; i < HISTORY_FEATURES; i++) {
         if (present >> i & 1) profile->before[i] = read_u64(reader);
     }
-    profile->changes = read_u8(reader);
-    if (profile->changes > HISTORY_CHANGES) return false;
+    const uint8_t changes = read_u8(reader);
+    profile->changes = changes & 15;
+    profile->waiting = changes >> 4;
+    if (profile->changes > HISTORY_CHANGES || profile->waiting > profile->changes) return false;
     for (uint32_t i = 0; i < profile->changes; i++) {
+        const bool waits = i >= profile->changes - profile->waiting;
         const uint8_t place = read_u8(reader);
-        profile->at[i] = place >> 3;
+        profile->at[i] = waits ? (uint8_t)count : place >> 3;
         profile->feature[i] = place & 7;
         profile->value[i] = read_u64(reader);
-        if (profile->at[i] >= count || (i > 0 && profile->at[i] < profile->at[i - 1])) return false;
+        if (waits ? place > 7 : profile->at[i] >= count) return false;
+        if (i > 0 && profile->at[i] < profile->at[i - 1]) return false;
     }
     return is_known(profile);
 }
@@ -325,7 +356,10 @@ size_t history_encode(const struct history *history, void *to)
     REQUIRE(contradiction(history) == NULL);
     struct byte_writer writer = byte_writer_of(to, HISTORY_RECORD_MAX);
     const bool hours = history->hour_events > 0, known = is_known(&history->profile);
-    write_u8(&writer, known ? RECORD_VERSION : hours ? RECORD_VERSION_HOURS : RECORD_VERSION_PLAIN);
+    write_u8(&writer, history->profile.waiting ? RECORD_VERSION
+                      : known                  ? RECORD_VERSION_PROFILE
+                      : hours                  ? RECORD_VERSION_HOURS
+                                               : RECORD_VERSION_PLAIN);
     write_u8(&writer, history->tombstone);
     write_u8(&writer, (uint8_t)history->count);
     write_varint(&writer, history->first / HISTORY_CHUNK_BEHAVIORS);
@@ -369,12 +403,14 @@ enum status history_decode(struct history *history, struct bytes record, struct 
         history->hour = read_varint(&reader);
         hour_events = read_varint(&reader);
         const bool hours = hour_events > 0 && hour_events <= UINT32_MAX;
-        const bool none = version == RECORD_VERSION && hour_events == 0 && history->hour == 0;
+        const bool none =
+            version >= RECORD_VERSION_PROFILE && hour_events == 0 && history->hour == 0;
         reader.failed |= !hours && !none;
     }
     history->hour_events = (uint32_t)hour_events;
-    if (version == RECORD_VERSION) {
+    if (version >= RECORD_VERSION_PROFILE) {
         reader.failed |= !read_profile(&reader, history->count, &history->profile);
+        reader.failed |= (version == RECORD_VERSION) != (history->profile.waiting > 0);
     }
     if (reader.failed || tombstone > 1 || chunk > CHUNK_ORDINAL_MAX ||
         before > time_code(HISTORY_TIME_MAX_MS) || history->count > HISTORY_CHUNK_BEHAVIORS ||

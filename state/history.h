@@ -24,7 +24,7 @@ enum {
     HISTORY_CHUNK_BEHAVIORS = 32,
     HISTORY_BEHAVIOR_SIZE = 16,   /* bytes, encoded */
     HISTORY_USER_SIZE_MAX = 4096, /* bytes of a user id, at most (source.id_size_max is less) */
-    HISTORY_DECODING_MAX = 24,    /* options whose fingerprints a seal holds, at most */
+    HISTORY_DECODING_MAX = 32,    /* options whose fingerprints a seal holds, at most */
 };
 
 #define HISTORY_NO_TIME     INT64_MIN
@@ -63,6 +63,7 @@ enum {
  * What was known of the user while a chunk filled: the hash of each feature's value, 0 where there is
  * none. A change came with a behavior of the chunk. Of more changes than a chunk holds the oldest
  * count as made before it: what is in force at its end is exact whatever came.
+ * The last `waiting` ones were made between two behaviors: they come with the next one.
  */
 struct history_profile {
     uint64_t before[HISTORY_FEATURES]; /* in force before the chunk */
@@ -70,6 +71,7 @@ struct history_profile {
     uint8_t feature[HISTORY_CHANGES];
     uint8_t at[HISTORY_CHANGES]; /* index of the behavior that it came with */
     uint32_t changes;
+    uint32_t waiting; /* of them */
 };
 
 /* One chunk with its header; the open chunk of a user when held in memory. */
@@ -121,13 +123,14 @@ bool history_append(struct history *history, struct history_behavior behavior,
  * Which events a history takes, by what is in it: at most `hour_max` on end whose times are of the
  * same hour (0: any number), and, if `distinct`, none that equals one of the last 32 behaviors, as
  * far as they lie behind `from`. A life ends before an event that comes more than `ttl_ms` after the
- * latest of it (0: never): `start` and `from` are then that event's, and nothing is known of the
- * user any more.
+ * latest of it (0: never): `start` and `from` are then that event's, and what its
+ * behaviors said of the user is forgotten, unless something else says it (`keeps_profile`).
  */
 struct history_rules {
     uint32_t hour_max;
     bool distinct;
     int64_t ttl_ms;
+    bool keeps_profile;
 };
 
 enum history_intake { HISTORY_TAKES, HISTORY_FLOODED, HISTORY_DUPLICATE };
@@ -144,6 +147,12 @@ void history_recall(struct history *history, const struct history *before);
 
 /* The behavior appended last says a feature's value; nothing changes if it is in force. */
 void history_set_feature(struct history *history, uint32_t feature, uint64_t value);
+
+/*
+ * The user's whole profile is another one from its next behavior on: what waited before is replaced.
+ * A feature that is 0 is no longer known.
+ */
+void history_set_profile(struct history *history, const uint64_t values[HISTORY_FEATURES]);
 
 /* What is in force when so many behaviors have been appended, `first` or more. */
 void history_profile_at(const struct history *history, uint64_t events,
@@ -166,6 +175,9 @@ uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
  *
  *     which features there are (1, a bit each) | before (8 each) | changes (1) | of each: at << 3 |
  *     feature (1), value (8)
+ *
+ * Where changes wait for the next behavior the version is 4, and the number of changes has theirs
+ * in its upper four bits.
  */
 enum {
     HISTORY_HEADER_MAX = 225, /* bytes beside the behaviors, at most */

@@ -84,6 +84,8 @@ void changeset_keep_chunk(struct changeset *set, struct change *change)
     chunk->history.from = start > first ? start : first;
     chunk->history.before_ms = HISTORY_NO_TIME;
     chunk->history.hour_events = 0;
+    chunk->history.profile.changes -= chunk->history.profile.waiting;
+    chunk->history.profile.waiting = 0;
     chunk->before = change->newest;
     chunk->after = NULL;
     if (change->newest)
@@ -164,6 +166,7 @@ struct store_write *changeset_writes(struct changeset *set, const struct change_
     for (const struct change *change = list->first; change; change = change->next) {
         if (change_is_some(change)) {
             at = add_writes(set, change, at);
+            set->silent += !change_is_published(change);
         } else {
             set->unchanged++;
         }
@@ -175,7 +178,7 @@ struct store_write *changeset_writes(struct changeset *set, const struct change_
 void changeset_clear(struct changeset *set)
 {
     arena_release(&set->arena, 0);
-    set->count = set->unchanged = 0;
+    set->count = set->unchanged = set->silent = 0;
     set->behaviors = set->events = 0;
     memset(set->verdicts, 0, sizeof set->verdicts);
     set->late = set->unknown = set->odd_categories = set->swept = 0;

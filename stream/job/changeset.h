@@ -34,6 +34,7 @@ struct change {
     uint64_t from; /* where its fold began and how many behaviors it had, as committed before */
     uint64_t events;
     uint64_t generation; /* that folded it then */
+    bool profiled;       /* its profile was set beside its events */
     struct closed_chunk *oldest;
     struct closed_chunk *newest;
     struct change *next; /* of the same partition, in the order of their first change */
@@ -52,6 +53,7 @@ struct changeset {
     uint32_t users_max;
     uint32_t count;
     uint32_t unchanged; /* users of them that are as they were: none of their events was taken */
+    uint32_t silent;    /* those of whom there is something to write and nothing to publish */
     uint64_t behaviors; /* appended */
     int64_t begun_ns;   /* when its first events were taken in */
     uint64_t events;    /* that it is of, and how many of each verdict: */
@@ -84,11 +86,21 @@ static inline struct change *changeset_of(const struct changeset *set,
 /* Notes what is committed of the user: at the touch, and again when its record has been loaded. */
 void change_committed(struct change *change);
 
-/* Whether there is something to write and publish of the user; else none of its events was taken. */
-static inline bool change_is_some(const struct change *change)
+/*
+ * Whether there is something to publish of the user: it has events that were taken, or another
+ * generation reads those that it had. A profile alone is published with the event that follows.
+ */
+static inline bool change_is_published(const struct change *change)
 {
     const struct history *history = &change->user->history;
-    return history_events(history) != change->events || history->generation != change->generation;
+    return history_events(history) != change->events ||
+           (history->generation != change->generation && change->events > 0);
+}
+
+/* Whether there is something to write of the user; else none of its events was taken. */
+static inline bool change_is_some(const struct change *change)
+{
+    return change->profiled || change_is_published(change);
 }
 
 /* Keeps the user's full open chunk, which its next behavior will close. */

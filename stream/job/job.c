@@ -353,8 +353,10 @@ static void summarize_job(const struct job_shared *shared, struct job_summary *s
     summary->blank = (uint64_t)metric_value(shared->events[EVENT_BLANK]);
     summary->flooded = (uint64_t)metric_value(shared->events[EVENT_FLOODED]);
     summary->duplicates = (uint64_t)metric_value(shared->events[EVENT_DUPLICATE]);
+    summary->profiles = (uint64_t)metric_value(shared->events[EVENT_PROFILE]);
     summary->dead_letters = summary->events - summary->accepted - summary->dropped -
-                            summary->blank - summary->flooded - summary->duplicates;
+                            summary->blank - summary->flooded - summary->duplicates -
+                            summary->profiles;
     summary->late = (uint64_t)metric_value(shared->late);
     summary->unknown = (uint64_t)metric_value(shared->unknown);
     summary->odd_categories = (uint64_t)metric_value(shared->odd_categories);
@@ -371,6 +373,7 @@ static void subtract(struct job_summary *summary, const struct job_summary *befo
     summary->blank -= before->blank;
     summary->flooded -= before->flooded;
     summary->duplicates -= before->duplicates;
+    summary->profiles -= before->profiles;
     summary->dead_letters -= before->dead_letters;
     summary->late -= before->late;
     summary->unknown -= before->unknown;

@@ -20,12 +20,13 @@
 
 /* What a job did, all workers together; only what was committed counts. */
 struct job_summary {
-    uint64_t events;              /* accepted, dropped, blank and bad ones */
+    uint64_t events;              /* accepted, dropped, blank and bad ones, profiles */
     uint64_t accepted;            /* absorbed into histories */
     uint64_t dropped;             /* action not listed */
     uint64_t blank;               /* blank lines, tombstones */
     uint64_t flooded;             /* beyond source.user_events_max */
     uint64_t duplicates;          /* source.deduplicate */
+    uint64_t profiles;            /* of users, that source.profile said */
     uint64_t dead_letters;        /* bad events */
     uint64_t late;                /* accepted, but before an earlier one of their user */
     struct late_event worst_late; /* the one of those that came latest */

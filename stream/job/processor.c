@@ -27,6 +27,7 @@
 enum {
     POLL_TIMEOUT_MS = 20,
     PREFETCH_AHEAD = 8, /* events whose users are fetched before they are needed */
+    NO_EVENT = -1,      /* the offset of what is a profile */
 };
 
 /* ---- a poll ---- */
@@ -107,22 +108,23 @@ struct cached_user *processor_admit(struct processor *processor, struct task *ta
     return user;
 }
 
-/* An accepted event: its user, and what will be appended to the user's history. */
+/* An accepted event, or a profile: its user, and what will go into the user's history. */
 static void admit_event(struct processor *processor, struct task *task, const struct event *event)
 {
     processor->users[processor->accepted] = processor_admit(processor, task, event->user);
     processor->behaviors[processor->accepted] =
         history_behavior_of(event->item_hash, event->time_ms, event->action);
-    processor->features = event->features;
+    const bool profile = event->verdict == EVENT_PROFILE;
+    *(profile ? &processor->whole_features : &processor->features) = event->features;
     for (uint32_t i = 0; i < event->features; i++) {
         processor->profiles[processor->accepted][i] = event_feature(event, i);
     }
-    processor->offsets[processor->accepted++] = event->offset;
+    processor->offsets[processor->accepted++] = profile ? NO_EVENT : event->offset;
 }
 
 static void prefetch_user(struct processor *processor, const struct event *event)
 {
-    if (event->verdict != EVENT_ACCEPTED) return;
+    if (event->verdict != EVENT_ACCEPTED && event->verdict != EVENT_PROFILE) return;
     cache_prefetch(processor->cache, event->partition, user_hash(event->user));
 }
 
@@ -157,6 +159,10 @@ static enum status group(struct processor *processor, const struct poll *poll, s
             if (item_names_is_new(processor->names, event)) {
                 TRY(send_item(processor, event, error));
             }
+        } else if (event->verdict == EVENT_PROFILE) {
+            admit_event(processor, task, event);
+            if (event->odd_category) warn_of_odd(processor, event);
+            set->odd_categories += event->odd_category;
         }
     }
     return STATUS_OK;
@@ -184,6 +190,16 @@ static bool is_taken(struct processor *processor, struct cached_user *user,
     return false;
 }
 
+/* A whole profile: it is in force from the user's next event on. */
+static void set_profile(struct processor *processor, struct cached_user *user,
+                        const uint64_t said[EVENT_FEATURES])
+{
+    uint64_t values[HISTORY_FEATURES] = {0};
+    memcpy(values, said, processor->whole_features * sizeof *values);
+    history_set_profile(&user->history, values);
+    changeset_of(transaction_changes(processor->transaction), user)->profiled = true;
+}
+
 /* Pass 3: histories grow, in source order. A full chunk is kept before the next one opens. */
 static void append_behaviors(struct processor *processor)
 {
@@ -194,6 +210,10 @@ static void append_behaviors(struct processor *processor)
     for (uint32_t i = 0; i < processor->accepted; i++) {
         struct cached_user *user = processor->users[i];
         const struct history_behavior behavior = processor->behaviors[i];
+        if (processor->offsets[i] == NO_EVENT) {
+            set_profile(processor, user, processor->profiles[i]);
+            continue;
+        }
         if (!is_taken(processor, user, behavior)) continue;
         set->behaviors++;
         note_time(set, user, history_time_ms(behavior), processor->offsets[i]);
@@ -248,7 +268,7 @@ static void count_committed(struct processor *processor, const struct changeset 
         metric_add(shared->unknown, (int64_t)set->unknown);
     }
     if (publisher_sends(processor->config, processor->model)) {
-        metric_add(shared->records, (int64_t)set->count - set->unchanged);
+        metric_add(shared->records, (int64_t)set->count - set->unchanged - set->silent);
     }
     metric_add(shared->commits, 1);
 }

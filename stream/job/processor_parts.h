@@ -64,7 +64,8 @@ struct processor {
     struct history_behavior *behaviors; /* [poll_events_max] */
     int64_t *offsets;                   /* [poll_events_max] source offset of each accepted event */
     uint64_t (*profiles)[EVENT_FEATURES]; /* [poll_events_max] what each says of its user */
-    uint32_t features;                    /* of them; 0: nothing is asked for */
+    uint32_t features;                    /* that an event says; 0: nothing is asked for */
+    uint32_t whole_features;              /* and that a profile does */
     uint32_t accepted;
     struct change **changed; /* [poll_events_max] each user of the poll once */
     uint32_t changed_count;

@@ -238,7 +238,7 @@ enum status publisher_send(struct publisher *publisher, const struct changeset *
     uint32_t users = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         const struct change *change = &set->changes[i];
-        if (!change_is_some(change)) continue;
+        if (!change_is_published(change)) continue;
         publisher->changes[users++] = change;
         if (users < BATCH_USERS) continue;
         TRY(send_users(publisher, users, error));

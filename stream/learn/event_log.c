@@ -75,7 +75,8 @@ enum status event_log_next(struct event_log *log, struct event *event, struct er
         TRY(status);
         count_event(log, event);
         show_reading(log);
-    } while (event->verdict != EVENT_ACCEPTED);
+    } while (event->verdict != EVENT_ACCEPTED &&
+             !(log->profiles && event->verdict == EVENT_PROFILE));
     return STATUS_OK;
 }
 

@@ -35,6 +35,7 @@ struct event_log_counts {
 };
 
 struct event_log {
+    bool profiles; /* event_log_next also gives what source.profile says; false at first */
     const struct config *config;
     struct progress *progress; /* NULL: none is shown */
     struct event_reader *source;
@@ -50,7 +51,7 @@ MUST_CHECK enum status event_log_open(struct event_log *log, const struct config
                                       struct progress *progress, struct error *error);
 void event_log_close(struct event_log *log);
 
-/* The next accepted event, valid until the next call; STATUS_END if there is none. */
+/* The next accepted event (with `profiles`, or profile), valid until the next call; STATUS_END if there is none. */
 MUST_CHECK enum status event_log_next(struct event_log *log, struct event *event,
                                       struct error *error);
 

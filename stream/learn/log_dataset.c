@@ -7,18 +7,27 @@
 
 #include "base/checksum.h"
 
+/* What is said of the user, from its next behavior on: by an event, or all of it by a profile. */
+static enum status take_profile(struct dataset *dataset, const struct event *event, uint64_t user,
+                                struct error *error)
+{
+    struct user_profile profile = {{0}};
+    if (event->features == 0) return STATUS_OK;
+    for (uint32_t i = 0; i < event->features; i++) {
+        profile.hash[i] = event_feature(event, i);
+    }
+    return dataset_know(dataset, user, &profile, event->verdict == EVENT_PROFILE, error);
+}
+
 static enum status take_event(struct dataset *dataset, const struct item_table *items,
                               const struct event *event, uint64_t *unknown, struct error *error)
 {
     struct item_resolved row;
+    const uint64_t user = identity_of(event->user.at, event->user.size);
+    if (event->verdict == EVENT_PROFILE) return take_profile(dataset, event, user, error);
     *unknown += item_table_find(items, event->item_hash) == 0;
     if (!item_table_resolve(items, event->item_hash, &row)) return STATUS_OK;
-    const uint64_t user = identity_of(event->user.at, event->user.size);
-    struct user_profile profile = {{0}};
-    for (uint32_t i = 0; i < event->features; i++) {
-        profile.hash[i] = event_feature(event, i);
-    }
-    if (event->features) TRY(dataset_know(dataset, user, &profile, false, error));
+    TRY(take_profile(dataset, event, user, error));
     return dataset_add(dataset, user, row.item, row.category, event->time_ms, event->action, error);
 }
 
@@ -51,6 +60,7 @@ enum status log_dataset_open(struct dataset **datasetp, const struct config *con
     if (status == STATUS_OK) {
         status = dataset_open(&dataset, item_table_rows(items), item_table_oov(items), error);
     }
+    log.profiles = true;
     if (status == STATUS_OK)
         status = collect_events(dataset, &log, items, &summary->unknown, error);
     summary->log = log.counts;

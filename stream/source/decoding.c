@@ -38,6 +38,7 @@ static const struct {
     {"profile.fields", ALWAYS}, /* a history holds the place in it */
     {"output.topic", ALWAYS},   /* DECODING_OUTPUT: may change, but not unnoticed (seal_check.c) */
     {"state.ttl", ALWAYS},
+    {"source.profile", ALWAYS}, /* whether there is one; where it is may change */
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -88,6 +89,7 @@ void decoding_fingerprints(const struct config *config, uint32_t prints[HISTORY_
         const char *key = options[i].key;
         if (!applies_to(options[i].applies, config)) continue;
         const char *value = config_value(config, key, text);
+        if (strcmp(key, "source.profile") == 0) value = *value ? "true" : "false";
         prints[i] = value ? fingerprint_of_value(value)
                           : fingerprint_of_actions(config, config->actions_count);
     }
@@ -101,6 +103,7 @@ static uint32_t committed_print(const uint32_t committed[HISTORY_DECODING_MAX], 
     if (strcmp(options[i].key, "source.user_events_max") == 0) return fingerprint_of_value("0");
     if (strcmp(options[i].key, "source.deduplicate") == 0) return fingerprint_of_value("false");
     if (strcmp(options[i].key, "state.ttl") == 0) return fingerprint_of_value("0s");
+    if (strcmp(options[i].key, "source.profile") == 0) return fingerprint_of_value("false");
     return 0;
 }
 

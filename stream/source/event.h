@@ -23,6 +23,7 @@ enum event_verdict {
     EVENT_BLANK,         /* nothing or white space, as a tombstone: counted, not a dead letter */
     EVENT_FLOODED,       /* more of the user in an hour than source.user_events_max: counted */
     EVENT_DUPLICATE,     /* one of the user's last ones again (source.deduplicate): counted */
+    EVENT_PROFILE,       /* no event, but what source.profile says of a user: all that is known */
     EVENT_MALFORMED,     /* not JSON / not a row of the table */
     EVENT_MISSING_FIELD, /* a field that the configuration names is absent or empty */
     EVENT_BAD_FIELD,     /* a field of the wrong type */
@@ -57,7 +58,7 @@ struct event {
     struct bytes user;  /* valid if accepted; also set for a bad event if it could be read */
     struct bytes item;
     struct bytes category; /* empty if none; several: categories.h */
-    const void *profile;   /* accepted: 8 bytes of each of its features: event_feature */
+    const void *profile;   /* accepted, profile: 8 bytes of each of its features: event_feature */
     struct bytes payload;  /* bad events: the raw event; of files cut at source.event_size_max */
     struct bytes key;      /* bad events of Kafka: the record's, at = NULL if it has none */
     char why[128];         /* bad events, odd categories: what exactly is wrong, and the value */
@@ -72,7 +73,7 @@ static inline size_t event_scratch_size(size_t size)
     return 2 * size + 320;
 }
 
-/* What an accepted event says of its user: identity_of("name=value"), 0 = nothing. */
+/* What an accepted event, or a profile, says of its user: identity_of("name=value"), 0 = nothing. */
 static inline uint64_t event_feature(const struct event *event, uint32_t feature)
 {
     uint64_t hash;

@@ -25,6 +25,7 @@ enum {
 
 struct event_decoder {
     const struct config *config;
+    bool profiles; /* of source.profile */
     char *listed;  /* names of source.fields.category, each ended */
     char *profile; /* of profile.fields */
     unsigned categories;
@@ -82,12 +83,14 @@ static enum status list_names(const char *key, char *at, const char **names, uns
 static enum status name_fields(struct event_decoder *decoder, struct error *error)
 {
     const struct config *config = decoder->config;
+    const bool events = !decoder->profiles;
+    const bool told = decoder->profiles || !*config->source.profile; /* of users */
     decoder->names[FIELD_USER] = config->source.field_user;
-    decoder->names[FIELD_ITEM] = config->source.field_item;
-    decoder->names[FIELD_TIME] = config->source.field_time;
-    decoder->names[FIELD_ACTION] = config->source.field_action;
-    decoder->listed = strdup(config->source.field_category);
-    decoder->profile = strdup(config->profile.fields);
+    decoder->names[FIELD_ITEM] = events ? config->source.field_item : "";
+    decoder->names[FIELD_TIME] = events ? config->source.field_time : "";
+    decoder->names[FIELD_ACTION] = events ? config->source.field_action : "";
+    decoder->listed = strdup(events ? config->source.field_category : "");
+    decoder->profile = strdup(told ? config->profile.fields : "");
     if (!decoder->listed || !decoder->profile)
         return error_set(error, STATUS_IO, "out of memory: an event decoder");
     TRY(list_names("source.fields.category", decoder->listed, decoder->names + FIELD_CATEGORY,
@@ -115,7 +118,7 @@ static enum status open_format(struct event_decoder *decoder, struct error *erro
                  decoder->names[i]);
     }
     TRY(list_nulls(decoder, error));
-    if (config->actions_count > 0 && !*decoder->names[FIELD_ACTION]) {
+    if (!decoder->profiles && config->actions_count > 0 && !*decoder->names[FIELD_ACTION]) {
         return error_set(error, STATUS_INVALID,
                          "actions are listed, and source.fields.action names no field that would "
                          "say which one an event is: set it, or leave the list out");
@@ -129,13 +132,14 @@ static enum status open_format(struct event_decoder *decoder, struct error *erro
     return numbered ? event_table_numbers(&decoder->table, error) : STATUS_OK;
 }
 
-enum status event_decoder_open(struct event_decoder **decoderp, const struct config *config,
-                               struct error *error)
+static enum status open_decoder(struct event_decoder **decoderp, const struct config *config,
+                                bool profiles, struct error *error)
 {
     *decoderp = NULL;
     struct event_decoder *decoder = calloc(1, sizeof *decoder);
     if (!decoder) return error_set(error, STATUS_IO, "out of memory: an event decoder");
     decoder->config = config;
+    decoder->profiles = profiles;
     enum status status = name_fields(decoder, error);
     if (status == STATUS_OK) status = open_format(decoder, error);
     if (status != STATUS_OK) {
@@ -144,6 +148,18 @@ enum status event_decoder_open(struct event_decoder **decoderp, const struct con
     }
     *decoderp = decoder;
     return STATUS_OK;
+}
+
+enum status event_decoder_open(struct event_decoder **decoderp, const struct config *config,
+                               struct error *error)
+{
+    return open_decoder(decoderp, config, false, error);
+}
+
+enum status event_decoder_open_profiles(struct event_decoder **decoderp,
+                                        const struct config *config, struct error *error)
+{
+    return open_decoder(decoderp, config, true, error);
 }
 
 void event_decoder_close(struct event_decoder *decoder)
@@ -409,8 +425,12 @@ static enum event_verdict judge(struct event_decoder *decoder,
     char *other_number = item_number + DECIMAL_INTEGER_MAX; /* the action's, then the category's */
     const enum event_verdict user =
         judge_id(decoder, FIELD_USER, &cells[FIELD_USER], numbers, event, &event->user);
+    if (decoder->profiles && user == EVENT_ACCEPTED) {
+        judge_profile(decoder, &cells[FIELD_CATEGORY], room->features, event);
+        return EVENT_PROFILE;
+    }
     enum event_verdict verdict = judge_action(decoder, &cells[FIELD_ACTION], other_number, event);
-    if (verdict != EVENT_ACCEPTED) return verdict;
+    if (verdict != EVENT_ACCEPTED && !decoder->profiles) return verdict;
     if (user != EVENT_ACCEPTED) return user;
     verdict = judge_id(decoder, FIELD_ITEM, &cells[FIELD_ITEM], item_number, event, &event->item);
     if (verdict != EVENT_ACCEPTED) return verdict;

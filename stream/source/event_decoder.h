@@ -14,6 +14,11 @@ struct event_decoder;
 /* Prepares decoding as the configuration says. Keeps `config`. */
 MUST_CHECK enum status event_decoder_open(struct event_decoder **decoderp,
                                           const struct config *config, struct error *error);
+
+/* The same of what source.profile says of users: EVENT_PROFILE is what is good of it. */
+MUST_CHECK enum status event_decoder_open_profiles(struct event_decoder **decoderp,
+                                                   const struct config *config,
+                                                   struct error *error);
 void event_decoder_close(struct event_decoder *decoder);
 
 /* csv, tsv with header: the first line, before any event. STATUS_INVALID names a missing column. */

@@ -24,6 +24,7 @@ struct event_reader {
     const struct config *config;
     enum event_reader_mode mode;
     struct source_list list;
+    struct source_list profiles; /* of source.profile */
     struct part *parts;
     uint32_t parts_count;
     uint32_t known_count;
@@ -31,7 +32,8 @@ struct event_reader {
     int64_t before; /* lines of the files before the current one */
     struct line_reader *lines;
     struct event_decoder *decoder;
-    uint8_t *scratch; /* of one event */
+    struct event_decoder *profile_decoder; /* NULL: no source.profile */
+    uint8_t *scratch;                      /* of one event */
     struct source_position position;
     int64_t size_done, size_total; /* of the files before the current one; of all, -1: unknown */
 };
@@ -61,11 +63,12 @@ void source_files_close(struct source_files *files)
 /* ---- the sequence: known files first, then new ones ---- */
 
 static enum status add_part(struct event_reader *reader, const struct source_file *file,
-                            const struct source_entry *entry, struct error *error)
+                            const struct source_entry *entry, bool profiles, struct error *error)
 {
     struct part *part = &reader->parts[reader->parts_count++];
     *part = (struct part){.size = 0};
     if (file) part->file = *file;
+    part->file.profiles = profiles;
     if (entry) {
         part->path = entry->path;
         part->size = entry->size;
@@ -82,40 +85,57 @@ static enum status add_part(struct event_reader *reader, const struct source_fil
 static struct source_entry *known_entry(const struct event_reader *reader,
                                         const struct source_files *known, uint32_t i)
 {
-    const struct source_list *list = &reader->list;
-    if (known->count == 1 && list->count == 1) return &list->at[0];
+    const bool profiles = known->at[i].profiles;
+    const struct source_list *list = profiles ? &reader->profiles : &reader->list;
+    uint32_t alike = 0;
+    for (uint32_t k = 0; k < known->count; k++) {
+        alike += known->at[k].profiles == profiles;
+    }
+    if (alike == 1 && list->count == 1) return &list->at[0];
     return source_list_find(list, known->at[i].name);
+}
+
+static enum status add_new(struct event_reader *reader, const struct source_list *list,
+                           bool profiles, struct error *error)
+{
+    for (uint32_t e = 0; e < list->count; e++) {
+        if (list->at[e].known) continue;
+        TRY(add_part(reader, NULL, &list->at[e], profiles, error));
+    }
+    return STATUS_OK;
 }
 
 static enum status order_files(struct event_reader *reader, const struct source_files *known,
                                struct error *error)
 {
-    const struct source_list *list = &reader->list;
+    const size_t files = (size_t)known->count + reader->profiles.count + reader->list.count;
     reader->known_count = known->count;
-    reader->parts = calloc((size_t)known->count + list->count, sizeof *reader->parts);
+    reader->parts = calloc(files, sizeof *reader->parts);
     if (!reader->parts) return error_set(error, STATUS_IO, "out of memory: names of files");
     for (uint32_t i = 0; i < known->count; i++) {
         struct source_entry *entry = known_entry(reader, known, i);
         if (entry) entry->known = true;
-        TRY(add_part(reader, &known->at[i], entry, error));
+        TRY(add_part(reader, &known->at[i], entry, known->at[i].profiles, error));
     }
     if (reader->mode == READ_AGAIN) return STATUS_OK;
-    for (uint32_t e = 0; e < list->count; e++) {
-        if (list->at[e].known) continue;
-        TRY(add_part(reader, NULL, &list->at[e], error));
-    }
-    return STATUS_OK;
+    TRY(add_new(reader, &reader->profiles, true, error));
+    return add_new(reader, &reader->list, false, error);
 }
 
 /* ---- whether the known files are still what they were ---- */
 
+static const char *part_option(const struct part *part)
+{
+    return part->file.profiles ? "source.profile" : "source.path";
+}
+
 static enum status refuse_missing(const struct event_reader *reader, const struct part *part,
                                   struct error *error)
 {
-    return error_set(error, STATUS_REFUSED,
-                     "%s: '%s' was read, and is not there any more: put it back, or name it with "
-                     "source.path",
-                     reader->config->source.path, part->file.name);
+    return error_set(
+        error, STATUS_REFUSED,
+        "%s: '%s' was read, and is not there any more: put it back, or name it with %s",
+        reader->config->source.path, part->file.name, part_option(part));
 }
 
 /* True if the file begins as gzip does. */
@@ -157,9 +177,8 @@ static enum status check_identity(const struct event_reader *reader, const struc
     }
     return error_set(error, STATUS_REFUSED,
                      "%s is not the input that was read before (its first %" PRIu32
-                     " bytes differ): give the same source.path, or another state.dir and "
-                     "output.dir",
-                     part->path, known->size);
+                     " bytes differ): give the same %s, or another state.dir and output.dir",
+                     part->path, known->size, part_option(part));
 }
 
 /* True if the first line of a file names columns and is no event. */
@@ -211,6 +230,12 @@ static enum status open_lines(const struct event_reader *reader, struct line_pos
     return line_reader_open(linesp, reader->parts[reader->current].path, options, start, error);
 }
 
+static struct event_decoder *current_decoder(const struct event_reader *reader)
+{
+    const bool profiles = reader->parts[reader->current].file.profiles;
+    return profiles ? reader->profile_decoder : reader->decoder;
+}
+
 /* Reads the names of the columns, if the first line has been written. */
 static enum status read_columns(struct event_reader *reader, struct line_reader *lines,
                                 struct error *error)
@@ -219,7 +244,7 @@ static enum status read_columns(struct event_reader *reader, struct line_reader 
     enum status status = line_reader_next(lines, &line, error);
     if (status == STATUS_END) return STATUS_OK;
     TRY(status);
-    status = event_decoder_header(reader->decoder, line.text, error);
+    status = event_decoder_header(current_decoder(reader), line.text, error);
     if (status != STATUS_OK) error_prefix(error, "%s: ", reader->parts[reader->current].path);
     return status;
 }
@@ -294,6 +319,10 @@ static enum status open_reader(struct event_reader *reader, const struct source_
     if (!reader->scratch) return error_set(error, STATUS_IO, "out of memory: one event");
     TRY(event_decoder_open(&reader->decoder, config, error));
     TRY(source_list_open(&reader->list, config->source.path, error));
+    if (*config->source.profile) {
+        TRY(source_list_open(&reader->profiles, config->source.profile, error));
+        TRY(event_decoder_open_profiles(&reader->profile_decoder, config, error));
+    }
     TRY(order_files(reader, known, error));
     sum_sizes(reader);
     TRY(go_to_known(reader, error));
@@ -326,8 +355,10 @@ void event_reader_close(struct event_reader *reader)
     }
     free(reader->parts);
     source_list_close(&reader->list);
+    source_list_close(&reader->profiles);
     line_reader_close(reader->lines);
     event_decoder_close(reader->decoder);
+    event_decoder_close(reader->profile_decoder);
     free(reader->scratch);
     free(reader);
 }
@@ -368,7 +399,7 @@ enum status event_reader_next(struct event_reader *reader, struct event *event, 
         if (!has_next(reader)) return STATUS_END;
         TRY(open_next(reader, error));
     }
-    event_decode(reader->decoder, line.text, -1, reader->scratch, event);
+    event_decode(current_decoder(reader), line.text, -1, reader->scratch, event);
     reader->position.file = reader->current;
     reader->position.line = line_reader_position(reader->lines);
     reader->position.offset = reader->before + reader->position.line.line;
@@ -393,17 +424,23 @@ bool event_reader_is_standard_input(const struct event_reader *reader)
     return strcmp(reader->config->source.path, standard_input) == 0;
 }
 
-enum status event_reader_check_regular(const struct event_reader *reader, struct error *error)
+static enum status check_regular(const struct source_list *list, struct error *error)
 {
-    for (uint32_t i = 0; i < reader->list.count; i++) {
-        const struct source_entry *entry = &reader->list.at[i];
-        if (entry->size >= 0 || event_reader_is_standard_input(reader)) continue;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->at[i].size >= 0) continue;
         return error_set(error, STATUS_INVALID,
                          "%s: not a regular file, so it cannot be read again after a crash: pipe "
                          "it in and set source.path=-",
-                         entry->path);
+                         list->at[i].path);
     }
     return STATUS_OK;
+}
+
+enum status event_reader_check_regular(const struct event_reader *reader, struct error *error)
+{
+    TRY(check_regular(&reader->profiles, error));
+    if (event_reader_is_standard_input(reader)) return STATUS_OK;
+    return check_regular(&reader->list, error);
 }
 
 const struct source_file *event_reader_file(const struct event_reader *reader, uint32_t file)

@@ -8,6 +8,9 @@
  *
  *     open -> next ... until STATUS_END -> close
  *
+ * What source.profile means is read before: its files that are new come before those of the source
+ * that are new, and what they say is a line like the others.
+ *
  * Only finished lines are events (line_reader.h), but for a file behind which another one has
  * something: nobody writes to it any more.
  *
@@ -26,6 +29,7 @@
 
 /* A file, and how much of it was read. */
 struct source_file {
+    bool profiles;                  /* it is of source.profile */
     char *name;                     /* source_list.h's; "" if it is not known; owned */
     struct input_identity identity; /* of what was read of it; size 0: nothing known */
     struct line_position position;  /* of its first line that was not read */

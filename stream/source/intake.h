@@ -15,7 +15,7 @@
 static inline struct history_rules intake_rules(const struct config *config)
 {
     return (struct history_rules){config->source.user_events_max, config->source.deduplicate,
-                                  config->state.ttl_ms};
+                                  config->state.ttl_ms, *config->source.profile != 0};
 }
 
 static inline bool intake_takes_all(const struct history_rules *rules)

@@ -250,6 +250,7 @@ static void check_slice(struct verify *verify, double weight)
     report->blank += slice->blank;
     report->flooded += slice->flooded;
     report->duplicates += slice->duplicates;
+    report->profiles += slice->profiles;
     report->dead_letters += slice->bad;
     report->records += slice->records;
     report->slices++;
@@ -344,12 +345,13 @@ static enum status verify_all(struct verify *verify, struct error *error)
     if (users > 0) TRY(verify_users_finish(&verify->users, verify->ops, verify->input, error));
     report->events = verify->ops->events(verify->input);
     uint64_t found = report->accepted + report->dropped + report->blank + report->flooded +
-                     report->duplicates + report->dead_letters;
+                     report->duplicates + report->profiles + report->dead_letters;
     if (found != report->events) {
-        violation(verify, VERIFY_EVENTS,
-                  "accepted + dropped + blank + flooded + duplicates + dead letters = %" PRIu64
-                  ", but %" PRIu64 " events were processed",
-                  found, report->events);
+        violation(
+            verify, VERIFY_EVENTS,
+            "accepted + dropped + blank + flooded + duplicates + profiles + dead letters = %" PRIu64
+            ", but %" PRIu64 " events were processed",
+            found, report->events);
     }
     return STATUS_OK;
 }

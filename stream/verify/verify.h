@@ -10,7 +10,7 @@
  *     (iii) n rises per user, and its generation never falls
  *     (iv)  the newest record of each user of the source names its last accepted event
  *     (v)   no user has events in two partitions: it would be published from both
- *     (vi)  accepted + dropped + blank + flooded + duplicates + dead letters = all events, each bad one in the dead letters
+ *     (vi)  accepted + dropped + blank + flooded + duplicates + profiles + dead letters = all events, each bad one in the dead letters
  *           once
  *
  * A source may have forgotten events (retention), and an output records that newer ones replaced
@@ -69,6 +69,7 @@ struct verify_report {
     uint64_t accepted;
     uint64_t dropped;
     uint64_t blank;
+    uint64_t profiles;
     uint64_t flooded;
     uint64_t duplicates;
     uint64_t dead_letters;

@@ -102,22 +102,35 @@ static bool takes(struct verify_slice *slice, struct verify_user *user, const st
     return true;
 }
 
-/* What is in force with the event, beside what was before it. */
-static bool learn_profile(struct verify_slice *slice, struct verify_event *added,
+/*
+ * What is known of the user from now on: an event says something beside what was known, a profile
+ * all of it. False if there is no room.
+ */
+static bool learn_profile(struct verify_slice *slice, struct verify_user *user,
                           const struct event *event)
 {
-    struct user_profile now = {{0}};
-    if (added->profile) now = *added->profile;
+    static const struct user_profile nothing = {{0}};
+    const struct user_profile *before = user->profile ? user->profile : &nothing;
+    struct user_profile now = event->verdict == EVENT_PROFILE ? nothing : *before;
     for (uint32_t i = 0; i < event->features; i++) {
         if (event_feature(event, i)) now.hash[i] = event_feature(event, i);
     }
-    static const struct user_profile nothing = {{0}};
-    const struct user_profile *before = added->profile ? added->profile : &nothing;
     if (memcmp(&now, before, sizeof now) == 0) return true;
     struct user_profile *kept = take_slice_memory(slice, sizeof *kept);
     if (kept) *kept = now;
-    added->profile = kept;
+    user->profile = kept;
     return kept != NULL;
+}
+
+static bool add_profile(struct verify_slice *slice, const struct event *event)
+{
+    const uint64_t hash = hash_of_user(event->user);
+    if (!belongs(slice, hash)) return true;
+    struct verify_user *user = user_of(slice, event->user, hash);
+    if (!user) return false;
+    slice->profiles++;
+    slice->odd_categories += event->odd_category;
+    return learn_profile(slice, user, event);
 }
 
 static bool add_accepted(struct verify_slice *slice, const struct event *event)
@@ -134,8 +147,10 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
     added->offset = event->offset;
     added->start = user->history ? user->history->start : 0;
     const struct verify_event *before = user->last_event;
-    added->profile = before && before->start == added->start ? before->profile : NULL;
-    if (!learn_profile(slice, added, event)) return false;
+    const bool lives_on = !before || before->start == added->start;
+    if (!lives_on && !*slice->config->source.profile) user->profile = NULL;
+    if (!learn_profile(slice, user, event)) return false;
+    added->profile = user->profile;
     *(user->last_event ? &user->last_event->next : &user->first_event) = added;
     user->last_event = added;
     user->partition = event->partition;
@@ -162,6 +177,7 @@ static bool add_bad(struct verify_slice *slice, const struct event *event)
 static bool add_event(struct verify_slice *slice, const struct event *event)
 {
     if (event->verdict == EVENT_ACCEPTED) return add_accepted(slice, event);
+    if (event->verdict == EVENT_PROFILE) return add_profile(slice, event);
     if (!belongs(slice, number_hash(event->offset))) return true;
     if (event_is_bad(event->verdict)) return add_bad(slice, event);
     slice->dropped += event->verdict == EVENT_DROPPED;

@@ -51,10 +51,11 @@ struct verify_user {
     struct verify_user *next;     /* in the order of their first appearance */
     struct bytes id;
     uint64_t hash;
-    struct history *history; /* decides what is taken; NULL: everything is */
-    uint32_t partition;      /* of its events, if there are any */
-    uint64_t events;         /* accepted, that the source has */
-    uint64_t forgotten;      /* before them, that the source has no more */
+    struct history *history;            /* decides what is taken; NULL: everything is */
+    const struct user_profile *profile; /* in force with its next event; NULL: nothing is known */
+    uint32_t partition;                 /* of its events, if there are any */
+    uint64_t events;                    /* accepted, that the source has */
+    uint64_t forgotten;                 /* before them, that the source has no more */
     struct verify_event *first_event;
     struct verify_event *last_event;
     struct verify_published *first_published;
@@ -97,6 +98,7 @@ struct verify_slice {
     uint64_t blank;
     uint64_t flooded;
     uint64_t duplicates;
+    uint64_t profiles;
     uint64_t bad;
     uint64_t records;
 };

@@ -197,15 +197,32 @@ static void nothing_is_lost_or_repeated_when_killed_at_any_moment(void **state)
     }
 }
 
+/* Of every user many in turn, so that kills meet them; of some who never act. */
+static void write_profiles(void)
+{
+    FILE *file = fopen(scene_path(&scene, "profiles.jsonl"), "wb");
+    assert_non_null(file);
+    for (uint32_t i = 0; i < EVENTS / 2; i++) {
+        fprintf(file, "{\"user\":\"u%u\",\"action\":\"a%u\",\"category\":%u}\n", i % 80, i % 7,
+                i % 5);
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
 static void every_model_survives_what_the_default_survives(void **state)
 {
     (void)state;
     static const char *const points[] = {"log_appended", "snapshots_written"};
     const struct interest_ops *ops;
+    uint32_t knowing = 0;
     setenv("BRAID_PROFILE_FIELDS", "action,category", 1); /* which change all the time */
+    write_profiles();
     for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
         static char checkpoint[SCENE_PATH_MAX + 64];
         char model[64], what[128];
+        /* Events say what is known of users, or, for every other model that asks, a file. */
+        const bool by_file = ops->takes_profile && knowing++ % 2 == 0;
+        setenv("BRAID_SOURCE_PROFILE", by_file ? scene_path(&scene, "profiles.jsonl") : "", 1);
         snprintf(checkpoint, sizeof checkpoint, "--model.checkpoint=%s",
                  scene_path(&scene, "%s.safetensors", ops->name));
         snprintf(model, sizeof model, "--model=%s", ops->name);

@@ -7,6 +7,7 @@ foreach(module bounds dimensions
     log_forms
     model_jobs
     nonsense
+    profiles
     program
     recommend
     train_program

@@ -137,11 +137,11 @@ static void any_changed_or_missing_byte_is_refused(void **state)
 static void a_newer_format_is_refused(void **state)
 {
     (void)state;
-    store("braid-commit 5\nwhatever\n", 24);
+    store("braid-commit 6\nwhatever\n", 24);
     struct commit read;
     struct error error;
     assert_int_equal(commit_file_read(&read, dir, &error), STATUS_REFUSED);
-    assert_non_null(strstr(error.text, "format 5"));
+    assert_non_null(strstr(error.text, "format 6"));
 }
 
 /* Of a program that knew of no fingerprints. */

@@ -302,7 +302,7 @@ static void a_newer_format_is_refused_with_a_remedy(void **state)
     struct history history = user_of(0, 40, 4096);
     struct error error;
     size_t size = history_encode(&history, record);
-    record[0] = 4;
+    record[0] = 5;
     assert_int_equal(history_decode(&history, resealed(record, size), &error), STATUS_REFUSED);
     assert_non_null(strstr(error.text, "run the version of Braid"));
 }
@@ -497,6 +497,37 @@ static void a_profile_comes_back_from_its_record(void **state)
     }
 }
 
+/* What waits of a whole profile, said between any two behaviors, as often as one likes. */
+static void a_profile_that_is_set_between_behaviors_comes_with_the_next_one(void **state)
+{
+    (void)state;
+    struct history history;
+    uint64_t said[HISTORY_FEATURES] = {0}, now[HISTORY_FEATURES] = {0};
+    uint64_t seed = SEED;
+    history_init(&history, 1);
+    for (uint64_t n = 0; n < 400; n++) {
+        for (uint64_t times = random_below(&seed, 3); times > 0; times--) {
+            for (uint32_t i = 0; i < HISTORY_FEATURES; i++) {
+                said[i] = random_below(&seed, 3);
+            }
+            history_set_profile(&history, said);
+        }
+        uint8_t record[HISTORY_RECORD_MAX];
+        struct history read;
+        const size_t size = history_encode(&history, record);
+        assert_int_equal(history_decode(&read, (struct bytes){record, size}, NULL), STATUS_OK);
+        assert_profile(&read, n, now); /* also of a user without behaviors */
+        for (size_t cut = 0; cut < size; cut++) {
+            assert_int_equal(history_decode(&history, (struct bytes){record, cut}, NULL),
+                             STATUS_CORRUPT);
+        }
+        history = read;
+        history_append(&history, behavior_at(n), (int64_t)n, 4096);
+        memcpy(now, said, sizeof now);
+        assert_profile(&history, n + 1, now);
+    }
+}
+
 static void a_user_of_whom_nothing_is_known_has_the_record_it_always_had(void **state)
 {
     (void)state;
@@ -553,6 +584,7 @@ int main(void)
         cmocka_unit_test(a_profile_is_what_was_said_last_before_each_behavior),
         cmocka_unit_test(however_much_changes_a_profile_is_exact_at_the_end_of_a_history),
         cmocka_unit_test(a_profile_comes_back_from_its_record),
+        cmocka_unit_test(a_profile_that_is_set_between_behaviors_comes_with_the_next_one),
         cmocka_unit_test(a_user_of_whom_nothing_is_known_has_the_record_it_always_had),
         cmocka_unit_test(a_profile_that_makes_no_sense_is_refused),
         cmocka_unit_test(chunks_of_a_user_sort_by_ordinal),

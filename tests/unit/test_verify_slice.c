@@ -82,7 +82,7 @@ static const struct log_input_ops ops = {
     .place = place,
 };
 
-static const struct config takes_all;
+static const struct config takes_all = {.source.profile = ""};
 
 /* How many of the user's events came before `begins`, the first offset that is left. */
 static uint64_t forgotten(const struct told *events, const struct told *records, int64_t begins)

@@ -17,6 +17,7 @@
  *         interests 92100 history 40122 dead-letters 0 items 1200     (one line for each)
  *     checksum 0123456789abcdef
  *
+ * A file of source.profile has a line that begins with "profiles", and the format is then 5.
  * Until the first commit it names no input and has no fingerprints: nothing binds yet. Format 1,
  * which had one input, no name for it, and no fingerprints, and format 2, whose partitions had no
  * target, are still read.

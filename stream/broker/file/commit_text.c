@@ -11,7 +11,8 @@
 #include "base/number_text.h"
 
 enum {
-    COMMIT_VERSION = 4,
+    COMMIT_VERSION = 5,          /* some inputs are of source.profile */
+    COMMIT_VERSION_FIRST = 4,    /* of a job that began behind the first event */
     COMMIT_VERSION_EARLIEST = 3, /* of a job that began with the first event */
     CHECKSUM_LINE = sizeof "checksum 0123456789abcdef",
 };
@@ -22,10 +23,17 @@ static const char *const remedy =
 
 /* ---- printing ---- */
 
+static int least_version(const struct commit *commit)
+{
+    for (uint32_t i = 0; i < commit->inputs.count; i++) {
+        if (commit->inputs.at[i].profiles) return COMMIT_VERSION;
+    }
+    return commit->first ? COMMIT_VERSION_FIRST : COMMIT_VERSION_EARLIEST;
+}
+
 static void print_head(const struct commit *commit, FILE *out)
 {
-    fprintf(out, "braid-commit %d\nsource %016" PRIx64 "\n",
-            commit->first ? COMMIT_VERSION : COMMIT_VERSION_EARLIEST, commit->source);
+    fprintf(out, "braid-commit %d\nsource %016" PRIx64 "\n", least_version(commit), commit->source);
     if (commit->first) fprintf(out, "first %" PRId64 "\n", commit->first);
     fprintf(out, "offset %" PRId64 "\ndecoding", commit->offset);
     for (int i = 0; i < HISTORY_DECODING_MAX; i++) {
@@ -37,9 +45,9 @@ static void print_head(const struct commit *commit, FILE *out)
 
 static void print_input(const struct source_file *input, FILE *out)
 {
-    fprintf(out, "input %016" PRIx64 " %" PRIu32 " line %" PRId64 " byte %" PRId64 " %s\n",
-            input->identity.hash, input->identity.size, input->position.line, input->position.byte,
-            input->name);
+    fprintf(out, "%s %016" PRIx64 " %" PRIu32 " line %" PRId64 " byte %" PRId64 " %s\n",
+            input->profiles ? "profiles" : "input", input->identity.hash, input->identity.size,
+            input->position.line, input->position.byte, input->name);
 }
 
 static void print_partition(const struct commit_entry *entry, uint32_t partition, FILE *out)
@@ -150,7 +158,8 @@ static bool take_head(char **textp, struct commit *head, uint32_t *inputsp)
 /* An input's line; its name stays in the text. */
 static bool take_input(char **textp, struct source_file *input)
 {
-    if (!take_hex(textp, "input ", &input->identity.hash) ||
+    input->profiles = take_literal(textp, "profiles ");
+    if (!take_hex(textp, input->profiles ? "" : "input ", &input->identity.hash) ||
         !take_u32(textp, " ", &input->identity.size) ||
         !take_place(textp, " line ", &input->position.line) ||
         !take_place(textp, " byte ", &input->position.byte) || !take_literal(textp, " ")) {
@@ -227,6 +236,7 @@ static enum status add_input(struct source_files *inputs, const struct source_fi
     struct source_file *added = &inputs->at[inputs->count - 1];
     added->identity = input->identity;
     added->position = input->position;
+    added->profiles = input->profiles;
     return STATUS_OK;
 }
 

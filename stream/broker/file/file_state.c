@@ -192,10 +192,15 @@ enum status file_state_begin(struct file_state *state, struct error *error)
 }
 
 /* The known entry of a file, or a new one behind the others; its name is the present one. */
-static enum status enter_input(struct source_files *inputs, uint32_t index, const char *name,
-                               struct error *error)
+static enum status enter_input(struct source_files *inputs, uint32_t index,
+                               const struct source_file *file, struct error *error)
 {
-    if (index == inputs->count) return source_files_add(inputs, name, error);
+    const char *name = file->name;
+    if (index == inputs->count) {
+        TRY(source_files_add(inputs, name, error));
+        inputs->at[index].profiles = file->profiles;
+        return STATUS_OK;
+    }
     if (strcmp(inputs->at[index].name, name) == 0) return STATUS_OK;
     char *copy = strdup(name);
     if (!copy) return error_set(error, STATUS_IO, "out of memory: names of files");
@@ -211,7 +216,7 @@ enum status file_state_set_position(struct file_state *state, const struct file_
     struct source_files *inputs = &state->commit.inputs;
     for (uint32_t i = inputs->count ? inputs->count - 1 : 0; i <= position->file; i++) {
         const struct source_file *file = event_reader_file(source, i);
-        TRY(enter_input(inputs, i, file->name, error));
+        TRY(enter_input(inputs, i, file, error));
         struct source_file *input = &inputs->at[i];
         input->position = i < position->file ? file->position : position->line;
         int64_t size = input->position.byte;
