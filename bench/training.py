@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""training.py BRAID DATA SET [RUN ...] [--seeds N] [--keep FOLDER] - train on a public log, then rank it.
+"""training.py BRAID DATA SET [RUN ...] [--seeds N] [--keep FOLDER] [--protocol NAME] [--genres]
+ - train on a public log, then rank it.
 
 DATA is a folder with the logs, SET one of those below, RUN a row of its table (all of them unless
 given). Each run makes a generation 1, trains it without what the protocol asks for, and ranks the
@@ -12,6 +13,13 @@ whole catalogue. Prints one line a run as it is done, then the best and what cou
 
 The best run is trained with --seeds seeds (3), the others with one. With --keep the generations stay
 in FOLDER, and a run whose generation is there already is only ranked.
+
+--protocol=user-split trains without a tenth of the users and ranks for them, as the ComiRec paper
+does: recall20, ndcg20, hr20 and the same at 50. A generation is of one protocol. --genres gives the
+items their genres as categories, of which models are told all (--tags=true), and adds how far
+interests follow them (nmi_..., shuffled_...; of items' groups and of users' interests, by an item's
+first genre, its second, ...) and how much of a user's genres a list of 10 has (categories10);
+beauty has none.
 """
 
 import argparse
@@ -21,7 +29,7 @@ import statistics
 import sys
 import tempfile
 
-from ranking import Log, numbers
+from ranking import GENRES, SETS, Log, agreement_numbers, numbers, split_numbers
 
 # What all runs of a set share: options of `braid init`, and of `braid train`. A run may have others.
 # ml1m has no clock of its own.
@@ -83,6 +91,11 @@ def flags(*options):
     return [f"--{name}={value}" for name, value in merged.items()]
 
 
+def shown(value, digits):
+    """Some figures are of several interests, or of models alone."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
 def minutes(path):
     """Of the epochs, which the curve beside the generation has kept; 0 without one."""
     if not os.path.exists(f"{path}.csv"):
@@ -94,8 +107,14 @@ def minutes(path):
 class Bench(Log):
     runs = RUNS
 
+    def stem(self, run):
+        """Generations that learned from something else have other names."""
+        other = "" if self.protocol == SETS[self.name][1] else f"-{self.protocol}"
+        return os.path.join(self.folder,
+                            f"{self.name}{other}{'-genres' if self.genres else ''}-{run}")
+
     def path(self, run, seed):
-        return os.path.join(self.folder, f"{self.name}-{run}-{seed}.safetensors")
+        return f"{self.stem(run)}-{seed}.safetensors"
 
     def generation(self, run, seed=1):
         """Path of the run's generation, made now if it is not there."""
@@ -110,43 +129,71 @@ class Bench(Log):
         return path
 
     def train(self, run, seed, path):
-        first = os.path.join(self.folder, f"{self.name}-{run}-first.safetensors")
+        first = f"{self.stem(run)}-first.safetensors"
         if os.path.exists(f"{path}.csv"):
             os.remove(f"{path}.csv")  # of a run that was cut short: a curve is appended to
         init, train = (flags(shared, own) for shared, own in zip(SHARED[self.name], self.runs[run]))
         if not os.path.exists(first):
-            self.run("init", f"--model.checkpoint={first}", *init)
+            tags = ["--tags=true"] if self.genres else []
+            self.run("init", f"--model.checkpoint={first}", *init, *tags)
         self.run("train", f"--model.checkpoint={first}", f"--out={path}", "--fresh",
                  f"--seed={seed}", f"--hold-out={self.protocol}", f"--curve={path}.csv", *train)
 
     def rank(self, path):
         """The model's result, and those of both baselines by name."""
-        results = self.evaluate([path])  # both baselines first; of sine by its intent, then the rest
+        results, _ = self.evaluate([path])
         return results[2], {result["name"]: result for result in results[:2]}
+
+    def describe(self, result):
+        figures = split_numbers if self.protocol == "user-split" else numbers
+        lists = f" categories10={shown(result['cuts'][0]['categories'], 4)}" if self.genres else ""
+        return f"{figures(result)}{lists}"
+
+
+def show(bench, run, path):
+    """A line of the run; of sine one by its intent, and one by its interests. The first, and baselines."""
+    results, agreements = bench.evaluate([path])  # both baselines first
+    more = f" {agreement_numbers(agreements)}" if agreements else ""
+    for result in results[2:]:
+        by = result["name"].partition(" by ")[2]
+        print(f"case={run}{'-by-' + by if by else ''} {bench.describe(result)} "
+              f"interests={shown(result['interests'], 2)} cosine={shown(result['cosine'], 3)} "
+              f"idle={shown(result['idle'], 3)}{more} minutes={minutes(path):.1f} set={bench.name} "
+              f"protocol={bench.protocol} seeds=1", flush=True)
+    return results[2], {result["name"]: result for result in results[:2]}
+
+
+def averages(results):
+    """Means over seeds, and the deviation of the hit rates, at 10, 20 and 50."""
+    said = []
+    for cut, n in enumerate((10, 20, 50)):
+        hits, gains, recalls = ([result["cuts"][cut][key] for result in results]
+                                for key in ("hit_rate", "ndcg", "recall"))
+        spread = statistics.stdev(hits) if len(hits) > 1 else 0.0
+        said.append(f"hr{n}={statistics.mean(hits):.4f} hr{n}_sd={spread:.4f} "
+                    f"ndcg{n}={statistics.mean(gains):.4f} recall{n}={statistics.mean(recalls):.4f}")
+    return " ".join(said)
 
 
 def main(arguments):
-    bench = Bench(arguments.braid, arguments.data, arguments.set, arguments.keep)
+    if arguments.genres and arguments.set not in GENRES:
+        sys.exit(f"--genres: {arguments.set} has none")
+    bench = Bench(arguments.braid, arguments.data, arguments.set, arguments.keep,
+                  arguments.protocol, arguments.genres)
     results, baselines = {}, {}
     for run in arguments.runs or ALL:
         path = bench.generation(run)
-        result, baselines = bench.rank(path)
+        result, baselines = show(bench, run, path)
         results[run] = [(result, minutes(path))]
-        print(f"case={run} {numbers(result)} interests={result['interests']:.2f} "
-              f"minutes={minutes(path):.1f} set={bench.name} seeds=1", flush=True)
     best = max(results, key=lambda run: results[run][0][0]["cuts"][0]["hit_rate"])
     for seed in range(2, arguments.seeds + 1):
         path = bench.generation(best, seed)
         results[best].append((bench.rank(path)[0], minutes(path)))
-    hits = [result["cuts"][0]["hit_rate"] for result, _ in results[best]]
-    gains = [result["cuts"][0]["ndcg"] for result, _ in results[best]]
-    spread = statistics.stdev(hits) if len(hits) > 1 else 0.0
-    print(f"case=best run={best} hr10={statistics.mean(hits):.4f} hr10_sd={spread:.4f} "
-          f"ndcg10={statistics.mean(gains):.4f} "
+    print(f"case=best run={best} {averages([result for result, _ in results[best]])} "
           f"minutes={statistics.mean(m for _, m in results[best]):.1f} set={bench.name} "
-          f"seeds={len(hits)}")
+          f"protocol={bench.protocol} seeds={len(results[best])}")
     for name, result in baselines.items():
-        print(f"case={name} {numbers(result)} set={bench.name}")
+        print(f"case={name} {bench.describe(result)} set={bench.name} protocol={bench.protocol}")
 
 
 def command_line(doc, sets, runs):
@@ -176,4 +223,6 @@ def start(parser, runs, main):
 if __name__ == "__main__":
     line = command_line(__doc__, SHARED, ALL)
     line.add_argument("--seeds", type=int, default=3)
+    line.add_argument("--protocol", choices=["leave-one-out", "user-split", "prequential"])
+    line.add_argument("--genres", action="store_true")
     start(line, ALL, main)

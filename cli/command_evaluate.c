@@ -62,7 +62,7 @@ static const char help[] =
     "users)\n"
     "with the interests in which their share is greatest; of several categories of an item each "
     "by\n"
-    "its place (not with --json).\n\n"
+    "its place.\n\n"
     "  braid evaluate --source.path=clicks.jsonl --checkpoint generation-1.safetensors\n"
     "  braid evaluate --config braid.yaml --protocol prequential\n"
     "      the checkpoint of the configuration, model.checkpoint, or the newest of model.dir\n"
@@ -89,9 +89,8 @@ struct job {
     struct evaluation *evaluation;
     struct evaluation_result results[RESULTS_MAX];
     uint32_t results_count;
-    struct agreement agreements[TAGS_MAX]
-                               [CHECKPOINTS_MAX]; /* with --explain: by the items' first */
-    uint32_t levels;                              /* category, their second, ... */
+    struct agreement_line agreements[TAGS_MAX * CHECKPOINTS_MAX]; /* with --explain, by level */
+    uint32_t agreements_count;
 };
 
 static enum status parse_protocol(struct job *job, const char *name, struct error *error)
@@ -314,14 +313,17 @@ static enum status run_checkpoints(struct job *job, bool by_interests, struct er
 }
 
 /* How far a model's interests follow the categories, over the users of the cases. */
-static enum status measure_agreement(struct job *job, uint32_t number, const uint32_t *known,
+static enum status measure_agreement(struct job *job, const struct checkpoint *checkpoint,
+                                     uint32_t level, const uint32_t *known,
                                      const uint32_t *category, struct error *error)
 {
     struct interest_model *model;
-    TRY(interest_model_open(&model, job->checkpoints[number], error));
-    const enum status status =
-        agreement_measure(&job->agreements[job->levels][number], model, job->dataset, known,
-                          EXPLAINED_USERS_MAX, category, error);
+    struct agreement_line *line = &job->agreements[job->agreements_count++];
+    line->model = checkpoint->model;
+    line->level = level;
+    TRY(interest_model_open(&model, checkpoint, error));
+    const enum status status = agreement_measure(&line->at, model, job->dataset, known,
+                                                 EXPLAINED_USERS_MAX, category, error);
     interest_model_close(model);
     return status;
 }
@@ -330,11 +332,11 @@ static enum status measure_levels(struct job *job, const uint32_t *known, uint32
                                   struct error *error)
 {
     const struct item_table *items = job->checkpoints[0]->items;
-    while (job->levels < TAGS_MAX && agreement_level(items, job->levels, category)) {
+    for (uint32_t level = 0; level < TAGS_MAX; level++) {
+        if (!agreement_level(items, level, category)) break;
         for (uint32_t i = 0; i < job->checkpoints_count; i++) {
-            TRY(measure_agreement(job, i, known, category, error));
+            TRY(measure_agreement(job, job->checkpoints[i], level, known, category, error));
         }
-        job->levels++;
     }
     return STATUS_OK;
 }
@@ -369,15 +371,14 @@ static void print_agreements(const struct job *job)
     printf("\nNMI of interests with categories, and of shuffled labels:\n%-20s %8s %8s %8s %12s "
            "%8s %8s %8s\n",
            "", "Items", "NMI", "Shuffled", "Groups used", "Users", "NMI", "Shuffled");
-    for (uint32_t i = 0; i < job->levels * job->checkpoints_count; i++) {
-        const uint32_t level = i / job->checkpoints_count, number = i % job->checkpoints_count;
-        const struct agreement *at = &job->agreements[level][number];
+    for (uint32_t i = 0; i < job->agreements_count; i++) {
+        const struct agreement_line *line = &job->agreements[i];
+        const struct agreement *at = &line->at;
         char groups[32] = "-", name[64];
-        const char *model = job->checkpoints[number]->model;
-        if (level == 0) {
-            snprintf(name, sizeof name, "%s", model);
+        if (line->level == 0) {
+            snprintf(name, sizeof name, "%s", line->model);
         } else {
-            snprintf(name, sizeof name, "%s, category %u", model, level + 1);
+            snprintf(name, sizeof name, "%s, category %u", line->model, line->level + 1);
         }
         if (at->groups) snprintf(groups, sizeof groups, "%u of %u", at->groups_used, at->groups);
         printf("%-20s", name);
@@ -415,8 +416,8 @@ static enum status evaluate(struct job *job, struct error *error)
     if (job->csv) TRY(write_balances_to(job, job->csv, false, error));
     if (job->plot) TRY(write_balances_to(job, job->plot, true, error));
     if (job->json) {
-        return evaluation_print_json(job->evaluation, job->results, job->results_count, stdout,
-                                     error);
+        return evaluation_print_json(job->evaluation, job->results, job->results_count,
+                                     job->agreements, job->agreements_count, stdout, error);
     }
     evaluation_print_table(job->evaluation, job->results, job->results_count, stdout);
     if (job->explain) print_agreements(job);

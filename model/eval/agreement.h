@@ -35,6 +35,13 @@ struct agreement {
     uint32_t groups_used; /* and do */
 };
 
+/* What was measured of a model at one place of the items' categories, 0 the first. */
+struct agreement_line {
+    const char *model;
+    uint32_t level;
+    struct agreement at;
+};
+
 /* NMI of two labels of `count` things; 0 if neither varies. `room` [count] is used up. */
 double agreement_nmi(const uint32_t *a, const uint32_t *b, uint32_t count, uint64_t *room);
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "model/dataset.h"
+#include "model/eval/agreement.h"
 #include "model/eval/ranker.h"
 #include "model/eval/ranking.h"
 
@@ -136,11 +137,17 @@ void evaluation_print_balances(const struct evaluation_result *results, uint32_t
 /* Draws recall and NDCG of a result's balances over their diversity, as an SVG picture. */
 void evaluation_plot_balances(const struct evaluation_result *result, FILE *out);
 
-/* A table for people; one JSON object, with a line end, for programs (STATUS_IO: no memory). */
+/*
+ * A table for people; one JSON object, with a line end, for programs (STATUS_IO: no memory), and in
+ * it what was measured of how far interests follow the categories.
+ */
 void evaluation_print_table(const struct evaluation *evaluation,
                             const struct evaluation_result *results, uint32_t count, FILE *out);
 MUST_CHECK enum status evaluation_print_json(const struct evaluation *evaluation,
                                              const struct evaluation_result *results,
-                                             uint32_t count, FILE *out, struct error *error);
+                                             uint32_t count,
+                                             const struct agreement_line *agreements,
+                                             uint32_t agreements_count, FILE *out,
+                                             struct error *error);
 
 #endif

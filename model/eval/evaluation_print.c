@@ -241,9 +241,38 @@ static void write_result(struct json_writer *json, const struct evaluation_resul
     json_end(json, '}');
 }
 
+static void write_agreement_part(struct json_writer *json, const char *key,
+                                 const struct agreement_part *part)
+{
+    json_key(json, key);
+    json_begin(json, '{');
+    json_key(json, "count");
+    json_unsigned(json, part->count);
+    json_member(json, "nmi", part->nmi);
+    json_member(json, "shuffled", part->chance);
+    json_end(json, '}');
+}
+
+static void write_agreement(struct json_writer *json, const struct agreement_line *line)
+{
+    json_begin(json, '{');
+    json_key(json, "model");
+    json_text(json, bytes_of(line->model));
+    json_key(json, "level");
+    json_unsigned(json, line->level);
+    json_key(json, "groups");
+    json_unsigned(json, line->at.groups);
+    json_key(json, "groups_used");
+    json_unsigned(json, line->at.groups_used);
+    write_agreement_part(json, "items", &line->at.items);
+    write_agreement_part(json, "users", &line->at.users);
+    json_end(json, '}');
+}
+
 enum status evaluation_print_json(const struct evaluation *evaluation,
                                   const struct evaluation_result *results, uint32_t count,
-                                  FILE *out, struct error *error)
+                                  const struct agreement_line *agreements,
+                                  uint32_t agreements_count, FILE *out, struct error *error)
 {
     struct json_writer json = json_writer_growing();
     json_begin(&json, '{');
@@ -257,6 +286,12 @@ enum status evaluation_print_json(const struct evaluation *evaluation,
     json_begin(&json, '[');
     for (uint32_t i = 0; i < count; i++) {
         write_result(&json, &results[i]);
+    }
+    json_end(&json, ']');
+    json_key(&json, "agreements");
+    json_begin(&json, '[');
+    for (uint32_t i = 0; i < agreements_count; i++) {
+        write_agreement(&json, &agreements[i]);
     }
     json_end(&json, ']');
     json_end(&json, '}');

@@ -310,7 +310,10 @@ static void json_names_protocol_cases_and_every_metric(void **state)
     assert_int_equal(evaluation_open(&evaluation, dataset, &options, &error), STATUS_OK);
     assert_int_equal(evaluation_run(evaluation, &ranker, NULL, &result, &error), STATUS_OK);
     result.seconds = 0.5;
-    assert_int_equal(evaluation_print_json(evaluation, &result, 1, out, &error), STATUS_OK);
+    const struct agreement_line agreement = {
+        "sine", 1, {{30, 0.25, 0.125}, {4, 0.5, 0.0625}, .groups = 9, .groups_used = 7}};
+    assert_int_equal(evaluation_print_json(evaluation, &result, 1, &agreement, 1, out, &error),
+                     STATUS_OK);
     fclose(out);
     const char *quarter = "{\"known_max\":1,\"cases\":0,\"interests\":0,\"recall\":0,"
                           "\"hit_rate\":0,\"ndcg\":0,\"mrr\":0}";
@@ -323,7 +326,9 @@ static void json_names_protocol_cases_and_every_metric(void **state)
              "\"mrr\":1,\"coverage\":0.0909091,\"diversity\":0,\"categories\":0}],\"balances\":[],"
              "\"quartiles\":[{\"known_max\":1,\"cases\":1,\"interests\":2,"
              "\"recall\":1,\"hit_rate\":1,\"ndcg\":1,\"mrr\":1},"
-             "%s,%s,%s]}]}\n",
+             "%s,%s,%s]}],\"agreements\":[{\"model\":\"sine\",\"level\":1,\"groups\":9,"
+             "\"groups_used\":7,\"items\":{\"count\":30,\"nmi\":0.25,\"shuffled\":0.125},"
+             "\"users\":{\"count\":4,\"nmi\":0.5,\"shuffled\":0.0625}}]}\n",
              quarter, quarter, quarter);
     assert_string_equal(text, want);
     free(text);
