@@ -31,6 +31,7 @@ enum {
 enum config_broker { CONFIG_BROKER_FILE, CONFIG_BROKER_KAFKA };
 enum config_format { CONFIG_JSON, CONFIG_CSV, CONFIG_TSV };
 enum config_time { CONFIG_TIME_S, CONFIG_TIME_MS, CONFIG_TIME_US, CONFIG_TIME_ISO8601 };
+enum config_time_by { CONFIG_TIME_BY_RECORD, CONFIG_TIME_BY_RANGE };
 enum config_quotes { CONFIG_QUOTES_AUTO, CONFIG_QUOTES_ON, CONFIG_QUOTES_OFF };
 enum config_unfinished { CONFIG_UNFINISHED_WAIT, CONFIG_UNFINISHED_TAKE };
 enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
@@ -72,8 +73,9 @@ struct config {
         enum config_time time;      /* source.time: s | ms | us | iso8601 */
         int64_t time_min_ms; /* file: earliest valid event time (source.time_min, ISO 8601 date) */
         int64_t time_max_ms; /* file: latest valid event time */
-        int64_t time_ahead_ms;    /* kafka: how far an event's time may be after its record's */
-        int64_t time_behind_ms;   /* kafka: how far before */
+        int64_t time_ahead_ms;       /* kafka: how far an event's time may be after its record's */
+        int64_t time_behind_ms;      /* kafka: how far before */
+        enum config_time_by time_by; /* kafka: source.time_by: record | range */
         const char *start;        /* source.start: where a job without a commit begins (bound.h) */
         const char *end;          /* source.end: where it ends */
         uint32_t user_events_max; /* of a user in an hour of event time; 0: any number */

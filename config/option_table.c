@@ -54,6 +54,7 @@ enum {
 static const char *const brokers[] = {"file", "kafka", NULL};
 static const char *const formats[] = {"json", "csv", "tsv", NULL};
 static const char *const times[] = {"s", "ms", "us", "iso8601", NULL};
+static const char *const time_judges[] = {"record", "range", NULL};
 static const char *const quotes[] = {"auto", "on", "off", NULL};
 static const char *const unfinished[] = {"wait", "take", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
@@ -116,6 +117,10 @@ const struct option option_table[] = {
              "How far an event's time may be after its record's timestamp (kafka)"),
     DURATION("source.time_behind", source.time_behind_ms, "365d", 0, 36500 * DAY,
              "How far an event's time may be before its record's timestamp (kafka)"),
+    CHOICE("source.time_by", source.time_by, time_judges, "record",
+           "What an event's time is held against: its record's timestamp (source.time_ahead, "
+           "time_behind), or source.time_min and time_max alone, for a topic whose timestamps are "
+           "of a later copy (kafka)"),
     TEXT(
         "source.start", source.start, "earliest",
         "Where a job that has committed nothing begins: earliest, latest, a time (at the first "

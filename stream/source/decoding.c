@@ -39,6 +39,7 @@ static const struct {
     {"output.topic", ALWAYS},   /* DECODING_OUTPUT: may change, but not unnoticed (seal_check.c) */
     {"state.ttl", ALWAYS},
     {"source.profile", ALWAYS}, /* whether there is one; where it is may change */
+    {"source.time_by", TO_KAFKA},
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -102,6 +103,7 @@ static uint32_t committed_print(const uint32_t committed[HISTORY_DECODING_MAX], 
     if (committed[i] || !committed[0]) return committed[i];
     if (strcmp(options[i].key, "source.user_events_max") == 0) return fingerprint_of_value("0");
     if (strcmp(options[i].key, "source.deduplicate") == 0) return fingerprint_of_value("false");
+    if (strcmp(options[i].key, "source.time_by") == 0) return fingerprint_of_value("record");
     if (strcmp(options[i].key, "state.ttl") == 0) return fingerprint_of_value("0s");
     if (strcmp(options[i].key, "source.profile") == 0) return fingerprint_of_value("false");
     return 0;

@@ -106,7 +106,8 @@ class Range(KafkaCase):
         self.check_part(world, first, end)
 
     def test_a_time_is_the_first_record_that_is_not_before_it(self):
-        world = self.world()
+        """And events of years ago are no dead letters, since their records are as old."""
+        world = self.world(settings={"source.time_behind": "365d"})
         feed = self.feed(world)
 
         def send(count, second):
@@ -125,6 +126,21 @@ class Range(KafkaCase):
                                  "source.end": "2023-11-14T22:14:50Z"})
         job.ended(0)
         self.check_part(world, first, end)
+
+    def test_events_of_a_late_copy_are_judged_by_the_range_of_times(self):
+        """The broker's timestamps are of now, the events of 2023."""
+        world = self.world(settings={"source.time_behind": "365d", "source.end": "latest",
+                                     "source.time_by": "range"})
+        self.alter(world.name, message_timestamp_type="LogAppendTime")
+        feed = self.feed(world)
+        feed.send(300)
+        job = self.job(world)
+        job.ended(0)
+        self.assertTrue(job.said(r"dead_letters=0 "), job.tail())
+        self.check_part(world, dict.fromkeys(PARTITIONS, 0), self.ends(world))
+        told = self.job(world, **{"source.time_by": "record", "source.end": "never"})
+        told.ended(3)
+        self.assertTrue(told.said("read with other settings: source.time_by"), told.tail())
 
     def test_offsets_that_a_topic_does_not_hold_are_refused(self):
         world = self.world()

@@ -320,6 +320,7 @@ size_t client_receive(rd_kafka_queue_t *queue, uint32_t timeout_ms, rd_kafka_mes
 int64_t client_event_stamp(const rd_kafka_message_t *message, const struct config *config)
 {
     rd_kafka_timestamp_type_t type;
+    if (config->source.time_by == CONFIG_TIME_BY_RANGE) return -1;
     const int64_t stamp_ms = rd_kafka_message_timestamp(message, &type);
     const bool plausible =
         stamp_ms >= config->source.time_min_ms && stamp_ms <= config->source.time_max_ms;

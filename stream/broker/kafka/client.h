@@ -191,7 +191,8 @@ size_t client_receive(rd_kafka_queue_t *queue, uint32_t timeout_ms, rd_kafka_mes
 /*
  * The timestamp of an event's record, by which the event's own time is judged (event_decode); -1 if
  * it has none that can be believed. The broker's own clock (LogAppendTime) always can. A producer's
- * (CreateTime) may be 0, seconds or worse, and is no measure beyond source.time_min and time_max.
+ * (CreateTime) may be 0, seconds or worse, and is no measure beyond source.time_min and time_max. With
+ * source.time_by=range none is.
  */
 int64_t client_event_stamp(const rd_kafka_message_t *message, const struct config *config);
 

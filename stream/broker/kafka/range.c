@@ -101,7 +101,7 @@ enum status range_fix_end(struct broker *broker, uint32_t partition, int64_t hig
     seal->range.end = broker->bound ? end : 0;
     seal->range.bound = broker->bound;
     seal->range.unsealed = true;
-    if (broker->bound) {
+    if (broker->bound && !broker->looks_only) {
         log_info("end of a partition fixed", log_int("partition", partition),
                  log_int("next", seal->next_offset), log_int("end", end));
     }
