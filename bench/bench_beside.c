@@ -6,7 +6,8 @@
  *                         candidate is good enough. events_per_s and alone_events_per_s: with and
  *                         without a round; fall: by how much less; train_share: processor time of
  *                         training over that of all cores meanwhile; commit_p99_ms and
- *                         alone_commit_p99_ms: from one commit to the next, one due each 100 ms
+ *                         alone_commit_p99_ms: from one commit to the next, one due each 100 ms;
+ *                         rss_mb: resident at the peak, of budget_mb
  *
  * bench_beside [EVENTS]
  */
@@ -168,16 +169,17 @@ static double p99(struct phase *phase)
     return phase->gaps ? phase->gaps_ms[phase->gaps * 99 / 100] : 0;
 }
 
-static void print_result(struct beside *beside)
+static void print_result(struct beside *beside, const struct config *config)
 {
     struct phase *alone = &beside->phases[0], *both = &beside->phases[1];
     const double rate_alone = alone->events / alone->seconds, rate = both->events / both->seconds;
     const double cores = (double)sysconf(_SC_NPROCESSORS_ONLN);
     printf("case=train-beside events_per_s=%.0f alone_events_per_s=%.0f fall=%.3f train_share=%.3f "
            "commit_p99_ms=%.0f alone_commit_p99_ms=%.0f commits=%u alone_commits=%u seconds=%.1f "
-           "alone_seconds=%.1f\n",
+           "alone_seconds=%.1f rss_mb=%.0f budget_mb=%.0f\n",
            rate, rate_alone, 1 - rate / rate_alone, both->train_cpu_s / both->seconds / cores,
-           p99(both), p99(alone), both->gaps, alone->gaps, both->seconds, alone->seconds);
+           p99(both), p99(alone), both->gaps, alone->gaps, both->seconds, alone->seconds,
+           runner_rss_mb(), (double)config->job.memory / (1 << 20));
 }
 
 /* Generation 1 as runner_log wrote it, in a directory of generations. */
@@ -229,7 +231,7 @@ int main(int count, char **arguments)
     runner_check(job_run(&runner.config, &learner, NULL, &summary, &error), &error);
     atomic_store(&beside.ended, true);
     pthread_join(watcher, NULL);
-    print_result(&beside);
+    print_result(&beside, &runner.config);
     learner_close(beside.learner);
     runner_close(&runner);
     return 0;

@@ -5,7 +5,7 @@
  *     case=sweep   LimaRec, d = 64, two workers beside an input that is silent, no limit of rate.
  *                  From the first commit of the sweep to the last. events_per_s: behaviors folded;
  *                  sgemm_share: time of the same matrix products by sgemm on two threads, in the same
- *                  run, over that of the sweep
+ *                  run, over that of the sweep; rss_mb: resident at the peak, of budget_mb
  *
  * bench_sweep [USERS [BEHAVIORS]]
  */
@@ -125,11 +125,14 @@ int main(int count, char **arguments)
 
     struct watch watch = {.users = users};
     run_sweep(&runner, next, &watch);
+    const double rss_mb = runner_rss_mb();
     const double seconds = (double)(watch.last_ns - watch.first_ns) / 1e9;
     const double moved = (double)(users - watch.first_users);
     const double sgemm = limarec_products_seconds((uint64_t)moved * behaviors, WORKERS);
-    printf("case=sweep events_per_s=%.0f users_per_s=%.0f sgemm_share=%.3f seconds=%.1f\n",
-           moved * behaviors / seconds, moved / seconds, sgemm / seconds, seconds);
+    printf("case=sweep events_per_s=%.0f users_per_s=%.0f sgemm_share=%.3f seconds=%.1f "
+           "rss_mb=%.0f budget_mb=%.0f\n",
+           moved * behaviors / seconds, moved / seconds, sgemm / seconds, seconds, rss_mb,
+           (double)runner.config.job.memory / (1 << 20));
     runner_close(&runner);
     return 0;
 }

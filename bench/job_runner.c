@@ -125,6 +125,13 @@ pid_t runner_start(const struct runner *runner)
     _exit(0);
 }
 
+double runner_rss_mb(void)
+{
+    struct rusage usage;
+    REQUIRE(getrusage(RUSAGE_SELF, &usage) == 0);
+    return (double)usage.ru_maxrss / 1024;
+}
+
 double runner_decode_rate(const struct runner *runner)
 {
     const struct config *config = &runner->config;

@@ -48,6 +48,9 @@ pid_t runner_start(const struct runner *runner);
 /* Runs the job to the end of the log. */
 struct run_result runner_run(const struct runner *runner);
 
+/* MB of this process that were resident at their peak. */
+double runner_rss_mb(void);
+
 /* Events per second of reading and decoding the log and nothing else. */
 double runner_decode_rate(const struct runner *runner);
 

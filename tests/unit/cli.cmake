@@ -52,6 +52,14 @@ add_test(NAME unit.learning_metrics COMMAND python3 -B
 set_tests_properties(unit.learning_metrics PROPERTIES LABELS unit TIMEOUT 600
   ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")
 
+# That it stays within its memory meanwhile; a sanitizer's own would count.
+if(NOT BRAID_SANITIZE)
+  add_test(NAME unit.learning_memory COMMAND python3 -B
+    ${CMAKE_CURRENT_SOURCE_DIR}/test_learning_memory.py WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(unit.learning_memory PROPERTIES LABELS unit TIMEOUT 900
+    ENVIRONMENT "TEST_BRAID=$<TARGET_FILE:braid>")
+endif()
+
 # The manifests for Kubernetes, against the published schemas and Braid's own options.
 add_test(NAME unit.kubernetes COMMAND python3 -B
   ${CMAKE_CURRENT_SOURCE_DIR}/test_kubernetes.py $<TARGET_FILE:braid>)
