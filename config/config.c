@@ -195,6 +195,12 @@ enum status config_check_kafka(const struct config *config, struct error *error)
     TRY(require_set(config->kafka.brokers, "kafka.brokers", why, error));
     TRY(require_set(config->kafka.group, "kafka.group", why, error));
     TRY(require_set(config->kafka.instance, "kafka.instance", why, error));
+    if (*config->kafka.advertise && !listen_is_address(config->kafka.advertise)) {
+        return error_set(error, STATUS_INVALID,
+                         "kafka.advertise: '%s' is not allowed; expected HOST:PORT, as others "
+                         "reach http.listen",
+                         config->kafka.advertise);
+    }
     if (config->source.format != CONFIG_JSON && config->source.header) {
         return error_set(error, STATUS_INVALID,
                          "source.header must be false, since records of a topic have no header");

@@ -169,7 +169,8 @@ struct config {
     struct {
         const char *brokers; /* kafka.brokers: bootstrap servers */
         const char *group;   /* consumer group; transactional ids and instance ids derive from it */
-        const char *instance; /* this process's stable name within the group */
+        const char *instance;  /* this process's stable name within the group */
+        const char *advertise; /* HOST:PORT at which others reach http.listen; "": not told */
         bool create_topics;
         bool accept_gap;      /* events that are gone before they were read do not stop the job */
         uint32_t replication; /* of topics that create_topics makes */

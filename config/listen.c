@@ -50,6 +50,18 @@ enum status listen_parse(struct listen_place *place, const char *text, struct er
                      text);
 }
 
+bool listen_is_address(const char *text)
+{
+    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    const char *colon = strrchr(text, ':');
+    uint64_t port = 0;
+    if (!colon || colon == text || strlen(text) >= LISTEN_ADDRESS_MAX) return false;
+    const size_t size = (size_t)(colon - text);
+    const bool v6 = text[0] == '[' && colon[-1] == ']';
+    const size_t fits = v6 ? 2 + strspn(text + 1, "0123456789abcdefABCDEF:.") : strspn(text, name);
+    return fits == size && parse_unsigned(bytes_of(colon + 1), UINT16_MAX, &port) && port > 0;
+}
+
 static bool is_loopback(const char *host)
 {
     return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;

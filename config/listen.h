@@ -8,7 +8,10 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-enum { LISTEN_HOST_MAX = 64 };
+enum {
+    LISTEN_HOST_MAX = 64,
+    LISTEN_ADDRESS_MAX = 264, /* bytes of HOST:PORT, with its end */
+};
 
 #define LISTEN_AUTO_PORT 9474
 
@@ -25,6 +28,9 @@ struct listen_place {
  */
 MUST_CHECK enum status listen_parse(struct listen_place *place, const char *text,
                                     struct error *error);
+
+/* Whether `text` is HOST:PORT: a name or an address ([...] of IPv6), and a port from 1 on. */
+bool listen_is_address(const char *text);
 
 /*
  * Whether a request with that Host may be answered. Where only this machine can reach the place, it

@@ -301,6 +301,9 @@ const struct option option_table[] = {
          "Consumer group; the transactional ids are derived from it"),
     TEXT("kafka.instance", kafka.instance, "0",
          "Name of this process in the group; each process has its own and keeps it when restarted"),
+    TEXT("kafka.advertise", kafka.advertise, "",
+         "HOST:PORT at which others reach this process's http.listen: told to whoever asks another "
+         "process of the group for a user of this one"),
     BOOL("kafka.create_topics", kafka.create_topics, "false",
          "Create missing output topics with the settings that they need"),
     BOOL("kafka.accept_gap", kafka.accept_gap, "false",

@@ -135,6 +135,13 @@ struct broker_ops {
      */
     uint32_t (*partition_of)(struct bytes user, uint32_t partitions, bool *certainp);
 
+    /*
+     * Where the process that has a partition answers over HTTP (kafka.advertise), of at most `room`
+     * bytes with its end; false: it is not known. Any thread; may wait a second or two for the
+     * brokers. NULL: there is only one process (files).
+     */
+    bool (*owner)(struct broker *broker, uint32_t partition, char *to, size_t room);
+
     /* Begins to end the job: sessions get a COMMIT, then END. Async-signal-safe. */
     void (*stop)(struct broker *broker);
 

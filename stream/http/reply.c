@@ -22,6 +22,20 @@ void reply_json(struct reply *reply, struct json_writer *json)
     reply->size = json->used;
 }
 
+static void write_error(struct reply *reply, enum code code, const char *text, const char *address)
+{
+    struct json_writer json = json_writer_growing();
+    json_begin(&json, '{');
+    json_key(&json, "status");
+    json_unsigned(&json, code);
+    json_key(&json, "error");
+    json_text(&json, bytes_of(text));
+    if (address) json_key(&json, "ask"), json_text(&json, bytes_of(address));
+    json_end(&json, '}');
+    reply->code = code;
+    reply_json(reply, &json);
+}
+
 void reply_error(struct reply *reply, enum code code, const char *format, ...)
 {
     char text[ERROR_TEXT_MAX];
@@ -29,15 +43,15 @@ void reply_error(struct reply *reply, enum code code, const char *format, ...)
     va_start(values, format);
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    struct json_writer json = json_writer_growing();
-    json_begin(&json, '{');
-    json_key(&json, "status");
-    json_unsigned(&json, code);
-    json_key(&json, "error");
-    json_text(&json, bytes_of(text));
-    json_end(&json, '}');
-    reply->code = code;
-    reply_json(reply, &json);
+    write_error(reply, code, text, NULL);
+}
+
+void reply_misdirected(struct reply *reply, uint32_t partition, const char *address)
+{
+    char text[ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "the user's partition, %u, is another process's: ask %s", partition,
+             address ? address : "the others of the group");
+    write_error(reply, CODE_MISDIRECTED, text, address);
 }
 
 struct bytes request_argument(const struct request *request, const char *name)

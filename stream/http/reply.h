@@ -55,6 +55,12 @@ void reply_json(struct reply *reply, struct json_writer *json);
 void reply_error(struct reply *reply, enum code code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /*
+ * The same with CODE_MISDIRECTED, and as "ask" the address of who has the partition; NULL: it is not
+ * known.
+ */
+void reply_misdirected(struct reply *reply, uint32_t partition, const char *address);
+
+/*
  * Arguments by name. One that was not given leaves its value as it is; false: it is not what it may
  * be, and `reply` says so.
  */

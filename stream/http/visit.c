@@ -3,6 +3,7 @@
 
 #include "base/checksum.h"
 #include "base/metrics.h"
+#include "config/listen.h"
 #include "model/item_table.h"
 #include "stream/job/store_leases.h"
 #include "stream/source/decoding.h"
@@ -64,17 +65,19 @@ static enum status look_in_all(struct visit *visit, uint32_t likely, struct byte
 }
 
 /* Nobody here has it: it is another process's, it will be here, or it is nowhere. */
-static void say_missing(struct reply *reply, uint32_t partition, bool here)
+static void say_missing(const struct job_view *job, uint32_t partition, bool here,
+                        struct reply *reply)
 {
+    char address[LISTEN_ADDRESS_MAX];
     const int64_t restoring = metric_value(metrics_get("braid_partitions", "state", "restoring"));
     if (here) {
         reply_error(reply, CODE_NOT_FOUND, "no such user");
     } else if (restoring > 0) {
         reply_error(reply, CODE_UNAVAILABLE, "partitions are being restored");
     } else {
-        reply_error(reply, CODE_MISDIRECTED,
-                    "the user's partition, %u, is another process's: ask the others of the group",
-                    partition);
+        const bool known =
+            job->ops->owner && job->ops->owner(job->broker, partition, address, sizeof address);
+        reply_misdirected(reply, partition, known ? address : NULL);
     }
 }
 
@@ -95,7 +98,7 @@ bool visit_user(struct visit *visit, const struct question *question, bool whole
         return true;
     }
     if (status == STATUS_BUSY || status == STATUS_NOT_FOUND) {
-        say_missing(reply, likely, here);
+        say_missing(job, likely, here, reply);
     } else {
         fail(reply, &error);
     }

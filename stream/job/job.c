@@ -391,6 +391,7 @@ static void view_job(struct job *job, const struct job_viewer *viewer)
         .stores = shared->stores,
         .leases = shared->leases,
         .ops = shared->ops,
+        .broker = shared->broker,
         .partitions = shared->ops->partitions(shared->broker),
         .answers_size = job->plan.answers_size,
     };

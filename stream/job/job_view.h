@@ -22,8 +22,9 @@ struct job_view {
     const struct store_ops *stores;
     struct store_leases *leases;
     const struct broker_ops *ops;
-    uint32_t partitions; /* of the source */
-    size_t answers_size; /* bytes that states kept to answer with may take */
+    struct broker *broker; /* for what `ops` calls any thread's */
+    uint32_t partitions;   /* of the source */
+    size_t answers_size;   /* bytes that states kept to answer with may take */
 };
 
 /* Who looks at a job while it runs. */

@@ -165,7 +165,7 @@ class Job:
     """One process of the program. `fault` is where it shall kill itself: name:pass."""
 
     def __init__(self, world, instance="a", fault=None, state=None, **settings):
-        self.world, self.instance = world, instance
+        self.world, self.instance, self.settings = world, instance, settings
         state = world.directory / (state or f"state-{instance}")
         self.log = state.with_suffix(".log")
         environment = dict(os.environ, **({"BRAID_FAULT": fault} if fault else {}))

@@ -6,15 +6,50 @@
 Events flow all the while. A test goes on when the group says that it is so far.
 """
 
+import http.client
+import json
 import signal
+import socket
 import time
 
 from case import KafkaCase, main, setUpModule, tearDownModule
-from harness import SOON, Pulse, drain, shared_by
+from harness import PATIENCE, SOON, Pulse, drain, shared_by, wait_until
 
 from kafka import KafkaProducer
 
 assert setUpModule and tearDownModule
+
+
+def answering():
+    """Settings of a process that answers and says where."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    return {"http.listen": address, "kafka.advertise": address}
+
+
+def ask(job, path):
+    """The code and the answer of a process."""
+    connection = http.client.HTTPConnection(job.settings["http.listen"], timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def asked_of_another(*jobs):
+    """Waits until of each user one process knows it, and the other one says that this is so."""
+    def done(user):
+        answers = [ask(job, f"/users/{user}/interests") for job in jobs]
+        if sorted(code for code, _ in answers) != [200, 421]:
+            return False
+        here = [code for code, _ in answers].index(200)
+        return answers[1 - here][1].get("ask") == jobs[here].settings["kafka.advertise"]
+
+    for number in range(8):  # the feed's most frequent ones
+        wait_until(lambda: done(f"user-{number}"), f"an answer about user-{number}", *jobs)
 
 
 class Members(KafkaCase):
@@ -38,11 +73,12 @@ class Members(KafkaCase):
         world = self.world(settings=SOON)
         feed = self.feed(world)
         pulse = Pulse(feed)
-        first = self.job(world, "a")
+        first = self.job(world, "a", **answering())
         drain(world, feed, first)
-        second = self.job(world, "b")
+        second = self.job(world, "b", **answering())
         shared_by(world, "a", "b")
         drain(world, feed, first, second)
+        asked_of_another(first, second)
         first.stop()
         shared_by(world, "b")
         drain(world, feed, second)

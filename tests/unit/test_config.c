@@ -310,6 +310,30 @@ static void options_are_checked_together(void **state)
         "source.header must be false, since records of a topic have no header");
 }
 
+static void an_advertised_address_is_a_host_and_a_port(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"braid-0.braid-pods:9474", "10.0.0.7:1", "[fe80::1]:65535"};
+    static const char *const bad[] = {"9474",       "host",   ":9474",    "host:0",
+                                      "host:65536", "a b:80", "a@b:9474", "http://h:1",
+                                      "fe80::1:80", "[]x:1"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_string_equal(CHECKED({"source.broker", "kafka"}, {"source.topic", "t"},
+                                    {"kafka.advertise", good[i]}),
+                            "");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char told[200];
+        snprintf(told, sizeof told,
+                 "kafka.advertise: '%s' is not allowed; expected HOST:PORT, as others reach "
+                 "http.listen",
+                 bad[i]);
+        assert_string_equal(
+            CHECKED({"source.broker", "kafka"}, {"source.topic", "t"}, {"kafka.advertise", bad[i]}),
+            told);
+    }
+}
+
 static void secrets_are_never_printed(void **state)
 {
     (void)state;
@@ -419,6 +443,7 @@ int main(void)
         TEST(arguments_override_and_words_remain),
         TEST(actions_have_a_limit),
         TEST(options_are_checked_together),
+        TEST(an_advertised_address_is_a_host_and_a_port),
         TEST(secrets_are_never_printed),
         TEST(any_text_is_printed_so_that_it_reads_back),
         TEST(the_examples_pass_their_checks),

@@ -58,6 +58,7 @@ class Manifests(unittest.TestCase):
     def check_config(self, name="braid-0"):
         """What Braid makes of the config map in a pod of that name."""
         environment = {variable["name"]: variable.get("value", name)
+                       .replace("$(BRAID_KAFKA_INSTANCE)", name)
                        for variable in self.container["env"]}
         done = subprocess.run([BRAID, "check-config", "--config", self.config], env=environment,
                               capture_output=True, text=True)
@@ -85,6 +86,7 @@ class Manifests(unittest.TestCase):
 
     def test_braid_takes_the_settings_and_the_pod_s_name_is_the_instance(self):
         told = self.check_config("braid-7")
+        self.assertEqual(told["kafka.advertise"], "braid-7.braid-pods:9474")
         self.assertEqual(told["kafka.instance"], "braid-7")
         self.assertEqual(told["source.broker"], "kafka")
         instance, = [v for v in self.container["env"] if v["name"] == "BRAID_KAFKA_INSTANCE"]

@@ -20,15 +20,15 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
     log_debug("librdkafka", log_text("facility", facility), log_text("text", text));
 }
 
-rd_kafka_resp_err_t client_describe_group(struct client *admin, const char *group,
+rd_kafka_resp_err_t client_describe_group(struct client *admin, const char *group, int wait_ms,
                                           look_at_group *look, void *context)
 {
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(admin->handle, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_AdminOptions_set_request_timeout(options, CLIENT_REQUEST_MS, NULL, 0);
+    rd_kafka_AdminOptions_set_request_timeout(options, wait_ms, NULL, 0);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->handle);
     rd_kafka_DescribeConsumerGroups(admin->handle, &group, 1, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * CLIENT_REQUEST_MS);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * wait_ms);
     rd_kafka_resp_err_t code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
     if (!code) {
         size_t count;

@@ -68,6 +68,8 @@ struct reach {
  * The broker of a job: what its sessions and history readers share. Read-only after open but
  * `stop`.
  */
+struct group_owners;
+
 struct broker {
     const struct config *config;
     struct client admin; /* of no group, reads uncommitted: metadata, settings, watermarks */
@@ -85,6 +87,7 @@ struct broker {
     struct bound start, end;     /* where the run begins and ends (kafka/range.c), */
     uint32_t bound;              /* a fingerprint of the end, 0: none, */
     struct reach *reaches;       /* [partitions] and how far it is; NULL: it has no end */
+    struct group_owners *owners; /* of a job */
     struct metric *lost;         /* events of the source that were gone before they were read */
     _Atomic bool stopping;
 };
@@ -158,9 +161,9 @@ MUST_CHECK enum status client_bounds(struct client *client, const char *topic, u
                                      int64_t wait_ms, int64_t *lowp, int64_t *highp,
                                      struct error *error);
 
-/* Describes a consumer group to `look`; 0, or why there was no answer. */
+/* Describes a consumer group to `look`; 0, or why there was no answer within `wait_ms`. Any thread. */
 typedef void look_at_group(void *context, const rd_kafka_ConsumerGroupDescription_t *group);
-rd_kafka_resp_err_t client_describe_group(struct client *admin, const char *group,
+rd_kafka_resp_err_t client_describe_group(struct client *admin, const char *group, int wait_ms,
                                           look_at_group *look, void *context);
 
 /* Logs an error, once while it lasts, and notes it if the handle does not survive it. */

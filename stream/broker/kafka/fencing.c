@@ -69,8 +69,9 @@ static void find_holder(void *context, const rd_kafka_ConsumerGroupDescription_t
 static rd_kafka_resp_err_t ask_for_holder(struct session *session, struct holder *holder)
 {
     struct holder_search search = {session, holder};
-    const rd_kafka_resp_err_t code = client_describe_group(
-        &session->broker->admin, session->broker->config->kafka.group, find_holder, &search);
+    const rd_kafka_resp_err_t code =
+        client_describe_group(&session->broker->admin, session->broker->config->kafka.group,
+                              CLIENT_REQUEST_MS, find_holder, &search);
     if (code)
         client_report_error(&session->consumer, code,
                             "asking which member of the group has this group.instance.id");

@@ -122,7 +122,8 @@ enum status kafka_reader_members(struct kafka_reader *reader, uint32_t *countp, 
     const char *group = reader->broker.config->kafka.group;
     char why[CLIENT_WHY_SIZE];
     *countp = 0;
-    const rd_kafka_resp_err_t code = client_describe_group(admin, group, count_members, countp);
+    const rd_kafka_resp_err_t code =
+        client_describe_group(admin, group, CLIENT_REQUEST_MS, count_members, countp);
     if (!code) return STATUS_OK;
     return error_set(error, STATUS_IO, "kafka: describing group '%s': %s", group,
                      client_why(admin, code, why));

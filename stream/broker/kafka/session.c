@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "stream/broker/kafka/generation_log.h"
 #include "stream/broker/kafka/letter.h"
+#include "stream/broker/kafka/owners.h"
 #include "stream/broker/kafka/session.h"
 #include "stream/source/event_decoder.h"
 
@@ -197,6 +198,7 @@ static enum status kafka_session_open(struct session **sessionp, struct broker *
 static void kafka_close(struct broker *broker)
 {
     if (!broker) return;
+    group_owners_close(broker->owners);
     client_close(&broker->admin);
     free(broker->reaches);
     free(broker);
@@ -216,7 +218,8 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     broker->config = config;
     broker->shares = config_shares(config);
     broker->lost = metrics_get("braid_lost_events_total", NULL, NULL);
-    enum status status = client_open_admin(&broker->admin, config, error);
+    enum status status = group_owners_open(&broker->owners, error);
+    if (status == STATUS_OK) status = client_open_admin(&broker->admin, config, error);
     if (status == STATUS_OK) status = topics_open(broker, error);
     if (status == STATUS_OK) status = source_sample(broker, error);
     if (status == STATUS_OK) status = range_open(broker, error);
@@ -226,6 +229,11 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     }
     *brokerp = broker;
     return STATUS_OK;
+}
+
+static bool kafka_owner(struct broker *broker, uint32_t partition, char *to, size_t room)
+{
+    return group_owner(broker->owners, broker, partition, to, room);
 }
 
 /* --- polling ---------------------------------------------------------------------------------- */
@@ -532,6 +540,7 @@ const struct broker_ops broker_kafka = {
     .close = kafka_close,
     .partitions = kafka_partitions,
     .partition_of = kafka_partition_of,
+    .owner = kafka_owner,
     .source_identity = kafka_source_identity,
     .stop = kafka_stop,
     .dead_letter = kafka_dead_letter,

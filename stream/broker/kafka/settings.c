@@ -105,6 +105,10 @@ void consumer_setup(struct client_setup *setup, const struct config *config,
 {
     const uint32_t session_ms = config->kafka.session_timeout_ms;
     client_setup(setup, config, error);
+    if (*config->kafka.advertise) {
+        client_set(setup, "client.id", "braid-%s@%s", config->kafka.instance,
+                   config->kafka.advertise);
+    }
     client_set(setup, "group.id", "%s", config->kafka.group);
     client_set(setup, "group.instance.id", "%s", settings->instance);
     client_set(setup, "partition.assignment.strategy", "range");
@@ -152,6 +156,10 @@ static enum status check_own(const struct config *config, struct error *error)
 {
     for (uint32_t i = 0; i < config->kafka.client_count; i++) {
         const char *key = config->kafka.client[i].key, *option = NULL;
+        if (strcmp(key, "client.id") == 0 && *config->kafka.advertise) {
+            return error_set(error, STATUS_INVALID,
+                             "kafka.client.client.id: kafka.advertise is told by it; remove one");
+        }
         for (size_t j = 0; j < sizeof named_elsewhere / sizeof *named_elsewhere; j++) {
             if (strcmp(key, named_elsewhere[j].property) == 0) option = named_elsewhere[j].option;
         }
