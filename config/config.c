@@ -142,9 +142,10 @@ static enum status check_source(const struct config *config, struct error *error
     struct bound start, end;
     TRY(bound_parse_start(&start, config->source.start, error));
     TRY(bound_parse_end(&end, config->source.end, error));
-    if (end.kind == BOUND_NEVER && config->source.broker == CONFIG_BROKER_FILE) {
+    if (end.kind == BOUND_NEVER && config->source.broker == CONFIG_BROKER_FILE &&
+        config->source.path && strcmp(config->source.path, "-") == 0) {
         return error_set(error, STATUS_INVALID,
-                         "source.end=never: files are not followed; a job on files ends with them");
+                         "source.end=never: standard input ends when nobody writes to it any more");
     }
     const bool files = config->source.broker == CONFIG_BROKER_FILE;
     const enum bound_kind foreign = files ? BOUND_PLACES : BOUND_OFFSET;
@@ -325,9 +326,11 @@ enum status config_check(const struct config *config, struct error *error)
                          "http.stay: nobody can be answered with http.listen=off");
     }
     TRY(check_what_serves(config, error));
-    if (config->output.sweep > 0 && config->source.broker == CONFIG_BROKER_FILE) {
+    if (config->output.sweep > 0 && config->source.broker == CONFIG_BROKER_FILE &&
+        strcmp(config->source.end, "never") != 0) {
         return error_set(error, STATUS_INVALID,
-                         "output.sweep: a job on files ends with them; braid export interests "
+                         "output.sweep: a job on files ends with them, unless source.end is never; "
+                         "braid export interests "
                          "gives the interests of everybody");
     }
     TRY(require_set(config->state.dir, "state.dir", "", error));

@@ -131,7 +131,9 @@ const struct option option_table[] = {
         "Where it ends, with exit code 0: a time (before the first event that is not before it), "
         "the number of an event from 0 (file), an offset for each partition (kafka), or latest, "
         "all "
-        "that is there; empty: a job on files ends with them, one on Kafka does not. On Kafka each "
+        "that is there; empty: a job on files ends with them, one on Kafka does not; never: one on "
+        "files "
+        "follows them, the growing one and those that come after it. On Kafka each "
         "partition's end is fixed when the job first reads it under that source.end, and a restart "
         "ends there"),
     COUNT(
@@ -206,7 +208,7 @@ const struct option option_table[] = {
     COUNT("output.sweep", output.sweep, "0", 0, 100000000,
           "Users a second that a job with a model.checkpoint publishes although they do not act: "
           "those of an older generation, and those that were seeded; 0: none, each when it acts. "
-          "Where generations change, train.republish_rate says it (kafka)"),
+          "Where generations change, train.republish_rate says it"),
     CHOICE("output.record", output.record, records, "protobuf",
            "Form of the published records (kafka; files hold JSON)"),
     CHOICE("output.vectors", output.vectors, vectors, "base64",

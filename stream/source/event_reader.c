@@ -8,35 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "stream/source/event_decoder.h"
-#include "stream/source/source_list.h"
+#include "config/bound.h"
+#include "stream/source/event_reader_parts.h"
 
 static const char standard_input[] = "-";
-
-/* A file of the sequence. */
-struct part {
-    struct source_file file;
-    const char *path; /* the list's; NULL: it was read, and is gone */
-    int64_t size;     /* bytes, as they lie there; -1: not known */
-};
-
-struct event_reader {
-    const struct config *config;
-    enum event_reader_mode mode;
-    struct source_list list;
-    struct source_list profiles; /* of source.profile */
-    struct part *parts;
-    uint32_t parts_count;
-    uint32_t known_count;
-    uint32_t current;
-    int64_t before; /* lines of the files before the current one */
-    struct line_reader *lines;
-    struct event_decoder *decoder;
-    struct event_decoder *profile_decoder; /* NULL: no source.profile */
-    uint8_t *scratch;                      /* of one event */
-    struct source_position position;
-    int64_t size_done, size_total; /* of the files before the current one; of all, -1: unknown */
-};
 
 /* ---- what was read before ---- */
 
@@ -62,19 +37,23 @@ void source_files_close(struct source_files *files)
 
 /* ---- the sequence: known files first, then new ones ---- */
 
-static enum status add_part(struct event_reader *reader, const struct source_file *file,
-                            const struct source_entry *entry, bool profiles, struct error *error)
+enum status event_reader_add_part(struct event_reader *reader, const struct source_file *file,
+                                  const struct source_entry *entry, bool profiles,
+                                  struct error *error)
 {
     struct part *part = &reader->parts[reader->parts_count++];
     *part = (struct part){.size = 0};
     if (file) part->file = *file;
     part->file.profiles = profiles;
     if (entry) {
-        part->path = entry->path;
+        part->path = strdup(entry->path);
         part->size = entry->size;
+        part->device = entry->device;
+        part->inode = entry->inode;
+        part->modified_ns = entry->modified_ns;
     }
     part->file.name = strdup(entry ? entry->name : file->name);
-    if (part->file.name) return STATUS_OK;
+    if (part->file.name && (part->path || !entry)) return STATUS_OK;
     return error_set(error, STATUS_IO, "out of memory: names of files");
 }
 
@@ -82,8 +61,8 @@ static enum status add_part(struct event_reader *reader, const struct source_fil
  * The entry of a file that was read, NULL if there is none. One file that follows one may have
  * another name, for what it begins with is compared.
  */
-static struct source_entry *known_entry(const struct event_reader *reader,
-                                        const struct source_files *known, uint32_t i)
+static enum status known_entry(const struct event_reader *reader, const struct source_files *known,
+                               uint32_t i, struct source_entry **entryp, struct error *error)
 {
     const bool profiles = known->at[i].profiles;
     const struct source_list *list = profiles ? &reader->profiles : &reader->list;
@@ -91,8 +70,12 @@ static struct source_entry *known_entry(const struct event_reader *reader,
     for (uint32_t k = 0; k < known->count; k++) {
         alike += known->at[k].profiles == profiles;
     }
-    if (alike == 1 && list->count == 1) return &list->at[0];
-    return source_list_find(list, known->at[i].name);
+    const bool only = alike == 1 && list->count == 1;
+    if (reader->follows && !profiles && !only) {
+        return follow_find(reader, &known->at[i], i + 1 == known->count, entryp, error);
+    }
+    *entryp = only ? &list->at[0] : source_list_find(list, known->at[i].name);
+    return STATUS_OK;
 }
 
 static enum status add_new(struct event_reader *reader, const struct source_list *list,
@@ -100,7 +83,21 @@ static enum status add_new(struct event_reader *reader, const struct source_list
 {
     for (uint32_t e = 0; e < list->count; e++) {
         if (list->at[e].known) continue;
-        TRY(add_part(reader, NULL, &list->at[e], profiles, error));
+        TRY(event_reader_add_part(reader, NULL, &list->at[e], profiles, error));
+    }
+    return STATUS_OK;
+}
+
+/* A file that is followed may not be left for one of these while it still grows. */
+static enum status check_no_new_profiles(const struct event_reader *reader, struct error *error)
+{
+    for (uint32_t i = 0; i < reader->profiles.count; i++) {
+        if (reader->profiles.at[i].known) continue;
+        return error_set(error, STATUS_INVALID,
+                         "source.profile: %s has come since the source was begun, which is "
+                         "followed (source.end: never): let events say what it says, or read it in "
+                         "a run that ends",
+                         reader->profiles.at[i].path);
     }
     return STATUS_OK;
 }
@@ -110,15 +107,20 @@ static enum status order_files(struct event_reader *reader, const struct source_
 {
     const size_t files = (size_t)known->count + reader->profiles.count + reader->list.count;
     reader->known_count = known->count;
-    reader->parts = calloc(files, sizeof *reader->parts);
+    const size_t room = reader->follows ? SOURCE_FILES_MAX : 0;
+    reader->parts = calloc(files + room, sizeof *reader->parts);
     if (!reader->parts) return error_set(error, STATUS_IO, "out of memory: names of files");
     for (uint32_t i = 0; i < known->count; i++) {
-        struct source_entry *entry = known_entry(reader, known, i);
+        struct source_entry *entry;
+        TRY(known_entry(reader, known, i, &entry, error));
         if (entry) entry->known = true;
-        TRY(add_part(reader, &known->at[i], entry, known->at[i].profiles, error));
+        TRY(event_reader_add_part(reader, &known->at[i], entry, known->at[i].profiles, error));
     }
     if (reader->mode == READ_AGAIN) return STATUS_OK;
+    const bool begun = known->count > 0 && !known->at[known->count - 1].profiles;
+    if (reader->follows && begun) TRY(check_no_new_profiles(reader, error));
     TRY(add_new(reader, &reader->profiles, true, error));
+    if (reader->follows) return follow_order(reader, error);
     return add_new(reader, &reader->list, false, error);
 }
 
@@ -172,7 +174,7 @@ static enum status check_identity(const struct event_reader *reader, const struc
         if (reader->mode == READ_AGAIN || part->file.position.line == 0) return STATUS_OK;
         if (piped == was_piped) return STATUS_OK;
     } else if (!piped) {
-        TRY(input_identify(part->path, known->size, &found, error));
+        TRY(input_identify(event_reader_path(reader), known->size, &found, error));
         if (found.size == known->size && found.hash == known->hash) return STATUS_OK;
     }
     return error_set(error, STATUS_REFUSED,
@@ -181,8 +183,7 @@ static enum status check_identity(const struct event_reader *reader, const struc
                      part->path, known->size, part_option(part));
 }
 
-/* True if the first line of a file names columns and is no event. */
-static bool has_header(const struct event_reader *reader)
+bool event_reader_has_header(const struct event_reader *reader)
 {
     return reader->config->source.format != CONFIG_JSON && reader->config->source.header;
 }
@@ -195,9 +196,9 @@ static enum status check_new(const struct event_reader *reader, const struct par
     for (uint32_t i = 0; i < reader->known_count; i++) {
         const struct source_file *file = &reader->parts[i].file;
         const struct input_identity *known = &file->identity;
-        if (known->size == 0 || file->position.line <= has_header(reader)) continue;
+        if (known->size == 0 || file->position.line <= event_reader_has_header(reader)) continue;
         if (found.size != known->size) {
-            TRY(input_identify(part->path, known->size, &found, error));
+            TRY(input_identify(event_reader_path(reader), known->size, &found, error));
         }
         if (found.size != known->size || found.hash != known->hash) continue;
         return error_set(error, STATUS_REFUSED,
@@ -227,7 +228,12 @@ static enum status open_lines(const struct event_reader *reader, struct line_pos
     if (reader->mode == READ_AGAIN || is_followed(reader, reader->current)) {
         options.take_unfinished = true;
     }
-    return line_reader_open(linesp, reader->parts[reader->current].path, options, start, error);
+    return line_reader_open(linesp, event_reader_path(reader), options, start, error);
+}
+
+const char *event_reader_path(const struct event_reader *reader)
+{
+    return reader->held >= 0 ? reader->held_path : reader->parts[reader->current].path;
 }
 
 static struct event_decoder *current_decoder(const struct event_reader *reader)
@@ -255,9 +261,10 @@ static enum status open_current(struct event_reader *reader, struct error *error
     struct part *part = &reader->parts[reader->current];
     struct line_position start = {0};
     bool is_new = reader->current >= reader->known_count;
+    if (reader->follows && part->path) TRY(follow_hold(reader, error));
     TRY(is_new ? check_new(reader, part, error) : check_identity(reader, part, error));
     if (reader->mode == READ_ON) start = part->file.position;
-    if (has_header(reader) && start.byte > 0) {
+    if (event_reader_has_header(reader) && start.byte > 0) {
         struct line_reader *lines;
         TRY(open_lines(reader, (struct line_position){0}, &lines, error));
         enum status status = read_columns(reader, lines, error);
@@ -265,7 +272,20 @@ static enum status open_current(struct event_reader *reader, struct error *error
         TRY(status);
     }
     TRY(open_lines(reader, start, &reader->lines, error));
-    if (has_header(reader) && start.byte == 0) return read_columns(reader, reader->lines, error);
+    if (event_reader_has_header(reader) && start.byte == 0)
+        return read_columns(reader, reader->lines, error);
+    return STATUS_OK;
+}
+
+enum status event_reader_reopen(struct event_reader *reader, struct error *error)
+{
+    const struct line_position start = line_reader_position(reader->lines);
+    line_reader_close(reader->lines);
+    reader->lines = NULL;
+    TRY(open_lines(reader, start, &reader->lines, error));
+    if (event_reader_has_header(reader) && start.byte == 0) {
+        return read_columns(reader, reader->lines, error);
+    }
     return STATUS_OK;
 }
 
@@ -275,6 +295,7 @@ static enum status open_next(struct event_reader *reader, struct error *error)
     struct part *part = &reader->parts[reader->current];
     struct line_position end = line_reader_position(reader->lines);
     if (reader->mode == READ_ON) part->file.position = end;
+    if (reader->follows) TRY(follow_leave(reader, error));
     reader->before += end.line;
     if (part->size > 0) reader->size_done += part->size;
     line_reader_close(reader->lines);
@@ -318,7 +339,8 @@ static enum status open_reader(struct event_reader *reader, const struct source_
     reader->scratch = malloc(event_scratch_size(line_options_of(config).size_max));
     if (!reader->scratch) return error_set(error, STATUS_IO, "out of memory: one event");
     TRY(event_decoder_open(&reader->decoder, config, error));
-    TRY(source_list_open(&reader->list, config->source.path, error));
+    TRY((reader->follows ? source_list_open_followed
+                         : source_list_open)(&reader->list, config->source.path, error));
     if (*config->source.profile) {
         TRY(source_list_open(&reader->profiles, config->source.profile, error));
         TRY(event_decoder_open_profiles(&reader->profile_decoder, config, error));
@@ -338,6 +360,12 @@ enum status event_reader_open(struct event_reader **readerp, const struct config
     if (!reader) return error_set(error, STATUS_IO, "out of memory: a reader of the source");
     reader->config = config;
     reader->mode = mode;
+    reader->held = reader->next = -1;
+    pthread_mutex_init(&reader->lock, NULL);
+    struct bound end;
+    reader->follows = config->source.broker == CONFIG_BROKER_FILE &&
+                      bound_parse_end(&end, config->source.end, NULL) == STATUS_OK &&
+                      end.kind == BOUND_NEVER;
     enum status status = open_reader(reader, known, error);
     if (status != STATUS_OK) {
         event_reader_close(reader);
@@ -352,7 +380,11 @@ void event_reader_close(struct event_reader *reader)
     if (!reader) return;
     for (uint32_t i = 0; i < reader->parts_count; i++) {
         free(reader->parts[i].file.name);
+        free(reader->parts[i].path);
     }
+    if (reader->held >= 0) close(reader->held);
+    if (reader->next >= 0) close(reader->next);
+    pthread_mutex_destroy(&reader->lock);
     free(reader->parts);
     source_list_close(&reader->list);
     source_list_close(&reader->profiles);
@@ -449,10 +481,17 @@ const struct source_file *event_reader_file(const struct event_reader *reader, u
     return &reader->parts[file].file;
 }
 
-enum status event_reader_identify(const struct event_reader *reader, uint32_t file, int64_t size,
-                                  struct input_identity *identity, struct error *error)
+/* Of a file that was left the identity is known; `path` is of one that is being read. */
+static enum status identify_part(const struct event_reader *reader, uint32_t file, int64_t size,
+                                 struct input_identity *identity, struct error *error)
 {
-    const char *path = reader->parts[file].path;
+    const bool left = reader->follows && file < reader->current;
+    const char *path =
+        left || file != reader->current ? reader->parts[file].path : event_reader_path(reader);
+    if (left) {
+        *identity = reader->parts[file].file.identity;
+        return STATUS_OK;
+    }
     uint32_t wanted = size < INPUT_IDENTITY_MAX ? (uint32_t)size : INPUT_IDENTITY_MAX;
     *identity = (struct input_identity){0};
     if (wanted == 0) return STATUS_OK;
@@ -461,6 +500,15 @@ enum status event_reader_identify(const struct event_reader *reader, uint32_t fi
     return error_set(error, STATUS_REFUSED,
                      "%s has %" PRIu32 " bytes, and %" PRIu32 " were read: it was cut meanwhile",
                      path, identity->size, wanted);
+}
+
+enum status event_reader_identify(struct event_reader *reader, uint32_t file, int64_t size,
+                                  struct input_identity *identity, struct error *error)
+{
+    pthread_mutex_lock(&reader->lock);
+    const enum status status = identify_part(reader, file, size, identity, error);
+    pthread_mutex_unlock(&reader->lock);
+    return status;
 }
 
 void event_reader_place(const struct event_reader *reader, int64_t offset,

@@ -11,6 +11,10 @@
  * What source.profile means is read before: its files that are new come before those of the source
  * that are new, and what they say is a line like the others.
  *
+ * A source that is followed goes on after STATUS_END (event_reader_look): with what is written to
+ * the file, then with the files that have come. Files that were renamed meanwhile are known by what
+ * they begin with.
+ *
  * Only finished lines are events (line_reader.h), but for a file behind which another one has
  * something: nobody writes to it any more.
  *
@@ -101,9 +105,18 @@ const struct source_file *event_reader_file(const struct event_reader *reader, u
  * Takes the identity of that file's first `size` bytes, at most what identifies a file.
  * STATUS_REFUSED: it has become shorter.
  */
-MUST_CHECK enum status event_reader_identify(const struct event_reader *reader, uint32_t file,
+MUST_CHECK enum status event_reader_identify(struct event_reader *reader, uint32_t file,
                                              int64_t size, struct input_identity *identity,
                                              struct error *error);
+
+/*
+ * After STATUS_END, of a source that is followed (source.end: never): looks whether there is more.
+ * *morep: event_reader_next may be called again. To be asked again after a pause: a file is left
+ * when two looks in a row found another one and nothing new in it. STATUS_REFUSED: the file that is
+ * being read was cut.
+ */
+MUST_CHECK enum status event_reader_look(struct event_reader *reader, bool *morep,
+                                         struct error *error);
 
 /* Where an event that was read lies, for people: "line 12", of several files "path, line 12". */
 enum { SOURCE_PLACE_MAX = 4160 };

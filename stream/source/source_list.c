@@ -39,7 +39,13 @@ static enum status add_file(struct source_list *list, const char *path, size_t n
     char *copy = strdup(path);
     if (!copy) return error_set(error, STATUS_IO, "out of memory: names of files");
     int64_t size = facts && S_ISREG(facts->st_mode) ? facts->st_size : -1;
-    list->at[list->count++] = (struct source_entry){copy, copy + name, size, false};
+    struct source_entry *entry = &list->at[list->count++];
+    *entry = (struct source_entry){.path = copy, .name = copy + name, .size = size};
+    if (facts) {
+        entry->device = facts->st_dev;
+        entry->inode = facts->st_ino;
+        entry->modified_ns = facts->st_mtim.tv_sec * INT64_C(1000000000) + facts->st_mtim.tv_nsec;
+    }
     return STATUS_OK;
 }
 
@@ -132,21 +138,75 @@ static int compare_file_names(const void *a, const void *b)
     return order ? order : (one_size > other_size) - (one_size < other_size);
 }
 
+/* In the order of names, of which no two may be of one file. */
+static enum status order_list(struct source_list *list, struct error *error)
+{
+    qsort(list->at, list->count, sizeof *list->at, compare_file_names);
+    for (uint32_t i = 1; i < list->count; i++) {
+        if (compare_file_names(&list->at[i - 1], &list->at[i]) != 0) continue;
+        return error_set(error, STATUS_INVALID,
+                         "source.path: %s and %s are one file, or its compressed copy: leave one "
+                         "of them out",
+                         list->at[i - 1].path, list->at[i].path);
+    }
+    return STATUS_OK;
+}
+
 enum status source_list_open(struct source_list *list, const char *path, struct error *error)
 {
     *list = (struct source_list){0};
     enum status status = add_path(list, path, error);
-    if (status != STATUS_OK) {
-        source_list_close(list);
-        return status;
+    if (status == STATUS_OK) status = order_list(list, error);
+    if (status != STATUS_OK) source_list_close(list);
+    return status;
+}
+
+static bool is_beside(const char *name, const char *of)
+{
+    const size_t size = strlen(of);
+    return strncmp(name, of, size) == 0 && (name[size] == '.' || name[size] == '-');
+}
+
+static enum status add_beside(struct source_list *list, const char *path, struct error *error)
+{
+    const char *slash = strrchr(path, '/');
+    const size_t at = slash ? (size_t)(slash - path) + 1 : 0;
+    char directory_path[SOURCE_PATH_MAX];
+    snprintf(directory_path, sizeof directory_path, "%.*s", at ? (int)at : 1, at ? path : ".");
+    DIR *directory = opendir(directory_path);
+    if (!directory) {
+        return error_set(error, STATUS_INVALID, "%s: %s", directory_path, strerror(errno));
     }
-    qsort(list->at, list->count, sizeof *list->at, compare_file_names);
-    for (uint32_t i = 1; i < list->count && status == STATUS_OK; i++) {
-        if (compare_file_names(&list->at[i - 1], &list->at[i]) != 0) continue;
-        status = error_set(error, STATUS_INVALID,
-                           "source.path: %s and %s are one file, or its compressed copy: leave one "
-                           "of them out",
-                           list->at[i - 1].path, list->at[i].path);
+    enum status status = STATUS_OK;
+    const struct dirent *entry;
+    while (status == STATUS_OK && (entry = readdir(directory))) {
+        char file[SOURCE_PATH_MAX];
+        struct stat facts;
+        if (!is_beside(entry->d_name, path + at)) continue;
+        const int size = snprintf(file, sizeof file, "%.*s%s", (int)at, path, entry->d_name);
+        if (size < 0 || size >= (int)sizeof file || stat(file, &facts) != 0) continue;
+        if (!S_ISREG(facts.st_mode)) continue;
+        status = add_file(list, file, at, &facts, error);
+        if (status == STATUS_OK) list->at[list->count - 1].beside = true;
+    }
+    closedir(directory);
+    return status;
+}
+
+enum status source_list_open_followed(struct source_list *list, const char *path,
+                                      struct error *error)
+{
+    struct stat facts;
+    const bool there = stat(path, &facts) == 0;
+    if (strchr(path, ',') || (there && !S_ISREG(facts.st_mode))) {
+        return source_list_open(list, path, error);
+    }
+    *list = (struct source_list){0};
+    enum status status = there ? add_path(list, path, error) : STATUS_OK;
+    if (status == STATUS_OK) status = add_beside(list, path, error);
+    if (status == STATUS_OK) status = order_list(list, error);
+    if (status == STATUS_OK && list->count == 0) {
+        status = error_set(error, STATUS_INVALID, "%s: no such file", path);
     }
     if (status != STATUS_OK) source_list_close(list);
     return status;

@@ -9,11 +9,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -99,7 +101,7 @@ static void forget(void)
     known_offset = 0;
 }
 
-static void note(const struct event_reader *reader)
+static void note(struct event_reader *reader)
 {
     struct source_position position = event_reader_position(reader);
     for (uint32_t i = known.count ? known.count - 1 : 0; i <= position.file; i++) {
@@ -365,6 +367,169 @@ static void a_path_that_means_nothing_is_refused(void **state)
     assert_refused(reads_on(), "/nowhere/a: No such file");
 }
 
+/* ---- a source that is followed ---- */
+
+static struct event_reader *followed;
+
+/* The file `name`, or "": the directory. */
+static void follow(const char *name)
+{
+    static char path[160];
+    config.source.end = "never";
+    if (!*name) return;
+    snprintf(path, sizeof path, "%s", path_of(name));
+    config.source.path = path;
+}
+
+static void open_followed(void)
+{
+    assert_int_equal(event_reader_open(&followed, &config, &known, READ_ON, &error), STATUS_OK);
+}
+
+static void close_followed(void)
+{
+    event_reader_close(followed);
+    followed = NULL;
+}
+
+/* What comes up to the end of what is there, after as many looks as are given. */
+static const char *follows(unsigned looks)
+{
+    static char said[512];
+    size_t used = 0;
+    said[0] = 0;
+    for (;;) {
+        struct event event;
+        bool more = false;
+        while (event_reader_next(followed, &event, &error) == STATUS_OK) {
+            used += (size_t)snprintf(said + used, sizeof said - used, "%s%.*s%lld", used ? " " : "",
+                                     (int)event.user.size, (const char *)event.user.at,
+                                     (long long)event.offset);
+            note(followed);
+        }
+        for (; looks > 0 && !more; looks--) {
+            if (event_reader_look(followed, &more, &error) != STATUS_OK) return error.text;
+        }
+        if (!more) return said;
+    }
+}
+
+static void rename_file(const char *from, const char *to)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s", path_of(to));
+    assert_int_equal(rename(path_of(from), path), 0);
+}
+
+/* Files of a test are written within a tick of the clock. */
+static void written_at(const char *name, int64_t second)
+{
+    const struct timespec times[2] = {{.tv_sec = second}, {.tv_sec = second}};
+    assert_int_equal(utimensat(AT_FDCWD, path_of(name), times, 0), 0);
+}
+
+static void a_followed_file_goes_on_with_what_is_written_and_its_last_part_waits(void **state)
+{
+    (void)state;
+    follow("app");
+    append("app", "u v|");
+    open_followed();
+    assert_string_equal(follows(3), "u0");
+    append("app", "w| x");
+    assert_string_equal(follows(3), "v1");
+    assert_string_equal(follows(3), "");
+    close_followed();
+    forget();
+}
+
+static void a_file_that_is_renamed_is_read_to_its_end_before_the_one_that_gets_its_name(
+    void **state)
+{
+    (void)state;
+    follow("app");
+    append("app.1", "never");
+    written_at("app.1", 1000);
+    append("app", "u");
+    open_followed();
+    assert_string_equal(follows(2), "u0");
+    append("app", "v");
+    rename_file("app", "app.2");
+    append("app", "x");
+    assert_string_equal(follows(1), "v1");
+    assert_string_equal(follows(1), "");
+    append("app.2", "w|"); /* who has it open goes on for a moment */
+    assert_string_equal(follows(1), "");
+    assert_string_equal(follows(2), "w2 x3");
+    append("app", "y");
+    assert_string_equal(follows(2), "y4");
+    close_followed();
+    assert_string_equal(reads(READ_AGAIN, UINT32_MAX), "u0 v1 w2 x3 y4");
+    rename_file("app", "app.3"); /* while nobody reads */
+    append("app", "z");
+    assert_string_equal(reads_on(), "z5");
+    assert_string_equal(reads(READ_AGAIN, UINT32_MAX), "u0 v1 w2 x3 y4 z5");
+    forget();
+}
+
+static void files_that_were_renamed_while_nobody_read_are_found_again(void **state)
+{
+    (void)state;
+    follow("app");
+    append("app", "u v");
+    assert_string_equal(reads(READ_ON, 1), "u0");
+    rename_file("app", "app.2");
+    append("app.1", "w");
+    append("app", "x");
+    append("app.old", "older");
+    written_at("app.old", 1000);
+    written_at("app.2", 2000);
+    written_at("app.1", 3000);
+    assert_string_equal(reads_on(), "v1 w2 x3");
+    compress_file("app.2", "app.2.gz");
+    written_at("app.2.gz", 2000);
+    append("app", "y");
+    assert_string_equal(reads_on(), "y4");
+    rename_file("app", "app.0"); /* and no other has been begun yet */
+    append("app.0", "z");
+    assert_string_equal(reads_on(), "z5");
+    assert_string_equal(reads(READ_AGAIN, UINT32_MAX), "u0 v1 w2 x3 y4 z5");
+    forget();
+    assert_refused(reads_on(), "app: no such file");
+}
+
+static void a_followed_directory_goes_on_with_the_next_file_that_has_something(void **state)
+{
+    (void)state;
+    follow("");
+    append("day-1", "u");
+    open_followed();
+    assert_string_equal(follows(1), "u0");
+    append("day-3", "");
+    append("day-2", "");
+    assert_string_equal(follows(4), "");
+    append("day-2", "v");
+    append("day-3", "w");
+    assert_string_equal(follows(4), "v1 w2");
+    close_followed();
+    append("day-4", "x");
+    assert_string_equal(reads_on(), "x3");
+    assert_string_equal(reads(READ_AGAIN, UINT32_MAX), "u0 v1 w2 x3");
+    forget();
+}
+
+static void a_followed_file_that_is_cut_is_refused(void **state)
+{
+    (void)state;
+    follow("");
+    append("app", "u v");
+    open_followed();
+    assert_string_equal(follows(1), "u0 v1");
+    assert_int_equal(truncate(path_of("app"), 0), 0);
+    assert_refused(follows(1), "was cut to 0 bytes");
+    close_followed();
+    forget();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 
 int main(void)
@@ -385,6 +550,11 @@ int main(void)
         TEST(an_input_first_seen_empty_or_with_a_header_alone_binds_to_nothing),
         TEST(identity_grows_with_what_was_read),
         TEST(a_path_that_means_nothing_is_refused),
+        TEST(a_followed_file_goes_on_with_what_is_written_and_its_last_part_waits),
+        TEST(a_file_that_is_renamed_is_read_to_its_end_before_the_one_that_gets_its_name),
+        TEST(files_that_were_renamed_while_nobody_read_are_found_again),
+        TEST(a_followed_directory_goes_on_with_the_next_file_that_has_something),
+        TEST(a_followed_file_that_is_cut_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@
 enum {
     BESIDE_TEXTS = 320, /* bytes of an event's numbers, separators and features */
     ID_BYTES = 96,      /* of a poll's memory for each event's ids; longer ones end a poll early */
+    LOOK_MS = 100,      /* between two looks at files that are followed */
     CLOCK_EVERY = 64,   /* events between two looks at the clock */
     SLOTS_BESIDE_QUEUE = 4 /* held by the worker, under construction, and two for markers */
 };
@@ -266,16 +267,32 @@ static enum status find_start(struct file_reader *reader, struct event *event)
     return status;
 }
 
+/* Of a source that is followed: waits until there is more of it, or the job stops. */
+static enum status await_more(struct file_reader *reader)
+{
+    bool more = false;
+    while (!more && !atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
+        clock_sleep_ms(LOOK_MS);
+        TRY(event_reader_look(reader->source, &more, &reader->failure));
+    }
+    return STATUS_OK;
+}
+
 /* Reads and places events until the input or the run ends, or the job stops. */
 static enum status read_events(struct file_reader *reader)
 {
     struct event event;
     uint64_t events = 0;
-    bool found = reader->start.kind != BOUND_NONE;
+    bool seeks = reader->start.kind != BOUND_NONE;
     while (!atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
-        enum status status = found ? find_start(reader, &event) : next_source_event(reader, &event);
-        found = false;
+        enum status status = seeks ? find_start(reader, &event) : next_source_event(reader, &event);
         if (status == STATUS_OK && is_reached(&reader->end, &event)) return STATUS_OK;
+        if (status == STATUS_END && reader->end.kind == BOUND_NEVER) {
+            seeks = seeks && reader->start.kind != BOUND_LATEST; /* all that was there is passed */
+            TRY(await_more(reader));
+            continue;
+        }
+        seeks = false;
         if (status == STATUS_END) {
             event_reader_warn_of_rest(reader->source);
             return STATUS_OK;
@@ -436,7 +453,7 @@ int64_t file_reader_first(const struct file_reader *reader)
     return reader->first;
 }
 
-const struct event_reader *file_reader_source(const struct file_reader *reader)
+struct event_reader *file_reader_source(const struct file_reader *reader)
 {
     return reader->source;
 }

@@ -81,7 +81,7 @@ void file_reader_stop(struct file_reader *reader);
 int64_t file_reader_first(const struct file_reader *reader);
 
 /* What it reads: for the files of a commit's position. */
-const struct event_reader *file_reader_source(const struct file_reader *reader);
+struct event_reader *file_reader_source(const struct file_reader *reader);
 
 /* Share of the input that was read, -1 if unknown. */
 double file_reader_progress(struct file_reader *reader);

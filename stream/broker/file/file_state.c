@@ -212,7 +212,7 @@ static enum status enter_input(struct source_files *inputs, uint32_t index,
 enum status file_state_set_position(struct file_state *state, const struct file_reader *reader,
                                     const struct source_position *position, struct error *error)
 {
-    const struct event_reader *source = file_reader_source(reader);
+    struct event_reader *source = file_reader_source(reader);
     struct source_files *inputs = &state->commit.inputs;
     for (uint32_t i = inputs->count ? inputs->count - 1 : 0; i <= position->file; i++) {
         const struct source_file *file = event_reader_file(source, i);
