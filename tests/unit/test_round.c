@@ -29,6 +29,7 @@ struct world {
     struct history histories[USERS];
     uint32_t at[USERS];
     uint64_t events;
+    int64_t late_ms;       /* by which events are that come now */
     uint32_t first, items; /* users walk around among those from `first` to below `items` */
     struct name_set known, categories;
 };
@@ -59,6 +60,24 @@ static void put(enum store_space space, struct bytes user, const struct history 
     assert_int_equal(store_memory.commit(world.store, &write, 1, &position, NULL), STATUS_OK);
 }
 
+/* The items that the users' newest behaviors are of change hands; how often each was seen does not. */
+static void exchange_newest(uint32_t of_each)
+{
+    for (uint32_t user = 0; user + 1 < USERS; user += 2) {
+        struct history *a = &world.histories[user], *b = &world.histories[user + 1];
+        char id[ID_MAX];
+        assert_true(a->count >= of_each && b->count >= of_each);
+        for (uint32_t i = 1; i <= of_each; i++) {
+            struct history_behavior *x = &a->at[a->count - i], *y = &b->at[b->count - i];
+            const uint64_t item = x->item;
+            x->item = y->item;
+            y->item = item;
+        }
+        put(STORE_USERS, id_of("user", user, id), a);
+        put(STORE_USERS, id_of("user", user + 1, id), b);
+    }
+}
+
 static void add_events(uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -67,10 +86,10 @@ static void add_events(uint32_t count)
         char id[ID_MAX];
         if (history_full(history)) put(STORE_CHUNKS, id_of("user", user, id), history);
         world.events++;
-        history_append(
-            history,
-            history_behavior_of(item_hash(world.at[user]), (int64_t)world.events * STEP_MS, 0),
-            (int64_t)world.events, HISTORY_MAX);
+        history_append(history,
+                       history_behavior_of(item_hash(world.at[user]),
+                                           (int64_t)world.events * STEP_MS - world.late_ms, 0),
+                       (int64_t)world.events, HISTORY_MAX);
         if (++world.at[user] >= world.items) world.at[user] = world.first;
     }
     for (uint32_t user = 0; user < USERS; user++) {
@@ -260,6 +279,39 @@ static bool same_parameters(const struct checkpoint *a, const struct checkpoint 
     return param_set_size(a->params) == param_set_size(b->params) &&
            memcmp(param_set_block(a->params), param_set_block(b->params),
                   param_set_size(a->params) * sizeof(real)) == 0;
+}
+
+/*
+ * The newest five events of each user judge the candidate: whatever they are, it learns the same. The
+ * last one of each has an early time of its own; that its user had got further is what counts.
+ */
+static void nothing_beyond_the_cut_is_learned_from_also_if_it_came_late(void **state)
+{
+    enum { NEWEST = 5 };
+    struct round_options options = small_options();
+    struct round_result first, next, exchanged;
+    (void)state;
+    options.gate.events_min = NEWEST * USERS;
+    add_events(2000);
+    assert_int_equal(run(&options, NULL, INT64_MIN, 1, &first), STATUS_OK);
+    add_events(1000);
+    world.late_ms = INT64_C(1500) * STEP_MS;
+    add_events(USERS);
+    world.late_ms = 0;
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &next), STATUS_OK);
+    assert_int_equal(next.gate.candidate.events, NEWEST * USERS);
+    exchange_newest(NEWEST);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &exchanged), STATUS_OK);
+    assert_int_equal(exchanged.learned_ms, next.learned_ms);
+    assert_true(same_parameters(next.candidate, exchanged.candidate));
+    assert_true(exchanged.gate.candidate.ndcg != next.gate.candidate.ndcg);
+    exchange_newest(NEWEST + 1); /* one more each: these were learned from */
+    checkpoint_close(exchanged.candidate);
+    assert_int_equal(run(&options, first.candidate, first.learned_ms, 2, &exchanged), STATUS_OK);
+    assert_false(same_parameters(next.candidate, exchanged.candidate));
+    checkpoint_close(exchanged.candidate);
+    checkpoint_close(next.candidate);
+    checkpoint_close(first.candidate);
 }
 
 static void a_later_round_retains_and_a_first_one_has_nothing_to_retain(void **state)
@@ -457,6 +509,8 @@ int main(void)
                                         open_world, close_world),
         cmocka_unit_test_setup_teardown(a_round_gives_the_same_bytes_again, open_world,
                                         close_world),
+        cmocka_unit_test_setup_teardown(nothing_beyond_the_cut_is_learned_from_also_if_it_came_late,
+                                        open_world, close_world),
         cmocka_unit_test_setup_teardown(a_later_round_retains_and_a_first_one_has_nothing_to_retain,
                                         open_world, close_world),
         cmocka_unit_test_setup_teardown(a_round_tells_of_how_many_users_new_interests_are_due,
