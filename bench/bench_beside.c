@@ -23,8 +23,8 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "bench/job_runner.h"
+#include "cli/learning.h"
 #include "model/model_dir.h"
-#include "stream/learn/learner.h"
 #include "stream/source/event.h"
 
 enum {
@@ -53,15 +53,7 @@ struct beside {
 static enum status note_round(void *context, const struct job_round *round, struct error *error)
 {
     struct beside *beside = context;
-    const struct learner_place at = {
-        .stores = {round->stores, round->at, round->count, round->gone, round->cancel},
-        .sampled = round->sampled,
-        .sampled_context = round->context,
-        .offsets = round->offsets,
-        .partitions = round->partitions,
-        .position = round->position,
-        .last = round->last,
-    };
+    const struct learner_place at = learning_place(round);
     atomic_store(&beside->training, true);
     const enum status status = learner_round(beside->learner, &at, error);
     atomic_store(&beside->training, false);

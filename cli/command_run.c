@@ -4,12 +4,12 @@
 
 #include "cli/command.h"
 #include "cli/generation.h"
+#include "cli/learning.h"
 #include "cli/stop_signal.h"
 #include "stream/job/job.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "stream/http/server.h"
-#include "stream/learn/learner.h"
 #include "base/progress.h"
 
 static const char help[] =
@@ -88,15 +88,7 @@ static void warn_of_nonsense(const struct job_summary *summary)
 
 static enum status run_round(void *context, const struct job_round *round, struct error *error)
 {
-    const struct learner_place at = {
-        .stores = {round->stores, round->at, round->count, round->gone, round->cancel},
-        .sampled = round->sampled,
-        .sampled_context = round->context,
-        .offsets = round->offsets,
-        .partitions = round->partitions,
-        .position = round->position,
-        .last = round->last,
-    };
+    const struct learner_place at = learning_place(round);
     return learner_round(context, &at, error);
 }
 
