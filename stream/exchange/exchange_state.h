@@ -23,7 +23,7 @@ MUST_CHECK enum status exchange_open_on(struct exchange **exchangep, const struc
                                         const struct generation_log_ops *ops, bool creates,
                                         struct error *error);
 
-/* Sends one record of the models' log; a value of size 0: a tombstone. */
+/* sending.c: sends one record of the models' log; a value of size 0: a tombstone. */
 MUST_CHECK enum status exchange_send_part(struct exchange *exchange, uint64_t generation,
                                           uint32_t part, struct bytes value, struct error *error);
 
