@@ -43,6 +43,8 @@ const char *const fault_names[] = {
     "generation_adopted",
     "sweep_folded",
     "sweep_committed",
+    "expiry_marked",
+    "expiry_committed",
     "copy_claimed",
     "seed_sorted",
     "seed_claimed",

@@ -173,6 +173,9 @@ const struct option option_table[] = {
         "A user's life ends when its next event comes later than this after its latest one, by "
         "the events' times: it begins anew with that event, while n goes on counting; 0: never. "
         "Fixed once events were committed"),
+    COUNT("state.ttl_rate", state.ttl_rate, "1000", 0, 100000000,
+          "Users a second that get a tombstone because they left, by all workers; 0: as fast as "
+          "may be"),
     COUNT("state.snapshot_every", state.snapshot_every, "128", 1, 65536,
           "A state that leaves memory is saved if this many behaviors came since its snapshot, or "
           "since the beginning; what is not saved is folded from the history"),

@@ -39,12 +39,13 @@ enum member {
     VECTORS,
     INTENT, /* the only one that a record may do without */
     CHECKSUM,
+    GONE, /* of a tombstone, beside the user alone */
     MEMBERS
 };
 
 static const char *const member_names[MEMBERS] = {
     "user",  "generation", "from",    "events",  "event_time_ms", "partition", "offset",
-    "count", "width",      "weights", "vectors", "intent",        "checksum"};
+    "count", "width",      "weights", "vectors", "intent",        "checksum",  "gone"};
 
 uint64_t interest_record_checksum(const struct interest_record *record)
 {
@@ -121,6 +122,20 @@ static void write_intent(struct json_writer *json, const struct interest_record 
     }
 }
 
+size_t interest_tombstone_encode_json(struct bytes user, void *to)
+{
+    struct json_writer json = json_writer_at(
+        to, interest_record_size_max((uint32_t)user.size, 0, 0, CONFIG_VECTORS_BASE64));
+    json_begin(&json, '{');
+    json_key(&json, member_names[USER]);
+    json_text(&json, user);
+    json_key(&json, member_names[GONE]);
+    json_bool(&json, true);
+    json_end(&json, '}');
+    REQUIRE(!json.failed);
+    return json.used;
+}
+
 size_t interest_record_encode_json(const struct interest_record *record,
                                    enum config_vectors vectors, void *to)
 {
@@ -194,8 +209,12 @@ static enum status read_members(const struct json_value *root, struct members *m
         if (members->at[which].type != JSON_ABSENT) return wrong(members, which, "occurs twice");
         members->at[which] = value;
     }
-    for (enum member which = 0; which < MEMBERS; which++) {
-        if (members->at[which].type == JSON_ABSENT && which != INTENT) {
+    const bool gone = members->at[GONE].type == JSON_BOOL && members->at[GONE].integer;
+    if (!gone && members->at[GONE].type != JSON_ABSENT) return wrong(members, GONE, "is not true");
+    for (enum member which = 0; which < GONE; which++) {
+        const bool absent = members->at[which].type == JSON_ABSENT;
+        if (gone && !absent && which != USER) return wrong(members, which, "in a tombstone");
+        if (absent && which != INTENT && (!gone || which == USER)) {
             return wrong(members, which, "is missing");
         }
     }
@@ -275,11 +294,28 @@ static bool read_intent(const struct json_value *value, uint32_t width, float *f
     return base64_decode(value->text, floats, width * sizeof(float));
 }
 
+static enum status read_tombstone(const struct members *members, void *arena_at, size_t arena_size,
+                                  struct interest_record *record)
+{
+    const struct json_value *user = &members->at[USER];
+    if (user->type != JSON_STRING || user->text.size > arena_size) {
+        return wrong(members, USER, "is not a text");
+    }
+    if (user->text.size) memcpy(arena_at, user->text.at, user->text.size);
+    *record =
+        (struct interest_record){.user = {arena_at, user->text.size}, .offset = -1, .gone = true};
+    return STATUS_OK;
+}
+
 /* Floats first, so that they are aligned as the arena is; behind them the user's bytes. */
 static enum status read_record(const struct members *members, void *arena_at, size_t arena_size,
                                struct interest_record *record)
 {
     const struct json_value *user = &members->at[USER], *checksum = &members->at[CHECKSUM];
+    if (members->at[GONE].type != JSON_ABSENT) {
+        return read_tombstone(members, arena_at, arena_size, record);
+    }
+    record->gone = false;
     TRY(read_integers(members, record));
     if (user->type != JSON_STRING) return wrong(members, USER, "is not a text");
     if (checksum->type != JSON_STRING || checksum->text.size != CHECKSUM_DIGITS ||

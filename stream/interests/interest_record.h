@@ -22,6 +22,7 @@
 #ifndef STREAM_INTERESTS_INTEREST_RECORD_H
 #define STREAM_INTERESTS_INTEREST_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,7 @@ struct interest_record {
     const float *weights; /* [count] */
     const float *intent;  /* [width]; NULL: the model has none */
     uint64_t checksum;    /* set by decoding; encoding computes it */
+    bool gone;            /* a tombstone of the user: the record says nothing else */
 };
 
 /* The checksum of the layout above. */
@@ -56,8 +58,11 @@ size_t interest_record_size_max(uint32_t user_size, uint32_t count, uint32_t wid
 size_t interest_record_encode_json(const struct interest_record *record,
                                    enum config_vectors vectors, void *to);
 
+/* Writes the tombstone of a user, {"user":"...","gone":true}, as a line of a file has it. */
+size_t interest_tombstone_encode_json(struct bytes user, void *to);
+
 /*
- * Reads either JSON form; `line` is followed by JSON_PADDING readable bytes. The user and the
+ * Reads either JSON form, or a tombstone; `line` is followed by JSON_PADDING readable bytes. The user and the
  * floats are put into `arena_at`, aligned as floats are (`arena_size` bytes; twice the line's size
  * is enough). STATUS_CORRUPT says what is wrong; the checksum is read, not checked.
  */

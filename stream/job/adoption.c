@@ -42,8 +42,7 @@ void adoption_mark(struct processor *processor)
     }
     if (!processor->sweeper) return; /* the seals go on saying that it is to be done */
     if (!processor->sweeping) {      /* time without anybody to move has saved up nothing */
-        processor->sweep_allowance = 0;
-        processor->sweep_allowed_ns = 0;
+        processor->sweep_rate = (struct sweep_rate){0};
     }
     processor->sweeping = behind > 0;
     adoption_note(processor, behind);
@@ -163,21 +162,19 @@ static struct task *first_unswept(const struct processor *processor)
 /* ---- beside the stream ---- */
 
 /* Each worker has its part of the rate; a pause of a sweep saves up no more than a step. */
-static uint32_t allowed(struct processor *processor)
+uint32_t sweep_allowed(struct sweep_rate *rate, const struct config *config, uint64_t per_second,
+                       uint32_t step)
 {
-    const uint32_t step = processor->config->job.poll_events_max < STEP_USERS
-                              ? processor->config->job.poll_events_max
-                              : STEP_USERS;
-    const double rate =
-        (double)config_sweep_rate(processor->config) / processor->config->job.workers;
-    if (rate == 0) return step;
+    if (step > config->job.poll_events_max) step = config->job.poll_events_max;
+    if (per_second == 0) return step;
     const int64_t now_ns = clock_monotonic_ns();
-    if (processor->sweep_allowed_ns) {
-        processor->sweep_allowance += rate * (double)(now_ns - processor->sweep_allowed_ns) / 1e9;
+    if (rate->since_ns) {
+        const double users = (double)per_second / config->job.workers;
+        rate->allowance += users * (double)(now_ns - rate->since_ns) / 1e9;
     }
-    processor->sweep_allowed_ns = now_ns;
-    if (processor->sweep_allowance > step) processor->sweep_allowance = step;
-    return (uint32_t)processor->sweep_allowance;
+    rate->since_ns = now_ns;
+    if (rate->allowance > step) rate->allowance = step;
+    return (uint32_t)rate->allowance;
 }
 
 enum status adoption_step(struct processor *processor, struct error *error)
@@ -189,15 +186,16 @@ enum status adoption_step(struct processor *processor, struct error *error)
     const uint32_t wanted = processor->shared->plan->users_wanted;
     const uint32_t room = set->count < wanted ? wanted - set->count : 0;
     struct task *task = first_unswept(processor);
-    uint32_t most = allowed(processor);
+    const uint64_t per_second = config_sweep_rate(processor->config);
+    uint32_t most =
+        sweep_allowed(&processor->sweep_rate, processor->config, per_second, STEP_USERS);
     if (most > room) most = room;
     if (room == 0) {
         processor->ops->want_commit(processor->session);
     } else if (task && most > 0) {
         TRY(sweep_some(processor, task, most, error));
-        processor->sweep_allowance -= (double)(set->swept - swept);
-        processor->sweep_waits =
-            config_sweep_rate(processor->config) > 0 && processor->sweep_allowance < 1;
+        processor->sweep_rate.allowance -= (double)(set->swept - swept);
+        processor->sweep_waits = per_second > 0 && processor->sweep_rate.allowance < 1;
     }
     /* When nobody is left there is still a seal to write, unless that is under way. */
     if (set->count > 0 || (!task && !transaction_is_committing(processor->transaction))) {

@@ -118,6 +118,8 @@ static enum status restore(struct assignment *assignment, struct task *task, str
     task->seal = recovery.seal;
     task->position = recovery.position;
     task->next_offset = recovery.seal.next_offset;
+    task->watermark_ms = recovery.seal.number ? recovery.seal.watermark_ms : HISTORY_NO_TIME;
+    task->scan_ms = HISTORY_NO_TIME;
     task->flushed_ns = clock_monotonic_ns();
     task->flushed = recovery.position;
     return status;

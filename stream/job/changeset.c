@@ -73,6 +73,7 @@ void change_committed(struct change *change)
     change->from = change->user->history.from;
     change->events = history_events(&change->user->history);
     change->generation = change->user->history.generation;
+    change->tombstone = change->user->history.tombstone;
 }
 
 void changeset_keep_chunk(struct changeset *set, struct change *change)
@@ -181,6 +182,6 @@ void changeset_clear(struct changeset *set)
     set->count = set->unchanged = set->silent = 0;
     set->behaviors = set->events = 0;
     memset(set->verdicts, 0, sizeof set->verdicts);
-    set->late = set->unknown = set->odd_categories = set->swept = 0;
+    set->late = set->unknown = set->odd_categories = set->swept = set->expired = 0;
     set->worst = (struct late_event){0};
 }

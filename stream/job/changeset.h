@@ -35,6 +35,7 @@ struct change {
     uint64_t events;
     uint64_t generation; /* that folded it then */
     bool profiled;       /* its profile was set beside its events */
+    bool tombstone;      /* it was gone then */
     struct closed_chunk *oldest;
     struct closed_chunk *newest;
     struct change *next; /* of the same partition, in the order of their first change */
@@ -62,6 +63,7 @@ struct changeset {
     struct late_event worst; /* and the one of them that came latest */
     uint64_t unknown;        /* accepted, of an item that the generation does not know */
     uint64_t odd_categories; /* accepted without the category they have */
+    uint64_t expired;        /* users who left */
     uint64_t swept;          /* users that were moved to another generation, and did not act */
 };
 
@@ -93,6 +95,7 @@ void change_committed(struct change *change);
 static inline bool change_is_published(const struct change *change)
 {
     const struct history *history = &change->user->history;
+    if (history->tombstone) return !change->tombstone;
     return history_events(history) != change->events ||
            (history->generation != change->generation && change->events > 0);
 }

@@ -154,6 +154,7 @@ static enum status group(struct processor *processor, const struct poll *poll, s
             TRY(send_dead_letter(processor, event, error));
         } else if (event->verdict == EVENT_ACCEPTED) {
             admit_event(processor, task, event);
+            expiry_note_time(processor, task, event->time_ms);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;
             if (item_names_is_new(processor->names, event)) {
@@ -307,6 +308,7 @@ static enum status abort_transaction(struct processor *processor, struct error *
     snapshot_writer_forget_copies(processor->snapshots);
     TRY(transaction_abort(processor->transaction, error));
     adoption_mark(processor);
+    expiry_mark(processor);
     return STATUS_OK;
 }
 
@@ -319,6 +321,8 @@ enum status processor_finish(struct processor *processor, enum patience patience
     count_committed(processor, finished);
     worker_metrics_committed(processor, finished);
     adoption_committed(processor, finished);
+    metric_add(processor->shared->expired, (int64_t)finished->expired);
+    if (finished->expired > 0) FAULT_POINT("expiry_committed");
     int64_t now_ns = clock_monotonic_ns();
     TRY(snapshot_writer_write_copies(processor->snapshots, error));
     TRY(snapshot_writer_background(processor->snapshots, processor->cache, now_ns, error));
@@ -370,6 +374,7 @@ static enum status give_up_partitions(struct processor *processor, const struct 
     }
     assignment_drop(processor->assignment, poll->partitions, poll->partitions_count);
     adoption_mark(processor);
+    expiry_mark(processor);
     return STATUS_OK;
 }
 
@@ -436,6 +441,7 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
     case POLL_EVENTS:
         TRY(process_events(processor, poll, error));
         pace_wait(processor->shared->pace, poll->events_count);
+        TRY(expiry_step(processor, error));
         return adoption_step(processor, error);
     case POLL_COMMIT:
         TRY(processor_commit(processor, error));
@@ -487,6 +493,7 @@ size_t processor_size(const struct config *config, const struct interest_model *
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
            absorber_size(config, model) +
+           (config->state.ttl_ms > 0 ? sweeper_size(config, config->job.poll_events_max) : 0) +
            (config_sweeps(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
 }
 
@@ -523,6 +530,10 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
         TRY(sweeper_open(&processor->sweeper, config, shared->stores, processor->assignment,
                          config->job.poll_events_max,
                          config_moves_beside(config) ? shared->plan->cache_users : 0, error));
+    }
+    if (config->state.ttl_ms > 0) {
+        TRY(sweeper_open(&processor->leavers, config, shared->stores, processor->assignment,
+                         config->job.poll_events_max, 0, error));
     }
     return processor_open_model(processor, error);
 }
@@ -566,6 +577,7 @@ void processor_close(struct processor *processor)
     if (processor->shared->hold) hold_leave(processor->shared->hold);
     processor_close_model(processor, false);
     sweeper_close(processor->sweeper);
+    sweeper_close(processor->leavers);
     log_compaction_close(processor->compaction);
     assignment_close(processor->assignment);
     if (processor->session) processor->ops->session_close(processor->session);

@@ -30,6 +30,12 @@ struct worker_metrics {
     int64_t users_shown, lag_shown;           /* this worker's part of the gauges */
 };
 
+/* How many users a sweep may still move, of a rate. */
+struct sweep_rate {
+    double allowance;
+    int64_t since_ns;
+};
+
 struct processor {
     const struct job_shared *shared;
     const struct config *config;
@@ -55,8 +61,10 @@ struct processor {
     bool sweeping;           /* users of a partition may be of an older generation */
     uint32_t behind;         /* partitions of which that is so, as the metric was told */
     bool sweep_waits;        /* for time, or for a commit; else more may be moved at once */
-    double sweep_allowance;  /* users that may be moved now */
-    int64_t sweep_allowed_ns;
+    struct sweep_rate sweep_rate;
+
+    struct sweeper *leavers; /* of a job whose users expire, else NULL */
+    struct sweep_rate expiry_rate;
 
     /* of the poll under way: */
     uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
@@ -126,8 +134,28 @@ void adoption_committed(struct processor *processor, const struct changeset *set
 /* So many partitions of this worker are behind the generation that serves: tells the metric. */
 void adoption_note(struct processor *processor, uint32_t behind);
 
+/*
+ * How many users may be moved now, at most `step`, of so many a second by all workers (0: any
+ * number). A pause saves up no more than a step.
+ */
+uint32_t sweep_allowed(struct sweep_rate *rate, const struct config *config, uint64_t per_second,
+                       uint32_t step);
+
 /* Moves some users beside the stream, as many as config_sweep_rate allows by now. */
 MUST_CHECK enum status adoption_step(struct processor *processor, struct error *error);
+
+/* ---- expiry.c ---- */
+
+/* An accepted event of the task's partition has that time. */
+void expiry_note_time(const struct processor *processor, struct task *task, int64_t time_ms);
+
+/* Partitions came or went, or a transaction was dropped: who left is to be found anew. */
+void expiry_mark(struct processor *processor);
+
+/* Marks some of those who left. */
+MUST_CHECK enum status expiry_step(struct processor *processor, struct error *error);
+
+/* ---- adoption.c ---- */
 
 /* A POLL_HOLD: a round of training, and if it gave another generation, everybody moves to it. */
 MUST_CHECK enum status adoption_hold(struct processor *processor, const struct poll *poll,

@@ -182,6 +182,21 @@ static enum status send_user(struct publisher *publisher, const struct cached_us
     return publisher->ops->send(publisher->session, &record, error);
 }
 
+/* The user is gone. In a file, whose lines have no keys, the value says whose tombstone it is. */
+static enum status send_tombstone(struct publisher *publisher, const struct cached_user *user,
+                                  struct error *error)
+{
+    const bool file = publisher->config->source.broker == CONFIG_BROKER_FILE;
+    const struct record record = {
+        .kind = RECORD_INTERESTS,
+        .partition = user->partition,
+        .key = user->user,
+        .value.at = file ? publisher->record : NULL,
+        .value.size = file ? interest_tombstone_encode_json(user->user, publisher->record) : 0,
+    };
+    return publisher->ops->send(publisher->session, &record, error);
+}
+
 /* How alike the batch's user `u` has its interests, pair by pair. */
 static void look_at_cosines(struct publisher *publisher, uint32_t u)
 {
@@ -239,6 +254,10 @@ enum status publisher_send(struct publisher *publisher, const struct changeset *
     for (uint32_t i = 0; i < set->count; i++) {
         const struct change *change = &set->changes[i];
         if (!change_is_published(change)) continue;
+        if (change->user->history.tombstone) {
+            TRY(send_tombstone(publisher, change->user, error));
+            continue;
+        }
         publisher->changes[users++] = change;
         if (users < BATCH_USERS) continue;
         TRY(send_users(publisher, users, error));

@@ -23,6 +23,8 @@ struct sweeper {
     const struct store_ops *stores;
     const struct assignment *assignment;
     uint64_t generation;
+    int64_t
+        before_ms; /* HISTORY_NO_TIME: who is of another generation is looked for, else who left */
     size_t id_size_max;
 
     struct active_user *active; /* [active_max] who acted last comes first */
@@ -90,9 +92,11 @@ void sweeper_close(struct sweeper *sweeper)
 
 /* ---- what is found ---- */
 
-static void begin_call(struct sweeper *sweeper, uint64_t generation, uint32_t most)
+static void begin_call(struct sweeper *sweeper, uint64_t generation, int64_t before_ms,
+                       uint32_t most)
 {
     REQUIRE(most <= sweeper->users_max);
+    sweeper->before_ms = before_ms;
     if (sweeper->generation != generation) sweeper->task = NULL;
     sweeper->generation = generation;
     sweeper->most = most;
@@ -107,6 +111,13 @@ static bool call_is_full(const struct sweeper *sweeper)
            sweeper->behaviors >= SWEEPER_BEHAVIORS_MAX;
 }
 
+static bool is_wanted(const struct sweeper *sweeper, const struct history *history)
+{
+    if (history->tombstone || history_events(history) == history->from) return false;
+    if (sweeper->before_ms == HISTORY_NO_TIME) return history->generation != sweeper->generation;
+    return history_last_ms(history) < sweeper->before_ms;
+}
+
 /* Takes the user in if its record says that it is to be moved. */
 static bool visit_record(struct sweeper *sweeper, struct task *task, struct bytes id,
                          struct bytes record)
@@ -117,9 +128,7 @@ static bool visit_record(struct sweeper *sweeper, struct task *task, struct byte
     REQUIRE(id.size <= sweeper->id_size_max);
     const uint64_t behaviors = history_events(&history) - history.from;
     sweeper->visits++;
-    if (history.tombstone || history.generation == sweeper->generation || behaviors == 0) {
-        return true;
-    }
+    if (!is_wanted(sweeper, &history)) return true;
     char *kept = sweeper->ids + sweeper->count * sweeper->id_size_max;
     memcpy(kept, id.at, id.size);
     sweeper->users[sweeper->count++] = (struct unswept_user){task, {kept, id.size}};
@@ -180,7 +189,7 @@ enum status sweeper_next_active(struct sweeper *sweeper, uint64_t generation, ui
                                 const struct unswept_user **usersp, uint32_t *countp, bool *endedp,
                                 struct error *error)
 {
-    begin_call(sweeper, generation, most);
+    begin_call(sweeper, generation, HISTORY_NO_TIME, most);
     *endedp = sweeper->active_next == sweeper->active_count;
     for (; sweeper->active_next < sweeper->active_count; sweeper->active_next++) {
         const struct active_user *active = &sweeper->active[sweeper->active_next];
@@ -214,12 +223,11 @@ static bool visit_next(void *context, const struct store_key *key, struct bytes 
     return !call_is_full(sweeper);
 }
 
-enum status sweeper_next(struct sweeper *sweeper, struct task *task, uint64_t generation,
-                         uint32_t most, const struct unswept_user **usersp, uint32_t *countp,
-                         bool *endedp, struct error *error)
+static enum status scan_next(struct sweeper *sweeper, struct task *task,
+                             const struct unswept_user **usersp, uint32_t *countp, bool *endedp,
+                             struct error *error)
 {
     const struct store_key start = {.user = {sweeper->last, sweeper->last_size}};
-    begin_call(sweeper, generation, most);
     if (sweeper->task != task) sweeper->started = false;
     sweeper->task = task;
     sweeper->ended = true; /* unless somebody is visited */
@@ -228,6 +236,22 @@ enum status sweeper_next(struct sweeper *sweeper, struct task *task, uint64_t ge
     if (sweeper->ended) sweeper->task = NULL;
     *endedp = sweeper->ended;
     return end_call(sweeper, usersp, countp, error);
+}
+
+enum status sweeper_next(struct sweeper *sweeper, struct task *task, uint64_t generation,
+                         uint32_t most, const struct unswept_user **usersp, uint32_t *countp,
+                         bool *endedp, struct error *error)
+{
+    begin_call(sweeper, generation, HISTORY_NO_TIME, most);
+    return scan_next(sweeper, task, usersp, countp, endedp, error);
+}
+
+enum status sweeper_next_left(struct sweeper *sweeper, struct task *task, int64_t before_ms,
+                              uint32_t most, const struct unswept_user **usersp, uint32_t *countp,
+                              bool *endedp, struct error *error)
+{
+    begin_call(sweeper, sweeper->generation, before_ms, most);
+    return scan_next(sweeper, task, usersp, countp, endedp, error);
 }
 
 void sweeper_restart(struct sweeper *sweeper)

@@ -1,5 +1,5 @@
 /*
- * sweeper.h - finds the users of a worker that an older generation still folds.
+ * sweeper.h - finds the users of a worker that an older generation still folds, or who left.
  *
  * When a generation is adopted every user is folded anew and published again, whether it acts or
  * not: its record, which names the generation that folded it, says whether that has been done. So a
@@ -67,7 +67,13 @@ MUST_CHECK enum status sweeper_next(struct sweeper *sweeper, struct task *task, 
                                     uint32_t most, const struct unswept_user **usersp,
                                     uint32_t *countp, bool *endedp, struct error *error);
 
-/* Both begin anew. */
+/* As sweeper_next, of users without a tombstone whose latest event is before a time. */
+MUST_CHECK enum status sweeper_next_left(struct sweeper *sweeper, struct task *task,
+                                         int64_t before_ms, uint32_t most,
+                                         const struct unswept_user **usersp, uint32_t *countp,
+                                         bool *endedp, struct error *error);
+
+/* All begin anew. */
 void sweeper_restart(struct sweeper *sweeper);
 
 #endif

@@ -215,6 +215,7 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
     seal.target = interest_model_generation(transaction->model);
     seal.generation = task->unswept ? task->seal.generation : seal.target;
     seal.checkpoint = interest_model_fingerprint(transaction->model);
+    seal.watermark_ms = task->watermark_ms;
     return seal;
 }
 
@@ -323,7 +324,9 @@ enum status transaction_abort(struct transaction *transaction, struct error *err
     struct task *const *tasks = assignment_live(transaction->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {
         tasks[t]->changes = (struct change_list){0};
-        tasks[t]->next_offset = tasks[t]->seal.next_offset;
+        const struct history_seal *seal = &tasks[t]->seal;
+        tasks[t]->next_offset = seal->next_offset;
+        tasks[t]->watermark_ms = seal->number ? seal->watermark_ms : HISTORY_NO_TIME;
     }
     TRY(outcome(transaction, transaction->shared->ops->abort(transaction->session, error)));
     move(transaction, TRANSACTION_IDLE);

@@ -339,7 +339,8 @@ static enum status decode_record(struct log_input *input, const struct kafka_rec
     struct bytes value;
     uint8_t *rest;
     if (!found->value.at) {
-        return error_set(error, STATUS_CORRUPT, "a tombstone, which no job has written");
+        *record = (struct interest_record){.user = found->key, .offset = -1, .gone = true};
+        return STATUS_OK;
     }
     TRY(padded(input, found->value, SIZE_MAX / 8, &value, &rest, error));
     size_t room = input->scratch_size - (size_t)(rest - input->scratch);

@@ -137,6 +137,8 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
 {
     uint64_t hash = hash_of_user(event->user);
     bool fits;
+    int64_t *latest_ms = &slice->latest_ms[event->partition];
+    if (event->time_ms > *latest_ms) *latest_ms = event->time_ms;
     if (!belongs(slice, hash)) return true;
     struct verify_user *user = user_of(slice, event->user, hash);
     if (!user) return false;
@@ -199,7 +201,8 @@ static bool add_published(struct verify_slice *slice, const struct interest_reco
     added->event_ms = record->event_ms;
     added->offset = record->offset;
     added->partition = record->partition;
-    added->checksum = interest_record_checksum(record);
+    added->gone = record->gone;
+    added->checksum = record->gone ? 0 : interest_record_checksum(record);
     added->damaged = added->checksum != record->checksum;
     added->place = place;
     *(user->last_published ? &user->last_published->next : &user->first_published) = added;

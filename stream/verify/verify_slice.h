@@ -19,6 +19,7 @@
 #include "state/history.h"
 #include "model/tensor/behavior.h"
 #include "stream/source/event.h"
+#include "stream/broker/broker.h"
 #include "stream/log_input/log_input.h"
 
 enum { VERIFY_WHY_MAX = 160 };
@@ -41,6 +42,7 @@ struct verify_published {
     int64_t event_ms;
     int64_t offset;
     uint32_t partition;
+    bool gone;         /* a tombstone: nothing else is said */
     bool damaged;      /* its checksum is not that of its content */
     uint64_t checksum; /* of its content */
     struct log_place place;
@@ -90,8 +92,9 @@ struct verify_slice {
     struct verify_bad_event *bad_root;
     struct verify_bad_event *first_bad;
     struct verify_bad_event **last_bad;
-    struct verify_anomaly *unreadable; /* records */
-    struct verify_anomaly *unexpected; /* dead letters */
+    struct verify_anomaly *unreadable;      /* records */
+    struct verify_anomaly *unexpected;      /* dead letters */
+    int64_t latest_ms[POLL_PARTITIONS_MAX]; /* of a partition: the greatest event time */
     uint64_t accepted;
     uint64_t odd_categories;
     uint64_t dropped;

@@ -293,6 +293,7 @@ static void note_newest(struct newest **list, struct bytes line)
     if (interest_record_decode_json(line, arena, sizeof arena, &record, &error) != STATUS_OK) {
         broken("decoding", error.text);
     }
+    if (record.gone) return;
     uint64_t user = identity_of(record.user.at, record.user.size);
     struct newest *at = *list;
     while (at && at->user != user) {

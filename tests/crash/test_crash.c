@@ -34,15 +34,31 @@ enum {
 };
 
 /* Points that only other jobs pass: on Kafka (tests/kafka), and one that learns (test_learning.c). */
-static const char *const of_others[] = {
-    "seals_sent",           "offsets_sent",       "outputs_sent",
-    "generation_trained",   "generation_sealed",  "sweep_folded",
-    "sweep_committed",      "item_vector_sent",   "item_vectors_published",
-    "chunk_sent",           "manifest_sent",      "generation_published",
-    "generation_completed", "generation_adopted", "copy_claimed",
-    "seed_sorted",          "seed_claimed",       "seed_sealing",
-    "seed_sealed",          "lone_begun",         "lone_sent",
-    "lone_offsets_sent",    "lone_committed"};
+static const char *const of_others[] = {"seals_sent",
+                                        "offsets_sent",
+                                        "outputs_sent",
+                                        "generation_trained",
+                                        "generation_sealed",
+                                        "sweep_folded",
+                                        "expiry_marked",
+                                        "expiry_committed",
+                                        "sweep_committed",
+                                        "item_vector_sent",
+                                        "item_vectors_published",
+                                        "chunk_sent",
+                                        "manifest_sent",
+                                        "generation_published",
+                                        "generation_completed",
+                                        "generation_adopted",
+                                        "copy_claimed",
+                                        "seed_sorted",
+                                        "seed_claimed",
+                                        "seed_sealing",
+                                        "seed_sealed",
+                                        "lone_begun",
+                                        "lone_sent",
+                                        "lone_offsets_sent",
+                                        "lone_committed"};
 
 static struct scene scene;
 static const char *setting;  /* of all runs: the checkpoint of a model; NULL: the scene's own */

@@ -1,0 +1,176 @@
+/*
+ * test_expiry.c - users who left get one tombstone, whatever is killed when, and may come back.
+ *
+ * Users act for a while, one after the other, and leave; some come back after pauses longer than the
+ * ttl; in the end others are alone in the log.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "tests/unit/said.h"
+
+enum { EVENTS = 4000, LAST = 600, LEAVERS = 35, STAYERS = 40, PARTITIONS = 4 };
+
+static struct scene scene;
+
+static uint64_t draw(uint64_t *seed, uint64_t below)
+{
+    *seed += 0x9E3779B97F4A7C15u;
+    return splitmix64(*seed) % below;
+}
+
+static void write_log(void)
+{
+    uint64_t seed = 5, time_s = 1500000000;
+    FILE *log = fopen(scene_path(&scene, "log.jsonl"), "wb");
+    assert_non_null(log);
+    for (unsigned i = 0; i < EVENTS; i++) {
+        char user[24];
+        time_s += draw(&seed, 20);
+        snprintf(user, sizeof user, "leaver-%u", i / 100 + (unsigned)draw(&seed, 2));
+        if (i % 500 < 2) snprintf(user, sizeof user, "back-%u", i % 500);
+        if (i >= EVENTS - LAST) snprintf(user, sizeof user, "stayer-%u", i % STAYERS);
+        fprintf(log,
+                "{\"user\":\"%s\",\"item\":\"i%u\",\"time\":%" PRIu64 ",\"action\":\"view\"}\n",
+                user, (unsigned)draw(&seed, 100), time_s);
+    }
+    assert_int_equal(fclose(log), 0);
+}
+
+/* What the job published of a user: records, tombstones, and whether one of these came last. */
+struct published {
+    unsigned records, tombstones;
+    bool gone;
+};
+
+static struct published published_of(const char *job, const char *kind, unsigned number)
+{
+    struct published found = {0};
+    char name[48];
+    snprintf(name, sizeof name, "{\"user\":\"%s-%u\",", kind, number);
+    for (int partition = 0; partition < PARTITIONS; partition++) {
+        size_t size;
+        char *file =
+            scene_read(scene_path(&scene, "%s/output/interests-%04d.jsonl", job, partition), &size);
+        for (char *at = file; (at = strstr(at, name)) != NULL; at++) {
+            found.gone = strncmp(at + strlen(name), "\"gone\":true}\n", 13) == 0;
+            found.tombstones += found.gone;
+            found.records += !found.gone;
+        }
+        free(file);
+    }
+    return found;
+}
+
+static void assert_left(const char *job)
+{
+    for (unsigned user = 0; user < LEAVERS; user++) {
+        const struct published found = published_of(job, "leaver", user);
+        if (!found.gone || found.tombstones != 1) fail_msg("%s: leaver-%u", job, user);
+    }
+    for (unsigned user = 0; user < STAYERS; user++) {
+        const struct published found = published_of(job, "stayer", user);
+        assert_true(found.records > 0);
+        assert_int_equal(found.tombstones, 0);
+    }
+}
+
+static void who_left_gets_one_tombstone_and_who_stays_none(void **state)
+{
+    (void)state;
+    assert_int_equal(scene_run(&scene, "run", "plain", NULL), 0);
+    assert_left("plain");
+    expect_said(&scene, scene_run(&scene, "verify", "plain", NULL), 0, "verdict=ok");
+}
+
+static void who_comes_back_is_published_again_and_n_goes_on(void **state)
+{
+    (void)state;
+    const struct published back = published_of("plain", "back", 0);
+    assert_true(back.tombstones > 2);
+    assert_int_equal(back.records, 7); /* its events: each begins a life */
+    size_t size;
+    bool last = false;
+    for (int partition = 0; partition < PARTITIONS; partition++) {
+        char *file =
+            scene_read(scene_path(&scene, "plain/output/interests-%04d.jsonl", partition), &size);
+        for (char *at = file; (at = strstr(at, "{\"user\":\"back-0\",\"gen")) != NULL; at++) {
+            const char *says = strstr(at, "\"from\":6,\"events\":7,"), *end = strchr(at, '\n');
+            last = says && says < end;
+        }
+        free(file);
+    }
+    assert_true(last);
+}
+
+static void a_sweep_that_is_killed_at_any_step_marks_everybody_once(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"expiry_marked",    "outputs_appended", "log_appended",
+                                         "store_committed",  "expiry_committed", "committed",
+                                         "snapshots_written"};
+    uint32_t users, others;
+    const uint64_t plain = scene_result(&scene, "plain", &users);
+    int code = -9;
+    for (unsigned kill = 0; code != 0 && kill < 40; kill++) {
+        char fault[40];
+        snprintf(fault, sizeof fault, "%s:%u", faults[kill % 7], 3 + kill % 5);
+        code = scene_run(&scene, "run", "killed", &(struct scene_run){.fault = fault});
+        if (code != 0 && code != -9) fail_msg("%s: %s", fault, scene.output);
+        if (kill % 5 == 4) scene_remove(&scene, "killed/state/store-0001");
+    }
+    assert_int_equal(scene_run(&scene, "run", "killed", NULL), 0);
+    assert_left("killed");
+    assert_int_equal(scene_result(&scene, "killed", &others), plain);
+    assert_int_equal(others, users);
+    expect_said(&scene, scene_run(&scene, "verify", "killed", NULL), 0, "verdict=ok");
+}
+
+static void verify_finds_a_tombstone_of_a_user_who_stays(void **state)
+{
+    (void)state;
+    size_t size;
+    unsigned planted = 0;
+    for (int partition = 0; partition < PARTITIONS; partition++) {
+        const char *path = scene_path(&scene, "killed/output/interests-%04d.jsonl", partition);
+        char *file = scene_read(path, &size), *at = strstr(file, "{\"user\":\"stayer-");
+        if (at) {
+            char *end = strchr(at, '\n'), *close = strchr(at + 9, '"');
+            const size_t used = (size_t)(close + 1 - at) + 13;
+            memcpy(close + 1, ",\"gone\":true}", 13);
+            memset(at + used, ' ', (size_t)(end - at) - used);
+            planted++;
+        }
+        scene_write(path, file, size);
+        free(file);
+    }
+    assert_true(planted > 0);
+    expect_said(&scene, scene_run(&scene, "verify", "killed", NULL), 4, "a user who stays");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_left_gets_one_tombstone_and_who_stays_none),
+        cmocka_unit_test(who_comes_back_is_published_again_and_n_goes_on),
+        cmocka_unit_test(a_sweep_that_is_killed_at_any_step_marks_everybody_once),
+        cmocka_unit_test(verify_finds_a_tombstone_of_a_user_who_stays),
+    };
+    scene_open(&scene, 1000, 3);
+    write_log();
+    setenv("BRAID_STATE_TTL", "1h", 1);
+    setenv("BRAID_STATE_TTL_RATE", "0", 1);
+    setenv("BRAID_SOURCE_FIELDS_CATEGORY", "", 1);
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scene_close(&scene);
+    return failed;
+}
