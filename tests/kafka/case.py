@@ -8,7 +8,9 @@ the source: first with an independent reader, then with `braid verify`, which co
 import json
 import os
 import pathlib
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,8 @@ from harness import Feed, Job, World, check, numbers, verify
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 SEED = int(os.environ.get("TEST_SEED", "20240501"))
+
+MOMENTS = 10  # at which a command is killed
 
 common = {}
 totals = {"kills": 0, "records": 0, "lost": 0, "repeated": 0}
@@ -94,6 +98,34 @@ class KafkaCase(unittest.TestCase):
         job = Job(world, *arguments, **settings)
         self.jobs.append(job)
         return job
+
+    def learning(self, **settings):
+        """A world that has nothing to begin with, and whose jobs train often and little."""
+        world = self.world(settings={
+            "model.checkpoint": "", "train.enabled": "true", "train.events": "800",
+            "train.gate_events": "100", "train.margin": "-1", "train.first_epochs": "1",
+            "train.epochs": "1", "train.memory": "16MB", "model.keep": "1000",
+            "train.dimensions": "d=16,H=2,blocks=1,ffn=32,K=2,extract_heads=2", **settings})
+        world.share_models()
+        return world
+
+    def learner(self, world, instance="a", fault=None, **settings):
+        return self.job(world, instance, fault,
+                        **{"model.dir": world.directory / f"models-{instance}", **settings})
+
+    def kill_at_moments(self, start, longest):
+        """Kills what `start` starts at MOMENTS moments, if it has not come to its end by then:
+        within `longest` seconds, of which a machine that is faster takes fewer."""
+        moments = random.Random(SEED)
+        for _ in range(MOMENTS):
+            process = start()
+            try:
+                process.communicate(timeout=moments.uniform(0, longest))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                totals["kills"] += 1
+            self.assertIn(process.returncode, (0, -signal.SIGKILL))
 
     def kill(self, job):
         job.kill()

@@ -96,6 +96,11 @@ class World:
                                       topic_configs=settings)])
         admin.close()
 
+    def share_models(self):
+        """Its processes have generations in common."""
+        self.settings["output.models_topic"] = f"{self.name}-models"
+        self.settings["output.item_vectors_topic"] = f"{self.name}-item-vectors"
+
     def options(self):
         return [f"--{key}={value}" for key, value in self.settings.items()]
 
@@ -289,11 +294,12 @@ def shared_by(world, *instances):
 
 
 def read_all(world, topic, isolation="read_committed"):
-    """Every record of a topic in the order of its partitions, as a read-committed reader sees it."""
+    """Every record of a topic in the order of its partitions, as a read-committed reader sees it.
+    [] if there is no such topic yet."""
     consumer = KafkaConsumer(bootstrap_servers=world.cluster.address, isolation_level=isolation,
                              enable_auto_commit=False, fetch_max_wait_ms=50,
                              max_partition_fetch_bytes=8 << 20)
-    places = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
+    places = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
     records = []
     for place in places:
         consumer.assign([place])

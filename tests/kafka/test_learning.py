@@ -19,25 +19,13 @@ POINTS = {"generation_trained": (1,), "generation_sealed": (1,), "item_vector_se
           "item_vectors_published": (1,), "chunk_sent": (1,), "manifest_sent": (1,),
           "generation_published": (1,), "generation_completed": (1,), "generation_adopted": (1,),
           "sweep_folded": (1, 3), "sweep_committed": (1, 2)}
+# Users a second; there are 400. All are moved before the next generation comes.
+MOVE = {"train.republish_rate": "800"}
 TURNS = 5  # kills at each point
 MOMENTS = 20
 
 
 class Learning(KafkaCase):
-    def learning(self, **settings):
-        world = self.world(settings={
-            "model.checkpoint": "", "train.enabled": "true", "train.events": "800",
-            "train.gate_events": "100", "train.margin": "-1", "train.first_epochs": "1",
-            "train.epochs": "1", "train.memory": "16MB", "train.republish_rate": "200",
-            "model.keep": "1000", **settings})
-        world.settings["output.models_topic"] = f"{world.name}-models"
-        world.settings["output.item_vectors_topic"] = f"{world.name}-item-vectors"
-        return world
-
-    def start(self, world, instance, fault=None):
-        return self.job(world, instance, fault,
-                        **{"model.dir": world.directory / f"models-{instance}"})
-
     @staticmethod
     def generations(world):
         """By user, the generation of its newest record; fails if one ever falls."""
@@ -61,9 +49,9 @@ class Learning(KafkaCase):
         self.assertEqual((told["verdict"], told["unverifiable"]), ("ok", "0"), said)
 
     def test_a_job_that_starts_with_nothing_learns_and_publishes_everybody(self):
-        world = self.learning()
+        world = self.learning(**MOVE)
         feed = self.feed(world)
-        job = self.start(world, "a")
+        job = self.learner(world, "a")
         feed.send(500)
         drain(world, feed, job)
         self.assertEqual(read_all(world, f"{world.name}-interests"), [])
@@ -73,26 +61,26 @@ class Learning(KafkaCase):
         job.wait_said("everybody is of the generation that serves")
         self.assertFalse(self.has_row(world, b"new-0"))
         self.send_item(feed, "new-0", 50)
-        feed.send(1500)
-        drain(world, feed, job)
+        pulse = Pulse(feed, pause=0.2)
         wait_until(lambda: self.has_row(world, b"new-0"), "a row of a new item", job)
+        pulse.stop()
+        drain(world, feed, job)
         self.settle(world, job)
         job.stop()
         self.prove_all(world)
-        job = self.start(world, "b")  # another directory: all of it comes from the topics
+        job = self.learner(world, "b")  # another directory: all of it comes from the topics
         feed.send(100)
         drain(world, feed, job)
         job.stop()
         self.prove_all(world)
 
     def test_who_does_not_train_says_so_if_nobody_does(self):
-        world = self.learning(**{"train.events": "100"})
+        world = self.learning(**MOVE, **{"train.events": "100"})
         feed = self.feed(world)
-        idle = self.job(world, "a", **{"model.dir": world.directory / "models-a",
-                                       "train.enabled": "false"})
+        idle = self.learner(world, "a", **{"train.enabled": "false"})
         feed.send(100)
         drain(world, feed, idle)
-        job = self.start(world, "b")
+        job = self.learner(world, "b")
         shared_by(world, "a", "b")
         pulse = Pulse(feed, count=200)
         job.wait_said("no generation has come for long: the process that owns partition 0")
@@ -117,21 +105,22 @@ class Learning(KafkaCase):
         totals["kills"] += 1
 
     def test_two_of_a_group_are_killed_at_every_step(self):
-        world = self.learning(**SOON, **{"train.interval": "500ms", "train.gate_events": "20"})
+        world = self.learning(**MOVE, **SOON, **{"train.interval": "500ms",
+                                                 "train.gate_events": "20"})
         feed = self.feed(world)
-        pulse = Pulse(feed)
+        pulse = Pulse(feed, pause=0.2)
         for point, passes in POINTS.items():
             for turn in range(TURNS):
                 name, other = ("a", "b") if turn % 2 else ("b", "a")
                 times = passes[turn % len(passes)]
-                job = self.start(world, name, f"{point}:{times}")
-                beside = self.start(world, other, f"{point}:{times + 1}")
-                self.killed(self.first_dead(job, beside))
+                job = self.learner(world, name, f"{point}:{times}")
+                beside = self.learner(world, other, f"{point}:{times + 1}")
+                self.killed(self.first_dead(f"a kill at {point}:{times}", job, beside))
                 for left in (job, beside):
                     if left.process.poll() is None:
                         left.kill()
         pulse.stop()
-        jobs = [self.start(world, "a"), self.start(world, "b")]
+        jobs = [self.learner(world, "a"), self.learner(world, "b")]
         drain(world, feed, *jobs)
         self.settle(world, *jobs)
         for job in jobs:
@@ -139,21 +128,21 @@ class Learning(KafkaCase):
         self.prove_all(world)
 
     @staticmethod
-    def first_dead(*jobs):
-        wait_until(lambda: any(job.process.poll() is not None for job in jobs), "a kill", *jobs)
+    def first_dead(what, *jobs):
+        wait_until(lambda: any(job.process.poll() is not None for job in jobs), what, *jobs)
         return next(job for job in jobs if job.process.poll() is not None)
 
     def test_two_of_a_group_are_killed_at_any_moment(self):
-        world = self.learning(**SOON)
+        world = self.learning(**MOVE, **SOON)
         feed = self.feed(world)
-        pulse = Pulse(feed)
-        jobs = {name: self.start(world, name) for name in "ab"}
+        pulse = Pulse(feed, pause=0.2)
+        jobs = {name: self.learner(world, name) for name in "ab"}
         jobs["a"].wait_said("round of training|generation taken over")
         for turn in range(MOMENTS):
             name = "ab"[turn % 2]
             pulse.over.wait(feed.random.uniform(0, 4))
             self.kill(jobs[name])
-            jobs[name] = self.start(world, name)
+            jobs[name] = self.learner(world, name)
         pulse.stop()
         drain(world, feed, *jobs.values())
         self.settle(world, *jobs.values())

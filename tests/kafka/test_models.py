@@ -126,8 +126,8 @@ class Models(KafkaCase):
         """A job's topics, and a directory "a" in which generation 1 was made."""
         world = self.world(partitions=2)
         name = world.name
-        world.settings = {"model.checkpoint": "", "output.models_topic": f"{name}-models",
-                          "output.item_vectors_topic": f"{name}-item-vectors"}
+        world.settings["model.checkpoint"] = ""
+        world.share_models()
         compact = {"cleanup.policy": "compact"}
         small = dict(compact, **{"max.message.bytes": str(SMALL)})
         for kind, settings in (("interests", compact), ("history", compact), ("items", compact),

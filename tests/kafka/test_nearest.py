@@ -51,17 +51,6 @@ def interests(record):
 
 
 class Nearest(KafkaCase):
-    def learning(self, **settings):
-        """A world whose users are moved so slowly that there are two generations most of the time."""
-        world = self.world(settings={
-            "model.checkpoint": "", "train.enabled": "true", "train.events": "800",
-            "train.gate_events": "100", "train.margin": "-1", "train.first_epochs": "1",
-            "train.epochs": "1", "train.memory": "16MB", "train.republish_rate": "20",
-            "job.poll_events_max": "16", **settings})
-        world.settings["output.models_topic"] = f"{world.name}-models"
-        world.settings["output.item_vectors_topic"] = f"{world.name}-item-vectors"
-        return world
-
     def subscriber(self, world):
         return nearest.Topics(world.cluster.address, f"{world.name}-interests",
                               f"{world.name}-item-vectors")
@@ -105,10 +94,12 @@ class Nearest(KafkaCase):
         self.assertGreater(best, 0.9 * len(answers))
 
     def test_whoever_joins_in_a_switch_scores_within_one_generation(self):
-        world = self.learning(**{"output.items_grace": "1h", "model.keep": "1000"})
-        job = self.job(world, "a", **{"model.dir": world.directory / "models"})
+        world = self.learning(**{
+            "train.republish_rate": "20",  # so slowly that there are two generations mostly
+            "job.poll_events_max": "16", "output.items_grace": "1h"})
+        job = self.learner(world)
         pulse = Pulse(self.feed(world), count=20, pause=0.2)
-        job.wait_said("everybody is of the generation that serves")
+        wait_until(lambda: read_all(world, f"{world.name}-interests"), "a first record", job)
         draw, deadline = random.Random(SEED), time.monotonic() + PATIENCE
         early, answers, joins, mixed = self.subscriber(world), [], 0, 0
         while joins < JOINS or mixed < MIXED:
@@ -136,8 +127,9 @@ class Nearest(KafkaCase):
         job.stop()
 
     def test_items_are_there_before_the_first_record_and_until_the_grace_is_over(self):
-        world = self.learning(**{"output.items_grace": f"{GRACE_MS}ms", "output.record": "json"})
-        job = self.job(world, "a", **{"model.dir": world.directory / "models"})
+        world = self.learning(**{"output.items_grace": f"{GRACE_MS}ms", "output.record": "json",
+                                 "train.republish_rate": "200"})
+        job = self.learner(world)
         pulse = Pulse(self.feed(world), count=20, pause=0.2)
         wait_until(lambda: self.gone(world), "item vectors that are gone", job)
         pulse.stop()

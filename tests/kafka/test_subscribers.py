@@ -172,9 +172,8 @@ class Subscribers(KafkaCase):
     def learned(self):
         """A job whose group shares generation 1, and what it published."""
         world = self.world(partitions=2)
-        world.settings = {"model.checkpoint": "", "output.models_topic": f"{world.name}-models",
-                          "output.item_vectors_topic": f"{world.name}-item-vectors",
-                          "output.items_grace": "0ms"}
+        world.settings.update({"model.checkpoint": "", "output.items_grace": "0ms"})
+        world.share_models()
         models = world.directory / "models"
         models.mkdir()
         shutil.copy(common["checkpoint"], models / "generation-0000000001.safetensors")
