@@ -123,14 +123,20 @@ class Repartition(KafkaCase):
         self.expect_merged(*self.expect_copied(world))
         self.assertIn(" records=0 ", self.finish(self.start(world)).splitlines()[-1])
 
+    def test_killed_at_any_moment_each_record_is_copied_once(self):
+        world = self.scattered()
+        self.kill_at_moments(lambda: self.start(world, **{"job.commit_events_max": "50"}), 1.5)
+        self.finish(self.start(world))
+        self.expect_merged(*self.expect_copied(world))
+
     def test_a_copy_that_follows_goes_on_until_it_is_stopped_and_a_job_takes_it(self):
         world = self.scattered()
         process = self.start(world, "--follow", "--partitions=4")
-        wait_until(lambda: self.count(world, 4) >= EVENTS, "the copy of what was there")
+        wait_until(lambda: self.count(world) >= EVENTS, "the copy of what was there")
         feed = Feed(world, seed=SEED + 1)
         feed.send(500)
         feed.close()
-        wait_until(lambda: self.count(world, 4) >= EVENTS + 500, "the copy of what has come")
+        wait_until(lambda: self.count(world) >= EVENTS + 500, "the copy of what has come")
         process.terminate()
         self.assertIn("stopped=true", self.finish(process))
         copy = read_all(world, f"{world.name}-by-user")
@@ -147,11 +153,9 @@ class Repartition(KafkaCase):
         drain(world, feed_of(ends), job)
         job.stop()
 
-    def count(self, world, partitions):
-        try:
-            return len(read_all(world, f"{world.name}-by-user"))
-        except TypeError:  # it does not exist yet
-            return 0
+    @staticmethod
+    def count(world):
+        return len(read_all(world, f"{world.name}-by-user"))
 
     def test_the_copy_keeps_records_as_long_as_the_source_does(self):
         world = self.scattered(count=50)
@@ -202,7 +206,7 @@ class Repartition(KafkaCase):
     def test_a_second_copy_shuts_out_the_first(self):
         world = self.scattered()
         first = self.start(world, "--follow")
-        wait_until(lambda: self.count(world, 3) >= EVENTS, "the copy of what was there")
+        wait_until(lambda: self.count(world) >= EVENTS, "the copy of what was there")
         self.finish(self.start(world))
         feed = Feed(world, seed=SEED + 1)
         feed.send(10)

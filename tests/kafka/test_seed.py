@@ -53,17 +53,21 @@ class Seed(KafkaCase):
         self.cut_ms = events[CUT]["time"]
         return world, feed, events
 
-    def seed(self, world, *arguments, fault=None, expected=0, **settings):
+    def start(self, world, *arguments, fault=None, **settings):
         environment = dict(os.environ, **({"BRAID_FAULT": fault} if fault else {}))
         options = {"job.commit_interval": "50ms", "job.commit_events_max": "200",
                    "state.dir": world.directory / "state-a", **world.settings, **settings}
-        done = subprocess.run(
+        return subprocess.Popen(
             [BRAID, "seed", "--config", world.config, "--files", world.directory / "days", "--cut",
              self.moment(), *arguments, *(f"--{key}={value}" for key, value in options.items())],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, timeout=PATIENCE)
-        self.assertEqual(done.returncode, expected, done.stdout)
-        return done.stdout
+            stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+
+    def seed(self, world, *arguments, expected=0, **how):
+        process = self.start(world, *arguments, **how)
+        said, _ = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, expected, said)
+        return said
 
     def moment(self):
         seconds, ms = divmod(self.cut_ms, 1000)
@@ -140,6 +144,12 @@ class Seed(KafkaCase):
         self.assertIn(" bad=1 ", said)
         self.expect_same_as_without_files(world, feed)
 
+    def test_killed_at_any_moment_a_seeded_job_comes_to_the_same(self):
+        world, feed, _ = self.split()
+        self.kill_at_moments(lambda: self.start(world, **{"job.commit_events_max": "50"}), 1.5)
+        self.seed(world)
+        self.expect_same_as_without_files(world, feed)
+
     def test_histories_longer_than_are_kept_and_a_sort_on_disk_come_to_the_same(self):
         world, feed, _ = self.split(partitions=2, **{"state.history_max": "128"})
         self.seed(world, **{"job.memory": "64MB"})
@@ -154,9 +164,8 @@ class Seed(KafkaCase):
         models = world.directory / "models"
         models.mkdir()
         shutil.copy(common["checkpoint"], models / "generation-0000000001.safetensors")
-        moving = {"model.checkpoint": "", "model.dir": models,
-                  "output.models_topic": f"{world.name}-models",
-                  "output.item_vectors_topic": f"{world.name}-item-vectors"}
+        world.share_models()
+        moving = {**world.settings, "model.checkpoint": "", "model.dir": models}
         subprocess.run([BRAID, "promote", "--generation=1", "--config", world.config,
                         *(f"--{key}={value}" for key, value in moving.items())],
                        check=True, capture_output=True)
