@@ -351,10 +351,10 @@ static uint32_t run_snapshots(struct race *race)
 static void bench_snapshots(void)
 {
     struct race race = {.store = store_at("snapshots")};
-    uint64_t disk_bytes, memory_bytes;
+    struct store_facts facts;
     bare_open(&race.bare, true);
     uint32_t gets = run_snapshots(&race);
-    ops->measure(race.store, &disk_bytes, &memory_bytes);
+    ops->measure(race.store, &facts);
     bare_remove(&race.bare);
     store_remove(race.store, "snapshots");
     double rate = per_second(SNAPSHOT_PUTS * SNAPSHOT_PUT, race.put_ns[OURS]);
@@ -363,7 +363,7 @@ static void bench_snapshots(void)
            STATES, rate * SNAPSHOT_SIZE / 1e6, rate,
            (double)race.put_ns[BARE] / (double)race.put_ns[OURS],
            per_second(gets, race.get_ns[OURS]),
-           (double)race.get_ns[BARE] / (double)race.get_ns[OURS], (double)disk_bytes / 1e6,
+           (double)race.get_ns[BARE] / (double)race.get_ns[OURS], (double)facts.disk_bytes / 1e6,
            (double)STATES * SNAPSHOT_SIZE / 1e6);
 }
 
@@ -399,11 +399,11 @@ static void bench_bytes(uint32_t users, uint32_t events)
     }
     ops->close(store);
     store = store_at("bytes");
-    uint64_t disk_bytes, memory_bytes;
-    ops->measure(store, &disk_bytes, &memory_bytes);
+    struct store_facts facts;
+    ops->measure(store, &facts);
     store_remove(store, "bytes");
     printf("case=bytes events=%u users=%u bytes_per_user=%.0f bytes_per_event=%.1f\n", events,
-           users, (double)disk_bytes / users, (double)disk_bytes / users / events);
+           users, (double)facts.disk_bytes / users, (double)facts.disk_bytes / users / events);
 }
 
 int main(void)

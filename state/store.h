@@ -74,6 +74,12 @@ typedef void store_found(void *context, size_t index, struct bytes value);
  */
 typedef bool store_visit(void *context, const struct store_key *key, struct bytes value);
 
+struct store_facts {
+    uint64_t disk_bytes;
+    uint64_t memory_bytes; /* beside the shared block cache */
+    bool delayed, stopped; /* commits wait for compactions or flushes: a little, or altogether */
+};
+
 struct store; /* an implementation's */
 
 struct store_ops {
@@ -122,11 +128,8 @@ struct store_ops {
      */
     enum status (*flush)(struct store *store, bool wait, struct error *error);
 
-    /*
-     * Facts for metrics and `inspect store`: bytes on disk, and bytes in memory beside the shared
-     * block cache. On any thread.
-     */
-    void (*measure)(struct store *store, uint64_t *disk_bytesp, uint64_t *memory_bytesp);
+    /* Facts for metrics and `inspect store`, as of now. On any thread. */
+    void (*measure)(struct store *store, struct store_facts *facts);
 
     /* Deletes the directory of a closed store. */
     enum status (*destroy)(const char *path, struct error *error);

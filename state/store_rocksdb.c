@@ -560,15 +560,17 @@ static enum status rocksdb_store_scan(struct store *store, enum store_space spac
     return status;
 }
 
-static void rocksdb_store_measure(struct store *store, uint64_t *disk_bytesp,
-                                  uint64_t *memory_bytesp)
+static void rocksdb_store_measure(struct store *store, struct store_facts *facts)
 {
-    *disk_bytesp = family_fact(store, 1, "rocksdb.total-blob-file-size");
-    *memory_bytesp = 0;
+    *facts = (struct store_facts){
+        .disk_bytes = family_fact(store, 1, "rocksdb.total-blob-file-size"),
+        .delayed = family_fact(store, 0, "rocksdb.actual-delayed-write-rate") > 0,
+        .stopped = family_fact(store, 0, "rocksdb.is-write-stopped") > 0,
+    };
     for (int i = 0; i < FAMILIES; i++) {
-        *disk_bytesp += family_fact(store, i, "rocksdb.total-sst-files-size");
-        *memory_bytesp += family_fact(store, i, "rocksdb.cur-size-all-mem-tables");
-        *memory_bytesp += family_fact(store, i, "rocksdb.estimate-table-readers-mem");
+        facts->disk_bytes += family_fact(store, i, "rocksdb.total-sst-files-size");
+        facts->memory_bytes += family_fact(store, i, "rocksdb.cur-size-all-mem-tables");
+        facts->memory_bytes += family_fact(store, i, "rocksdb.estimate-table-readers-mem");
     }
 }
 

@@ -14,24 +14,29 @@ static bool wants_openmetrics(struct bytes accept)
     return accept.size > 0 && memmem(accept.at, accept.size, name, sizeof name - 1);
 }
 
-/* What the stores of this process take, all together. */
+/* What the stores of this process take, all together, and how many of them stall. */
 static void measure_stores(struct site *site)
 {
-    uint64_t disk = 0, memory = 0;
+    struct store_facts all = {0};
+    int64_t delayed = 0, stopped = 0;
     const struct job_view *job = site_enter(site);
     if (!job) return;
     for (uint32_t p = 0; p < job->partitions; p++) {
         struct store_lease *lease = store_leases_take_one(job->leases, p);
         if (!lease) continue;
-        uint64_t its_disk, its_memory;
-        job->stores->measure(lease->store, &its_disk, &its_memory);
+        struct store_facts its;
+        job->stores->measure(lease->store, &its);
         store_leases_give_back(job->leases, &lease, 1);
-        disk += its_disk;
-        memory += its_memory;
+        all.disk_bytes += its.disk_bytes;
+        all.memory_bytes += its.memory_bytes;
+        delayed += its.delayed && !its.stopped;
+        stopped += its.stopped;
     }
     site_leave(site);
-    metric_set(metrics_get("braid_store_bytes", "where", "disk"), (int64_t)disk);
-    metric_set(metrics_get("braid_store_bytes", "where", "memory"), (int64_t)memory);
+    metric_set(metrics_get("braid_store_bytes", "where", "disk"), (int64_t)all.disk_bytes);
+    metric_set(metrics_get("braid_store_bytes", "where", "memory"), (int64_t)all.memory_bytes);
+    metric_set(metrics_get("braid_stores_stalled", "how", "delayed"), delayed);
+    metric_set(metrics_get("braid_stores_stalled", "how", "stopped"), stopped);
 }
 
 void answer_metrics(const struct question *question, struct reply *reply)

@@ -181,6 +181,7 @@ void changeset_clear(struct changeset *set)
     arena_release(&set->arena, 0);
     set->count = set->unchanged = set->silent = 0;
     set->behaviors = set->events = 0;
+    set->oldest_ms = 0;
     memset(set->verdicts, 0, sizeof set->verdicts);
     set->late = set->unknown = set->odd_categories = set->swept = set->expired = 0;
     set->worst = (struct late_event){0};

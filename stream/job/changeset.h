@@ -57,6 +57,7 @@ struct changeset {
     uint32_t silent;    /* those of whom there is something to write and nothing to publish */
     uint64_t behaviors; /* appended */
     int64_t begun_ns;   /* when its first events were taken in */
+    int64_t oldest_ms;  /* least timestamp of its events' records; 0: they have none */
     uint64_t events;    /* that it is of, and how many of each verdict: */
     uint64_t verdicts[EVENT_VERDICTS];
     uint64_t late;           /* accepted, but before an earlier one of their user, */

@@ -238,7 +238,7 @@ static enum status process_events(struct processor *processor, const struct poll
 {
     if (poll->events_count == 0) return STATUS_OK;
     const struct memory_plan *plan = processor->shared->plan;
-    worker_metrics_begin(processor);
+    worker_metrics_begin(processor, poll);
     TRY(group(processor, poll, error));
     worker_metrics_grouped(processor);
     TRY(snapshot_writer_flush(processor->snapshots, error));

@@ -26,6 +26,7 @@ struct worker_metrics {
     struct metric *hits, *misses; /* users of a poll that were in memory, or not */
     struct metric *users, *lag, *aborts;
     struct metric *assigned, *revoked, *lost; /* rebalances */
+    struct histogram *freshness_ms;           /* age of its oldest event, by the broker's time */
     struct histogram *age_ns;                 /* of a transaction when it was committed */
     int64_t users_shown, lag_shown;           /* this worker's part of the gauges */
 };
@@ -90,7 +91,7 @@ struct processor {
 /* worker_metrics.c: registers them; before a poll's events are taken in; when its users are known;
  * when a changeset is committed; and when the worker ends. */
 void worker_metrics_open(struct worker_metrics *metrics);
-void worker_metrics_begin(struct processor *processor);
+void worker_metrics_begin(struct processor *processor, const struct poll *poll);
 void worker_metrics_grouped(struct processor *processor);
 void worker_metrics_committed(struct processor *processor, const struct changeset *set);
 void worker_metrics_close(struct worker_metrics *metrics);

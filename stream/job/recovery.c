@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "stream/job/seal_check.h"
 
 enum {
@@ -99,7 +100,15 @@ static enum status apply_records(struct recovery *recovery, const struct record 
     TRY(recovery->stores->commit(recovery->store, writes, used, position, error));
     recovery->position = *position;
     recovery->records += count;
+    metric_add(metrics_get("braid_restored_records_total", NULL, NULL), count);
     return STATUS_OK;
+}
+
+/* What is left to read of this log, in the gauge of all restores. */
+static void show_left(struct recovery *recovery, int64_t left)
+{
+    metric_add(metrics_get("braid_restore_left_offsets", NULL, NULL), left - recovery->left);
+    recovery->left = left;
 }
 
 static void report(const struct recovery *recovery, const struct committed_position *committed,
@@ -134,6 +143,8 @@ static enum status catch_up(struct recovery *recovery, struct history_reader *re
         if (count == 0 && position.next == recovery->position.next) return STATUS_OK;
         TRY(apply_records(recovery, records, count, &position, error));
         if (count == 0) return STATUS_OK;
+        const int64_t left = committed->end - recovery->position.next;
+        show_left(recovery, left > 0 ? left : 0);
         report(recovery, committed, &reported_ns);
     }
     return STATUS_END;
@@ -165,6 +176,7 @@ enum status recovery_run(struct recovery *recovery, struct error *error)
     enum status status = open_log(recovery, &reader, &committed, error);
     if (status == STATUS_OK) status = check_recovered_seal(recovery, &committed.seal, error);
     if (status == STATUS_OK) status = catch_up(recovery, reader, &committed, error);
+    show_left(recovery, 0);
     recovery->ops->history_close(reader);
     TRY(status);
     if (recovery->records > 0) {

@@ -32,6 +32,7 @@ struct recovery {
     struct history_seal seal; /* the last committed one: number 0 if none is */
     struct store_position position;
     uint64_t records; /* applied */
+    int64_t left;     /* its part of what /metrics shows of restores; 0 before and after */
 };
 
 /*

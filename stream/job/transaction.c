@@ -43,6 +43,7 @@ static const int64_t commit_bounds[] = {
 
 struct transaction {
     struct histogram *produce_ns, *commit_ns, *store_ns;
+    struct metric *states[TRANSACTION_STATES]; /* workers in each */
     _Atomic enum transaction_state state;
     const struct job_shared *shared;
     const struct interest_model *model;
@@ -69,10 +70,25 @@ bool transaction_allows(enum transaction_state from, enum transaction_state to)
     return arrows[from][to] || (to == TRANSACTION_FENCED && from != TRANSACTION_FENCED);
 }
 
+/* What /metrics calls the states: braid_transactions counts workers by it. */
+static const char *const state_names[TRANSACTION_STATES] = {
+    [TRANSACTION_IDLE] = "idle",
+    [TRANSACTION_OPEN] = "open",
+    [TRANSACTION_COMMITTING] = "committing",
+    [TRANSACTION_UNKNOWN] = "unknown",
+    [TRANSACTION_STORING] = "storing",
+    [TRANSACTION_STORED] = "stored",
+    [TRANSACTION_FAILED] = "failed",
+    [TRANSACTION_ABORTING] = "aborting",
+    [TRANSACTION_FENCED] = "fenced",
+};
+
 /* The only writer of `state`. */
 static void move(struct transaction *transaction, enum transaction_state to)
 {
     REQUIRE(transaction_allows(transaction->state, to));
+    metric_add(transaction->states[transaction->state], -1);
+    metric_add(transaction->states[to], 1);
     transaction->state = to;
 }
 
@@ -371,6 +387,10 @@ enum status transaction_open(struct transaction **transactionp, const struct job
     transaction->produce_ns = histograms_get("braid_produce_seconds", commit_bounds, bounds);
     transaction->commit_ns = histograms_get("braid_commit_seconds", commit_bounds, bounds);
     transaction->store_ns = histograms_get("braid_store_commit_seconds", commit_bounds, bounds);
+    for (int i = 0; i < TRANSACTION_STATES; i++) {
+        transaction->states[i] = metrics_get("braid_transactions", "state", state_names[i]);
+    }
+    metric_add(transaction->states[transaction->state], 1);
     enum status status = transaction_open_parts(transaction, error);
     if (status != STATUS_OK) {
         transaction_close(transaction);
@@ -384,6 +404,7 @@ void transaction_close(struct transaction *transaction)
 {
     if (!transaction) return;
     committer_close(transaction->committer);
+    metric_add(transaction->states[transaction->state], -1);
     publisher_close(transaction->publisher);
     outbox_close(&transaction->outbox);
     changeset_close(&transaction->sets[0]);

@@ -9,6 +9,11 @@ static const int64_t age_bounds[] = {
     1000000000, 2500000000, 5000000000, 10000000000, 30000000000, 60000000000,
 };
 
+/* Of how old its oldest event is by then, ms: up to a day, since it may lie behind a backlog. */
+static const int64_t freshness_bounds[] = {
+    50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 1800000, 7200000, 86400000,
+};
+
 void worker_metrics_open(struct worker_metrics *metrics)
 {
     *metrics = (struct worker_metrics){
@@ -22,13 +27,20 @@ void worker_metrics_open(struct worker_metrics *metrics)
         .lost = metrics_get("braid_rebalances_total", "kind", "lost"),
         .age_ns = histograms_get("braid_transaction_age_seconds", age_bounds,
                                  sizeof age_bounds / sizeof *age_bounds),
+        .freshness_ms = histograms_get("braid_freshness_seconds", freshness_bounds,
+                                       sizeof freshness_bounds / sizeof *freshness_bounds),
     };
 }
 
-void worker_metrics_begin(struct processor *processor)
+void worker_metrics_begin(struct processor *processor, const struct poll *poll)
 {
     struct changeset *set = transaction_changes(processor->transaction);
     if (set->events == 0) set->begun_ns = clock_monotonic_ns();
+    for (uint32_t i = 0; i < poll->events_count; i++) {
+        const int64_t stamp_ms = poll->events[i].broker_ms;
+        if (stamp_ms <= 0) continue;
+        if (set->oldest_ms == 0 || stamp_ms < set->oldest_ms) set->oldest_ms = stamp_ms;
+    }
 }
 
 void worker_metrics_grouped(struct processor *processor)
@@ -62,6 +74,10 @@ void worker_metrics_committed(struct processor *processor, const struct changese
 {
     struct worker_metrics *metrics = &processor->metrics;
     if (set->events > 0) histogram_add(metrics->age_ns, clock_monotonic_ns() - set->begun_ns, 1);
+    if (set->oldest_ms > 0) {
+        const int64_t age_ms = clock_wall_ms() - set->oldest_ms;
+        histogram_add(metrics->freshness_ms, age_ms > 0 ? age_ms : 0, 1);
+    }
     show(metrics->users, &metrics->users_shown, cache_users(processor->cache));
     show(metrics->lag, &metrics->lag_shown, lag_of(processor));
 }

@@ -31,15 +31,16 @@ static enum status print_content(struct store *store, const char *path, FILE *ou
                                  struct error *error)
 {
     static const enum store_space spaces[] = {STORE_USERS, STORE_CHUNKS, STORE_SNAPSHOTS};
-    uint64_t counts[3] = {0}, disk_bytes, memory_bytes;
+    uint64_t counts[3] = {0};
+    struct store_facts facts;
     for (int i = 0; i < 3; i++) {
         TRY(store_rocksdb.scan(store, spaces[i], NULL, count_entry, &counts[i], error));
     }
-    store_rocksdb.measure(store, &disk_bytes, &memory_bytes);
+    store_rocksdb.measure(store, &facts);
     fprintf(out,
             "             %" PRIu64 " users, %" PRIu64 " full chunks, %" PRIu64
             " snapshots: %" PRIu64 " bytes in %s\n",
-            counts[0], counts[1], counts[2], disk_bytes, path);
+            counts[0], counts[1], counts[2], facts.disk_bytes, path);
     return STATUS_OK;
 }
 

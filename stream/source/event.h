@@ -54,6 +54,7 @@ struct event {
     uint32_t partition; /* of the source */
     int64_t offset;     /* in the partition; file broker: record number in the input, from 0 */
     int64_t time_ms;    /* event time */
+    int64_t broker_ms;  /* the broker's timestamp of its record; -1: it has none (files) */
     uint64_t item_hash; /* identity_of(item) */
     struct bytes user;  /* valid if accepted; also set for a bad event if it could be read */
     struct bytes item;

@@ -511,6 +511,7 @@ void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broke
     event->features = (uint8_t)decoder->features;
     event->odd_category = false;
     event->why[0] = '\0';
+    event->broker_ms = broker_ms;
     event->verdict = decode(decoder, raw, broker_ms, scratch, event);
     if (!event_is_bad(event->verdict)) {
         if (!event->odd_category) event->why[0] = '\0'; /* it may say what does not matter */

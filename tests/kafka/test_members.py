@@ -8,6 +8,7 @@ Events flow all the while. A test goes on when the group says that it is so far.
 
 import http.client
 import json
+import re
 import signal
 import socket
 import time
@@ -29,14 +30,19 @@ def answering():
 
 
 def ask(job, path):
-    """The code and the answer of a process."""
+    """The code and the text that a process answers."""
     connection = http.client.HTTPConnection(job.settings["http.listen"], timeout=PATIENCE)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        return answer.status, answer.read().decode()
     finally:
         connection.close()
+
+
+def metric(job, name):
+    """The value of a metric without labels."""
+    return float(re.search(rf"^{name} (\S+)$", ask(job, "/metrics")[1], re.M)[1])
 
 
 def asked_of_another(*jobs):
@@ -46,7 +52,7 @@ def asked_of_another(*jobs):
         if sorted(code for code, _ in answers) != [200, 421]:
             return False
         here = [code for code, _ in answers].index(200)
-        return answers[1 - here][1].get("ask") == jobs[here].settings["kafka.advertise"]
+        return json.loads(answers[1 - here][1]).get("ask") == jobs[here].settings["kafka.advertise"]
 
     for number in range(8):  # the feed's most frequent ones
         wait_until(lambda: done(f"user-{number}"), f"an answer about user-{number}", *jobs)
@@ -79,6 +85,10 @@ class Members(KafkaCase):
         shared_by(world, "a", "b")
         drain(world, feed, first, second)
         asked_of_another(first, second)
+        for job in first, second:
+            self.assertGreater(metric(job, "braid_freshness_seconds_count"), 0)
+        self.assertGreater(metric(second, "braid_restored_records_total"), 0)
+        self.assertEqual(metric(second, "braid_restore_left_offsets"), 0)
         first.stop()
         shared_by(world, "b")
         drain(world, feed, second)

@@ -215,13 +215,12 @@ static enum status memory_flush(struct store *store, bool wait, struct error *er
     return STATUS_OK;
 }
 
-static void memory_measure(struct store *store, uint64_t *disk_bytesp, uint64_t *memory_bytesp)
+static void memory_measure(struct store *store, struct store_facts *facts)
 {
-    *disk_bytesp = 0;
-    *memory_bytesp = store->capacity * sizeof(struct entry *);
+    *facts = (struct store_facts){.memory_bytes = store->capacity * sizeof(struct entry *)};
     for (size_t i = 0; i < store->count; i++) {
         const struct entry *entry = store->entries[i];
-        *memory_bytesp += sizeof *entry + entry->key.user.size + entry->value.size;
+        facts->memory_bytes += sizeof *entry + entry->key.user.size + entry->value.size;
     }
 }
 

@@ -299,7 +299,7 @@ static void overwritten_snapshots_give_their_disk_back(void **state)
 {
     (void)state;
     static uint8_t value[SNAPSHOT_SIZE];
-    uint64_t disk_bytes, memory_bytes;
+    struct store_facts facts;
     for (uint32_t i = 0; i < SNAPSHOT_ROUNDS * SNAPSHOT_USERS; i++) {
         uint32_t user = (uint32_t)(splitmix64(i) % SNAPSHOT_USERS);
         struct store_key key = {{&user, sizeof user}, 0};
@@ -309,9 +309,9 @@ static void overwritten_snapshots_give_their_disk_back(void **state)
                          STATUS_OK);
     }
     fixture_reopen(&fixture);
-    store_rocksdb.measure(fixture.store, &disk_bytes, &memory_bytes);
-    print_message("%llu MiB on disk\n", (unsigned long long)disk_bytes >> 20);
-    assert_true(disk_bytes < (size_t)SNAPSHOT_ROUNDS * SNAPSHOT_USERS * SNAPSHOT_SIZE / 4);
+    store_rocksdb.measure(fixture.store, &facts);
+    print_message("%llu MiB on disk\n", (unsigned long long)facts.disk_bytes >> 20);
+    assert_true(facts.disk_bytes < (size_t)SNAPSHOT_ROUNDS * SNAPSHOT_USERS * SNAPSHOT_SIZE / 4);
 }
 
 static void destroy_leaves_nothing(void **state)

@@ -258,6 +258,12 @@ class Http(unittest.TestCase):
                      "braid_interest_cosine_bucket", "braid_store_bytes", "braid_memory_budget_bytes"):
             self.assertIn(name, shown)
         self.assertEqual(found["braid_users_in_memory"], USERS)
+        states = re.findall(r'state="(\w+)"', " ".join(name for name in found if "transactions{" in name))
+        self.assertEqual(len(states), 9)
+        self.assertEqual(sum(found[f'braid_transactions{{state="{state}"}}'] for state in states),
+                         found["braid_workers_assigned"])
+        for how in "delayed", "stopped":
+            self.assertEqual(found[f'braid_stores_stalled{{how="{how}"}}'], 0)
         self.assertEqual(found["braid_record_interests_count"], found["braid_records_total"])
 
     def test_it_only_reads(self):
