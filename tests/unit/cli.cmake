@@ -81,3 +81,7 @@ set_tests_properties(unit.page PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CO
 add_test(NAME unit.compose COMMAND python3 -B
   ${CMAKE_CURRENT_SOURCE_DIR}/test_compose.py $<TARGET_FILE:braid>)
 set_tests_properties(unit.compose PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)
+
+# The rules that Prometheus has of compose.
+add_test(NAME unit.alerts COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/test_alerts.py)
+set_tests_properties(unit.alerts PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)
