@@ -21,52 +21,6 @@
 
 enum { STEP_USERS = 256 }; /* moved between two polls, at most */
 
-static bool seal_is_behind(const struct processor *processor, const struct task *task)
-{
-    return task->seal.number > 0 && task->seal.generation != processor->generation->number;
-}
-
-void adoption_note(struct processor *processor, uint32_t behind)
-{
-    metric_add(processor->shared->behind, (int64_t)behind - processor->behind);
-    processor->behind = behind;
-}
-
-void adoption_mark(struct processor *processor)
-{
-    uint32_t count, behind = 0;
-    struct task *const *tasks = assignment_live(processor->assignment, &count);
-    for (uint32_t t = 0; t < count; t++) {
-        tasks[t]->unswept = seal_is_behind(processor, tasks[t]);
-        behind += tasks[t]->unswept;
-    }
-    if (!processor->sweeper) return; /* the seals go on saying that it is to be done */
-    if (!processor->sweeping) {      /* time without anybody to move has saved up nothing */
-        processor->sweep_rate = (struct sweep_rate){0};
-    }
-    processor->sweeping = behind > 0;
-    adoption_note(processor, behind);
-    sweeper_restart(processor->sweeper);
-}
-
-void adoption_committed(struct processor *processor, const struct changeset *set)
-{
-    metric_add(processor->shared->swept, (int64_t)set->swept);
-    if (set->swept > 0) FAULT_POINT("sweep_committed");
-    if (!processor->sweeping) return;
-    uint32_t count, behind = 0;
-    struct task *const *tasks = assignment_live(processor->assignment, &count);
-    for (uint32_t t = 0; t < count; t++) {
-        behind += seal_is_behind(processor, tasks[t]);
-    }
-    adoption_note(processor, behind);
-    if (behind > 0) return;
-    processor->sweeping = false;
-    log_info("everybody is of the generation that serves",
-             log_int("generation", (int64_t)processor->generation->number),
-             log_int("partitions", count));
-}
-
 /* ---- another generation ---- */
 
 static bool has_other_generation(const struct processor *processor)
@@ -88,7 +42,7 @@ static enum status adopt(struct processor *processor, struct error *error)
     generations_release(generations, before);
     job_serves(processor->shared, next);
     TRY(processor_open_model(processor, error));
-    adoption_mark(processor);
+    unswept_mark(processor);
     FAULT_POINT("generation_adopted");
     return STATUS_OK;
 }
@@ -247,7 +201,7 @@ enum status adoption_hold(struct processor *processor, const struct poll *poll, 
     struct task *const *tasks = assignment_live(processor->assignment, &count);
     TRY(hold_round(hold, tasks, count, poll, error));
     TRY(adoption_look(processor, error));
-    adoption_mark(processor);
+    unswept_mark(processor);
     TRY(hold_step(hold, processor->sweeping, &any, error));
     return any ? sweep(processor, error) : STATUS_OK;
 }

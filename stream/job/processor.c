@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "model/item_table.h"
@@ -20,7 +19,6 @@
 #include "stream/job/outbox.h"
 #include "stream/job/pace.h"
 #include "stream/job/processor_parts.h"
-#include "stream/job/publisher.h"
 #include "stream/source/intake.h"
 #include "stream/source/item_record.h"
 
@@ -90,24 +88,6 @@ static enum status send_dead_letter(struct processor *processor, const struct ev
     return send_beside(processor, &record, error);
 }
 
-struct cached_user *processor_admit(struct processor *processor, struct task *task, struct bytes id)
-{
-    uint64_t hash = user_hash(id);
-    struct cached_user *user = cache_find(processor->cache, task->partition, id, hash);
-    bool missing = !user;
-    if (missing) user = cache_insert(processor->cache, task->partition, id, hash);
-    REQUIRE(user != NULL); /* the memory plan keeps transactions smaller than the cache */
-
-    struct change *change = changeset_touch(transaction_changes(processor->transaction),
-                                            processor->cache, user, &task->changes);
-    if (user->mark != processor->polls) {
-        user->mark = processor->polls;
-        processor->changed[processor->changed_count++] = change;
-    }
-    if (missing) processor->missing[processor->missing_count++] = change;
-    return user;
-}
-
 /* An accepted event, or a profile: its user, and what will go into the user's history. */
 static void admit_event(struct processor *processor, struct task *task, const struct event *event)
 {
@@ -126,12 +106,6 @@ static void prefetch_user(struct processor *processor, const struct event *event
 {
     if (event->verdict != EVENT_ACCEPTED && event->verdict != EVENT_PROFILE) return;
     cache_prefetch(processor->cache, event->partition, user_hash(event->user));
-}
-
-void processor_begin_batch(struct processor *processor)
-{
-    processor->polls++;
-    processor->accepted = processor->changed_count = processor->missing_count = 0;
 }
 
 /* Pass 1: which users are in this poll. What cannot be used goes to the dead letters. */
@@ -254,51 +228,7 @@ static enum status process_events(struct processor *processor, const struct poll
     return STATUS_OK;
 }
 
-/* ---- a commit ---- */
-
-static void count_committed(struct processor *processor, const struct changeset *set)
-{
-    const struct job_shared *shared = processor->shared;
-    for (int verdict = 0; verdict < EVENT_VERDICTS; verdict++) {
-        metric_add(shared->events[verdict], (int64_t)set->verdicts[verdict]);
-    }
-    metric_add(shared->late, (int64_t)set->late);
-    if (set->worst.by_ms > processor->worst_late.by_ms) processor->worst_late = set->worst;
-    metric_add(shared->odd_categories, (int64_t)set->odd_categories);
-    if (interest_model_generation(processor->model) > 0) { /* 0 knows nothing */
-        metric_add(shared->unknown, (int64_t)set->unknown);
-    }
-    if (publisher_sends(processor->config, processor->model)) {
-        metric_add(shared->records, (int64_t)set->count - set->unchanged - set->silent);
-    }
-    metric_add(shared->commits, 1);
-}
-
-/* A flush is due by time or by bytes of log, and at once when the log was replaced. */
-static bool flush_due(const struct config *config, const struct task *task, int64_t now_ns)
-{
-    if (task->position.log != task->flushed.log) return true;
-    int64_t behind = task->position.next - task->flushed.next;
-    int64_t interval_ns = config->state.flush_interval_ms * INT64_C(1000000);
-    if (behind == 0) return false;
-    return now_ns - task->flushed_ns >= interval_ns || behind >= (int64_t)config->state.flush_size;
-}
-
-/* Bounds how much of the log a restart must read again. */
-static enum status flush_stores(struct processor *processor, int64_t now_ns, struct error *error)
-{
-    uint32_t count;
-    struct task *const *tasks = assignment_live(processor->assignment, &count);
-    for (uint32_t t = 0; t < count; t++) {
-        struct task *task = tasks[t];
-        if (!flush_due(processor->config, task, now_ns)) continue;
-        TRY(processor->shared->stores->flush(task->store, false, error));
-        task->flushed_ns = now_ns;
-        task->flushed = task->position;
-        FAULT_POINT("store_flushed");
-    }
-    return STATUS_OK;
-}
+/* ---- what fails or goes away ---- */
 
 static enum status abort_transaction(struct processor *processor, struct error *error)
 {
@@ -307,40 +237,10 @@ static enum status abort_transaction(struct processor *processor, struct error *
     item_names_forget(processor->names);
     snapshot_writer_forget_copies(processor->snapshots);
     TRY(transaction_abort(processor->transaction, error));
-    adoption_mark(processor);
+    unswept_mark(processor);
     expiry_mark(processor);
     return STATUS_OK;
 }
-
-enum status processor_finish(struct processor *processor, enum patience patience,
-                             struct error *error)
-{
-    const struct changeset *finished;
-    TRY(transaction_finish(processor->transaction, patience == WAIT, &finished, error));
-    if (!finished) return STATUS_OK;
-    count_committed(processor, finished);
-    worker_metrics_committed(processor, finished);
-    adoption_committed(processor, finished);
-    metric_add(processor->shared->expired, (int64_t)finished->expired);
-    if (finished->expired > 0) FAULT_POINT("expiry_committed");
-    int64_t now_ns = clock_monotonic_ns();
-    TRY(snapshot_writer_write_copies(processor->snapshots, error));
-    TRY(snapshot_writer_background(processor->snapshots, processor->cache, now_ns, error));
-    TRY(flush_stores(processor, now_ns, error));
-    uint32_t count;
-    struct task *const *tasks = assignment_live(processor->assignment, &count);
-    return log_compaction_step(processor->compaction, tasks, count, error);
-}
-
-enum status processor_commit(struct processor *processor, struct error *error)
-{
-    TRY(processor_finish(processor, WAIT, error));
-    snapshot_writer_copy(processor->snapshots, transaction_changes(processor->transaction),
-                         clock_monotonic_ns());
-    return transaction_commit(processor->transaction, error);
-}
-
-/* ---- partitions ---- */
 
 /* Tells the broker which partitions have been restored since. */
 static enum status resume_restored(struct processor *processor, struct error *error)
@@ -350,7 +250,7 @@ static enum status resume_restored(struct processor *processor, struct error *er
         TRY(assignment_restored(processor->assignment, processor->generation->number, &task,
                                 error));
         if (!task) return STATUS_OK;
-        adoption_mark(processor);
+        unswept_mark(processor);
         TRY(processor->ops->resume(processor->session, task->partition, &task->seal, error));
     }
 }
@@ -373,51 +273,12 @@ static enum status give_up_partitions(struct processor *processor, const struct 
         cache_drop_partition(processor->cache, poll->partitions[i]);
     }
     assignment_drop(processor->assignment, poll->partitions, poll->partitions_count);
-    adoption_mark(processor);
+    unswept_mark(processor);
     expiry_mark(processor);
     return STATUS_OK;
 }
 
-/* ---- what depends on the generation ---- */
-
-void processor_close_model(struct processor *processor, bool keep_states)
-{
-    transaction_close(processor->transaction);
-    absorber_close(processor->absorber);
-    user_loader_close(processor->loader);
-    processor->transaction = NULL;
-    processor->absorber = NULL;
-    processor->loader = NULL;
-    if (keep_states) return;
-    cache_close(processor->cache);
-    snapshot_writer_close(processor->snapshots);
-    processor->cache = NULL;
-    processor->snapshots = NULL;
-}
-
-/* A cache that is empty gets its users back from the stores. */
-static enum status open_states(struct processor *processor, struct error *error)
-{
-    const struct job_shared *shared = processor->shared;
-    TRY(snapshot_writer_open(&processor->snapshots, shared->config, processor->model,
-                             shared->stores, processor->assignment, error));
-    return cache_open(
-        &processor->cache, shared->plan->cache_users, interest_model_state_size(processor->model),
-        shared->config->source.id_size_max, snapshot_writer_evicted, processor->snapshots, error);
-}
-
-enum status processor_open_model(struct processor *processor, struct error *error)
-{
-    const struct job_shared *shared = processor->shared;
-    const struct config *config = shared->config;
-    const struct interest_model *model = processor->model;
-    if (!processor->cache) TRY(open_states(processor, error));
-    TRY(transaction_open(&processor->transaction, shared, model, processor->session,
-                         processor->assignment, processor->cache, error));
-    TRY(user_loader_open(&processor->loader, config, model, shared->stores, processor->assignment,
-                         error));
-    return absorber_open(&processor->absorber, config, model, processor->loader, error);
-}
+/* ---- the loop ---- */
 
 /* Nothing is open any more; what is being committed is. */
 static enum status end_session(struct processor *processor, struct error *error)
@@ -425,8 +286,6 @@ static enum status end_session(struct processor *processor, struct error *error)
     TRY(processor_finish(processor, WAIT, error));
     return STATUS_END;
 }
-
-/* ---- the loop ---- */
 
 /* Also one that was given no partition has been assigned. */
 static void note_assigned(struct processor *processor, bool assigned)
@@ -572,7 +431,7 @@ void processor_close(struct processor *processor)
 {
     if (!processor) return;
     note_assigned(processor, false);
-    adoption_note(processor, 0);
+    unswept_note(processor, 0);
     worker_metrics_close(&processor->metrics);
     if (processor->shared->hold) hold_leave(processor->shared->hold);
     processor_close_model(processor, false);

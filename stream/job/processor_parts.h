@@ -1,6 +1,8 @@
 /*
- * processor_parts.h - what the two files of a worker share: its memory, and the steps of its loop
- * that adoption.c takes as well. For them alone; everybody else includes processor.h.
+ * processor_parts.h - what the files of a worker share: its memory, and the steps that its loop
+ * (processor.c) takes, file by file. Calls go one way: the loop calls adoption.c and expiry.c, all
+ * three call processor_steps.c, and that and all call unswept.c. For them alone; everybody else
+ * includes processor.h.
  *
  * Thread: the worker's.
  */
@@ -96,6 +98,8 @@ void worker_metrics_grouped(struct processor *processor);
 void worker_metrics_committed(struct processor *processor, const struct changeset *set);
 void worker_metrics_close(struct worker_metrics *metrics);
 
+/* ---- processor_steps.c ---- */
+
 /* Begins a new batch of users: `changed` and `missing` are empty. */
 void processor_begin_batch(struct processor *processor);
 
@@ -118,6 +122,17 @@ MUST_CHECK enum status processor_commit(struct processor *processor, struct erro
 MUST_CHECK enum status processor_open_model(struct processor *processor, struct error *error);
 void processor_close_model(struct processor *processor, bool keep_states);
 
+/* ---- unswept.c ---- */
+
+/* Partitions came or went, or a transaction was dropped: who is to be moved is to be found anew. */
+void unswept_mark(struct processor *processor);
+
+/* A commit is over: tells when everybody has been moved. */
+void unswept_committed(struct processor *processor, const struct changeset *set);
+
+/* So many partitions of this worker are behind the generation that serves: tells the metric. */
+void unswept_note(struct processor *processor, uint32_t behind);
+
 /* ---- adoption.c ---- */
 
 /* One look: is there another generation? It is taken as soon as nothing is open. */
@@ -125,15 +140,6 @@ MUST_CHECK enum status adoption_look(struct processor *processor, struct error *
 
 /* After a commit was begun: waits for it, should another generation serve. */
 MUST_CHECK enum status adoption_after_commit(struct processor *processor, struct error *error);
-
-/* Partitions came or went, or a transaction was dropped: who is to be moved is to be found anew. */
-void adoption_mark(struct processor *processor);
-
-/* A commit is over: tells when everybody has been moved. */
-void adoption_committed(struct processor *processor, const struct changeset *set);
-
-/* So many partitions of this worker are behind the generation that serves: tells the metric. */
-void adoption_note(struct processor *processor, uint32_t behind);
 
 /*
  * How many users may be moved now, at most `step`, of so many a second by all workers (0: any
@@ -145,6 +151,10 @@ uint32_t sweep_allowed(struct sweep_rate *rate, const struct config *config, uin
 /* Moves some users beside the stream, as many as config_sweep_rate allows by now. */
 MUST_CHECK enum status adoption_step(struct processor *processor, struct error *error);
 
+/* A POLL_HOLD: a round of training, and if it gave another generation, everybody moves to it. */
+MUST_CHECK enum status adoption_hold(struct processor *processor, const struct poll *poll,
+                                     struct error *error);
+
 /* ---- expiry.c ---- */
 
 /* An accepted event of the task's partition has that time. */
@@ -155,11 +165,5 @@ void expiry_mark(struct processor *processor);
 
 /* Marks some of those who left. */
 MUST_CHECK enum status expiry_step(struct processor *processor, struct error *error);
-
-/* ---- adoption.c ---- */
-
-/* A POLL_HOLD: a round of training, and if it gave another generation, everybody moves to it. */
-MUST_CHECK enum status adoption_hold(struct processor *processor, const struct poll *poll,
-                                     struct error *error);
 
 #endif
