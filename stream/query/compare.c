@@ -14,6 +14,8 @@ struct compare {
     struct history_users users[2];
     uint32_t partition;
     FILE *out;
+    compare_taker *take;
+    void *context;
     struct compare_report *report;
 };
 
@@ -96,31 +98,35 @@ static void print_example(const struct compare *compare, enum compare_kind kind,
     fputc('\n', compare->out);
 }
 
-static void compare_user(struct compare *compare, struct bytes id, const struct history_user *one,
-                         const struct history_user *other)
+static enum status compare_user(struct compare *compare, struct bytes id,
+                                const struct history_user *one, const struct history_user *other,
+                                struct error *error)
 {
     struct compare_report *report = compare->report;
     const uint64_t a = events_of(newest_of(one)), b = events_of(newest_of(other));
-    if (a == 0 && b == 0) return;
+    if (a == 0 && b == 0) return STATUS_OK;
     const enum compare_kind kind = kind_of(one, other);
     print_example(compare, kind, id, a, b);
     report->users[kind]++;
     const uint64_t by = a < b ? b - a : a - b;
     if (by > report->most) report->most = by;
+    return compare->take ? compare->take(compare->context, one, other, error) : STATUS_OK;
 }
 
 /* ---- shares ---- */
 
-static void compare_loaded(struct compare *compare)
+static enum status compare_loaded(struct compare *compare, struct error *error)
 {
     const struct history_users *one = &compare->users[0], *other = &compare->users[1];
     for (const struct history_user *user = one->first_user; user; user = user->next) {
-        compare_user(compare, user->id, user, history_users_find(other, user->id, user->hash));
+        TRY(compare_user(compare, user->id, user, history_users_find(other, user->id, user->hash),
+                         error));
     }
     for (const struct history_user *user = other->first_user; user; user = user->next) {
         if (history_users_find(one, user->id, user->hash)) continue;
-        compare_user(compare, user->id, NULL, user);
+        TRY(compare_user(compare, user->id, NULL, user, error));
     }
+    return STATUS_OK;
 }
 
 /* A share that does not fit is taken as two halves. */
@@ -132,7 +138,7 @@ static enum status compare_share(struct compare *compare, uint64_t suffix, unsig
         status = history_users_load(&compare->users[i], compare->ops, compare->inputs[i],
                                     compare->partition, suffix, bits, NULL, error);
     }
-    if (status == STATUS_OK) compare_loaded(compare);
+    if (status == STATUS_OK) return compare_loaded(compare, error);
     if (status != STATUS_BUSY) return status;
     if (bits == HISTORY_USERS_BITS_MAX) {
         return error_set(error, STATUS_INVALID,
@@ -164,9 +170,15 @@ static enum status compare_partitions(struct compare *compare, size_t memory, st
 
 enum status compare_histories(const struct log_input_ops *ops, struct log_input *one,
                               struct log_input *other, size_t memory, FILE *out,
-                              struct compare_report *report, struct error *error)
+                              compare_taker *take, void *context, struct compare_report *report,
+                              struct error *error)
 {
-    struct compare compare = {.ops = ops, .inputs = {one, other}, .out = out, .report = report};
+    struct compare compare = {.ops = ops,
+                              .inputs = {one, other},
+                              .out = out,
+                              .take = take,
+                              .context = context,
+                              .report = report};
     *report = (struct compare_report){0};
     const enum status status = compare_partitions(&compare, memory, error);
     history_users_close(&compare.users[0]);

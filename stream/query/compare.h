@@ -37,12 +37,19 @@ struct compare_report {
 /* "same", "ahead", ... */
 const char *compare_kind_name(enum compare_kind kind);
 
+/* Called for each user; of either job NULL: it has no such user. */
+struct history_user;
+typedef enum status compare_taker(void *context, const struct history_user *one,
+                                  const struct history_user *other, struct error *error);
+
 /*
  * Compares all users of two opened inputs, whose sources must have as many partitions, in `memory`
- * bytes; prints examples of those that are not the same to `out`.
+ * bytes; prints examples of those that are not the same to `out`, and shows each to `take` (NULL:
+ * nobody asks).
  */
 MUST_CHECK enum status compare_histories(const struct log_input_ops *ops, struct log_input *one,
                                          struct log_input *other, size_t memory, FILE *out,
+                                         compare_taker *take, void *context,
                                          struct compare_report *report, struct error *error);
 
 #endif

@@ -116,8 +116,8 @@ static enum status check_inputs(const struct log_input_ops *ops, struct log_inpu
     TRY(ops->open(&inputs[1], after, error));
     TRY(await_stopped(ops, inputs[0], before, error));
     TRY(check_partitions(ops, inputs, after, takeover, error));
-    TRY(compare_histories(ops, inputs[0], inputs[1], after->job.memory, out, &takeover->users,
-                          error));
+    TRY(compare_histories(ops, inputs[0], inputs[1], after->job.memory, out, NULL, NULL,
+                          &takeover->users, error));
     return check_users(&takeover->users, error);
 }
 

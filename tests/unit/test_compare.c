@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/tensor/params.h"
 #include "stream/query/compare.h"
+#include "stream/query/compare_quality.h"
 #include "tests/unit/job_fixture.h"
 
 enum { SEED = 5, MANY = 2000, LAST = 300, USERS = 60, MEMORY = 1 << 20 };
@@ -29,6 +31,14 @@ static void close_both(void)
     fixture_close(&other);
 }
 
+static enum status take_user(void *context, const struct history_user *a,
+                             const struct history_user *b, struct error *error_)
+{
+    return compare_quality_take(context, a, b, error_);
+}
+
+static struct compare_quality *quality; /* shown all users, unless it is NULL */
+
 /* Compares what both have committed; what is printed must contain `word`. */
 static struct compare_report compared(const struct fixture *a, const struct fixture *b,
                                       size_t memory, const char *word)
@@ -42,7 +52,8 @@ static struct compare_report compared(const struct fixture *a, const struct fixt
     const struct log_input_ops *ops = &log_input_file;
     assert_int_equal(ops->open(&inputs[0], &a->config, &error), STATUS_OK);
     assert_int_equal(ops->open(&inputs[1], &b->config, &error), STATUS_OK);
-    if (compare_histories(ops, inputs[0], inputs[1], memory, out, &report, &error)) {
+    if (compare_histories(ops, inputs[0], inputs[1], memory, out, quality ? take_user : NULL,
+                          quality, &report, &error)) {
         fail_msg("%s", error.text);
     }
     fclose(out);
@@ -107,11 +118,62 @@ static void who_has_another_behavior_under_an_ordinal_differs_whatever_its_numbe
     close_both();
 }
 
+/* Fixture `one`'s checkpoint; `scale` changes the vectors of its items. */
+static struct checkpoint *checkpoint_scaled(real scale)
+{
+    struct checkpoint *checkpoint;
+    assert_int_equal(checkpoint_open(&checkpoint, one.checkpoint, NULL), STATUS_OK);
+    struct param *param = param_set_find(checkpoint->params, "item.embedding");
+    assert_non_null(param);
+    for (size_t i = param->count / 2; i < param->count; i++) {
+        param->data[i] *= scale;
+    }
+    return checkpoint;
+}
+
+/* What both are worth on the behaviors that both jobs have; returns how many were asked for. */
+static uint64_t measured(real scale, struct ranking_metrics means[2])
+{
+    struct checkpoint *checkpoints[2] = {checkpoint_scaled(1), checkpoint_scaled(scale)};
+    struct error error = {.text = ""};
+    uint64_t cases;
+    assert_int_equal(compare_quality_open(&quality, checkpoints[0], checkpoints[1], 100000, &error),
+                     STATUS_OK);
+    compared(&one, &other, MEMORY, "");
+    if (compare_quality_measure(quality, means, &cases, &error)) fail_msg("%s", error.text);
+    compare_quality_close(quality);
+    quality = NULL;
+    checkpoint_close(checkpoints[0]);
+    checkpoint_close(checkpoints[1]);
+    return cases;
+}
+
+static void both_are_asked_for_the_same_behaviors_those_that_both_jobs_have(void **state)
+{
+    (void)state;
+    struct ranking_metrics means[2];
+    open_both();
+    one.config.state.history_max = other.config.state.history_max = 4096;
+    fixture_log(&one, LAST, USERS); /* which the other has not read */
+    fixture_run(&one);
+    fixture_run(&other);
+    const uint64_t cases = measured(1, means);
+    assert_true(cases > MANY / 10 && cases <= MANY / 5);
+    assert_true(means[0].hit_rate > 0);
+    assert_memory_equal(&means[0], &means[1], sizeof means[0]);
+    const struct ranking_metrics before = means[0];
+    assert_int_equal(measured(-1, means), cases);
+    assert_memory_equal(&means[0], &before, sizeof before);
+    assert_true(means[1].ndcg != before.ndcg);
+    close_both();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_of_the_same_log_have_the_same_histories),
         cmocka_unit_test(a_job_that_has_read_less_is_behind_and_the_other_ahead),
+        cmocka_unit_test(both_are_asked_for_the_same_behaviors_those_that_both_jobs_have),
         cmocka_unit_test(who_has_another_behavior_under_an_ordinal_differs_whatever_its_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
