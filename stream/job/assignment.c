@@ -280,6 +280,14 @@ static struct task *take_restored(struct assignment *assignment, uint64_t genera
     return NULL;
 }
 
+void task_show_seal(struct task *task)
+{
+    if (!task->lease) return;
+    const bool sealed = task->seal.number > 0;
+    atomic_store(&task->lease->next_offset, task->seal.next_offset);
+    atomic_store(&task->lease->generation, sealed ? task->seal.generation : UINT64_MAX);
+}
+
 static enum status make_live(struct assignment *assignment, struct task *task, struct error *error)
 {
     assignment->live.at[assignment->live.count++] = task;
@@ -290,7 +298,7 @@ static enum status make_live(struct assignment *assignment, struct task *task, s
     struct store_leases *leases = assignment->shared->leases;
     if (!leases) return STATUS_OK;
     TRY(store_leases_lend(leases, task->partition, task->store, &task->lease, error));
-    atomic_store(&task->lease->next_offset, task->seal.next_offset);
+    task_show_seal(task);
     return STATUS_OK;
 }
 

@@ -69,6 +69,9 @@ MUST_CHECK enum status assignment_restored(struct assignment *assignment, uint64
 /* Gives partitions up: cancels their restore, or flushes and closes their stores. Does not wait. */
 void assignment_drop(struct assignment *assignment, const uint32_t *partitions, uint32_t count);
 
+/* Its lease, if it has one, says what its seal says now. */
+void task_show_seal(struct task *task);
+
 /* The live task of a partition, or NULL. */
 struct task *assignment_task(const struct assignment *assignment, uint32_t partition);
 

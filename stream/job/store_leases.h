@@ -23,7 +23,10 @@ struct store_lease {
     uint32_t partition;
     uint32_t holders; /* under the lock of all */
     atomic_bool withdrawn;
-    _Atomic int64_t next_offset; /* first source offset that it does not reflect; its worker's */
+    /* What its last seal says, set by its worker: */
+    _Atomic int64_t next_offset; /* first source offset that it does not reflect */
+    _Atomic uint64_t
+        generation; /* the oldest of any of its users; UINT64_MAX: it was never sealed */
 };
 
 struct store_leases;

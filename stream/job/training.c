@@ -99,6 +99,19 @@ static bool round_is_due(struct training *training, int64_t position)
     return interval_ns > 0 && since > 0 && clock_monotonic_ns() - training->round_ns >= interval_ns;
 }
 
+/*
+ * Users of this process are still being moved to the generation that serves. Another one would begin
+ * that anew: where rounds come faster than all users can be moved, none would ever be complete.
+ */
+static bool is_moving(const struct training *training)
+{
+    const uint64_t serves = generations_number(training->shared->generations);
+    for (uint32_t i = 0; i < training->count; i++) {
+        if (atomic_load(&training->leases[i]->generation) < serves) return true;
+    }
+    return false;
+}
+
 /* ---- a round ---- */
 
 /* The stores are not needed any more. */
@@ -175,7 +188,7 @@ static void run_round_if_due(struct training *training)
     }
     training->count = store_leases_take(training->shared->leases, training->leases);
     const int64_t position = position_of(training);
-    if (round_is_due(training, position)) train_round(training, position);
+    if (round_is_due(training, position) && !is_moving(training)) train_round(training, position);
     give_stores_back(training);
 }
 

@@ -3,7 +3,8 @@
  *
  * One thread for the process, of low priority, as are those that a round starts. It looks after
  * what others have trained, and runs a round when one is due: so many committed events after the
- * last one, or so much time. A round reads the stores of the partitions that the process owns at
+ * last one, or so much time, and nobody here is left to be moved to the generation of the last one.
+ * A round reads the stores of the partitions that the process owns at
  * that moment, while their workers write them (store_leases.h).
  *
  * On Kafka the process that owns partition 0 trains, and a round ends when it loses that.

@@ -321,7 +321,7 @@ enum status transaction_finish(struct transaction *transaction, bool wait,
         struct task *task = transaction->closed_parts[i].task;
         task->seal = transaction->parts[i].seal;
         task->position = transaction->parts[i].position;
-        if (task->lease) atomic_store(&task->lease->next_offset, task->seal.next_offset);
+        task_show_seal(task);
     }
     cache_clean(transaction->cache);
     *finishedp = transaction->closed;
