@@ -51,13 +51,19 @@ public class Subscriber {
         check(layout, record.getChecksum(), record.getUser());
     }
 
-    static void check(ItemVector vector) {
+    static ItemVector checked(ItemVector vector) {
         ByteBuffer layout = ByteBuffer.allocate(vector.getSerializedSize() + 100);
         layout.order(ByteOrder.LITTLE_ENDIAN).putLong(vector.getGeneration());
         layout.putInt(vector.getItem().size()).put(vector.getItem().toByteArray());
         layout.putInt(vector.getCategory().size()).put(vector.getCategory().toByteArray());
         put(layout.putInt(vector.getVectorCount()), vector.getVectorList());
         check(layout, vector.getChecksum(), vector.getItem());
+        return vector;
+    }
+
+    static boolean areAll(Collection<ItemVector> items, ItemsEnd end) {
+        long sum = items.stream().mapToLong(ItemVector::getChecksum).sum();
+        return end.getItems() == items.size() && end.getChecksum() == sum;
     }
 
     static float score(InterestRecord record, ItemVector item) {
@@ -99,14 +105,8 @@ public class Subscriber {
             usable.remove(generation);
             items.remove(item);
         } else if (!item.isEmpty()) {
-            ItemVector vector = ItemVector.parseFrom(value);
-            check(vector);
-            items.put(item, vector);
-        } else if (!usable.contains(generation)) { // the end: are all here?
-            ItemsEnd end = ItemsEnd.parseFrom(value);
-            long sum = items.values().stream().mapToLong(ItemVector::getChecksum).sum();
-            if (end.getItems() != items.size() || end.getChecksum() != sum) return;
-            usable.add(generation);
+            items.put(item, checked(ItemVector.parseFrom(value)));
+        } else if (areAll(items.values(), ItemsEnd.parseFrom(value)) && usable.add(generation)) {
             for (InterestRecord record : users.values())
                 if (record.getGeneration() == generation) show(record);
         }

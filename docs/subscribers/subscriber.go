@@ -64,11 +64,23 @@ func checkRecord(record *braid.InterestRecord) {
 	check(layout, record.Checksum, record.User)
 }
 
-func checkVector(vector *braid.ItemVector) {
+func checkedVector(value []byte) *braid.ItemVector {
+	vector := &braid.ItemVector{}
+	unmarshal(value, vector)
 	layout := withBytes(little.AppendUint64(nil, vector.Generation), vector.Item)
 	layout = withBytes(layout, vector.Category)
 	layout = little.AppendUint32(layout, uint32(len(vector.Vector)))
 	check(withFloats(layout, vector.Vector), vector.Checksum, vector.Item)
+	return vector
+}
+
+func areAll(items map[string]*braid.ItemVector, value []byte) bool {
+	end, sum := &braid.ItemsEnd{}, uint64(0)
+	unmarshal(value, end)
+	for _, vector := range items {
+		sum += vector.Checksum
+	}
+	return end.Items == uint64(len(items)) && end.Checksum == sum
 }
 
 // The item that is nearest to any interest, among the vectors of the record's own generation.
@@ -103,28 +115,24 @@ func takeRecord(user string, value []byte) {
 	}
 }
 
-func takeVector(key, value []byte) {
-	generation, item := binary.BigEndian.Uint64(key), string(key[8:])
+func itemsOf(generation uint64) map[string]*braid.ItemVector {
 	if vectors[generation] == nil {
 		vectors[generation] = map[string]*braid.ItemVector{}
 	}
+	return vectors[generation]
+}
+
+func takeVector(key, value []byte) {
+	generation, item := binary.BigEndian.Uint64(key), string(key[8:])
 	if value == nil { // a tombstone: vectors of a generation that nobody is of are removed
 		delete(usable, generation)
 		delete(vectors[generation], item)
 	} else if item != "" {
-		vector := &braid.ItemVector{}
-		unmarshal(value, vector)
-		checkVector(vector)
-		vectors[generation][item] = vector
-	} else if !usable[generation] { // the end: are all here?
-		end, sum := &braid.ItemsEnd{}, uint64(0)
-		unmarshal(value, end)
-		for _, vector := range vectors[generation] {
-			sum += vector.Checksum
-		}
-		usable[generation] = end.Items == uint64(len(vectors[generation])) && end.Checksum == sum
+		itemsOf(generation)[item] = checkedVector(value)
+	} else if !usable[generation] && areAll(vectors[generation], value) {
+		usable[generation] = true
 		for _, record := range users {
-			if usable[generation] && record.Generation == generation {
+			if record.Generation == generation {
 				show(record)
 			}
 		}

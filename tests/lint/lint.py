@@ -8,6 +8,7 @@ Each check is a function named check_* that yields violations. test_lint.py plan
 and sees it found. Standard library only, so that it runs before anything is installed.
 """
 
+import collections
 import glob
 import json
 import os
@@ -362,19 +363,23 @@ def check_links(root):
 
 
 # A quotation in a document: its language, the file that it is of, and its lines.
+QUOTED_MAX = 20  # lines of one file in one document: what is longer is a link
 QUOTE = re.compile(r"^```(\w+) (\S+)\n(.*?)^```$", re.M | re.S)
 
 
 def check_quotes(root):
-    """Code that a document quotes of a file is in the file, line by line."""
+    """Code that a document quotes of a file is in the file, line by line, and short."""
     for path in walk(root, (".md",)):
-        text = read(root, path)
+        text, quoted = read(root, path), collections.Counter()
         for quote in QUOTE.finditer(text):
             _, file, lines = quote.groups()
             number = text.count("\n", 0, quote.start()) + 1
             if not os.path.exists(os.path.join(root, file)):
                 yield f"{path}:{number}: there is no file {file}"
                 continue
+            quoted[file] += lines.count("\n")
+            if quoted[file] > QUOTED_MAX:
+                yield f"{path}:{number}: quotes {quoted[file]} lines of {file}, more than {QUOTED_MAX}"
             depths = {re.match("[ \t]*", line)[0] for line in read(root, file).split("\n")}
             if not any(textwrap.indent(lines, depth) in read(root, file) for depth in depths):
                 yield f"{path}:{number}: these are not lines of {file}"

@@ -29,6 +29,10 @@ class Lint(unittest.TestCase):
             self.assertTrue(all("a.md:2" in line for line in found))
         self.assertEqual(len(self.found("quotes", {"a.md": "```go b.go\nx\n```\n"})), 1)
         self.assertEqual(self.found("quotes", {"a.md": "```python\nx\n```\n"}), [])
+        for count in 20, 21:
+            lines = "x\n" * count
+            found = self.found("quotes", {"b.go": lines, "a.md": f"```go b.go\n{lines}```\n"})
+            self.assertEqual(len(found), count - 20)
 
     def test_model_that_includes_state(self):
         found = self.found("layers", {"model/a.c": '\n#include "state/b.h"\n', "state/b.h": ""})
