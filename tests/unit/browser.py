@@ -110,8 +110,21 @@ class Browser:
             file.write(base64.b64decode(data))
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
-        os.close(self.out)
-        os.close(self.answers)
-        self.folder.cleanup()
+        """Asks it to end, so that its helpers end before it: a killed one's go on writing."""
+        self.session = None
+        try:
+            self.call("Browser.close")
+        except (AssertionError, OSError):
+            pass  # it has ended
+        try:
+            self.process.wait(WAIT_S)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            os.close(self.out)
+            os.close(self.answers)
+            until = time.monotonic() + WAIT_S
+            while os.path.exists(self.folder.name) and time.monotonic() < until:
+                shutil.rmtree(self.folder.name, ignore_errors=True)
+                time.sleep(0.05)
+            self.folder.cleanup()
