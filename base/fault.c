@@ -54,6 +54,7 @@ const char *const fault_names[] = {
     "lone_committed",
     "seed_sealing",
     "seed_sealed",
+    "replay_publishes",
     NULL,
 };
 

@@ -146,6 +146,12 @@ struct broker_ops {
     void (*stop)(struct broker *broker);
 
     /*
+     * A worker serves that generation, and moves every user to it: a bounded run does not end before
+     * all seals say so. NULL: it ends with its input (files). Any worker.
+     */
+    void (*serves)(struct broker *broker, uint64_t generation);
+
+    /*
      * The record of a bad event. Files: a line of JSON. Kafka: the event's key and value as they
      * came, with headers that say what is wrong. It borrows from `event` and `scratch`, which has
      * dead_letter_size bytes, as many as the largest takes, and is aligned for any type.

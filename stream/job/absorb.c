@@ -188,6 +188,12 @@ enum status absorber_run(struct absorber *absorber, struct change *const *change
                          struct error *error)
 {
     REQUIRE(count <= absorber->users_max);
+    if (absorber->generation == 0) { /* nothing is read of its states, and the next has others */
+        for (uint32_t i = 0; i < count; i++) {
+            changes[i]->user->history.generation = 0;
+        }
+        return STATUS_OK;
+    }
     uint32_t deep = 0;
     fold_begin(absorber->fold);
     for (uint32_t i = 0; i < count; i++) {

@@ -25,6 +25,9 @@ void job_shared_init(struct job_shared *shared)
 void job_serves(const struct job_shared *shared, const struct generation *generation)
 {
     metric_set(shared->generation, (int64_t)generation->number);
+    if (shared->sweeps && shared->ops->serves) {
+        shared->ops->serves(shared->broker, generation->number);
+    }
     metric_set(shared->learned, generation->checkpoint->training.cut.event_time_ms);
     metric_set(shared->adopted, clock_wall_ms());
 }

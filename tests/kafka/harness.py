@@ -169,7 +169,7 @@ class Pulse(threading.Thread):
 class Job:
     """One process of the program. `fault` is where it shall kill itself: name:pass."""
 
-    def __init__(self, world, instance="a", fault=None, state=None, **settings):
+    def __init__(self, world, instance="a", fault=None, state=None, command=("run",), **settings):
         self.world, self.instance, self.settings = world, instance, settings
         state = world.directory / (state or f"state-{instance}")
         self.log = state.with_suffix(".log")
@@ -178,7 +178,7 @@ class Job:
                      *(f"--{key}={value}" for key, value in settings.items())]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [BRAID, "run", "--config", world.config, *arguments], env=environment,
+                [BRAID, *command, "--config", world.config, *arguments], env=environment,
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
 
     def kill(self):

@@ -86,6 +86,7 @@ struct broker {
     int64_t delete_retention_ms; /* of the history topic: how long a tombstone can be read */
     struct bound start, end;     /* where the run begins and ends (kafka/range.c), */
     uint32_t bound;              /* a fingerprint of the end, 0: none, */
+    _Atomic uint64_t serves;     /* the generation to which all users are moved before, */
     struct reach *reaches;       /* [partitions] and how far it is; NULL: it has no end */
     struct group_owners *owners; /* of a job */
     struct metric *lost;         /* events of the source that were gone before they were read */

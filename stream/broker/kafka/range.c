@@ -169,6 +169,7 @@ enum status range_is_over(struct session *session, bool *overp, struct error *er
         const struct history_seal *seal = &found[p].seal;
         if (seal->number == 0 || seal->range.bound != broker->bound) return STATUS_OK;
         if (seal->next_offset < seal->range.end) return STATUS_OK;
+        if (seal->generation < atomic_load(&broker->serves)) return STATUS_OK;
     }
     *overp = true;
     return STATUS_OK;

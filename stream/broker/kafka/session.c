@@ -520,6 +520,11 @@ static void kafka_stop(struct broker *broker)
     atomic_store(&broker->stopping, true);
 }
 
+static void kafka_serves(struct broker *broker, uint64_t generation)
+{
+    atomic_store(&broker->serves, generation);
+}
+
 static size_t kafka_dead_letter_size(const struct config *config)
 {
     (void)config;
@@ -543,6 +548,7 @@ const struct broker_ops broker_kafka = {
     .owner = kafka_owner,
     .source_identity = kafka_source_identity,
     .stop = kafka_stop,
+    .serves = kafka_serves,
     .dead_letter = kafka_dead_letter,
     .dead_letter_size = kafka_dead_letter_size,
     .progress = range_progress,
