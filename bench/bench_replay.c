@@ -1,0 +1,162 @@
+/*
+ * bench_replay.c - `braid replay` on a real Kafka, beside the live pipeline of the same hour.
+ *
+ *     bench_replay [EVENTS]   of 100,000 users by Zipf's law; 2,000,000 if it is not said
+ *
+ *     case=replay   the topic read by a job as it runs live (publishing at each commit), by a replay
+ *                   that writes histories alone, and by one that then publishes each user once:
+ *                   events per second of each, from the job's start to the end of the topic
+ *     case=beside   a live job fed at half of the first rate: how late its records are alone, and
+ *                   beside a replay whose job.rate_max is a quarter of it, so that a core is left
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/kafka_world.h"
+
+enum { USERS = 100000, ARGUMENTS = 16, TEXT = 256 };
+
+static const char source[] = "replay-source";
+
+/* A process of the program, and where it writes. */
+struct started {
+    pid_t process;
+    int out;
+};
+
+/* The program of the same build. */
+static void find_program(char path[TEXT])
+{
+    const ssize_t size = readlink("/proc/self/exe", path, TEXT - 1);
+    if (size <= 0) world_fail("/proc/self/exe", "cannot be read");
+    path[size] = 0;
+    for (int up = 0; up < 2; up++) {
+        *strrchr(path, '/') = 0;
+    }
+    strncat(path, "/braid", TEXT - strlen(path) - 1);
+}
+
+/* Starts it with the runner's configuration and more arguments, up to a NULL. */
+static struct started start(const struct runner *runner, const char *const *arguments)
+{
+    char program[TEXT], path[TEXT];
+    const char *all[ARGUMENTS] = {program, arguments[0], "--config", path};
+    int pipes[2], count = 4;
+    find_program(program);
+    snprintf(path, sizeof path, "%s/braid.yaml", runner->dir);
+    for (int i = 1; arguments[i]; i++) {
+        all[count++] = arguments[i];
+    }
+    if (pipe(pipes) != 0) world_fail("pipe", "cannot be opened");
+    fflush(stdout);
+    const pid_t process = fork();
+    if (process < 0) world_fail("fork", "no process");
+    if (process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(pipes[1], STDOUT_FILENO);
+        execv(program, (char *const *)(uintptr_t)all);
+        _exit(127);
+    }
+    close(pipes[1]);
+    return (struct started){process, pipes[0]};
+}
+
+/* Waits for its end; events per second by its last line. */
+static double rate_of(const struct runner *runner, const char *const *arguments)
+{
+    const struct started started = start(runner, arguments);
+    FILE *out = fdopen(started.out, "r");
+    char line[4 * TEXT];
+    double rate = 0;
+    while (out && fgets(line, sizeof line, out)) {
+        const char *at = strstr(line, " events_per_s=");
+        if (at) rate = strtod(at + strlen(" events_per_s="), NULL);
+    }
+    if (out) fclose(out);
+    int status;
+    if (waitpid(started.process, &status, 0) != started.process || status != 0) {
+        world_fail(arguments[0], "did not end well");
+    }
+    return rate;
+}
+
+static void write_configuration(const struct runner *runner)
+{
+    char path[TEXT];
+    struct error error;
+    snprintf(path, sizeof path, "%s/braid.yaml", runner->dir);
+    FILE *file = fopen(path, "w");
+    if (!file) world_fail(path, "cannot be written");
+    runner_check(config_print(&runner->config, file, &error), &error);
+    if (fclose(file) != 0) world_fail(path, "cannot be written");
+}
+
+/* Returns the live rate. */
+static double bench_range(const struct runner *runner)
+{
+    static const char *const live[] = {"run", "--source.end=latest", "--log.quiet=true", NULL};
+    static const char *const none[] = {"replay",           "--as", "replay-none",
+                                       "--publish",        "none", "--source.end=latest",
+                                       "--log.quiet=true", NULL};
+    static const char *const last[] = {"replay",           "--as", "replay-last",
+                                       "--publish",        "last", "--source.end=latest",
+                                       "--log.quiet=true", NULL};
+    const double of_live = rate_of(runner, live);
+    const double of_none = rate_of(runner, none), of_last = rate_of(runner, last);
+    printf("case=replay publish=none events_per_s=%.0f live_events_per_s=%.0f ratio=%.2f\n",
+           of_none, of_live, of_none / of_live);
+    printf("case=replay publish=last events_per_s=%.0f live_events_per_s=%.0f ratio=%.2f\n",
+           of_last, of_live, of_last / of_live);
+    return of_live;
+}
+
+struct limited {
+    const struct runner *runner;
+    char limit[TEXT];
+};
+
+static pid_t start_limited(void *context)
+{
+    const struct limited *limited = context;
+    const char *const arguments[] = {"replay",          "--as",         "replay-beside",
+                                     "--publish",       "none",         "--source.end=latest",
+                                     "--job.workers=1", limited->limit, NULL};
+    return start(limited->runner, arguments).process;
+}
+
+static void bench_beside(const struct runner *runner, double live)
+{
+    struct limited limited = {.runner = runner};
+    snprintf(limited.limit, sizeof limited.limit, "--job.rate_max=%.0f", live / 4);
+    const struct world_freshness alone = world_freshness("beside-none", live / 2, NULL, NULL);
+    const struct world_freshness beside =
+        world_freshness("beside-replay", live / 2, start_limited, &limited);
+    printf("case=beside events_per_s=%.0f replay_rate_max=%.0f alone_p50_ms=%.0f alone_p99_ms=%.0f "
+           "p50_ms=%.0f p99_ms=%.0f growth=%.2f\n",
+           live / 2, live / 4, alone.p50_ms, alone.p99_ms, beside.p50_ms, beside.p99_ms,
+           beside.p99_ms / alone.p99_ms - 1);
+}
+
+int main(int count, char **arguments)
+{
+    const uint64_t events = count > 1 ? strtoull(arguments[1], NULL, 10) : 2000000;
+    const struct log_options options = {USERS, WORLD_ITEMS, 1, 1, 1};
+    struct runner runner;
+    char names[4][64];
+    runner_open(&runner);
+    runner.config.job.memory = (uint64_t)2 << 30;
+    runner_log(&runner, &options, events);
+    world_create(source, WORLD_PARTITIONS);
+    world_produce_log(&runner, source);
+    world_use(&runner, source, names);
+    write_configuration(&runner);
+    const double live = bench_range(&runner);
+    bench_beside(&runner, live);
+    runner_close(&runner);
+    return 0;
+}
