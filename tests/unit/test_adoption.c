@@ -19,13 +19,10 @@
 #include "base/clock.h"
 #include "model/generations.h"
 #include "model/tensor/params.h"
-#include "stream/job/pace.h"
-#include "stream/job/processor.h"
-#include "stream/job/store_leases.h"
-#include "stream/job/training.h"
 #include "tests/unit/fake_broker.h"
 #include "tests/unit/fake_log.h"
 #include "tests/unit/fake_stores.h"
+#include "tests/unit/fake_worker.h"
 #include "tests/unit/job_fixture.h"
 
 enum { SEED = 7, EVENTS = 500, POLL = 37, ROOM = 8, LOOKS = 20, RATE = 200, PAUSE_MS = 500 };
@@ -101,41 +98,13 @@ static enum status count_round(void *context, const struct job_round *round, str
     return STATUS_OK;
 }
 
-/* What a job has that takes over what others of its group have trained. */
-static void open_sharing(struct job_shared *shared)
-{
-    static struct job_learner learner = {.round = count_round};
-    learner.generations = generations;
-    assert_int_equal(store_leases_open(&shared->leases, shared->stores, FAKE_PARTITIONS, NULL),
-                     STATUS_OK);
-    assert_int_equal(training_open(&shared->training, shared, &learner, NULL), STATUS_OK);
-}
-
 static enum status run(struct broker *broker)
 {
-    struct processor *processor;
-    struct error error = {.text = ""};
-    struct pace pace = {.rate = 0};
-    struct job_shared shared = {
-        .config = &fixture.config,
-        .generations = generations,
-        .sweeps = true,
-        .plan = &plan,
-        .pace = &pace,
-        .ops = &fake_ops,
-        .broker = broker,
-        .stores = fake_stores(broker),
-        .seal = {.partitions = FAKE_PARTITIONS, .watermark_ms = HISTORY_NO_TIME},
-    };
-    job_shared_init(&shared);
-    if (fixture.config.source.broker == CONFIG_BROKER_KAFKA) open_sharing(&shared);
-    if (processor_open(&processor, &shared, 0, &error) != STATUS_OK) fail_msg("%s", error.text);
-    const enum status status = processor_run(processor, &error);
-    training_stop(shared.training);
-    processor_close(processor);
-    training_close(shared.training);
-    store_leases_close(shared.leases);
-    return status;
+    const struct job_learner learner = {.generations = generations, .round = count_round};
+    const bool shares = fixture.config.source.broker == CONFIG_BROKER_KAFKA;
+    const struct fake_worker worker = {&fixture.config, &plan, generations,
+                                       shares ? &learner : NULL};
+    return fake_worker_run(&worker, broker);
 }
 
 /* ---- what scripts call ---- */

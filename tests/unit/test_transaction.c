@@ -18,11 +18,10 @@
 #include "base/checksum.h"
 #include "model/generations.h"
 #include "stream/job/outbox.h"
-#include "stream/job/pace.h"
-#include "stream/job/processor.h"
 #include "stream/job/transaction.h"
 #include "tests/unit/fake_broker.h"
 #include "tests/unit/fake_stores.h"
+#include "tests/unit/fake_worker.h"
 #include "tests/unit/job_fixture.h"
 
 enum { SEED = 5, EVENTS = 1200, SCRIPTS = 40 };
@@ -69,24 +68,8 @@ static void only_the_documented_arrows_are_legal(void **state)
 
 static enum status run(struct broker *broker)
 {
-    struct processor *processor;
-    struct error error = {.text = ""};
-    struct pace pace = {.rate = 0};
-    struct job_shared shared = {
-        .config = &fixture.config,
-        .generations = generations,
-        .plan = &plan,
-        .pace = &pace,
-        .ops = &fake_ops,
-        .broker = broker,
-        .stores = fake_stores(broker),
-        .seal = {.partitions = FAKE_PARTITIONS, .watermark_ms = HISTORY_NO_TIME},
-    };
-    job_shared_init(&shared);
-    if (processor_open(&processor, &shared, 0, &error) != STATUS_OK) fail_msg("%s", error.text);
-    enum status status = processor_run(processor, &error);
-    processor_close(processor);
-    return status;
+    const struct fake_worker worker = {&fixture.config, &plan, generations, NULL};
+    return fake_worker_run(&worker, broker);
 }
 
 static void expect_as_undisturbed(struct broker *broker)
