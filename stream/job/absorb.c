@@ -93,7 +93,7 @@ static void folding_begin(struct absorber *absorber, struct folding *folding, st
 }
 
 /* Opens the user's run in the batch. A batch always has room for a user of this poll. */
-static void open_run(struct absorber *absorber, struct folding *folding)
+static void open_ragged_run(struct absorber *absorber, struct folding *folding)
 {
     REQUIRE(fold_user(absorber->fold, folding->change->user->state, &folding->progress));
 }
@@ -107,7 +107,7 @@ static void add_chunk(struct absorber *absorber, struct folding *folding,
         struct history_behavior behavior = chunk->at[folding->next - chunk->first];
         if (!fold_behavior(absorber->fold, folding->next, behavior)) {
             fold_run(absorber->fold);
-            open_run(absorber, folding);
+            open_ragged_run(absorber, folding);
             continue;
         }
         folding->next++;
@@ -163,7 +163,7 @@ static uint32_t add_fetched(struct absorber *absorber, uint32_t first, uint32_t 
     uint32_t d = first;
     for (; d < count && (w < fetched || d == first); d++) {
         struct folding *folding = absorber->deep[d];
-        open_run(absorber, folding);
+        open_ragged_run(absorber, folding);
         for (; w < fetched && absorber->wanted[w].user == folding->change->user; w++) {
             add_chunk(absorber, folding, &absorber->wanted[w].history);
         }
@@ -202,7 +202,7 @@ enum status absorber_run(struct absorber *absorber, struct change *const *change
         if (folding->next < change_first_in_memory(changes[i])) {
             absorber->deep[deep++] = folding;
         } else {
-            open_run(absorber, folding);
+            open_ragged_run(absorber, folding);
             add_memory(absorber, folding);
         }
     }

@@ -111,7 +111,7 @@ static bool call_is_full(const struct sweeper *sweeper)
            sweeper->behaviors >= SWEEPER_BEHAVIORS_MAX;
 }
 
-static bool is_wanted(const struct sweeper *sweeper, const struct history *history)
+static bool is_unswept(const struct sweeper *sweeper, const struct history *history)
 {
     if (history->tombstone || history_events(history) == history->from) return false;
     if (sweeper->before_ms == HISTORY_NO_TIME) return history->generation != sweeper->generation;
@@ -128,7 +128,7 @@ static bool visit_record(struct sweeper *sweeper, struct task *task, struct byte
     REQUIRE(id.size <= sweeper->id_size_max);
     const uint64_t behaviors = history_events(&history) - history.from;
     sweeper->visits++;
-    if (!is_wanted(sweeper, &history)) return true;
+    if (!is_unswept(sweeper, &history)) return true;
     char *kept = sweeper->ids + sweeper->count * sweeper->id_size_max;
     memcpy(kept, id.at, id.size);
     sweeper->users[sweeper->count++] = (struct unswept_user){task, {kept, id.size}};

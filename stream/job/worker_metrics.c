@@ -51,7 +51,7 @@ void worker_metrics_grouped(struct processor *processor)
 }
 
 /* A gauge is the sum of its workers' parts. */
-static void show(struct metric *gauge, int64_t *shownp, int64_t value)
+static void show_part(struct metric *gauge, int64_t *shownp, int64_t value)
 {
     metric_add(gauge, value - *shownp);
     *shownp = value;
@@ -78,13 +78,13 @@ void worker_metrics_committed(struct processor *processor, const struct changese
         const int64_t age_ms = clock_wall_ms() - set->oldest_ms;
         histogram_add(metrics->freshness_ms, age_ms > 0 ? age_ms : 0, 1);
     }
-    show(metrics->users, &metrics->users_shown, cache_users(processor->cache));
-    show(metrics->lag, &metrics->lag_shown, lag_of(processor));
+    show_part(metrics->users, &metrics->users_shown, cache_users(processor->cache));
+    show_part(metrics->lag, &metrics->lag_shown, lag_of(processor));
 }
 
 void worker_metrics_close(struct worker_metrics *metrics)
 {
     if (!metrics->users) return;
-    show(metrics->users, &metrics->users_shown, 0);
-    show(metrics->lag, &metrics->lag_shown, 0);
+    show_part(metrics->users, &metrics->users_shown, 0);
+    show_part(metrics->lag, &metrics->lag_shown, 0);
 }

@@ -106,7 +106,7 @@ static void add_those_seen_enough(struct making *making)
 }
 
 /* By rows; those without one behind, the more frequent first, of equals by the bytes of their ids. */
-static int compare_places(const void *a, const void *b)
+static int compare_rows(const void *a, const void *b)
 {
     const struct candidate *x = a, *y = b;
     if (x->row || y->row) return x->row - 1 < y->row - 1 ? -1 : 1;
@@ -117,12 +117,12 @@ static int compare_places(const void *a, const void *b)
     return x->id.size < y->id.size ? -1 : x->id.size > y->id.size;
 }
 
-/* The more frequent first; of equals by their places. */
+/* The more frequent first; of equals by their rows. */
 static int compare_counts(const void *a, const void *b)
 {
     const struct candidate *x = a, *y = b;
     if (x->count != y->count) return x->count > y->count ? -1 : 1;
-    return compare_places(a, b);
+    return compare_rows(a, b);
 }
 
 static void choose_items(struct making *making)
@@ -133,7 +133,7 @@ static void choose_items(struct making *making)
         qsort(making->candidates, making->count, sizeof *making->candidates, compare_counts);
         making->count = making->options->items_max;
     }
-    qsort(making->candidates, making->count, sizeof *making->candidates, compare_places);
+    qsort(making->candidates, making->count, sizeof *making->candidates, compare_rows);
 }
 
 /* ---- their rows ---- */

@@ -61,7 +61,7 @@ static void count_event(struct event_log *log, const struct event *event)
     describe_event(log, event, why, counts->bad_why, sizeof counts->bad_why);
 }
 
-static void show_reading(const struct event_log *log)
+static void show_log_reading(const struct event_log *log)
 {
     if (!log->progress) return;
     progress_show(log->progress, event_reader_progress(log->source), log->counts.events);
@@ -74,7 +74,7 @@ enum status event_log_next(struct event_log *log, struct event *event, struct er
         if (status == STATUS_END) event_reader_warn_of_rest(log->source);
         TRY(status);
         count_event(log, event);
-        show_reading(log);
+        show_log_reading(log);
     } while (event->verdict != EVENT_ACCEPTED &&
              !(log->profiles && event->verdict == EVENT_PROFILE));
     return STATUS_OK;

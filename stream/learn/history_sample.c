@@ -256,7 +256,7 @@ static bool read_chunk(void *context, const struct store_key *key, struct bytes 
     return take_chunk(reading, user, &chunk);
 }
 
-static bool is_set(const atomic_bool *flag)
+static bool flag_is_set(const atomic_bool *flag)
 {
     return flag && atomic_load(flag);
 }
@@ -264,7 +264,7 @@ static bool is_set(const atomic_bool *flag)
 /* Whether the scan is not wanted any more; then it has failed. */
 static bool is_over(struct reading *reading)
 {
-    if (!is_set(reading->cancel) && !is_set(reading->gone)) return false;
+    if (!flag_is_set(reading->cancel) && !flag_is_set(reading->gone)) return false;
     (void)reading_failed(
         reading, error_set(reading->error, STATUS_END, "the stores are not to be read any more"));
     return true;

@@ -46,8 +46,8 @@ static enum status know_parts(struct known_items *known, uint32_t parts, struct 
     return STATUS_OK;
 }
 
-static enum status read_parts(struct item_reading *reading, const struct log_input_ops *ops,
-                              struct log_input *input, struct error *error)
+static enum status read_item_parts(struct item_reading *reading, const struct log_input_ops *ops,
+                                   struct log_input *input, struct error *error)
 {
     struct known_items *known = reading->known;
     TRY(know_parts(known, ops->parts(input, LOG_ITEMS), error));
@@ -83,7 +83,7 @@ enum status known_items_read(struct known_items *known, const struct config *con
     enum status status = reading.copy ? json_decoder_open(&reading.json, record_max, error)
                                       : error_set(error, STATUS_IO, "out of memory: item names");
     if (status == STATUS_OK) status = ops->open(&input, config, error);
-    if (status == STATUS_OK) status = read_parts(&reading, ops, input, error);
+    if (status == STATUS_OK) status = read_item_parts(&reading, ops, input, error);
     if (input) ops->close(input);
     json_decoder_close(reading.json);
     free(reading.copy);

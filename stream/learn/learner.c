@@ -111,8 +111,8 @@ static enum status open_generation(const struct learner *learner, uint64_t numbe
                                           : checkpoint_open(checkpointp, path, error);
 }
 
-static enum status open_newest(struct learner *learner, struct checkpoint **newestp,
-                               struct error *error)
+static enum status open_newest_generation(struct learner *learner, struct checkpoint **newestp,
+                                          struct error *error)
 {
     uint64_t newest;
     TRY(model_dir_make(learner->config->model.dir, error));
@@ -140,7 +140,7 @@ enum status learner_open(struct learner **learnerp, const struct config *config,
     figures_begin();
     struct checkpoint *newest;
     enum status status = choose_model(learner, error);
-    if (status == STATUS_OK) status = open_newest(learner, &newest, error);
+    if (status == STATUS_OK) status = open_newest_generation(learner, &newest, error);
     if (status == STATUS_OK) status = generations_open(&learner->generations, newest, error);
     if (status == STATUS_OK) return STATUS_OK;
     learner_close(learner);
