@@ -109,6 +109,20 @@ static void compare(struct user_reader *keeping, struct user_reader *other, stru
     user_history_close(&whole);
 }
 
+/* Looks the user up; returns how many chunks that took. */
+static uint32_t chunks_to_view(struct user_reader *reader, struct bytes user, uint64_t absorbed)
+{
+    struct user_history found = {0};
+    struct user_view view;
+    chunks = 0;
+    assert_int_equal(user_reader_history(reader, &stores, store, 0, user, false, &found, NULL),
+                     STATUS_OK);
+    assert_int_equal(user_reader_view(reader, &found, &view, NULL), STATUS_OK);
+    assert_int_equal(view.absorbed, absorbed);
+    user_history_close(&found);
+    return chunks;
+}
+
 static void a_state_that_was_kept_and_what_came_since_is_the_whole_fold(void **state)
 {
     (void)state;
@@ -152,18 +166,59 @@ static void of_a_user_asked_for_again_no_chunk_is_read_twice(void **state)
     act(user, &history, 150, &random);
     compare(reader, other, user);
     act(user, &history, 1, &random);
-    struct user_history found = {0};
-    struct user_view view;
-    chunks = 0;
-    assert_int_equal(user_reader_history(reader, &stores, store, 0, user, false, &found, NULL),
-                     STATUS_OK);
-    assert_int_equal(chunks, 0);
-    assert_int_equal(user_reader_view(reader, &found, &view, NULL), STATUS_OK);
-    assert_int_equal(view.absorbed, 151);
-    user_history_close(&found);
+    assert_int_equal(chunks_to_view(reader, user, 151), 0);
     user_reader_close(reader);
     user_reader_close(other);
     folded_states_close(states);
+}
+
+/* Saves the user's state of now, which is in `states`, as a snapshot. */
+static void save_snapshot(struct folded_states *states, struct bytes user,
+                          const struct history *history)
+{
+    static uint8_t state[1 << 16], value[(1 << 16) + SNAPSHOT_OVERHEAD];
+    const size_t size = interest_model_state_size(model);
+    struct snapshot_stamp stamp = {.from = history->from};
+    const uint64_t n = history_events(history);
+    assert_true(size <= sizeof state);
+    assert_true(folded_states_take(states, 0, user, n, n, &stamp, state));
+    stamp.fingerprint = interest_model_state_fingerprint(model);
+    const struct store_key key = {.user = user};
+    const struct bytes snapshot = {value, snapshot_encode(&stamp, state, size, value)};
+    assert_int_equal(stores.put_snapshots(store, &key, &snapshot, 1, NULL), STATUS_OK);
+}
+
+static void of_a_state_and_a_snapshot_the_newer_is_taken(void **state)
+{
+    (void)state;
+    struct history history;
+    struct folded_states *states, *others;
+    struct user_reader *reader, *other, *plain;
+    struct random random = random_seeded(9);
+    const struct bytes user = bytes_of("both");
+    assert_int_equal(folded_states_open(&states, 1 << 20, model, 64, NULL), STATUS_OK);
+    assert_int_equal(folded_states_open(&others, 1 << 20, model, 64, NULL), STATUS_OK);
+    assert_int_equal(user_reader_open(&reader, model, states, NULL), STATUS_OK);
+    assert_int_equal(user_reader_open(&other, model, others, NULL), STATUS_OK);
+    assert_int_equal(user_reader_open(&plain, model, NULL, NULL), STATUS_OK);
+    history_init(&history, 1);
+    act(user, &history, 20, &random);
+    assert_int_equal(chunks_to_view(reader, user, 20), 0); /* keeps the state of 20 */
+    act(user, &history, 120, &random);
+    assert_int_equal(chunks_to_view(other, user, 140), 4);
+    save_snapshot(others, user, &history);
+    act(user, &history, 20, &random);
+    assert_int_equal(chunks_to_view(reader, user, 160), 0); /* the snapshot of 140 */
+    compare(reader, plain, user);
+    act(user, &history, 80, &random);
+    assert_int_equal(chunks_to_view(plain, user, 240), 3);  /* the snapshot: chunks 4 to 6 */
+    assert_int_equal(chunks_to_view(reader, user, 240), 2); /* the state of 160: from chunk 5 on */
+    compare(reader, plain, user);
+    user_reader_close(reader);
+    user_reader_close(other);
+    user_reader_close(plain);
+    folded_states_close(states);
+    folded_states_close(others);
 }
 
 static void a_state_of_another_partition_or_life_is_not_taken(void **state)
@@ -194,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_state_that_was_kept_and_what_came_since_is_the_whole_fold),
         cmocka_unit_test(of_a_user_asked_for_again_no_chunk_is_read_twice),
+        cmocka_unit_test(of_a_state_and_a_snapshot_the_newer_is_taken),
         cmocka_unit_test(a_state_of_another_partition_or_life_is_not_taken),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
