@@ -344,6 +344,12 @@ enum status processor_run(struct processor *processor, struct error *error)
 
 /* ---- opening and closing ---- */
 
+/* A mark says that a tombstone was published: by who publishes nothing nobody is marked. */
+static bool marks_leavers(const struct config *config)
+{
+    return config->state.ttl_ms > 0 && config->output.publish == CONFIG_PUBLISH_ALL;
+}
+
 size_t processor_size(const struct config *config, const struct interest_model *model)
 {
     size_t of_event = 3 * sizeof(void *) + sizeof(struct history_behavior) + sizeof(int64_t);
@@ -352,7 +358,7 @@ size_t processor_size(const struct config *config, const struct interest_model *
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
            absorber_size(config, model) +
-           (config->state.ttl_ms > 0 ? sweeper_size(config, config->job.poll_events_max) : 0) +
+           (marks_leavers(config) ? sweeper_size(config, config->job.poll_events_max) : 0) +
            (config_sweeps(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
 }
 
@@ -390,7 +396,7 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
                          config->job.poll_events_max,
                          config_moves_beside(config) ? shared->plan->cache_users : 0, error));
     }
-    if (config->state.ttl_ms > 0) {
+    if (marks_leavers(config)) {
         TRY(sweeper_open(&processor->leavers, config, shared->stores, processor->assignment,
                          config->job.poll_events_max, 0, error));
     }

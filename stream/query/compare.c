@@ -71,11 +71,8 @@ static bool behaviors_agree(const struct history_user *one, const struct history
 static enum compare_kind kind_of(const struct history_user *one, const struct history_user *other)
 {
     const struct history *a = newest_of(one), *b = newest_of(other);
-    if (a && b) {
-        if (!behaviors_agree(one, other)) return COMPARE_OTHER;
-        if (events_of(a) == events_of(b) && (a->start != b->start || a->tombstone != b->tombstone))
-            return COMPARE_OTHER;
-    }
+    if (a && b && !behaviors_agree(one, other)) return COMPARE_OTHER;
+    if (a && b && events_of(a) == events_of(b) && a->start != b->start) return COMPARE_OTHER;
     if (events_of(a) == events_of(b)) return COMPARE_SAME;
     return events_of(a) < events_of(b) ? COMPARE_AHEAD : COMPARE_BEHIND;
 }

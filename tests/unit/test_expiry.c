@@ -135,6 +135,33 @@ static void a_sweep_that_is_killed_at_any_step_marks_everybody_once(void **state
     expect_said(&scene, scene_run(&scene, "verify", "killed", NULL), 0, "verdict=ok");
 }
 
+/* Else the tombstone would be missing when the job begins to publish. */
+static void nobody_is_marked_by_a_job_that_publishes_nothing_and_histories_are_the_same(
+    void **state)
+{
+    (void)state;
+    static const char *const export[] = {"export",
+                                         "interests",
+                                         "--config=braid.yaml",
+                                         "--state.dir=beside/state",
+                                         "--output.publish=none",
+                                         "--out=beside.jsonl",
+                                         NULL};
+    static const char *const compare[] = {"compare",
+                                          "--no-quality",
+                                          "--config=braid.yaml",
+                                          "--state.dir=plain/state",
+                                          "--with=beside.yaml",
+                                          NULL};
+    static const char beside[] = "source: {path: log.jsonl}\nstate: {dir: beside/state}\n"
+                                 "output: {dir: beside/output}\n";
+    const struct scene_run silent = {.setting = "--output.publish=none"};
+    scene_write(scene_path(&scene, "beside.yaml"), beside, sizeof beside - 1);
+    assert_int_equal(scene_run(&scene, "run", "beside", &silent), 0);
+    expect_said(&scene, scene_program(&scene, export, NULL), 0, " gone=0 ");
+    expect_said(&scene, scene_program(&scene, compare, NULL), 0, " ahead=0 behind=0 other=0 ");
+}
+
 static void verify_finds_a_tombstone_of_a_user_who_stays(void **state)
 {
     (void)state;
@@ -163,6 +190,8 @@ int main(void)
         cmocka_unit_test(who_left_gets_one_tombstone_and_who_stays_none),
         cmocka_unit_test(who_comes_back_is_published_again_and_n_goes_on),
         cmocka_unit_test(a_sweep_that_is_killed_at_any_step_marks_everybody_once),
+        cmocka_unit_test(
+            nobody_is_marked_by_a_job_that_publishes_nothing_and_histories_are_the_same),
         cmocka_unit_test(verify_finds_a_tombstone_of_a_user_who_stays),
     };
     scene_open(&scene, 1000, 3);
