@@ -87,7 +87,7 @@ static const struct model_dims shapes[] = {
      .mlp = 16,
      .half_life_days = 0.5f,
      .project = true,
-     .prototypes = 7,
+     .prototypes = 5000,
      .tau = 1,
      .width = 8},
 };
