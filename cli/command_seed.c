@@ -89,10 +89,6 @@ static enum status check_seed(const struct config *job, const struct config *fil
         return error_set(error, STATUS_INVALID,
                          "source.broker is file: a job on files reads them itself; set kafka");
     }
-    if (*files->source.profile) {
-        return error_set(error, STATUS_INVALID,
-                         "source.profile: histories are seeded with what events say of users");
-    }
     TRY(config_check_events(job, error));
     TRY(config_check_kafka(job, error));
     TRY(config_check_unbounded(files, "seed", error));
@@ -117,6 +113,7 @@ static enum status run_seed(struct arguments *arguments, struct config *config, 
     TRY(status);
     files.source.path = path;
     files.source.broker = CONFIG_BROKER_FILE;
+    if (*config->source.profile) files.source.profile = files.profile.fields = ""; /* not events */
     TRY(check_seed(config, &files, cut_ms, error));
     const struct seed_options options = {.job = config, .files = &files, .cut_ms = cut_ms};
     status = seed_run(&seed_log_kafka, &options, &seed_stopping, &summary, error);

@@ -179,6 +179,11 @@ static enum status check_topics(const struct config *config, const char *why, st
     const size_t shared = config_shares(config) ? 0 : 2; /* the last ones, else not used */
     for (size_t i = 0; i < sizeof topics / sizeof *topics - shared; i++) {
         TRY(require_set(topics[i].value, topics[i].key, why, error));
+        if (strcmp(topics[i].value, config->source.profile) == 0) {
+            return error_set(error, STATUS_INVALID,
+                             "source.profile and %s are both '%s': each needs a topic of its own",
+                             topics[i].key, topics[i].value);
+        }
         for (size_t j = 0; j < i; j++) {
             if (strcmp(topics[i].value, topics[j].value) != 0) continue;
             return error_set(error, STATUS_INVALID,
@@ -271,11 +276,7 @@ static enum status check_profiles(const struct config *config, struct error *err
 {
     if (!*config->source.profile) return STATUS_OK;
     TRY(require_set(config->profile.fields, "profile.fields", ", since source.profile is", error));
-    if (config->source.broker == CONFIG_BROKER_KAFKA) {
-        return error_set(error, STATUS_INVALID,
-                         "source.profile is for source.broker=file: on Kafka events say what is "
-                         "known of their user");
-    }
+    if (config->source.broker == CONFIG_BROKER_KAFKA) return STATUS_OK;
     if (strcmp(config->source.path, "-") == 0 || strcmp(config->source.profile, "-") == 0) {
         return error_set(
             error, STATUS_INVALID,

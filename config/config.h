@@ -290,4 +290,10 @@ void config_describe(void (*tell)(void *to, const struct config_description *opt
 /* Prints the effective values as YAML, those of kafka.client.*, which may be secrets, as ***. */
 MUST_CHECK enum status config_print(const struct config *config, FILE *out, struct error *error);
 
+/* Whether profiles come from a topic beside the source, in an order that the job's commits decide. */
+static inline bool config_has_profile_topic(const struct config *config)
+{
+    return config->source.broker == CONFIG_BROKER_KAFKA && *config->source.profile;
+}
+
 #endif

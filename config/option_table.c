@@ -76,9 +76,12 @@ const struct option option_table[] = {
          "commas; - is standard input (file)"),
     TEXT("source.topic", source.topic, "", "The topic to read, keyed by user (kafka)"),
     TEXT("source.profile", source.profile, "",
-         "What says profile.fields of users, in place of their events: files as in source.path, of "
-         "the same format, with source.fields.user and these fields; new ones are read before new "
-         "events (file); empty: the events do"),
+         "What says profile.fields of users, in place of their events, in the format of these: "
+         "files "
+         "as in source.path, with source.fields.user and these fields, of which new ones are read "
+         "before new events (file); a topic, which may be compacted, with the user as key and as "
+         "many "
+         "partitions as the source, read beside it (kafka); empty: the events do"),
     CHOICE("source.format", source.format, formats, "json",
            "Form of an event: a JSON object, or a row of a table"),
     BOOL("source.header", source.header, "true",

@@ -17,7 +17,8 @@ enum {
     RECORD_VERSION_HOURS = 2,   /* hours alone */
     RECORD_VERSION_PLAIN = 1,   /* neither */
     HOUR_MS = 3600 * 1000,
-    SEAL_VERSION = 3,
+    SEAL_VERSION = 4, /* how far source.profile was read */
+    SEAL_VERSION_RANGE = 3,
     CHECKSUM_SIZE = 4,
     VARINT_MAX = 10, /* bytes of a 64-bit varint */
     PROFILE_SIZE_MAX = 2 + 8 * HISTORY_FEATURES + 9 * HISTORY_CHANGES, /* bytes, encoded */
@@ -480,7 +481,7 @@ bool history_is_seal(struct bytes key)
 size_t history_seal_encode(const struct history_seal *seal, void *to)
 {
     struct byte_writer writer = byte_writer_of(to, HISTORY_SEAL_MAX);
-    write_u8(&writer, SEAL_VERSION);
+    write_u8(&writer, seal->next_profile ? SEAL_VERSION : SEAL_VERSION_RANGE);
     write_u64(&writer, seal->number);
     write_u64(&writer, seal->source_identity);
     write_u32(&writer, seal->partitions);
@@ -502,6 +503,7 @@ size_t history_seal_encode(const struct history_seal *seal, void *to)
     write_i64(&writer, seal->range.first);
     write_i64(&writer, seal->range.end);
     write_u32(&writer, seal->range.bound);
+    if (seal->next_profile) write_i64(&writer, seal->next_profile);
     write_checksum(&writer);
     REQUIRE(!writer.failed);
     return writer.used;
@@ -543,10 +545,12 @@ enum status history_seal_decode(struct history_seal *seal, struct bytes record, 
     seal->watermark_ms = read_i64(&reader);
     if (version >= 2) read_version_2(&reader, seal);
     if (version >= 3) read_version_3(&reader, &seal->range);
+    if (version >= 4) seal->next_profile = read_i64(&reader);
     if (reader.failed || reader.left) {
         return error_set(error, STATUS_CORRUPT, "seal: malformed (%zu bytes)", record.size);
     }
-    if (seal->number == 0 || seal->next_offset < 0 || seal->partitions == 0) {
+    if (seal->number == 0 || seal->next_offset < 0 || seal->partitions == 0 ||
+        seal->next_profile < 0) {
         return error_set(error, STATUS_CORRUPT,
                          "seal: number %llu, next offset %lld, %u partitions contradict each other",
                          (unsigned long long)seal->number, (long long)seal->next_offset,

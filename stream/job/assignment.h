@@ -35,7 +35,8 @@ struct task {
     int64_t watermark_ms;       /* greatest event time so far, as state.ttl sees it, and */
     int64_t scan_ms;            /* what it was when the last scan for leavers began, */
     bool scanning;              /* which is not over */
-    int64_t next_offset;        /* after the last event processed, committed or not */
+    int64_t next_offset;        /* after the last event processed, committed or not, */
+    int64_t next_profile;       /* and the last record of a topic of profiles */
     struct change_list changes; /* of the open transaction */
     struct store_write *writes; /* the same as writes, during a commit */
     size_t writes_count;

@@ -120,7 +120,7 @@ static enum status group(struct processor *processor, const struct poll *poll, s
         }
         struct task *task = assignment_task(processor->assignment, event->partition);
         REQUIRE(task != NULL); /* sessions deliver events of live partitions only */
-        task->next_offset = event->offset + 1;
+        *(event->beside ? &task->next_profile : &task->next_offset) = event->offset + 1;
         set->events++;
         set->verdicts[event->verdict]++;
         if (event_is_bad(event->verdict)) {

@@ -228,6 +228,7 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
     seal.range = task->seal.range;
     seal.range.unsealed = false;
     seal.next_offset = next_offset(transaction, task);
+    seal.next_profile = task->next_profile;
     seal.target = interest_model_generation(transaction->model);
     seal.generation = task->unswept ? task->seal.generation : seal.target;
     seal.checkpoint = interest_model_fingerprint(transaction->model);
@@ -239,6 +240,7 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
 static bool says_more(const struct history_seal *seal, const struct history_seal *before)
 {
     if (seal->next_offset > before->next_offset || before->range.unsealed) return true;
+    if (seal->next_profile > before->next_profile) return true;
     return before->number > 0 &&
            (seal->generation != before->generation || seal->target != before->target);
 }
@@ -343,6 +345,7 @@ enum status transaction_abort(struct transaction *transaction, struct error *err
         const struct history_seal *seal = &tasks[t]->seal;
         tasks[t]->next_offset = seal->next_offset;
         tasks[t]->watermark_ms = seal->number ? seal->watermark_ms : HISTORY_NO_TIME;
+        tasks[t]->next_profile = seal->next_profile;
     }
     TRY(outcome(transaction, transaction->shared->ops->abort(transaction->session, error)));
     move(transaction, TRANSACTION_IDLE);

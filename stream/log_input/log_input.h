@@ -25,7 +25,18 @@
 #include "stream/interests/interest_record.h"
 #include "stream/source/event.h"
 
-enum log_sequence { LOG_SOURCE, LOG_RECORDS, LOG_DEAD_LETTERS, LOG_HISTORY, LOG_ITEMS };
+/*
+ * What source.profile says beside the source, as events, is a sequence of its own on Kafka; among files
+ * it is in the source's.
+ */
+enum log_sequence {
+    LOG_SOURCE,
+    LOG_RECORDS,
+    LOG_DEAD_LETTERS,
+    LOG_HISTORY,
+    LOG_ITEMS,
+    LOG_PROFILES
+};
 
 /* Where something lies: a partition, and the line from 0 (files) or the offset (Kafka) in it. */
 struct log_place {

@@ -191,6 +191,7 @@ static enum status file_input_begin(struct log_input *input, enum log_sequence s
     case LOG_RECORDS: return begin_output(input, RECORD_INTERESTS, error);
     case LOG_DEAD_LETTERS: return begin_output(input, RECORD_DEAD_LETTER, error);
     case LOG_HISTORY: return begin_file_history(input, error);
+    case LOG_PROFILES: return STATUS_OK; /* they are in the source's */
     default: return begin_output(input, RECORD_ITEM, error);
     }
 }

@@ -32,6 +32,8 @@ struct log_input {
     struct broker *broker;
     struct history_seal *seals; /* [partitions], once they were asked for */
     struct event_decoder *decoder;
+    struct event_decoder *profile_decoder; /* NULL: no source.profile */
+    bool profiles;                         /* are read */
     struct json_decoder *json;
     uint8_t *scratch;
     size_t scratch_size;
@@ -70,6 +72,7 @@ static void kafka_input_close(struct log_input *input)
     end_history(input);
     kafka_reader_close(input->reader);
     event_decoder_close(input->decoder);
+    event_decoder_close(input->profile_decoder);
     json_decoder_close(input->json);
     free(input->seals);
     free(input->counted);
@@ -118,6 +121,9 @@ static enum status open_kafka_input(struct log_input *input, struct error *error
     if (!input->counted)
         return error_set(error, STATUS_IO, "out of memory: reading a job's topics");
     TRY(event_decoder_open(&input->decoder, input->config, error));
+    if (*input->config->source.profile) {
+        TRY(event_decoder_open_profiles(&input->profile_decoder, input->config, error));
+    }
     return json_decoder_open(&input->json, BATCH_SIZE_MAX, error);
 }
 
@@ -186,6 +192,7 @@ static const char *topic_of(const struct log_input *input, enum log_sequence seq
     case LOG_RECORDS: return input->broker->topics[RECORD_INTERESTS];
     case LOG_DEAD_LETTERS: return input->broker->topics[RECORD_DEAD_LETTER];
     case LOG_HISTORY: return input->broker->topics[RECORD_HISTORY];
+    case LOG_PROFILES: return input->config->source.profile;
     default: return input->broker->topics[RECORD_ITEM];
     }
 }
@@ -243,6 +250,8 @@ static enum status kafka_input_begin(struct log_input *input, enum log_sequence 
     TRY(fetch_seals(input, error));
     const int64_t begun = sequence == LOG_SOURCE ? input->seals[part].range.first : 0;
     if (sequence == LOG_SOURCE) end = input->seals[part].next_offset;
+    if (sequence == LOG_PROFILES) end = input->seals[part].next_profile;
+    input->profiles = sequence == LOG_PROFILES;
     TRY(kafka_reader_begin(input->reader, topic_of(input, sequence), part, begun, end, &first,
                            error));
     if (sequence == LOG_SOURCE) input->first = first > begun ? first : 0;
@@ -278,7 +287,7 @@ static enum status kafka_input_event(struct log_input *input, struct event *even
     struct bytes raw;
     uint8_t *rest;
     enum status status = kafka_reader_next(input->reader, &found, error);
-    if (status == STATUS_END && !input->counted[input->partition]) {
+    if (status == STATUS_END && !input->profiles && !input->counted[input->partition]) {
         input->counted[input->partition] = true;
         input->events += input->passed;
     }
@@ -287,7 +296,11 @@ static enum status kafka_input_event(struct log_input *input, struct event *even
     input->number = found.offset;
     TRY(padded(input, found.value, (size_t)input->config->source.event_size_max + 1, &raw, &rest,
                error));
-    event_decode(input->decoder, raw, found.stamp_ms, rest, event);
+    if (input->profiles) {
+        event_decode_profile(input->profile_decoder, found.key, raw, rest, event);
+    } else {
+        event_decode(input->decoder, raw, found.stamp_ms, rest, event);
+    }
     event->partition = input->partition;
     event->offset = found.offset;
     return STATUS_OK;
@@ -384,6 +397,13 @@ static enum status decode_letter(struct log_input *input, struct bytes value, in
 }
 
 /* Letters of events that the source has forgotten are passed over. */
+/* Whether the dead letter is of source.profile, whose offsets are others. */
+static bool is_of_profiles(const struct log_input *input)
+{
+    return input->profile_decoder && bytes_equal(kafka_reader_header(input->reader, LETTER_TOPIC),
+                                                 bytes_of(input->config->source.profile));
+}
+
 static enum status kafka_input_dead_letter(struct log_input *input, int64_t *offsetp,
                                            struct bytes *reasonp, struct error *error)
 {
@@ -391,7 +411,7 @@ static enum status kafka_input_dead_letter(struct log_input *input, int64_t *off
     do {
         TRY(next_kafka_output(input, &found, error));
         TRY(decode_letter(input, found.value, offsetp, reasonp, error));
-    } while (*offsetp < input->first || is_beyond(input, *offsetp));
+    } while (is_of_profiles(input) || *offsetp < input->first || is_beyond(input, *offsetp));
     return STATUS_OK;
 }
 
@@ -466,6 +486,9 @@ static enum status kafka_input_print_partition(struct log_input *input, uint32_t
     fprintf(out,
             "  committed  seal %" PRIu64 ", generation %" PRIu64 ", source offset %" PRId64 "\n",
             seal->number, seal->generation, seal->next_offset);
+    if (seal->next_profile) {
+        fprintf(out, "  profiles   up to offset %" PRId64 "\n", seal->next_profile);
+    }
     if (seal->lost) fprintf(out, "  lost       %" PRIu64 " events\n", seal->lost);
     return STATUS_OK;
 }

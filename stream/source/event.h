@@ -51,6 +51,7 @@ struct event {
     uint8_t action;     /* 1-based index into config.actions; 0 = no action field */
     uint8_t features;   /* of the user, that are configured */
     bool odd_category;  /* accepted: it has a category, or a feature, that cannot be used */
+    bool beside;        /* of a topic of profiles, which has offsets of its own */
     uint32_t partition; /* of the source */
     int64_t offset;     /* in the partition; file broker: record number in the input, from 0 */
     int64_t time_ms;    /* event time */

@@ -8,6 +8,7 @@
 #include "base/checksum.h"
 #include "base/escape.h"
 #include "base/iso8601.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "state/history.h"
 #include "stream/source/decimal.h"
@@ -477,16 +478,22 @@ static enum event_verdict find_cells(struct event_decoder *decoder, struct bytes
     return event_refuse(event, verdict, "it is %s, not %s", foreign, json ? "JSON" : "a row");
 }
 
-static enum event_verdict decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms,
-                                 char *scratch, struct event *event)
+static enum event_verdict decode(struct event_decoder *decoder, struct bytes key, struct bytes raw,
+                                 int64_t broker_ms, char *scratch, struct event *event)
 {
     struct event_cell cells[EVENT_FIELDS];
     const struct room room = room_of(scratch, raw.size);
     memset(cells, 0, decoder->fields * sizeof *cells);
     raw = utf8_without_mark(raw);
-    if (is_blank(raw)) return EVENT_BLANK;
-    enum event_verdict verdict = find_cells(decoder, raw, scratch, cells, event);
+    const bool blank = is_blank(raw);
+    if (blank && !key.at) return EVENT_BLANK;
+    enum event_verdict verdict =
+        blank ? EVENT_ACCEPTED : find_cells(decoder, raw, scratch, cells, event);
     if (verdict != EVENT_ACCEPTED) return verdict;
+    if (key.at) {
+        const bool text = json_utf8_valid(key);
+        cells[FIELD_USER] = (struct event_cell){text ? CELL_TEXT : CELL_NO_TEXT, key};
+    }
     verdict = judge(decoder, cells, broker_ms, &room, event);
     if (event_is_bad(verdict) && decoder->json.json && cells[FIELD_USER].kind == CELL_ABSENT &&
         event_json_is_envelope(&decoder->json, raw, scratch)) {
@@ -498,10 +505,11 @@ static enum event_verdict decode(struct event_decoder *decoder, struct bytes raw
     return verdict;
 }
 
-void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms, void *scratch,
-                  struct event *event)
+static const struct bytes none = {NULL, 0};
+
+static void decode_keyed(struct event_decoder *decoder, struct bytes key, struct bytes raw,
+                         int64_t broker_ms, void *scratch, struct event *event)
 {
-    static const struct bytes none = {NULL, 0};
     size_t size_max = decoder->config->source.event_size_max;
     event->action = 0;
     event->time_ms = 0;
@@ -509,13 +517,25 @@ void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broke
     event->user = event->item = event->category = event->payload = event->key = none;
     event->profile = NULL;
     event->features = (uint8_t)decoder->features;
-    event->odd_category = false;
+    event->odd_category = event->beside = false;
     event->why[0] = '\0';
     event->broker_ms = broker_ms;
-    event->verdict = decode(decoder, raw, broker_ms, scratch, event);
+    event->verdict = decode(decoder, key, raw, broker_ms, scratch, event);
     if (!event_is_bad(event->verdict)) {
         if (!event->odd_category) event->why[0] = '\0'; /* it may say what does not matter */
         return;
     }
     event->payload = (struct bytes){raw.at, raw.size < size_max ? raw.size : size_max};
+}
+
+void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms, void *scratch,
+                  struct event *event)
+{
+    decode_keyed(decoder, none, raw, broker_ms, scratch, event);
+}
+
+void event_decode_profile(struct event_decoder *decoder, struct bytes key, struct bytes raw,
+                          void *scratch, struct event *event)
+{
+    decode_keyed(decoder, key, raw, -1, scratch, event);
 }

@@ -34,4 +34,11 @@ MUST_CHECK enum status event_decoder_header(struct event_decoder *decoder, struc
 void event_decode(struct event_decoder *decoder, struct bytes raw, int64_t broker_ms, void *scratch,
                   struct event *event);
 
+/*
+ * The same of a record of a topic of profiles, whose key is the user; without one (at = NULL) the
+ * value must name it. A value that is nothing says that nothing is known.
+ */
+void event_decode_profile(struct event_decoder *decoder, struct bytes key, struct bytes raw,
+                          void *scratch, struct event *event);
+
 #endif

@@ -21,9 +21,8 @@ struct replay {
     float *intent;  /* [d]; NULL: the model has none */
 
     const struct verify_user *user;
-    const struct verify_event *first;   /* the event of ordinal `from` */
-    const struct verify_event *next;    /* the event of ordinal `events` */
-    const struct user_profile *profile; /* in force; NULL: nothing is known */
+    const struct verify_event *first; /* the event of ordinal `from` */
+    const struct verify_event *next;  /* the event of ordinal `events` */
     uint64_t from;
     uint64_t events; /* folded are the ordinals [from, events) */
     struct fold_progress progress;
@@ -109,7 +108,6 @@ static void start_replay(struct replay *replay, const struct verify_event *first
         first = first->next;
         ordinal++;
     }
-    replay->profile = NULL;
     replay->first = replay->next = first;
     replay->from = replay->events = from;
     replay->progress = (struct fold_progress){.last_ms = HISTORY_NO_TIME};
@@ -128,12 +126,12 @@ static void absorb_next(struct replay *replay)
     REQUIRE(fold_user(replay->fold, replay->state, &replay->progress));
     REQUIRE(fold_behavior(replay->fold, replay->events, replay->next->behavior));
     fold_run(replay->fold);
-    replay->profile = replay->next->profile;
     replay->next = replay->next->next;
     replay->events++;
 }
 
-uint64_t replay_checksum(struct replay *replay, const struct verify_published *published)
+uint64_t replay_checksum(struct replay *replay, const struct verify_published *published,
+                         const struct user_profile *profile)
 {
     if (published->from > replay->from) {
         start_replay(replay, replay->first, replay->from, published->from);
@@ -146,8 +144,8 @@ uint64_t replay_checksum(struct replay *replay, const struct verify_published *p
     uint32_t count;
     struct interest_sets sets = {replay->vectors, replay->weights, &count, replay->intent};
     const void *state = replay->state;
-    interest_read(replay->model, replay->scratch, &state, &replay->progress.absorbed,
-                  replay->profile, 1, &sets);
+    interest_read(replay->model, replay->scratch, &state, &replay->progress.absorbed, profile, 1,
+                  &sets);
     struct interest_record record = {
         .user = replay->user->id,
         .generation = published->generation,

@@ -38,8 +38,9 @@ void replay_begin(struct replay *replay, const struct verify_user *user);
 
 /*
  * The checksum of the record that `published` should be: its own words of where it comes from, and
- * read(fold(events [from, n))). Needs from < n <= the user's events.
+ * read(fold(events [from, n)), profile), NULL: nothing is known. Needs from < n <= the user's events.
  */
-uint64_t replay_checksum(struct replay *replay, const struct verify_published *published);
+uint64_t replay_checksum(struct replay *replay, const struct verify_published *published,
+                         const struct user_profile *profile);
 
 #endif

@@ -176,6 +176,24 @@ static bool add_bad(struct verify_slice *slice, const struct event *event)
     return true;
 }
 
+/* What a topic of profiles says. */
+static bool add_version(struct verify_slice *slice, const struct event *event)
+{
+    const uint64_t hash = hash_of_user(event->user);
+    if (event->verdict != EVENT_PROFILE || !belongs(slice, hash)) return true;
+    struct verify_user *user = user_of(slice, event->user, hash);
+    struct verify_profile *version = take_slice_memory(slice, sizeof *version);
+    if (!user || !version) return false;
+    for (uint32_t i = 0; i < event->features; i++) {
+        version->profile.hash[i] = event_feature(event, i);
+    }
+    *(user->last_profile ? &user->last_profile->next : &user->first_profile) = version;
+    user->last_profile = version;
+    slice->profiles++;
+    slice->odd_categories += event->odd_category;
+    return true;
+}
+
 static bool add_event(struct verify_slice *slice, const struct event *event)
 {
     if (event->verdict == EVENT_ACCEPTED) return add_accepted(slice, event);
@@ -265,6 +283,20 @@ static enum status load_source(struct verify_slice *slice, const struct log_inpu
         if (status == STATUS_END) return STATUS_OK;
         TRY(status);
         if (!add_event(slice, &event)) return STATUS_BUSY;
+    }
+}
+
+static enum status load_profiles(struct verify_slice *slice, const struct log_input_ops *ops,
+                                 struct log_input *input, struct error *error)
+{
+    for (int64_t next = 0;;) {
+        struct event event;
+        enum status status = ops->event(input, &event, error);
+        if (status == STATUS_END) return STATUS_OK;
+        TRY(status);
+        if (event.offset != next) slice->profiles_gone = true;
+        next = event.offset + 1;
+        if (!add_version(slice, &event)) return STATUS_BUSY;
     }
 }
 
@@ -362,6 +394,10 @@ enum status verify_slice_load(struct verify_slice *slice, const struct log_input
     int64_t first = ops->first(input);
     for (struct verify_user *user = slice->first_user; user && first; user = user->next) {
         user->forgotten = forgotten_of(user, first);
+    }
+    if (config_has_profile_topic(slice->config)) {
+        TRY(ops->begin(input, LOG_PROFILES, part, error));
+        TRY(load_profiles(slice, ops, input, error));
     }
     TRY(ops->begin(input, LOG_DEAD_LETTERS, part, error));
     return load_dead_letters(slice, ops, input, error);

@@ -33,6 +33,12 @@ struct verify_event {
     const struct user_profile *profile; /* in force with it; NULL: nothing is known so far */
 };
 
+/* What a topic of profiles has said of a user, the next one behind it. */
+struct verify_profile {
+    struct verify_profile *next;
+    struct user_profile profile;
+};
+
 /* A record: what it says of itself; its vectors are represented by their checksum. */
 struct verify_published {
     struct verify_published *next;
@@ -53,11 +59,14 @@ struct verify_user {
     struct verify_user *next;     /* in the order of their first appearance */
     struct bytes id;
     uint64_t hash;
-    struct history *history;            /* decides what is taken; NULL: everything is */
-    const struct user_profile *profile; /* in force with its next event; NULL: nothing is known */
-    uint32_t partition;                 /* of its events, if there are any */
-    uint64_t events;                    /* accepted, that the source has */
-    uint64_t forgotten;                 /* before them, that the source has no more */
+    struct history *history;              /* decides what is taken; NULL: everything is */
+    const struct user_profile *profile;   /* in force with its next event; NULL: nothing is known */
+    struct verify_profile *first_profile; /* of a topic of their own; which were in force when, the
+                                           * records tell */
+    struct verify_profile *last_profile;
+    uint32_t partition; /* of its events, if there are any */
+    uint64_t events;    /* accepted, that the source has */
+    uint64_t forgotten; /* before them, that the source has no more */
     struct verify_event *first_event;
     struct verify_event *last_event;
     struct verify_published *first_published;
@@ -102,6 +111,7 @@ struct verify_slice {
     uint64_t flooded;
     uint64_t duplicates;
     uint64_t profiles;
+    bool profiles_gone; /* the topic of profiles does not have all that it had */
     uint64_t bad;
     uint64_t records;
 };

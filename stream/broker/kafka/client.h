@@ -251,6 +251,9 @@ MUST_CHECK enum status topics_apply_settings(struct broker *broker, unsigned kin
                                              const rd_kafka_ConfigResource_t *resource,
                                              struct error *error);
 
+/* kafka/profiles.c: STATUS_REFUSED if source.profile is no topic, or has other partitions. */
+MUST_CHECK enum status profiles_check(struct broker *broker, struct error *error);
+
 /* kafka/sample.c: STATUS_REFUSED if the source is not keyed by user. */
 MUST_CHECK enum status source_sample(struct broker *broker, struct error *error);
 

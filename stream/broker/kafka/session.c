@@ -59,7 +59,9 @@ static rd_kafka_resp_err_t session_assign(struct session *session)
         rd_kafka_topic_partition_list_new((int)broker->partitions);
     for (uint32_t p = 0; p < broker->partitions; p++) {
         const struct session_partition *mine = &session->partitions[p];
-        if (mine->state != PARTITION_LIVE || mine->next >= mine->end) continue;
+        if (mine->state != PARTITION_LIVE) continue;
+        profiles_assign(session, p, list);
+        if (mine->next >= mine->end) continue;
         rd_kafka_topic_partition_list_add(list, broker->config->source.topic, (int32_t)p)->offset =
             mine->next;
     }
@@ -151,6 +153,7 @@ static void kafka_session_close(struct session *session)
     consumer_close(session);
     client_close(&session->producer);
     event_decoder_close(session->decoder);
+    event_decoder_close(session->profile_decoder);
     free(session->partitions);
     free(session->events);
     free(session->messages);
@@ -169,7 +172,9 @@ static enum status session_take_memory(struct session *session, struct error *er
     if (!session->partitions || !session->events || !session->messages || !session->room) {
         return error_set(error, STATUS_IO, "out of memory");
     }
-    return event_decoder_open(&session->decoder, config, error);
+    TRY(event_decoder_open(&session->decoder, config, error));
+    if (!*config->source.profile) return STATUS_OK;
+    return event_decoder_open_profiles(&session->profile_decoder, config, error);
 }
 
 static enum status kafka_session_open(struct session **sessionp, struct broker *broker,
@@ -366,13 +371,20 @@ static bool session_decode(struct session *session, const rd_kafka_message_t *me
     uint8_t *raw = session->room + *usedp, *scratch = raw + size;
     *usedp += take;
     if (size) memcpy(raw, message->payload, size);
-    event_decode(session->decoder, (struct bytes){raw, size},
-                 client_event_stamp(message, session->broker->config), scratch, event);
+    const struct bytes key = {message->key, message->key_len}, value = {raw, size};
+    const bool profile = profiles_are_of(session, message);
+    if (profile) {
+        event_decode_profile(session->profile_decoder, key, value, scratch, event);
+    } else {
+        event_decode(session->decoder, value, client_event_stamp(message, session->broker->config),
+                     scratch, event);
+    }
+    event->beside = profile;
     event->partition = (uint32_t)message->partition;
     event->offset = message->offset;
     if (event_is_bad(event->verdict)) { /* its letter is the message, which lives until next poll */
         event->payload = (struct bytes){message->payload, message->len};
-        event->key = (struct bytes){message->key, message->key_len};
+        event->key = key;
     }
     return true;
 }
@@ -384,18 +396,25 @@ static enum status session_deliver(struct session *session, struct poll *poll, s
     uint32_t events = 0;
     for (; session->cursor < session->count; session->cursor++) {
         const rd_kafka_message_t *message = session->messages[session->cursor];
+        const bool profile = profiles_are_of(session, message);
         if (message->err) {
-            TRY(consumer_error(session, message, error));
+            TRY(profile ? profiles_error(session, message, error)
+                        : consumer_error(session, message, error));
             continue;
         }
         struct session_partition *mine = &session->partitions[message->partition];
-        if (mine->state != PARTITION_LIVE || message->offset < mine->next) continue;
-        if (message->offset >= mine->end) {
+        if (mine->state != PARTITION_LIVE) continue;
+        if (message->offset < (profile ? mine->next_profile : mine->next)) continue;
+        if (!profile && message->offset >= mine->end) {
             session_pass(session, (uint32_t)message->partition, mine->end);
             continue;
         }
         if (!session_decode(session, message, &used, &session->events[events])) break;
-        session_advance(session, mine, message->offset + 1);
+        if (profile) {
+            mine->next_profile = message->offset + 1;
+        } else {
+            session_advance(session, mine, message->offset + 1);
+        }
         events++;
     }
     if (events > 0) client_report_recovery(&session->consumer);
@@ -468,6 +487,7 @@ static enum status kafka_resume(struct session *session, uint32_t partition,
     (void)error;
     if (mine->state != PARTITION_RESTORING) return STATUS_OK; /* revoked meanwhile */
     mine->next = mine->committed = seal->next_offset;
+    mine->next_profile = mine->committed_profile = seal->next_profile;
     mine->sealed = seal->number > 0;
     mine->lost = seal->lost;
     mine->state = PARTITION_LIVE;
@@ -534,7 +554,9 @@ static size_t kafka_dead_letter_size(const struct config *config)
 static struct record kafka_dead_letter(const struct broker *broker, const struct event *event,
                                        void *scratch)
 {
-    return letter_of(event, broker->config->source.topic, broker->letter_size_max, scratch);
+    const char *topic =
+        event->beside ? broker->config->source.profile : broker->config->source.topic;
+    return letter_of(event, topic, broker->letter_size_max, scratch);
 }
 
 const struct broker_ops broker_kafka = {

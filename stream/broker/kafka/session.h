@@ -19,10 +19,12 @@ enum partition_state { PARTITION_AWAY, PARTITION_RESTORING, PARTITION_LIVE };
 
 struct session_partition {
     enum partition_state state;
-    bool unreported;                /* newly assigned; the processor does not know yet */
-    bool sealed;                    /* something of it was sealed, ever */
-    int64_t next;                   /* every event before this offset has been delivered */
-    int64_t committed;              /* first offset that no committed transaction covers */
+    bool unreported;      /* newly assigned; the processor does not know yet */
+    bool sealed;          /* something of it was sealed, ever */
+    int64_t next;         /* every event before this offset has been delivered */
+    int64_t committed;    /* first offset that no committed transaction covers */
+    int64_t next_profile; /* both of source.profile */
+    int64_t committed_profile;
     int64_t end;                    /* a bounded run takes no event from here on, INT64_MAX: all */
     bool unsealed;                  /* its range is in no committed seal yet */
     uint64_t lost;                  /* offsets that accepted gaps have skipped, in all */
@@ -58,7 +60,8 @@ struct session {
     char member_id[MEMBER_ID_SIZE]; /* which of the group it was last, "": none yet */
     bool closing;
     struct event_decoder *decoder;
-    struct event *events;          /* [poll_events_max] */
+    struct event_decoder *profile_decoder; /* NULL: no source.profile */
+    struct event *events;                  /* [poll_events_max] */
     rd_kafka_message_t **messages; /* [poll_events_max] received; delivered before `cursor` */
     size_t count, cursor;
     uint8_t *room; /* payloads of one poll with their decoding scratch */
@@ -131,6 +134,19 @@ bool range_is_unsealed(const struct session *session);
  * of other members, too. Asks the group now and then, once this session has nothing left to do.
  */
 MUST_CHECK enum status range_is_over(struct session *session, bool *overp, struct error *error);
+
+/*
+ * kafka/profiles.c. Whether a message, or an error in its place, is of source.profile.
+ */
+bool profiles_are_of(const struct session *session, const rd_kafka_message_t *message);
+
+/* Adds what is to be read of it of a live partition to an assignment. */
+void profiles_assign(const struct session *session, uint32_t partition,
+                     rd_kafka_topic_partition_list_t *list);
+
+/* An error in place of a message of it. */
+MUST_CHECK enum status profiles_error(struct session *session, const rd_kafka_message_t *message,
+                                      struct error *error);
 
 /*
  * kafka/gap.c. The event at which a partition is to be read on is not there: goes on behind the gap

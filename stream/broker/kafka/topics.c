@@ -378,6 +378,7 @@ enum status topics_open(struct broker *broker, struct error *error)
     for (unsigned kind = 0; kind < (broker->shares ? TOPICS : RECORD_KINDS); kind++) {
         TRY(topic_find(broker, kind, error));
     }
+    TRY(profiles_check(broker, error));
     enum status status = STATUS_BUSY;
     for (int tries = 0; status == STATUS_BUSY && tries < SHOW_TRIES; tries++) {
         if (tries > 0) rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);

@@ -287,6 +287,7 @@ static void transaction_committed(struct session *session, struct commit_partiti
     for (uint32_t i = 0; i < count; i++) {
         struct session_partition *mine = &session->partitions[parts[i].partition];
         mine->committed = parts[i].seal.next_offset;
+        mine->committed_profile = parts[i].seal.next_profile;
         mine->unsealed = false;
         parts[i].position = mine->position;
     }
@@ -341,6 +342,7 @@ enum status kafka_abort(struct session *session, struct error *error)
     atomic_store(&session->committing, false);
     for (uint32_t p = 0; p < session->broker->partitions; p++) {
         session->partitions[p].next = session->partitions[p].committed;
+        session->partitions[p].next_profile = session->partitions[p].committed_profile;
     }
     session->assignment_dirty = true;
     return STATUS_OK;

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""test_profiles.py - what a topic says of users (source.profile) is read beside their events.
+
+    test_profiles.py [TestName ...]    TEST_BRAID is the program; `./run test kafka` sets all of it up
+
+However often the job is killed, a user's newest record is read with what the topic said last before
+the user's last event: the same as a job on files gives, which reads the same events and profiles.
+"""
+
+import base64
+import json
+import re
+import shutil
+import signal
+import struct
+import subprocess
+
+from case import KafkaCase, common, main, setUpModule, tearDownModule, totals
+from harness import BRAID, USERS, drain, numbers, read_all, verify, wait_until
+
+assert setUpModule and tearDownModule
+STEPS = ["outputs_sent", "seals_sent", "offsets_sent", "committed", "store_committed",
+         "commit_finished"]
+SPOKEN_OF = [f"user-{number}" for number in range(USERS)] + ["user-of-no-event"]
+
+
+class Profiles(KafkaCase):
+    def known_world(self, suffix=""):
+        directory = common["directory"]
+        checkpoint = directory / "mind.safetensors"
+        if not checkpoint.exists():
+            subprocess.run([BRAID, "init", f"--source.path={directory}/init.jsonl", "--model=mind",
+                            "--profile-buckets=64", f"--model.checkpoint={checkpoint}", "--d=16"],
+                           check=True, capture_output=True)
+        world = self.world(suffix, settings={"model.checkpoint": checkpoint,
+                                             "profile.fields": "plan,age"})
+        world.settings["source.profile"] = f"{world.name}-users"
+        world.create(f"{world.name}-users", world.partitions, **{"cleanup.policy": "compact"})
+        return world
+
+    def say(self, feed, users, number):
+        """A record of each user; returns where the topic's partitions end."""
+        ends, futures = {}, []
+        for user in users:
+            told = {"plan": f"plan-{(number + len(user)) % 5}"}
+            if (number + int(user[-1], 36)) % 3:
+                told["age"] = number
+            futures.append(feed.producer.send(f"{feed.world.name}-users",
+                                              json.dumps(told).encode(), user.encode()))
+            feed.said[user] = told
+        feed.producer.flush()
+        for future in futures:
+            place = future.get(60)
+            ends[place.partition] = place.offset + 1
+        return ends
+
+    def read_up_to(self, world, ends, job):
+        """Waits until the job has committed all that the topic says."""
+        def done():
+            said = subprocess.run([BRAID, "inspect", "store", "--config", world.config,
+                                   "--state.dir=/nowhere", *world.options()],
+                                  capture_output=True, text=True).stdout
+            read = [int(end) for end in re.findall(r"profiles +up to offset (\d+)", said)]
+            return sorted(read) == sorted(ends.values())
+        wait_until(done, f"profiles up to {ends} committed", job)
+
+    def newest_of_files(self, world, feed):
+        """Vectors of every user by a job on files: the events as they lie, the profiles said last."""
+        events = [json.loads(record.value) for record in read_all(world, world.name)]
+        folder = world.directory / "files"
+        folder.mkdir()
+        (folder / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+        (folder / "users.jsonl").write_text("".join(
+            json.dumps({"user": user, **told}) + "\n" for user, told in feed.said.items()))
+        subprocess.run([BRAID, "run", f"--source.path={folder}/log.jsonl",
+                        f"--source.profile={folder}/users.jsonl", "--profile.fields=plan,age",
+                        f"--model.checkpoint={world.settings['model.checkpoint']}",
+                        "--source.fields.action=action", "--actions.view=1", "--actions.buy=3",
+                        "--state.history_max=256", f"--state.dir={folder}/state",
+                        f"--output.dir={folder}/output"], check=True, capture_output=True)
+        newest = {}
+        for path in sorted((folder / "output").glob("interests-*.jsonl")):
+            for line in path.read_text().splitlines():
+                told = json.loads(line)
+                raw = base64.b64decode(told["vectors"])
+                newest[told["user"]] = (told["events"], struct.unpack(f"<{len(raw) // 4}f", raw))
+        return newest
+
+    def newest_of_topic(self, world):
+        from interest_record_pb2 import InterestRecord
+        newest = {}
+        for record in read_all(world, f"{world.name}-interests"):
+            told = InterestRecord.FromString(record.value)
+            newest[told.user.decode()] = (told.events, tuple(told.vectors))
+        return newest
+
+    def test_what_a_topic_says_counts_once_whatever_is_killed(self):
+        world = self.known_world()
+        feed = self.feed(world)
+        feed.said = {}
+        often = {"job.commit_events_max": "50", "job.poll_events_max": "20"}
+        for number, step in enumerate(STEPS):
+            self.say(feed, SPOKEN_OF[number::3], number)
+            feed.send(200)
+            job = self.job(world, "a", f"{step}:{2 + number % 3}", **often)
+            job.ended(-signal.SIGKILL)
+            totals["kills"] += 1
+            if number == 3:
+                shutil.rmtree(world.directory / "state-a")
+        job = self.job(world)
+        drain(world, feed, job)
+        ends = self.say(feed, SPOKEN_OF, 10)
+        self.read_up_to(world, ends, job)
+        feed.wait([feed.send_raw(json.dumps(dict(feed.event(), user=user, action="view")).encode(),
+                                 user) for user in SPOKEN_OF[:-1]])
+        drain(world, feed, job)
+        job.stop()
+        self.prove(world)
+        self.assertEqual(self.newest_of_topic(world), self.newest_of_files(world, feed))
+        said = verify(world, 4, **{"source.profile": self.other_topic(world, feed)})
+        self.assertGreater(int(numbers(said)["violations"]), 0)
+
+    def other_topic(self, world, feed):
+        """A topic with as many records, that say something else of every user."""
+        topic = f"{world.name}-none"
+        world.create(topic, world.partitions)
+        for record in read_all(world, f"{world.name}-users"):
+            feed.producer.send(topic, b'{"plan":"none"}', record.key, partition=record.partition)
+        feed.producer.flush()
+        return topic
+
+    def test_a_bad_profile_is_a_dead_letter_and_other_partitions_are_refused(self):
+        world = self.known_world()
+        feed = self.feed(world)
+        feed.said = {}
+        feed.producer.send(f"{world.name}-users", b"{", b"user-1").get(60)
+        ends = self.say(feed, SPOKEN_OF, 1)
+        feed.send(100)
+        job = self.job(world)
+        drain(world, feed, job)
+        self.read_up_to(world, ends, job)
+        job.stop()
+        letters = read_all(world, f"{world.name}-dead-letters")
+        self.assertEqual([(letter.key, letter.value, dict(letter.headers)["__braid.errors.topic"])
+                          for letter in letters],
+                         [(b"user-1", b"{", f"{world.name}-users".encode())])
+        verify(world)
+        world.create(f"{world.name}-few", 2)
+        job = self.job(world, **{"source.profile": f"{world.name}-few"})
+        job.ended(3)
+        self.assertTrue(job.said("has 2 partitions, the source"))
+
+
+if __name__ == "__main__":
+    main()
