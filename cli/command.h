@@ -48,6 +48,7 @@ extern const struct command command_repartition;
 extern const struct command command_seed;
 extern const struct command command_replay;
 extern const struct command command_takeover;
+extern const struct command command_erase;
 extern const struct command command_compare;
 extern const struct command command_check_config;
 extern const struct command command_version;

@@ -12,12 +12,25 @@
 #include "cli/manual.h"
 
 static const struct command *const commands[] = {
-    &command_init,         &command_train,       &command_run,
-    &command_inspect,      &command_verify,      &command_evaluate,
-    &command_recommend,    &command_promote,     &command_rollback,
-    &command_export,       &command_repartition, &command_seed,
-    &command_compare,      &command_replay,      &command_takeover,
-    &command_check_config, &command_version,     NULL,
+    &command_init,
+    &command_train,
+    &command_run,
+    &command_inspect,
+    &command_verify,
+    &command_evaluate,
+    &command_recommend,
+    &command_promote,
+    &command_rollback,
+    &command_export,
+    &command_repartition,
+    &command_seed,
+    &command_compare,
+    &command_replay,
+    &command_takeover,
+    &command_erase,
+    &command_check_config,
+    &command_version,
+    NULL,
 };
 enum { COMMANDS = sizeof commands / sizeof *commands - 1 };
 

@@ -214,7 +214,7 @@ static enum status read_members(const struct json_value *root, struct members *m
     for (enum member which = 0; which < GONE; which++) {
         const bool absent = members->at[which].type == JSON_ABSENT;
         if (gone && !absent && which != USER) return wrong(members, which, "in a tombstone");
-        if (absent && which != INTENT && (!gone || which == USER)) {
+        if (absent && which != INTENT && !gone) {
             return wrong(members, which, "is missing");
         }
     }
@@ -294,16 +294,18 @@ static bool read_intent(const struct json_value *value, uint32_t width, float *f
     return base64_decode(value->text, floats, width * sizeof(float));
 }
 
+/* One without a user is what erasure leaves of a line. */
 static enum status read_tombstone(const struct members *members, void *arena_at, size_t arena_size,
                                   struct interest_record *record)
 {
     const struct json_value *user = &members->at[USER];
-    if (user->type != JSON_STRING || user->text.size > arena_size) {
+    const bool erased = user->type == JSON_ABSENT;
+    if (!erased && (user->type != JSON_STRING || user->text.size > arena_size)) {
         return wrong(members, USER, "is not a text");
     }
-    if (user->text.size) memcpy(arena_at, user->text.at, user->text.size);
-    *record =
-        (struct interest_record){.user = {arena_at, user->text.size}, .offset = -1, .gone = true};
+    const size_t size = erased ? 0 : user->text.size;
+    if (size) memcpy(arena_at, user->text.at, size);
+    *record = (struct interest_record){.user = {arena_at, size}, .offset = -1, .gone = true};
     return STATUS_OK;
 }
 

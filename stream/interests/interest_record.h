@@ -58,7 +58,8 @@ size_t interest_record_size_max(uint32_t user_size, uint32_t count, uint32_t wid
 size_t interest_record_encode_json(const struct interest_record *record,
                                    enum config_vectors vectors, void *to);
 
-/* Writes the tombstone of a user, {"user":"...","gone":true}, as a line of a file has it. */
+/* Writes the tombstone of a user, {"user":"...","gone":true}, as a line of a file has it. One
+ * without a user is what erasure leaves of a line, and read as one of a user without an id. */
 size_t interest_tombstone_encode_json(struct bytes user, void *to);
 
 /*

@@ -242,9 +242,12 @@ static enum status file_input_record(struct log_input *input, struct interest_re
                                      struct error *error)
 {
     struct line line;
-    TRY(next_file_output(input, &line, error));
-    return interest_record_decode_json(line.text, input->scratch, input->scratch_size, record,
-                                       error);
+    do {
+        TRY(next_file_output(input, &line, error));
+        TRY(interest_record_decode_json(line.text, input->scratch, input->scratch_size, record,
+                                        error));
+    } while (record->gone && record->user.size == 0); /* what was erased */
+    return STATUS_OK;
 }
 
 static enum status file_input_dead_letter(struct log_input *input, int64_t *offsetp,

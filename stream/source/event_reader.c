@@ -338,6 +338,7 @@ static enum status open_reader(struct event_reader *reader, const struct source_
     const struct config *config = reader->config;
     reader->scratch = malloc(event_scratch_size(line_options_of(config).size_max));
     if (!reader->scratch) return error_set(error, STATUS_IO, "out of memory: one event");
+    TRY(erased_read(&reader->erased, config->state.dir, error));
     TRY(event_decoder_open(&reader->decoder, config, error));
     TRY((reader->follows ? source_list_open_followed
                          : source_list_open)(&reader->list, config->source.path, error));
@@ -389,6 +390,7 @@ void event_reader_close(struct event_reader *reader)
     source_list_close(&reader->list);
     source_list_close(&reader->profiles);
     line_reader_close(reader->lines);
+    erased_close(&reader->erased);
     event_decoder_close(reader->decoder);
     event_decoder_close(reader->profile_decoder);
     free(reader->scratch);
@@ -420,6 +422,14 @@ static bool has_next(const struct event_reader *reader)
     return is_followed(reader, reader->current);
 }
 
+/* What somebody did before it was erased is as if it had not been written. */
+static void drop_erased(const struct erased *erased, struct event *event)
+{
+    if (event->verdict != EVENT_ACCEPTED && event->verdict != EVENT_PROFILE) return;
+    const struct erased_user *user = erased_find(erased, event->user);
+    if (user && event->offset < user->cut) event->verdict = EVENT_DROPPED;
+}
+
 enum status event_reader_next(struct event_reader *reader, struct event *event, struct error *error)
 {
     struct line line;
@@ -436,6 +446,7 @@ enum status event_reader_next(struct event_reader *reader, struct event *event, 
     reader->position.line = line_reader_position(reader->lines);
     reader->position.offset = reader->before + reader->position.line.line;
     event->offset = reader->position.offset - 1;
+    drop_erased(&reader->erased, event);
     return STATUS_OK;
 }
 

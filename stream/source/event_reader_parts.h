@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "stream/source/event_decoder.h"
+#include "stream/source/erased.h"
 #include "stream/source/event_reader.h"
 #include "stream/source/source_list.h"
 
@@ -37,6 +38,7 @@ struct event_reader {
     uint32_t current;
     int64_t before; /* lines of the files before the current one */
     struct line_reader *lines;
+    struct erased erased;
     struct event_decoder *decoder;
     struct event_decoder *profile_decoder; /* NULL: no source.profile */
     uint8_t *scratch;                      /* of one event */

@@ -1,5 +1,6 @@
 # The program end to end on a small log (tests/crash/scene.h).
 foreach(module bounds dimensions
+    erase
     expiry
     export
     features

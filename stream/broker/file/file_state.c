@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "stream/broker/file/file_reader.h"
 #include "stream/broker/file/history_file.h"
+#include "stream/source/erased.h"
 
 enum {
     BUFFERS_SIZE = 32 << 20, /* of all files together */
@@ -181,9 +182,24 @@ enum status file_state_open(struct file_state *state, const struct config *confi
     return open_commit(state, error);
 }
 
+/* What is left of somebody must not be published again. */
+static enum status check_erased(const struct config *config, struct error *error)
+{
+    struct erased erased;
+    TRY(erased_read(&erased, config->state.dir, error));
+    const uint32_t pending = erased_pending(&erased);
+    erased_close(&erased);
+    if (pending == 0) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED,
+                     "%s: the erasure of %" PRIu32 " users was interrupted: run braid erase again, "
+                     "which ends it",
+                     config->state.dir, pending);
+}
+
 enum status file_state_begin(struct file_state *state, struct error *error)
 {
     const struct config *config = state->config;
+    TRY(check_erased(config, error));
     if (state->is_new) TRY(commit_file_write(&state->commit, config->state.dir, error));
     TRY(open_files(state, error));
     /* New files must not vanish from their directory when what is in them has been committed. */
