@@ -12,10 +12,18 @@
 #include <cmocka.h>
 
 #include "base/checksum.h"
+#include "base/clock.h"
 #include "stream/learn/history_sample.h"
 #include "tests/store/store_memory.h"
 
-enum { USERS = 300, HISTORY_MAX = 128, ACTIVE_FROM = 200, DAY_MS = 86400000, USER_ID_MAX = 16 };
+enum {
+    USERS = 300,
+    HISTORY_MAX = 128,
+    ACTIVE_FROM = 200,
+    DAY_MS = 86400000,
+    USER_ID_MAX = 16,
+    VIEW_OLD_MS = 700
+};
 
 struct stored {
     struct store *store;
@@ -222,6 +230,52 @@ static void a_store_that_is_to_be_left_is_not_read_on(void **state)
     }
 }
 
+/* A scan of users that takes a long rest once it has visited some. */
+struct slow_scan {
+    store_visit *visit;
+    void *context;
+    uint32_t visited;
+};
+
+static uint32_t views; /* of users, so far */
+
+static bool visit_slowly(void *context, const struct store_key *key, struct bytes value)
+{
+    struct slow_scan *scan = context;
+    if (++scan->visited == 100) clock_sleep_ms(VIEW_OLD_MS);
+    assert_true(scan->visited < USERS); /* it was ended before all were visited */
+    return scan->visit(scan->context, key, value);
+}
+
+static enum status scan_slowly(struct store *store, enum store_space space,
+                               const struct store_key *start, store_visit *visit, void *context,
+                               struct error *error)
+{
+    struct slow_scan scan = {visit, context, 0};
+    if (space != STORE_USERS) return store_memory.scan(store, space, start, visit, context, error);
+    views++;
+    return store_memory.scan(store, space, start, visit_slowly, &scan, error);
+}
+
+/* A view that is held on to stops the collection of what was overwritten in the store. */
+static void no_view_is_held_for_long_and_nobody_is_passed_over_between_two(void **state)
+{
+    struct stored *stored = *state;
+    stored->ops.scan = scan_slowly;
+    const struct history_stores stores = {&stored->ops, &stored->store, 1, NULL, NULL};
+    const struct history_sample_options options = {INT64_MIN, 0, UINT64_MAX, 1};
+    struct history_sample sample;
+    views = 0;
+    assert_int_equal(history_sample_read(&sample, &stores, &options, NULL), STATUS_OK);
+    assert_true(views >= 4); /* two for each time that all are read */
+    assert_int_equal(sample.users_count, USERS);
+    assert_int_equal(sample.behaviors_count, stored->behaviors);
+    for (uint32_t i = 0; i < sample.users_count; i++) {
+        check_user(&sample, &sample.users[i]);
+    }
+    history_sample_close(&sample);
+}
+
 /* With each behavior is known what the user has said last, also before `from`. */
 static void check_profiles(const struct dataset *dataset, const struct dataset_sequence *sequence,
                            uint64_t user)
@@ -276,6 +330,9 @@ int main(void)
                                         open_store, close_store),
         cmocka_unit_test_setup_teardown(a_user_with_a_missing_chunk_is_left_out_and_counted,
                                         open_store, close_store),
+        cmocka_unit_test_setup_teardown(
+            no_view_is_held_for_long_and_nobody_is_passed_over_between_two, open_store,
+            close_store),
         cmocka_unit_test_setup_teardown(a_store_that_is_to_be_left_is_not_read_on, open_store,
                                         close_store),
         cmocka_unit_test_setup_teardown(
