@@ -70,7 +70,7 @@ class Range(KafkaCase):
         self.transaction_of_nobody(world)
         end = self.ends(world)
         small = {"source.end": "latest", "job.commit_events_max": "100", "job.poll_events_max": "20"}
-        slow = self.job(world, **small, **{"job.rate_max": "200"})
+        slow = self.job(world, **small, **{"job.rate_max": "20"})
         wait_until(lambda: len(self.offsets(world)) == 4, "a commit of each partition", slow)
         self.kill(slow)
         for kill in KILLS:
