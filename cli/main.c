@@ -53,7 +53,7 @@ static void print_help(FILE *out)
         "win.\n\n"
         "Exit codes: 0 done; 1 the operating system or a broker failed; 2 usage or configuration;\n"
         "3 data that needs a decision (another input, a newer format, damage); 4 verify found\n"
-        "violations; 128 + N killed by signal N.\n\n"
+        "violations, or compare a difference; 128 + N killed by signal N.\n\n"
         "braid COMMAND --help explains a command and shows examples; braid help man writes a man\n"
         "page, braid help completion a script for bash.\n",
         out);
