@@ -2,11 +2,13 @@
  * bench_http.c - what answers take, and what they take from the stream beside them. One file job of
  * 100,000 users by Zipf's law and 50,000 items; who is asked for follows the same law.
  *
- *     case=interests   while the job runs at saturation, 1,000 requests a second for some seconds
- *                      and none for as long, in turn: events_per_s with and alone_events_per_s
- *                      without, fall: by how much less. The client is on the same cores: what it
- *                      and the job's answering threads take is told a request (client_cpu_us,
- *                      answer_cpu_us)
+ *     case=interests   while the job runs at saturation, for some seconds each in turn: no requests
+ *                      (alone_events_per_s), 1,000 a second for users' interests (events_per_s),
+ *                      and as many for /healthz (healthz_events_per_s). fall: by how much less than
+ *                      alone. The client is on the same cores, which the job would not pay for:
+ *                      answers_fall is by how much less than beside /healthz, which has all of the
+ *                      client and the protocol. What the client and the job's answering threads take
+ *                      is told a request for interests (client_cpu_us, answer_cpu_us)
  *     case=recommend   200 requests a second for ten of all items, when the log is read to its end
  *
  * Requests are due by the clock and not when the one before was answered; latency counts from when
@@ -44,7 +46,7 @@ enum {
 /* The requests of one phase. */
 struct load {
     uint16_t port;
-    const char *rest; /* of the path, behind the user */
+    const char *rest; /* of the path, behind the user; NULL: /healthz */
     double rate;      /* a second, all clients together */
     int64_t begin_ns, end_ns;
     struct log_generator *users; /* under the lock */
@@ -99,7 +101,9 @@ static bool next_request(struct load *load, char *path, size_t room, uint32_t *i
     if (more) {
         log_generator_next(load->users, line);
         const char *user = strstr(line, "\"user\":\"") + strlen("\"user\":\"");
-        snprintf(path, room, "/users/%.*s/%s", (int)strcspn(user, "\""), user, load->rest);
+        snprintf(path, room, "/users/%.*s/%s", (int)strcspn(user, "\""), user,
+                 load->rest ? load->rest : "");
+        if (!load->rest) snprintf(path, room, "/healthz");
         load->count++;
     }
     pthread_mutex_unlock(&load->lock);
@@ -234,45 +238,68 @@ static double client_cpu_s(void)
     return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
 }
 
-/* With and without requests in turn while the job reads, but for its beginning and its end. */
+enum arm { ARM_ALONE, ARM_INTERESTS, ARM_HEALTHZ, ARMS };
+
+/* What one kind of phase came to. */
+struct sums {
+    double events, seconds, answers_s, client_s, p99; /* p99: ms, of the worst phase */
+    uint32_t asked, missing, phases;
+};
+
+/* One phase; returns how many events are committed after it. */
+static double run_phase(struct load *load, enum arm arm, pid_t job, int fd, char *answer,
+                        struct sums *sums)
+{
+    const double before = committed(fd, answer);
+    const double answers_s = answer_cpu_s(job), client_s = client_cpu_s();
+    const int64_t begin_ns = clock_monotonic_ns();
+    load->count = load->missing = 0;
+    load->rest = arm == ARM_INTERESTS ? "interests" : NULL;
+    if (arm == ARM_ALONE) {
+        clock_sleep_ms(PHASE_S * 1000);
+    } else {
+        run_load(load, PHASE_S);
+    }
+    const double after = committed(fd, answer);
+    sums->events += after - before;
+    sums->seconds += (double)(clock_monotonic_ns() - begin_ns) / 1e9;
+    sums->answers_s += answer_cpu_s(job) - answers_s;
+    sums->client_s += client_cpu_s() - client_s;
+    qsort(load->ms, load->count, sizeof *load->ms, compare_times);
+    const double p99 = quantile(load->ms, load->count, 0.99);
+    if (p99 > sums->p99) sums->p99 = p99;
+    sums->asked += load->count;
+    sums->missing += load->missing;
+    sums->phases++;
+    return after;
+}
+
+/* All kinds of phases in turn while the job reads, but for its beginning and its end. */
 static void bench_interests(struct load *load, pid_t job, int fd, char *answer, uint64_t events)
 {
-    double rates[2] = {0}, times[2] = {0}, answers_s = 0, client_s = 0;
-    uint32_t asked = 0, missing = 0, phases = 0;
-    double p99 = 0;
+    struct sums all[ARMS] = {0};
     while (committed(fd, answer) < (double)events / 50) {
         clock_sleep_ms(50);
     }
-    for (int asks = 0;; asks = !asks) {
-        const double before = committed(fd, answer);
-        const double answers_before = answer_cpu_s(job), client_before = client_cpu_s();
-        const int64_t begin_ns = clock_monotonic_ns();
-        if (asks) {
-            run_load(load, PHASE_S);
-        } else {
-            clock_sleep_ms(PHASE_S * 1000);
-        }
-        const double gained = committed(fd, answer) - before;
-        if (before + gained >= 0.98 * (double)events) break;
-        rates[asks] += gained;
-        times[asks] += (double)(clock_monotonic_ns() - begin_ns) / 1e9;
-        if (!asks) continue;
-        answers_s += answer_cpu_s(job) - answers_before;
-        client_s += client_cpu_s() - client_before;
-        qsort(load->ms, load->count, sizeof *load->ms, compare_times);
-        const double its = quantile(load->ms, load->count, 0.99);
-        p99 = its > p99 ? its : p99;
-        asked += load->count;
-        missing += load->missing;
-        phases++;
+    for (int arm = ARM_ALONE;; arm = (arm + 1) % ARMS) {
+        struct sums sums = all[arm];
+        if (run_phase(load, arm, job, fd, answer, &sums) >= 0.98 * (double)events) break;
+        all[arm] = sums;
     }
-    REQUIRE(times[0] > 0 && times[1] > 0); /* else more EVENTS are needed */
-    const double with = rates[1] / times[1], alone = rates[0] / times[0];
+    double rates[ARMS];
+    for (int arm = 0; arm < ARMS; arm++) {
+        REQUIRE(all[arm].phases > 0); /* else more EVENTS are needed */
+        rates[arm] = all[arm].events / all[arm].seconds;
+    }
+    const struct sums *with = &all[ARM_INTERESTS];
     printf("case=interests requests_per_s=%.0f seconds=%.0f phases=%u events_per_s=%.0f "
-           "alone_events_per_s=%.0f fall=%.3f p99_ms_of_worst_phase=%.2f not_found=%.3f "
-           "answer_cpu_us=%.0f client_cpu_us=%.0f\n",
-           asked / times[1], times[1], phases, with, alone, 1 - with / alone, p99,
-           (double)missing / asked, answers_s * 1e6 / asked, client_s * 1e6 / asked);
+           "alone_events_per_s=%.0f fall=%.3f healthz_events_per_s=%.0f answers_fall=%.3f "
+           "p99_ms_of_worst_phase=%.2f not_found=%.3f answer_cpu_us=%.0f client_cpu_us=%.0f\n",
+           with->asked / with->seconds, with->seconds, with->phases, rates[ARM_INTERESTS],
+           rates[ARM_ALONE], 1 - rates[ARM_INTERESTS] / rates[ARM_ALONE], rates[ARM_HEALTHZ],
+           1 - rates[ARM_INTERESTS] / rates[ARM_HEALTHZ], with->p99,
+           (double)with->missing / with->asked, with->answers_s * 1e6 / with->asked,
+           with->client_s * 1e6 / with->asked);
     fflush(stdout);
 }
 
@@ -306,7 +333,6 @@ int main(int count, char **arguments)
     runner_check(log_generator_open(&load->users, &of_load, &error), &error);
     pthread_mutex_init(&load->lock, NULL);
     load->port = free_port();
-    load->rest = "interests";
     load->rate = 1000;
     snprintf(listen, sizeof listen, "%u", load->port);
     runner.config.http.listen = listen;
