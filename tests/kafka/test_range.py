@@ -9,9 +9,8 @@ judges are an independent reader and `braid verify`.
 
 import json
 import signal
-import unittest
 
-from case import KafkaCase, parse_protobuf, setUpModule, tearDownModule, totals
+from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule, totals
 from harness import Group, drain, expected_history, numbers, read_all, verify, wait_until
 
 from kafka import KafkaConsumer, TopicPartition
@@ -154,4 +153,4 @@ class Range(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

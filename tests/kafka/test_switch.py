@@ -11,9 +11,8 @@ topic against the source: whoever published, each user's records go on.
 import copy
 import signal
 import subprocess
-import unittest
 
-from case import KafkaCase, parse_protobuf, setUpModule, tearDownModule, totals
+from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule, totals
 from cluster import die_with_parent
 from harness import BRAID, SOON, Pulse, drain, expected_history, read_all, wait_until
 
@@ -114,4 +113,4 @@ class Switch(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

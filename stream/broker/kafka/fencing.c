@@ -84,13 +84,14 @@ enum status fencing_check_consumer(struct session *session, bool as_member, stru
     const int64_t begun_ns = clock_monotonic_ns();
     const int64_t session_ms = (int64_t)config->kafka.session_timeout_ms + FENCING_WAIT_MS;
     const int64_t wait_ms = as_member ? 0 : session_ms;
-    while (!atomic_load(&session->broker->stopping)) {
+    for (;;) {
         struct holder holder;
         rd_kafka_resp_err_t code = ask_for_holder(session, &holder);
         if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
             return error_set(error, STATUS_IO, "kafka: describing group '%s': %s",
                              config->kafka.group, rd_kafka_err2str(code));
         }
+        if (code && atomic_load(&session->broker->stopping)) return STATUS_OK;
         if (!code) {
             (void)fencing_note_member(session); /* it may have joined anew meanwhile */
             bool ours = strcmp(holder.member, session->member_id) == 0;
@@ -104,7 +105,6 @@ enum status fencing_check_consumer(struct session *session, bool as_member, stru
         }
         rd_kafka_poll(session->producer.handle, FENCING_ASK_MS);
     }
-    return STATUS_OK;
 }
 
 /* A process that shares only the transactional id fences again and again; then this one leaves. */

@@ -330,9 +330,9 @@ static void consumer_fenced(struct session *session)
 static enum status consumer_replace(struct session *session, struct error *error)
 {
     consumer_close(session);
-    TRY(fencing_check_consumer(session, session->fenced_as_member, error));
     session->consumer_must_reopen = atomic_load(&session->broker->stopping);
     if (session->consumer_must_reopen) return STATUS_OK; /* too late to join */
+    TRY(fencing_check_consumer(session, session->fenced_as_member, error));
     log_warn("consumer is replaced: it was fenced, and not by another process",
              log_int("worker", session->worker));
     return consumer_open(session, error);

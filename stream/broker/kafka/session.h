@@ -167,8 +167,8 @@ bool fencing_note_member(struct session *session);
  * this session's group.instance.id, or only the member that was noted; STATUS_FENCED if another
  * process has taken it. With `as_member` (it still was the noted one when it was fenced) any other
  * member is another process. Without it an unknown member may be an earlier join of this very
- * consumer, which ends with its session timeout and is waited for that long. Asks until brokers
- * answer, or the job stops (STATUS_OK).
+ * consumer, which ends with its session timeout and is waited for that long, also when the job is
+ * to stop. Asks until brokers answer, or the job is to stop and they do not (STATUS_OK).
  */
 MUST_CHECK enum status fencing_check_consumer(struct session *session, bool as_member,
                                               struct error *error);
