@@ -116,7 +116,7 @@ static uint64_t records_of(const char *name, uint32_t *countp)
 static void a_round(uint32_t round)
 {
     char profiles[64], clicks[64], told[64];
-    static const char *const run[] = {"run", "--job.commit_interval=9s", NULL};
+    static const char *const run[] = {"run", "--job.commit_interval=60s", NULL};
     static const char *const verify[] = {"verify", NULL};
     snprintf(profiles, sizeof profiles, "known/profiles/%u.jsonl", round);
     snprintf(clicks, sizeof clicks, "known/clicks/%u.jsonl", round);
