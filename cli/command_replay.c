@@ -124,6 +124,16 @@ static enum status open_nothing(struct generations **generationsp, struct error 
     return generations_open(generationsp, checkpoint, error);
 }
 
+/*
+ * Nobody waits for a commit in which nothing is published, and each rewrites the records of all users
+ * who acted since the last one: so they come as rarely as the transaction's timeout lets them.
+ */
+static uint32_t rare_commits_ms(const struct config *config)
+{
+    const uint32_t rare_ms = config->kafka.transaction_timeout_ms / 3;
+    return config->job.commit_interval_ms > rare_ms ? config->job.commit_interval_ms : rare_ms;
+}
+
 static enum status write_histories(const struct config *config, struct job_summary *summary,
                                    struct error *error)
 {
@@ -132,6 +142,7 @@ static enum status write_histories(const struct config *config, struct job_summa
     TRY(open_nothing(&generations, error));
     alone.output.publish = CONFIG_PUBLISH_NONE;
     alone.output.sweep = 0;
+    alone.job.commit_interval_ms = rare_commits_ms(config);
     const enum status status = job_program_run(&alone, generations, summary, error);
     generations_close(generations);
     return status;

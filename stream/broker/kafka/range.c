@@ -123,14 +123,19 @@ void range_resume(struct session *session, uint32_t partition, const struct hist
     atomic_store(&reach->end, mine->end);
 }
 
-bool range_is_unsealed(const struct session *session)
+bool range_wants_commit(const struct session *session)
 {
+    bool read = true, unsealed = false, further = false;
     if (atomic_load(&session->committing)) return false;
     for (uint32_t p = 0; p < session->broker->partitions; p++) {
         const struct session_partition *mine = &session->partitions[p];
-        if (mine->state == PARTITION_LIVE && mine->unsealed) return true;
+        if (mine->state == PARTITION_AWAY) continue;
+        read = read && mine->state == PARTITION_LIVE && mine->next >= mine->end;
+        if (mine->state != PARTITION_LIVE) continue;
+        unsealed = unsealed || mine->unsealed;
+        further = further || mine->next > mine->committed;
     }
-    return false;
+    return unsealed || (read && further);
 }
 
 /* Whether this session has nothing to read and nothing to commit. Notes how far it is. */

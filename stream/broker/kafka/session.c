@@ -450,7 +450,10 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
     bool over = true;
     if (session->rebalance != REBALANCE_NONE) TRY(session_rebalance(session, poll, &over, error));
     if (!over) return STATUS_OK;
-    if (range_is_unsealed(session)) session_gather(session);
+    if (range_wants_commit(session)) {
+        session_gather(session);
+        session->wants_commit = true;
+    }
     if (commit_due(session)) {
         poll->kind = POLL_COMMIT;
         return STATUS_OK;

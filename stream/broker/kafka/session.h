@@ -126,8 +126,8 @@ void session_pass(struct session *session, uint32_t partition, int64_t next);
  */
 void range_resume(struct session *session, uint32_t partition, const struct history_seal *seal);
 
-/* Whether a live partition's range is to be committed yet. */
-bool range_is_unsealed(const struct session *session);
+/* Whether to commit at once: a partition's range is in no seal yet, or all are read to their ends. */
+bool range_wants_commit(const struct session *session);
 
 /*
  * Whether a bounded run is over: all partitions of the source are committed up to their ends, those
