@@ -14,7 +14,7 @@ import subprocess
 
 from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule, totals
 from cluster import die_with_parent
-from harness import BRAID, SOON, Pulse, drain, expected_history, read_all, wait_until
+from harness import BRAID, SOON, Group, Pulse, drain, expected_history, read_all, wait_until
 
 assert setUpModule and tearDownModule
 STEPS = ["sweep_folded:1", "sweep_committed:1", "changeset_closed:2", "committed:1"]
@@ -49,8 +49,12 @@ class Switch(KafkaCase):
     def switch(self, old, new, publishing, shadow):
         """`new` takes the place of `old`, under load, killed on the way. Returns their jobs."""
         users = set(expected_history(self.source)[0])
-        publishing.stop()
         self.kill(shadow)
+        wait_until(lambda: self.is_ahead(old, new), "more was published than is beside", publishing)
+        publishing.stop()
+        code, said = self.takeover(old, new, "--check")
+        self.assertEqual(code, 3, said)
+        self.assertIn("let it go on", said)
         shadow = self.run_job(new, **BESIDE)
         wait_until(lambda: self.takeover(old, new, "--check")[0] == 0, "nothing in the way", shadow)
         shadow.stop()
@@ -70,6 +74,15 @@ class Switch(KafkaCase):
         shadow = self.run_job(old, **BESIDE)
         wait_until(lambda: users <= self.users_of(old, generation), "everybody", taken, shadow)
         return taken, shadow
+
+    def is_ahead(self, one, other):
+        """Whether one job has committed events that the other, which is dead, has not."""
+        offsets = []
+        for world in (one, other):
+            group = Group(world)
+            offsets.append(group.offsets())
+            group.close()
+        return any(at > offsets[1].get(partition, at) for partition, at in offsets[0].items())
 
     def users_of(self, world, generation):
         told = map(parse_protobuf, read_all(world, f"{world.base}-interests"))
