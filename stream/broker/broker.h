@@ -142,6 +142,13 @@ struct broker_ops {
      */
     bool (*owner)(struct broker *broker, uint32_t partition, char *to, size_t room);
 
+    /*
+     * Up to where a source partition can be read: the offset behind the last record that no open
+     * transaction holds back, as of a second ago at most; -1: not known. Any thread; may wait a
+     * second or two for the brokers. NULL: the input says no end (files).
+     */
+    int64_t (*source_end)(struct broker *broker, uint32_t partition);
+
     /* Begins to end the job: sessions get a COMMIT, then END. Async-signal-safe. */
     void (*stop)(struct broker *broker);
 
@@ -181,12 +188,6 @@ struct broker_ops {
      * events alone tell.
      */
     int64_t (*position)(const struct session *session, uint32_t partition);
-
-    /*
-     * Offsets between `next` and the end of a live partition, as far as the broker has said lately;
-     * never waits. NULL: the input says no end (files).
-     */
-    int64_t (*behind)(const struct session *session, uint32_t partition, int64_t next);
 
     /* Asks for a POLL_COMMIT soon: a limit of the transaction is near. */
     void (*want_commit)(struct session *session);

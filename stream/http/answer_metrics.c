@@ -14,11 +14,20 @@ static bool wants_openmetrics(struct bytes accept)
     return accept.size > 0 && memmem(accept.at, accept.size, name, sizeof name - 1);
 }
 
-/* What the stores of this process take, all together, and how many of them stall. */
+/* How much of a partition can be read and is not in its store. */
+static int64_t lag_of(const struct job_view *job, const struct store_lease *lease)
+{
+    const int64_t next = atomic_load(&lease->next_offset);
+    const int64_t end =
+        job->ops->source_end ? job->ops->source_end(job->broker, lease->partition) : -1;
+    return end > next ? end - next : 0;
+}
+
+/* What the stores of this process take and lack, all together, and how many of them stall. */
 static void measure_stores(struct site *site)
 {
     struct store_facts all = {0};
-    int64_t delayed = 0, stopped = 0;
+    int64_t delayed = 0, stopped = 0, lag = 0;
     const struct job_view *job = site_enter(site);
     if (!job) return;
     for (uint32_t p = 0; p < job->partitions; p++) {
@@ -26,6 +35,7 @@ static void measure_stores(struct site *site)
         if (!lease) continue;
         struct store_facts its;
         job->stores->measure(lease->store, &its);
+        lag += lag_of(job, lease);
         store_leases_give_back(job->leases, &lease, 1);
         all.disk_bytes += its.disk_bytes;
         all.memory_bytes += its.memory_bytes;
@@ -33,6 +43,7 @@ static void measure_stores(struct site *site)
         stopped += its.stopped;
     }
     site_leave(site);
+    metric_set(metrics_get("braid_source_lag_records", NULL, NULL), lag);
     metric_set(metrics_get("braid_store_bytes", "where", "disk"), (int64_t)all.disk_bytes);
     metric_set(metrics_get("braid_store_bytes", "where", "memory"), (int64_t)all.memory_bytes);
     metric_set(metrics_get("braid_stores_stalled", "how", "delayed"), delayed);

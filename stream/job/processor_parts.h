@@ -26,11 +26,11 @@
 /* What a worker counts; gauges hold the sum of all workers, so each adds what has changed. */
 struct worker_metrics {
     struct metric *hits, *misses; /* users of a poll that were in memory, or not */
-    struct metric *users, *lag, *aborts;
+    struct metric *users, *aborts;
     struct metric *assigned, *revoked, *lost; /* rebalances */
     struct histogram *freshness_ms;           /* age of its oldest event, by the broker's time */
     struct histogram *age_ns;                 /* of a transaction when it was committed */
-    int64_t users_shown, lag_shown;           /* this worker's part of the gauges */
+    int64_t users_shown;                      /* this worker's part of the gauge */
 };
 
 /* How many users a sweep may still move, of a rate. */

@@ -20,7 +20,6 @@ void worker_metrics_open(struct worker_metrics *metrics)
         .hits = metrics_get("braid_users_looked_up_total", "found", "memory"),
         .misses = metrics_get("braid_users_looked_up_total", "found", "store"),
         .users = metrics_get("braid_users_in_memory", NULL, NULL),
-        .lag = metrics_get("braid_source_lag_records", NULL, NULL),
         .aborts = metrics_get("braid_aborts_total", NULL, NULL),
         .assigned = metrics_get("braid_rebalances_total", "kind", "assigned"),
         .revoked = metrics_get("braid_rebalances_total", "kind", "revoked"),
@@ -57,19 +56,6 @@ static void show_part(struct metric *gauge, int64_t *shownp, int64_t value)
     *shownp = value;
 }
 
-static int64_t lag_of(const struct processor *processor)
-{
-    uint32_t count;
-    int64_t lag = 0;
-    if (!processor->ops->behind) return 0;
-    struct task *const *tasks = assignment_live(processor->assignment, &count);
-    for (uint32_t t = 0; t < count; t++) {
-        lag += processor->ops->behind(processor->session, tasks[t]->partition,
-                                      tasks[t]->seal.next_offset);
-    }
-    return lag;
-}
-
 void worker_metrics_committed(struct processor *processor, const struct changeset *set)
 {
     struct worker_metrics *metrics = &processor->metrics;
@@ -79,12 +65,10 @@ void worker_metrics_committed(struct processor *processor, const struct changese
         histogram_add(metrics->freshness_ms, age_ms > 0 ? age_ms : 0, 1);
     }
     show_part(metrics->users, &metrics->users_shown, cache_users(processor->cache));
-    show_part(metrics->lag, &metrics->lag_shown, lag_of(processor));
 }
 
 void worker_metrics_close(struct worker_metrics *metrics)
 {
     if (!metrics->users) return;
     show_part(metrics->users, &metrics->users_shown, 0);
-    show_part(metrics->lag, &metrics->lag_shown, 0);
 }

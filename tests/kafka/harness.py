@@ -7,12 +7,14 @@ them event by event: none lost, none repeated, each at its place.
 """
 
 import collections
+import http.client
 import json
 import os
 import pathlib
 import random
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -215,6 +217,30 @@ class Job:
 
     def wait_said(self, pattern):
         wait_until(lambda: self.said(pattern), f"{pattern!r}", self)
+
+
+def answering():
+    """Settings of a process that answers and says where."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    return {"http.listen": address, "kafka.advertise": address}
+
+
+def ask(job, path):
+    """The code and the text that a process answers."""
+    connection = http.client.HTTPConnection(job.settings["http.listen"], timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def metric(job, name):
+    """The value of a metric without labels."""
+    return float(re.search(rf"^{name} (\S+)$", ask(job, "/metrics")[1], re.M)[1])
 
 
 def wait_until(condition, what, *jobs):

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from case import KafkaCase, common, main, parse_json, parse_protobuf, setUpModule, tearDownModule
-from harness import BRAID, check, drain, read_all, wait_until
+from harness import BRAID, answering, check, drain, metric, read_all, wait_until
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, NewPartitions
@@ -94,7 +94,7 @@ class Events(KafkaCase):
         world = self.world()
         feed = self.feed(world, transactional_id="upstream")
         feed.producer.init_transactions()
-        job = self.job(world)
+        job = self.job(world, **answering(), **{"job.rate_max": "60"})
         for number in range(10):
             ends = dict(feed.ends)
             feed.producer.begin_transaction()
@@ -105,6 +105,12 @@ class Events(KafkaCase):
                 feed.ends.update(ends)
             else:
                 feed.producer.commit_transaction()
+        drain(world, feed, job)
+        feed.producer.begin_transaction()
+        feed.send(600)
+        self.assertLess(metric(job, "braid_source_lag_records"), 100)  # nobody can read them yet
+        feed.producer.commit_transaction()
+        wait_until(lambda: metric(job, "braid_source_lag_records") > 100, "what can be read", job)
         drain(world, feed, job)
         job.stop()
         self.prove(world)

@@ -6,43 +6,16 @@
 Events flow all the while. A test goes on when the group says that it is so far.
 """
 
-import http.client
 import json
-import re
 import signal
-import socket
 import time
 
 from case import KafkaCase, main, setUpModule, tearDownModule
-from harness import PATIENCE, SOON, Pulse, drain, shared_by, wait_until
+from harness import SOON, Pulse, answering, ask, drain, metric, shared_by, wait_until
 
 from kafka import KafkaProducer
 
 assert setUpModule and tearDownModule
-
-
-def answering():
-    """Settings of a process that answers and says where."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-    return {"http.listen": address, "kafka.advertise": address}
-
-
-def ask(job, path):
-    """The code and the text that a process answers."""
-    connection = http.client.HTTPConnection(job.settings["http.listen"], timeout=PATIENCE)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-def metric(job, name):
-    """The value of a metric without labels."""
-    return float(re.search(rf"^{name} (\S+)$", ask(job, "/metrics")[1], re.M)[1])
 
 
 def asked_of_another(*jobs):

@@ -172,14 +172,26 @@ enum status client_open(struct client *client, struct client_setup *setup, rd_ka
     return STATUS_OK;
 }
 
+static enum status open_asking(struct client *client, const char *role, const char *isolation,
+                               const struct config *config, struct error *error)
+{
+    struct client_setup setup;
+    *client = (struct client){.role = role};
+    client_setup(&setup, config, error);
+    client_set(&setup, "isolation.level", "%s", isolation);
+    return client_open(client, &setup, RD_KAFKA_CONSUMER);
+}
+
 enum status client_open_admin(struct client *client, const struct config *config,
                               struct error *error)
 {
-    struct client_setup setup;
-    *client = (struct client){.role = "admin"};
-    client_setup(&setup, config, error);
-    client_set(&setup, "isolation.level", "read_uncommitted");
-    return client_open(client, &setup, RD_KAFKA_CONSUMER);
+    return open_asking(client, "admin", "read_uncommitted", config, error);
+}
+
+enum status client_open_committed(struct client *client, const struct config *config,
+                                  struct error *error)
+{
+    return open_asking(client, "ends", "read_committed", config, error);
 }
 
 rd_kafka_queue_t *client_messages(struct client *client)
@@ -244,6 +256,14 @@ static rd_kafka_resp_err_t offset_at(struct client *client, const char *topic, u
     *offsetp = asked->offset;
     rd_kafka_topic_partition_list_destroy(list);
     return code;
+}
+
+rd_kafka_resp_err_t client_offsets_for_times(struct client *client,
+                                             rd_kafka_topic_partition_list_t *list,
+                                             uint32_t wait_ms)
+{
+    serve(client, 0);
+    return rd_kafka_offsets_for_times(client->handle, list, (int)wait_ms);
 }
 
 rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,

@@ -69,6 +69,7 @@ struct reach {
  * `stop`.
  */
 struct group_owners;
+struct source_ends;
 
 struct broker {
     const struct config *config;
@@ -89,6 +90,7 @@ struct broker {
     _Atomic uint64_t serves;     /* the generation to which all users are moved before, */
     struct reach *reaches;       /* [partitions] and how far it is; NULL: it has no end */
     struct group_owners *owners; /* of a job */
+    struct source_ends *ends;    /* of a job */
     struct metric *lost;         /* events of the source that were gone before they were read */
     _Atomic bool stopping;
 };
@@ -116,6 +118,10 @@ MUST_CHECK enum status client_open(struct client *client, struct client_setup *s
  */
 MUST_CHECK enum status client_open_admin(struct client *client, const struct config *config,
                                          struct error *error);
+
+/* The same for one to which a partition ends at its last stable offset: before open transactions. */
+MUST_CHECK enum status client_open_committed(struct client *client, const struct config *config,
+                                             struct error *error);
 
 /*
  * The queue on which a consumer receives, the caller's to destroy before the client. All that the
@@ -149,6 +155,11 @@ void client_warm(struct client *client, const char *topic);
  */
 rd_kafka_resp_err_t client_watermarks(struct client *client, const char *topic, uint32_t partition,
                                       int64_t *lowp, int64_t *highp);
+
+/* Offsets of a list of partitions, whose `offset` says of which time; errors of each in the list. */
+rd_kafka_resp_err_t client_offsets_for_times(struct client *client,
+                                             rd_kafka_topic_partition_list_t *list,
+                                             uint32_t wait_ms);
 
 /*
  * The first offset of a partition whose record is of `time_ms` (broker's or producer's, as the topic

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "stream/broker/kafka/generation_log.h"
 #include "stream/broker/kafka/letter.h"
+#include "stream/broker/kafka/ends.h"
 #include "stream/broker/kafka/owners.h"
 #include "stream/broker/kafka/session.h"
 #include "stream/source/event_decoder.h"
@@ -204,6 +205,7 @@ static void kafka_close(struct broker *broker)
 {
     if (!broker) return;
     group_owners_close(broker->owners);
+    source_ends_close(broker->ends);
     client_close(&broker->admin);
     free(broker->reaches);
     free(broker);
@@ -224,6 +226,7 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     broker->shares = config_shares(config);
     broker->lost = metrics_get("braid_lost_events_total", NULL, NULL);
     enum status status = group_owners_open(&broker->owners, error);
+    if (status == STATUS_OK) status = source_ends_open(&broker->ends, error);
     if (status == STATUS_OK) status = client_open_admin(&broker->admin, config, error);
     if (status == STATUS_OK) status = topics_open(broker, error);
     if (status == STATUS_OK) status = source_sample(broker, error);
@@ -239,6 +242,11 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
 static bool kafka_owner(struct broker *broker, uint32_t partition, char *to, size_t room)
 {
     return group_owner(broker->owners, broker, partition, to, room);
+}
+
+static int64_t kafka_source_end(struct broker *broker, uint32_t partition)
+{
+    return source_end(broker->ends, broker, partition);
 }
 
 /* --- polling ---------------------------------------------------------------------------------- */
@@ -514,18 +522,6 @@ static int64_t kafka_position(const struct session *session, uint32_t partition)
     return session->partitions[partition].next;
 }
 
-/* What the last answer to a fetch said of the end. */
-static int64_t kafka_behind(const struct session *session, uint32_t partition, int64_t next)
-{
-    int64_t low = 0, high = 0;
-    if (rd_kafka_get_watermark_offsets(session->consumer.handle,
-                                       session->broker->config->source.topic, (int32_t)partition,
-                                       &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return 0;
-    }
-    return high > next ? high - next : 0;
-}
-
 /* --- the table -------------------------------------------------------------------------------- */
 
 static uint32_t kafka_partitions(const struct broker *broker)
@@ -571,6 +567,7 @@ const struct broker_ops broker_kafka = {
     .partitions = kafka_partitions,
     .partition_of = kafka_partition_of,
     .owner = kafka_owner,
+    .source_end = kafka_source_end,
     .source_identity = kafka_source_identity,
     .stop = kafka_stop,
     .serves = kafka_serves,
@@ -584,7 +581,6 @@ const struct broker_ops broker_kafka = {
     .want_commit = kafka_want_commit,
     .gather = kafka_gather,
     .position = kafka_position,
-    .behind = kafka_behind,
     .begin = kafka_begin,
     .send = kafka_send,
     .seal = kafka_seal,
