@@ -20,27 +20,22 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
     log_debug("librdkafka", log_text("facility", facility), log_text("text", text));
 }
 
+/*
+ * Not by the Admin API: where its request to a coordinator fails or times out at the wrong moment
+ * librdkafka aborts the program (issue 4605, pull request 5397).
+ */
 rd_kafka_resp_err_t client_describe_group(struct client *admin, const char *group, int wait_ms,
                                           look_at_group *look, void *context)
 {
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(admin->handle, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_AdminOptions_set_request_timeout(options, wait_ms, NULL, 0);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(admin->handle);
-    rd_kafka_DescribeConsumerGroups(admin->handle, &group, 1, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * wait_ms);
-    rd_kafka_resp_err_t code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
-    if (!code) {
-        size_t count;
-        const rd_kafka_ConsumerGroupDescription_t *described =
-            *rd_kafka_DescribeConsumerGroups_result_groups(
-                rd_kafka_event_DescribeConsumerGroups_result(event), &count);
-        code = rd_kafka_error_code(rd_kafka_ConsumerGroupDescription_error(described));
-        if (!code) look(context, described);
-    }
-    if (event) rd_kafka_event_destroy(event);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_AdminOptions_destroy(options);
+    static const struct rd_kafka_group_info nobody;
+    const struct rd_kafka_group_list *list = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_list_groups(admin->handle, group, &list, wait_ms);
+    /* Not all brokers have answered, but the one that has the group. */
+    if (code == RD_KAFKA_RESP_ERR__PARTIAL) code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    const struct rd_kafka_group_info *its = list && list->group_cnt > 0 ? list->groups : &nobody;
+    if (!code) code = its->err;
+    if (!code) look(context, its);
+    if (list) rd_kafka_group_list_destroy(list);
     return code;
 }
 

@@ -173,8 +173,11 @@ MUST_CHECK enum status client_bounds(struct client *client, const char *topic, u
                                      int64_t wait_ms, int64_t *lowp, int64_t *highp,
                                      struct error *error);
 
-/* Describes a consumer group to `look`; 0, or why there was no answer within `wait_ms`. Any thread. */
-typedef void look_at_group(void *context, const rd_kafka_ConsumerGroupDescription_t *group);
+/*
+ * Describes a consumer group to `look`, one without members if there is none; 0, or why there was no
+ * answer within `wait_ms`. Asks all brokers. Any thread.
+ */
+typedef void look_at_group(void *context, const struct rd_kafka_group_info *group);
 rd_kafka_resp_err_t client_describe_group(struct client *admin, const char *group, int wait_ms,
                                           look_at_group *look, void *context);
 

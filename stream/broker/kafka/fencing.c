@@ -25,6 +25,7 @@ enum {
     FENCINGS_WINDOW_MS = 60000, /* FENCINGS_MAX within: another uses the transactional id */
     FENCING_WAIT_MS = 1000,     /* beyond a heartbeat, or a session */
     FENCING_ASK_MS = 50,
+    UUID_SIZE = 36, /* with its hyphens */
 };
 
 struct holder {
@@ -49,19 +50,24 @@ struct holder_search {
     struct holder *holder;
 };
 
-static void find_holder(void *context, const rd_kafka_ConsumerGroupDescription_t *group)
+/* A static member's id is its group.instance.id, a hyphen, and a UUID. */
+static bool is_of_instance(const char *member, const char *instance)
+{
+    const size_t size = strlen(instance);
+    return strncmp(member, instance, size) == 0 && member[size] == '-' &&
+           strlen(member + size + 1) == UUID_SIZE;
+}
+
+static void find_holder(void *context, const struct rd_kafka_group_info *group)
 {
     const struct holder_search *search = context;
     struct holder *holder = search->holder;
     *holder = (struct holder){.member = ""};
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_MemberDescription_t *member =
-            rd_kafka_ConsumerGroupDescription_member(group, i);
-        const char *instance = rd_kafka_MemberDescription_group_instance_id(member);
-        if (!instance || strcmp(instance, search->session->settings.instance) != 0) continue;
-        snprintf(holder->member, sizeof holder->member, "%s",
-                 rd_kafka_MemberDescription_consumer_id(member));
-        snprintf(holder->host, sizeof holder->host, "%s", rd_kafka_MemberDescription_host(member));
+    for (int i = 0; i < group->member_cnt; i++) {
+        const struct rd_kafka_group_member_info *member = &group->members[i];
+        if (!is_of_instance(member->member_id, search->session->settings.instance)) continue;
+        snprintf(holder->member, sizeof holder->member, "%s", member->member_id);
+        snprintf(holder->host, sizeof holder->host, "%s", member->client_host);
     }
 }
 

@@ -53,25 +53,64 @@ void group_owners_close(struct group_owners *owners)
     free(owners);
 }
 
-static void note_member(const struct asking *asking, const rd_kafka_MemberDescription_t *member)
+/* What is left of a member's assignment, as the consumer protocol writes it (big-endian). */
+struct assigned {
+    const unsigned char *at;
+    size_t left;
+};
+
+/* The next number of `size` bytes; 0 where there is none. */
+static uint32_t next_number(struct assigned *assigned, size_t size)
 {
-    const char *address = strrchr(rd_kafka_MemberDescription_client_id(member), '@');
-    const rd_kafka_MemberAssignment_t *assigned = rd_kafka_MemberDescription_assignment(member);
-    const rd_kafka_topic_partition_list_t *list =
-        assigned ? rd_kafka_MemberAssignment_partitions(assigned) : NULL;
+    uint32_t number = 0;
+    if (assigned->left < size) {
+        assigned->left = 0;
+        return 0;
+    }
+    for (size_t i = 0; i < size; i++) {
+        number = number << 8 | assigned->at[i];
+    }
+    assigned->at += size;
+    assigned->left -= size;
+    return number;
+}
+
+/* Skips the name of a topic; says whether it is that one. */
+static bool next_topic_is(struct assigned *assigned, const char *topic)
+{
+    const size_t size = next_number(assigned, 2);
+    if (size > assigned->left) {
+        assigned->left = 0;
+        return false;
+    }
+    const bool same = size == strlen(topic) && memcmp(assigned->at, topic, size) == 0;
+    assigned->at += size;
+    assigned->left -= size;
+    return same;
+}
+
+/* version | topics: name, partitions | data of the user's */
+static void note_member(const struct asking *asking,
+                        const struct rd_kafka_group_member_info *member)
+{
+    struct assigned assigned = {member->member_assignment, (size_t)member->member_assignment_size};
+    const char *address = strrchr(member->client_id, '@');
     if (!address || !listen_is_address(address + 1)) return;
-    for (int i = 0; list && i < list->cnt; i++) {
-        const int32_t p = list->elems[i].partition;
-        if (strcmp(list->elems[i].topic, asking->topic) != 0) continue;
-        if (p < 0 || (uint32_t)p >= asking->partitions || asking->addresses[p]) continue;
-        asking->addresses[p] = strdup(address + 1);
+    (void)next_number(&assigned, 2);
+    for (uint32_t topics = next_number(&assigned, 4); topics > 0 && assigned.left > 0; topics--) {
+        const bool ours = next_topic_is(&assigned, asking->topic);
+        for (uint32_t left = next_number(&assigned, 4); left > 0 && assigned.left >= 4; left--) {
+            const uint32_t p = next_number(&assigned, 4);
+            if (!ours || p >= asking->partitions || asking->addresses[p]) continue;
+            asking->addresses[p] = strdup(address + 1);
+        }
     }
 }
 
-static void note_members(void *context, const rd_kafka_ConsumerGroupDescription_t *group)
+static void note_members(void *context, const struct rd_kafka_group_info *group)
 {
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        note_member(context, rd_kafka_ConsumerGroupDescription_member(group, i));
+    for (int i = 0; i < group->member_cnt; i++) {
+        note_member(context, &group->members[i]);
     }
 }
 

@@ -111,9 +111,9 @@ struct client *kafka_reader_consumer(struct kafka_reader *reader)
     return &reader->consumer;
 }
 
-static void count_members(void *context, const rd_kafka_ConsumerGroupDescription_t *group)
+static void count_members(void *context, const struct rd_kafka_group_info *group)
 {
-    *(uint32_t *)context = (uint32_t)rd_kafka_ConsumerGroupDescription_member_count(group);
+    *(uint32_t *)context = (uint32_t)group->member_cnt;
 }
 
 enum status kafka_reader_members(struct kafka_reader *reader, uint32_t *countp, struct error *error)
