@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pathlib
+import queue
 import random
 import re
 import signal
@@ -33,6 +34,7 @@ BRAID = pathlib.Path(os.environ["TEST_BRAID"])
 ITEMS = 300
 USERS = 400
 PATIENCE = 240  # seconds for what is to happen; a starved machine needs some of them
+SILENCE = 20  # seconds after which a client is given up that gets no answer
 
 CONFIG = """\
 source:
@@ -259,14 +261,27 @@ class Group:
         self.world, self.admin = world, None
 
     def ask(self, question, unknown):
-        """Of a new client after a failure: an old one may know only of a broker that is dead."""
+        """Of a new client after a failure, and after a silence: an old one may know only of a broker
+        that is dead, and one of kafka-python may wait for its answer for ever."""
+        admin, self.admin = self.admin, None
+        answers = queue.SimpleQueue()
+
+        def put():
+            client = admin
+            try:
+                client = client or KafkaAdminClient(bootstrap_servers=self.world.cluster.address)
+                answers.put((client, question(client)[self.world.name]))
+            except (KafkaError, OSError):  # no coordinator yet, or none at the moment
+                answers.put((None, unknown))
+                if client:
+                    client.close()
+
+        threading.Thread(target=put, daemon=True).start()
         try:
-            if not self.admin:
-                self.admin = KafkaAdminClient(bootstrap_servers=self.world.cluster.address)
-            return question(self.admin)[self.world.name]
-        except (KafkaError, OSError):  # no coordinator yet, or none at the moment
-            self.close()
+            self.admin, answer = answers.get(timeout=SILENCE)
+        except queue.Empty:
             return unknown
+        return answer
 
     def offsets(self):
         answer = self.ask(lambda admin: admin.list_group_offsets({self.world.name: None}), {})
