@@ -59,9 +59,10 @@ class Members(KafkaCase):
         drain(world, feed, first, second)
         asked_of_another(first, second)
         for job in first, second:
-            self.assertGreater(metric(job, "braid_freshness_seconds_count"), 0)
-        self.assertGreater(metric(second, "braid_restored_records_total"), 0)
-        self.assertEqual(metric(second, "braid_restore_left_offsets"), 0)
+            wait_until(lambda job=job: metric(job, "braid_freshness_seconds_count") > 0,
+                       "a commit", first, second)
+        wait_until(lambda: metric(second, "braid_restored_records_total") > 0, "a restore", second)
+        wait_until(lambda: metric(second, "braid_restore_left_offsets") == 0, "its end", second)
         first.stop()
         shared_by(world, "b")
         drain(world, feed, second)
