@@ -56,8 +56,6 @@ static const char help[] =
 
 enum { SWEEP_MAX = 100000000 }; /* users a second: as fast as may be */
 
-enum publish { PUBLISH_NONE, PUBLISH_LAST, PUBLISH_ALL };
-
 /* ---- a dry run ---- */
 
 enum { /* bytes of a history record for each event: users are hot, or act once a commit */
@@ -77,15 +75,15 @@ static uint64_t events_of(const struct replay_plan *plan, bool all)
 }
 
 static void print_plan(const struct config *config, const struct replay_plan *plan,
-                       const struct replay_sample *sample, enum publish publish)
+                       const struct replay_sample *sample, enum config_publish publish)
 {
     char text[PROGRESS_NUMBER_MAX];
     const uint64_t events = events_of(plan, false), all = events_of(plan, true);
     const double size = sample->records ? (double)sample->bytes / (double)sample->records : 0;
     const double users = floor(sample->users + 0.5);
-    const double published = publish == PUBLISH_NONE   ? 0
-                             : publish == PUBLISH_LAST ? users
-                                                       : (double)events;
+    const double published = publish == CONFIG_PUBLISH_NONE   ? 0
+                             : publish == CONFIG_PUBLISH_LAST ? users
+                                                              : (double)events;
     for (uint32_t p = 0; p < plan->partitions; p++) {
         printf("%s[%u]: offsets %" PRId64 " to %" PRId64 ", read from %" PRId64 " on\n",
                config->source.topic, p, plan->first[p], plan->end[p], plan->next[p]);
@@ -95,7 +93,7 @@ static void print_plan(const struct config *config, const struct replay_plan *pl
            progress_number(events, text), size, users, sample->records);
     printf("histories: %.0f to %.0f MB before compaction; records: %s%.0f MB\n",
            (double)events * HISTORY_BYTES_HOT / 1e6, (double)events * HISTORY_BYTES_COLD / 1e6,
-           publish == PUBLISH_ALL ? "at most " : "", published * RECORD_BYTES / 1e6);
+           publish == CONFIG_PUBLISH_ALL ? "at most " : "", published * RECORD_BYTES / 1e6);
     const double per_s = config->job.rate_max ? (double)config->job.rate_max : sample->per_s;
     printf("about %.0f s, %s\n", per_s > 0 ? (double)events / per_s : 0,
            config->job.rate_max
@@ -169,35 +167,21 @@ static enum status publish_everybody(const struct config *config, struct job_sum
 }
 
 static enum status replay(const struct config *config, const struct replay_plan *plan,
-                          enum publish publish, struct job_summary *summary, struct error *error)
+                          enum config_publish publish, struct job_summary *summary,
+                          struct error *error)
 {
     *summary = (struct job_summary){0};
-    if (publish == PUBLISH_ALL) return job_program_run(config, NULL, summary, error);
+    if (publish == CONFIG_PUBLISH_ALL) return job_program_run(config, NULL, summary, error);
     if (plan->generation == 0) TRY(write_histories(config, summary, error));
-    if (publish == PUBLISH_NONE || summary->stopped) return STATUS_OK;
+    if (publish == CONFIG_PUBLISH_NONE || summary->stopped) return STATUS_OK;
     return publish_everybody(config, summary, error);
 }
 
 /* ---- the command ---- */
 
-static enum status take_publish(struct arguments *arguments, enum publish *publishp,
-                                struct error *error)
-{
-    static const char *const choices[] = {"none", "last", "all"};
-    const char *text;
-    *publishp = PUBLISH_ALL;
-    TRY(arguments_option(arguments, "--publish", &text, error));
-    for (int i = 0; text && i < 3; i++) {
-        if (strcmp(text, choices[i]) != 0) continue;
-        *publishp = (enum publish)i;
-        return STATUS_OK;
-    }
-    if (!text) return STATUS_OK;
-    return error_set(error, STATUS_INVALID, "--publish %s: expected none, last or all", text);
-}
-
 /* Histories alone need no model; what is published at the end needs one that stays the same. */
-static enum status check_replay(struct config *config, enum publish publish, struct error *error)
+static enum status check_replay(struct config *config, enum config_publish publish,
+                                struct error *error)
 {
     struct bound end;
     if (config->source.broker != CONFIG_BROKER_KAFKA) {
@@ -206,15 +190,15 @@ static enum status check_replay(struct config *config, enum publish publish, str
                          "reads files anew; a replay is of a topic");
     }
     TRY(bound_parse_end(&end, config->source.end, error));
-    if (publish == PUBLISH_LAST && (end.kind == BOUND_NONE || end.kind == BOUND_NEVER)) {
+    if (publish == CONFIG_PUBLISH_LAST && (end.kind == BOUND_NONE || end.kind == BOUND_NEVER)) {
         return error_set(error, STATUS_INVALID,
                          "--publish last: users are published at source.end, which is not set");
     }
-    if (publish == PUBLISH_LAST && !*config->model.checkpoint) {
+    if (publish == CONFIG_PUBLISH_LAST && !*config->model.checkpoint) {
         return error_set(error, STATUS_INVALID,
                          "--publish last: by which generation? Set model.checkpoint");
     }
-    if (publish == PUBLISH_NONE) {
+    if (publish == CONFIG_PUBLISH_NONE) {
         config->model.checkpoint = "(none)";
         config->train.enabled = CONFIG_TRAIN_OFF;
     }
@@ -223,10 +207,10 @@ static enum status check_replay(struct config *config, enum publish publish, str
     return config_check(config, error);
 }
 
-static enum status check_not_ahead(const struct replay_plan *plan, enum publish publish,
+static enum status check_not_ahead(const struct replay_plan *plan, enum config_publish publish,
                                    const char *name, struct error *error)
 {
-    if (publish != PUBLISH_NONE || plan->generation == 0) return STATUS_OK;
+    if (publish != CONFIG_PUBLISH_NONE || plan->generation == 0) return STATUS_OK;
     return error_set(error, STATUS_REFUSED,
                      "--as %s: it has published by generation %" PRIu64
                      " already; go on with --publish last or all, or take another name",
@@ -242,17 +226,18 @@ static enum status make_parent(const char *dir, struct error *error)
 static enum status run_replay(struct arguments *arguments, struct config *config,
                               struct error *error)
 {
-    const char *name;
-    enum publish publish;
+    const char *name, *publishes;
     struct replay_sample sample;
     struct job_summary summary;
     static struct replay_plan plan;
     const bool dry = arguments_flag(arguments, "--dry-run");
     TRY(arguments_option(arguments, "--as", &name, error));
-    TRY(take_publish(arguments, &publish, error));
+    TRY(arguments_option(arguments, "--publish", &publishes, error));
     stop_signal_take(job_stop);
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
+    TRY(config_set(config, "output.publish", publishes ? publishes : "all", "--publish", error));
+    const enum config_publish publish = config->output.publish;
     const char *state = config->state.dir, *models = config->model.dir;
     TRY(replay_names_set(config, name, error));
     TRY(check_replay(config, publish, error));

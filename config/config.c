@@ -327,6 +327,11 @@ enum status config_check(const struct config *config, struct error *error)
                          "http.stay: nobody can be answered with http.listen=off");
     }
     TRY(check_what_serves(config, error));
+    if (config->output.publish == CONFIG_PUBLISH_LAST) {
+        return error_set(error, STATUS_INVALID,
+                         "output.publish: last is for braid replay --publish; a job publishes all "
+                         "or none");
+    }
     if (config->output.sweep > 0 && config->source.broker == CONFIG_BROKER_FILE &&
         strcmp(config->source.end, "never") != 0) {
         return error_set(error, STATUS_INVALID,

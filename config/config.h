@@ -35,7 +35,7 @@ enum config_time_by { CONFIG_TIME_BY_RECORD, CONFIG_TIME_BY_RANGE };
 enum config_quotes { CONFIG_QUOTES_AUTO, CONFIG_QUOTES_ON, CONFIG_QUOTES_OFF };
 enum config_unfinished { CONFIG_UNFINISHED_WAIT, CONFIG_UNFINISHED_TAKE };
 enum config_record { CONFIG_RECORD_JSON, CONFIG_RECORD_PROTOBUF };
-enum config_publish { CONFIG_PUBLISH_ALL, CONFIG_PUBLISH_NONE };
+enum config_publish { CONFIG_PUBLISH_ALL, CONFIG_PUBLISH_NONE, CONFIG_PUBLISH_LAST };
 enum config_vectors { CONFIG_VECTORS_BASE64, CONFIG_VECTORS_NUMBERS };
 enum config_vector_bits { CONFIG_BITS_WIDEST, CONFIG_BITS_256, CONFIG_BITS_512 };
 enum config_readout { CONFIG_READOUT_HARD, CONFIG_READOUT_LABEL_AWARE, CONFIG_READOUT_MAX };
@@ -121,7 +121,7 @@ struct config {
         const char *models_topic; /* of jobs that share generations (config_shares): */
         const char *item_vectors_topic;
         int64_t items_grace_ms;      /* of item vectors, after a newer generation is complete */
-        enum config_publish publish; /* output.publish: all | none */
+        enum config_publish publish; /* output.publish: all | none | last (a replay alone) */
         uint64_t sweep; /* users a second that are published though they do not act; 0: none */
         enum config_record record; /* output.record; the file broker writes JSON */
         enum config_vectors vectors;

@@ -58,7 +58,7 @@ static const char *const time_judges[] = {"record", "range", NULL};
 static const char *const quotes[] = {"auto", "on", "off", NULL};
 static const char *const unfinished[] = {"wait", "take", NULL};
 static const char *const records[] = {"json", "protobuf", NULL};
-static const char *const publishes[] = {"all", "none", NULL};
+static const char *const publishes[] = {"all", "none", "last", NULL};
 static const char *const vectors[] = {"base64", "numbers", NULL};
 static const char *const vector_bits[] = {"widest", "256", "512", NULL};
 static const char *const readouts[] = {"hard", "label-aware", "max", NULL};
@@ -210,7 +210,8 @@ const struct option option_table[] = {
         "(kafka)"),
     CHOICE("output.publish", output.publish, publishes, "all",
            "Whether the interests of users who changed are published; none: the job reads, keeps "
-           "histories and learns beside one that publishes, and sends no interest records"),
+           "histories and learns beside one that publishes, and sends no interest records; last: "
+           "each once, at source.end (braid replay --publish alone)"),
     COUNT("output.sweep", output.sweep, "0", 0, 100000000,
           "Users a second that a job with a model.checkpoint publishes although they do not act: "
           "those of an older generation, and those that were seeded; 0: none, each when it acts. "

@@ -63,6 +63,15 @@ static void an_option_given_twice_is_said_to_be(void **state)
     assert_says("init", "--seed=1", "--seed=2", 2, "--seed is given twice: 1 and 2");
 }
 
+static void a_replay_publishes_what_jobs_do_or_each_user_last_and_a_job_not(void **state)
+{
+    (void)state;
+    static const char *const job[] = {"run", "--source.path=clicks.jsonl", "--model.checkpoint=x",
+                                      "--output.publish=last", NULL};
+    assert_says("replay", "--as=x", "--publish=some", 2, "expected all, none or last");
+    expect_said(&scene, scene_program(&scene, job, NULL), 2, "last is for braid replay");
+}
+
 /* With log.format=json a program that collects the log reads nothing else, also at a failure. */
 static void the_last_line_of_a_json_log_is_json_too(void **state)
 {
@@ -395,6 +404,7 @@ int main(void)
         cmocka_unit_test(every_command_has_help_with_examples),
         cmocka_unit_test(unknown_words_get_suggestions),
         cmocka_unit_test(an_option_given_twice_is_said_to_be),
+        cmocka_unit_test(a_replay_publishes_what_jobs_do_or_each_user_last_and_a_job_not),
         cmocka_unit_test(the_last_line_of_a_json_log_is_json_too),
         cmocka_unit_test(variables_of_other_programs_are_warned_of),
         cmocka_unit_test(version_tells_build_libraries_and_faults),
