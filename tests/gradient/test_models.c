@@ -4,6 +4,9 @@
  * The live interests after some events and the penalty are weighted with random numbers; the
  * derivative of that sum along a direction is once the inner product with what backward gives, once
  * a central difference of two forward passes. In double, 1e-6 relative.
+ *
+ * And what training reads of whole sequences is what serving reads of states that it advances one
+ * event at a time, after each event, also where a window has slid.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -220,18 +223,92 @@ static const struct model_dims variants[] = {
      .width = 6},
 };
 
+enum { VARIANTS = sizeof(variants) / sizeof(variants[0]) };
+
+static struct model_dims fitting(const struct interest_ops *ops, size_t variant)
+{
+    struct model_dims dims = variants[variant];
+    if (ops->defaults.interests == 1) dims.interests = 1;
+    if (ops->takes_profile && variant == 0) dims.profile_buckets = 7;
+    if (ops->defaults.width && variant > 0) dims.extract_heads = 0;
+    return dims;
+}
+
 static void every_model_gives_back_what_differences_say(void **state)
 {
     (void)state;
     const struct interest_ops *ops = NULL;
     for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
-        if (!ops->steps) continue;
-        for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
-            struct model_dims dims = variants[v];
-            if (ops->defaults.interests == 1) dims.interests = 1;
-            if (ops->takes_profile && v == 0) dims.profile_buckets = 7;
-            if (ops->defaults.width && v > 0) dims.extract_heads = 0;
+        for (size_t v = 0; ops->steps && v < VARIANTS; v++) {
+            const struct model_dims dims = fitting(ops, v);
             check_model(ops->name, &dims);
+        }
+    }
+}
+
+/* ---- training and serving ---- */
+
+static void assert_same(const char *name, const real *served, const real *trained, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (fabs(served[i] - trained[i]) <= 1e-9 * fmax(1, fabs(trained[i]))) continue;
+        fail_msg("%s serves %.12g where training reads %.12g", name, served[i], trained[i]);
+    }
+}
+
+/* Serves one user, event by event, beside what training read after each. */
+static void serve_user(struct run *run, const struct interest_reads *reads, uint32_t user)
+{
+    const struct interest_model *model = run->model.model;
+    const char *name = interest_model_name(model);
+    const uint32_t d = model->dims.d, each = model->dims.interests * d, one[] = {0, 1};
+    const size_t lines = interest_model_state_size(model) / ARENA_ALIGNMENT + 1;
+    uint64_t absorbed = 0;
+    uint32_t live;
+    void *state = aligned_alloc(ARENA_ALIGNMENT, lines * ARENA_ALIGNMENT);
+    real *vectors = calloc(each, sizeof(real)), *weights = calloc(each, sizeof(real));
+    real *intent = calloc(d, sizeof(real));
+    assert_true(state && vectors && weights && intent);
+    interest_state_init(model, state);
+    for (uint32_t event = offsets[user]; event < offsets[user + 1]; event++) {
+        const struct behavior_batch batch = {run->behaviors + event, one, 1};
+        struct interest_sets sets = {vectors, weights, &live, intent};
+        interest_absorb(model, run->model.scratch, &state, &batch);
+        absorbed++;
+        interest_read(model, run->model.scratch, (const void *const *)&state, &absorbed,
+                      run->profiles + event, 1, &sets);
+        assert_int_equal(live, reads->live[event]);
+        assert_same(name, vectors, reads->vectors->data + (size_t)event * each, live * d);
+        if (reads->intent) assert_same(name, intent, reads->intent->data + (size_t)event * d, d);
+    }
+    free(intent);
+    free(weights);
+    free(vectors);
+    free(state);
+}
+
+static void training_reads_what_is_served_after_each_event(void **state)
+{
+    (void)state;
+    const struct interest_ops *ops = NULL;
+    uint32_t events[EVENTS];
+    for (uint32_t i = 0; i < EVENTS; i++) {
+        events[i] = i;
+    }
+    for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
+        for (size_t v = 0; ops->steps && v < VARIANTS; v++) {
+            struct model_dims dims = fitting(ops, v);
+            struct run run;
+            dims.iterations = 3;
+            run_open(&run, ops->name, &dims);
+            struct tape tape = tape_recording(&run.arena, &run.gradients);
+            const struct read_points points = {events, EVENTS, run.profiles};
+            const struct interest_reads reads =
+                interest_steps(&tape, run.model.model, &run.batch, &points);
+            for (uint32_t user = 0; user < USERS; user++) {
+                serve_user(&run, &reads, user);
+            }
+            run_close(&run);
         }
     }
 }
@@ -240,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_model_gives_back_what_differences_say),
+        cmocka_unit_test(training_reads_what_is_served_after_each_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

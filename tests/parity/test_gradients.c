@@ -316,11 +316,13 @@ static void compare_gradients(struct run *run)
     assert_int_equal(given, trained);
 }
 
-static void compare_file(const char *path)
+/* Whether the file had gradients to compare. */
+static bool compare_file(const char *path)
 {
     struct run run;
     run_open(&run, path);
-    if (fixture_has(&run.fixture, "output/loss")) {
+    const bool compared = fixture_has(&run.fixture, "output/loss");
+    if (compared) {
         run.tape = tape_recording(&run.arena, &run.gradients);
         run.reads = interest_steps(&run.tape, run.model.model, &run.batch, &run.points);
         compare_reads(&run);
@@ -334,6 +336,7 @@ static void compare_file(const char *path)
         compare_gradients(&run);
     }
     run_close(&run);
+    return compared;
 }
 
 static void every_model_gives_back_the_fixtures_gradients(void **state)
@@ -346,9 +349,11 @@ static void every_model_gives_back_the_fixtures_gradients(void **state)
         if (!ops->steps) continue;
         snprintf(pattern, sizeof(pattern), "%s.*", ops->name);
         fixture_glob(&files, pattern);
+        uint32_t compared = 0;
         for (size_t file = 0; file < files.gl_pathc; file++) {
-            compare_file(files.gl_pathv[file]);
+            compared += compare_file(files.gl_pathv[file]);
         }
+        if (!compared) fail_msg("no fixture of %s has gradients", ops->name);
         globfree(&files);
     }
 }

@@ -23,6 +23,9 @@ struct fixture {
 void fixture_open(struct fixture *fixture, uint64_t seed);
 void fixture_close(struct fixture *fixture);
 
+/* A small model of any registered name takes the place of that checkpoint. */
+void fixture_model(const struct fixture *fixture, const char *name);
+
 /* Appends `events` events of `users` users (skewed to the first ones) to the input. */
 void fixture_log(struct fixture *fixture, uint32_t events, uint32_t users);
 
