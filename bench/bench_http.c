@@ -2,22 +2,28 @@
  * bench_http.c - what answers take, and what they take from the stream beside them. One file job of
  * 100,000 users by Zipf's law and 50,000 items; who is asked for follows the same law.
  *
- *     case=interests   while the job runs at saturation, for some seconds each in turn: no requests
- *                      (alone_events_per_s), 1,000 a second for users' interests (events_per_s),
- *                      and as many for /healthz (healthz_events_per_s). fall: by how much less than
- *                      alone. The client is on the same cores, which the job would not pay for:
- *                      answers_fall is by how much less than beside /healthz, which has all of the
- *                      client and the protocol. What the client and the job's answering threads take
- *                      is told a request for interests (client_cpu_us, answer_cpu_us)
+ *     case=interests   while the job runs at saturation, three kinds of phases in turn, SECONDS of
+ *                      each in all: no requests (alone_events_per_s), 1,000 a second for users'
+ *                      interests (events_per_s), and as many for /healthz (healthz_events_per_s).
+ *                      fall: by how much less than alone. The client is on the same cores, which
+ *                      the job would not pay for: answers_fall is by how much less than beside
+ *                      /healthz, which has all of the client and the protocol. What the client and
+ *                      the job's answering threads take is told a request for interests
+ *                      (client_cpu_us, answer_cpu_us)
  *     case=recommend   200 requests a second for ten of all items, when the log is read to its end
  *
- * Requests are due by the clock and not when the one before was answered; latency counts from when
- * one was due, so waiting in line counts.
+ * Phases take 10 s at most, and every second round of them goes the other way round, so what drifts
+ * falls on all kinds alike. The job reads the same events from a pipe again and again for as long
+ * as that takes. Requests are due by the clock and not when the one before was answered; latency
+ * counts from when one was due, so waiting in line counts.
  *
- * bench_http [EVENTS]
+ * bench_http [SECONDS]    60 unless told otherwise; a minute of saturation writes some 5 GB below
+ *                         BRAID_BENCH_DIR (/tmp), and there are three
  */
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -38,8 +44,10 @@ enum {
     USERS = 100000,
     ITEMS = 50000,
     ANSWER_MAX = 1 << 20,
-    PHASE_S = 5,
-    RECOMMEND_S = 30,
+    EVENTS = 4000000, /* of the log that is read again and again */
+    WARM_EVENTS = 500000,
+    PHASE_S_MAX = 10,
+    PIPE_SIZE = 1 << 20,
     TIMES_MAX = 1 << 20,
 };
 
@@ -53,7 +61,46 @@ struct load {
     pthread_mutex_t lock;
     double ms[TIMES_MAX];
     uint32_t count, missing; /* answers, and those that knew no such user */
+    double cpu_s;            /* processor time of the clients */
 };
+
+/* A log that is written into a pipe again and again. */
+struct feed {
+    pthread_t thread;
+    int log, pipe;
+    off_t size; /* of the log, bytes */
+    atomic_bool over;
+    uint64_t times; /* it was written; when the thread has ended */
+};
+
+static void *run_feed(void *context)
+{
+    struct feed *feed = context;
+    while (!atomic_load(&feed->over)) {
+        for (off_t at = 0; at < feed->size;) {
+            REQUIRE(splice(feed->log, &at, feed->pipe, NULL, PIPE_SIZE, 0) > 0);
+        }
+        feed->times++;
+    }
+    close(feed->pipe);
+    close(feed->log);
+    return NULL;
+}
+
+static void feed_begin(struct feed *feed, const char *log, int pipe_end)
+{
+    *feed = (struct feed){.log = open(log, O_RDONLY | O_CLOEXEC), .pipe = pipe_end};
+    REQUIRE(feed->log >= 0 && (feed->size = lseek(feed->log, 0, SEEK_END)) > 0);
+    REQUIRE(pthread_create(&feed->thread, NULL, run_feed, feed) == 0);
+}
+
+/* Ends it with the last line of the log; returns how many events there were in all. */
+static double feed_end(struct feed *feed)
+{
+    atomic_store(&feed->over, true);
+    pthread_join(feed->thread, NULL);
+    return (double)feed->times * EVENTS;
+}
 
 static int connect_to(uint16_t port)
 {
@@ -112,6 +159,13 @@ static bool next_request(struct load *load, char *path, size_t room, uint32_t *i
     return more;
 }
 
+static double thread_cpu_s(void)
+{
+    struct timespec spent;
+    REQUIRE(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent) == 0);
+    return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
+}
+
 static void *run_client(void *context)
 {
     struct load *load = context;
@@ -131,15 +185,24 @@ static void *run_client(void *context)
         load->missing += code == 404;
         pthread_mutex_unlock(&load->lock);
     }
+    pthread_mutex_lock(&load->lock);
+    load->cpu_s += thread_cpu_s();
+    pthread_mutex_unlock(&load->lock);
     close(fd);
     free(answer);
     return NULL;
 }
 
+static void forget_load(struct load *load)
+{
+    load->count = load->missing = 0;
+    load->cpu_s = 0;
+}
+
 static void run_load(struct load *load, double seconds)
 {
     pthread_t threads[CLIENTS];
-    load->count = load->missing = 0;
+    forget_load(load);
     load->begin_ns = clock_monotonic_ns();
     load->end_ns = load->begin_ns + (int64_t)(seconds * 1e9);
     for (int i = 0; i < CLIENTS; i++) {
@@ -187,8 +250,8 @@ static void on_stop(int number)
     job_stop();
 }
 
-/* The job with its server in a process of its own, until it is told to stop. */
-static pid_t start_job(const struct runner *runner)
+/* The job with its server in a process of its own, until it is told to stop; it reads `input`. */
+static pid_t start_job(const struct runner *runner, const int input[2])
 {
     struct error error;
     struct job_summary summary;
@@ -198,6 +261,7 @@ static pid_t start_job(const struct runner *runner)
     REQUIRE(child >= 0);
     if (child > 0) return child;
     signal(SIGTERM, on_stop);
+    REQUIRE(dup2(input[0], STDIN_FILENO) == STDIN_FILENO && close(input[1]) == 0);
     runner_check(server_open(&server, &runner->config, &error), &error);
     const struct job_viewer viewer = server_viewer(server);
     runner_check(job_run(&runner->config, NULL, &viewer, &summary, &error), &error);
@@ -231,13 +295,6 @@ static double answer_cpu_s(pid_t job)
     return ns / 1e9;
 }
 
-static double client_cpu_s(void)
-{
-    struct timespec spent;
-    REQUIRE(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent) == 0);
-    return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
-}
-
 enum arm { ARM_ALONE, ARM_INTERESTS, ARM_HEALTHZ, ARMS };
 
 /* What one kind of phase came to. */
@@ -246,49 +303,44 @@ struct sums {
     uint32_t asked, missing, phases;
 };
 
-/* One phase; returns how many events are committed after it. */
-static double run_phase(struct load *load, enum arm arm, pid_t job, int fd, char *answer,
-                        struct sums *sums)
+static void run_phase(struct load *load, enum arm arm, double seconds, pid_t job, int fd,
+                      char *answer, struct sums *sums)
 {
-    const double before = committed(fd, answer);
-    const double answers_s = answer_cpu_s(job), client_s = client_cpu_s();
+    const double before = committed(fd, answer), answers_s = answer_cpu_s(job);
     const int64_t begin_ns = clock_monotonic_ns();
-    load->count = load->missing = 0;
     load->rest = arm == ARM_INTERESTS ? "interests" : NULL;
     if (arm == ARM_ALONE) {
-        clock_sleep_ms(PHASE_S * 1000);
+        forget_load(load);
+        clock_sleep_ms((uint32_t)(seconds * 1000));
     } else {
-        run_load(load, PHASE_S);
+        run_load(load, seconds);
     }
-    const double after = committed(fd, answer);
-    sums->events += after - before;
+    sums->events += committed(fd, answer) - before;
     sums->seconds += (double)(clock_monotonic_ns() - begin_ns) / 1e9;
     sums->answers_s += answer_cpu_s(job) - answers_s;
-    sums->client_s += client_cpu_s() - client_s;
+    sums->client_s += load->cpu_s;
     qsort(load->ms, load->count, sizeof *load->ms, compare_times);
     const double p99 = quantile(load->ms, load->count, 0.99);
     if (p99 > sums->p99) sums->p99 = p99;
     sums->asked += load->count;
     sums->missing += load->missing;
     sums->phases++;
-    return after;
 }
 
-/* All kinds of phases in turn while the job reads, but for its beginning and its end. */
-static void bench_interests(struct load *load, pid_t job, int fd, char *answer, uint64_t events)
+/* All kinds of phases in turn, there and back, `seconds` of each in all, while the job reads. */
+static void bench_interests(struct load *load, pid_t job, int fd, char *answer, double seconds)
 {
     struct sums all[ARMS] = {0};
-    while (committed(fd, answer) < (double)events / 50) {
+    const int rounds = (int)ceil(seconds / PHASE_S_MAX);
+    while (committed(fd, answer) < WARM_EVENTS) {
         clock_sleep_ms(50);
     }
-    for (int arm = ARM_ALONE;; arm = (arm + 1) % ARMS) {
-        struct sums sums = all[arm];
-        if (run_phase(load, arm, job, fd, answer, &sums) >= 0.98 * (double)events) break;
-        all[arm] = sums;
+    for (int i = 0; i < rounds * ARMS; i++) {
+        const int arm = i / ARMS % 2 == 0 ? i % ARMS : ARMS - 1 - i % ARMS;
+        run_phase(load, arm, seconds / rounds, job, fd, answer, &all[arm]);
     }
     double rates[ARMS];
     for (int arm = 0; arm < ARMS; arm++) {
-        REQUIRE(all[arm].phases > 0); /* else more EVENTS are needed */
         rates[arm] = all[arm].events / all[arm].seconds;
     }
     const struct sums *with = &all[ARM_INTERESTS];
@@ -303,58 +355,69 @@ static void bench_interests(struct load *load, pid_t job, int fd, char *answer, 
     fflush(stdout);
 }
 
-static void bench_recommend(struct load *load)
+static void bench_recommend(struct load *load, double seconds)
 {
     load->rest = "recommendations";
     load->rate = 200;
     run_load(load, 2); /* the first one makes the items ready */
-    run_load(load, RECOMMEND_S);
+    run_load(load, seconds);
     qsort(load->ms, load->count, sizeof *load->ms, compare_times);
-    printf("case=recommend items=%d requests_per_s=%.0f seconds=%d p50_ms=%.2f p99_ms=%.2f "
+    printf("case=recommend items=%d requests_per_s=%.0f seconds=%.0f p50_ms=%.2f p99_ms=%.2f "
            "max_ms=%.2f not_found=%.3f\n",
-           ITEMS, load->count / (double)RECOMMEND_S, RECOMMEND_S,
-           quantile(load->ms, load->count, 0.5), quantile(load->ms, load->count, 0.99),
-           load->ms[load->count - 1], (double)load->missing / load->count);
+           ITEMS, load->count / seconds, seconds, quantile(load->ms, load->count, 0.5),
+           quantile(load->ms, load->count, 0.99), load->ms[load->count - 1],
+           (double)load->missing / load->count);
 }
 
-int main(int count, char **arguments)
+/* A job at a free port that reads the log from a pipe. */
+static void set_up(struct runner *runner, struct load *load)
 {
     struct error error;
-    struct runner runner;
-    char listen[16], *answer = malloc(ANSWER_MAX);
-    struct load *load = calloc(1, sizeof *load);
-    const uint64_t events = count > 1 ? strtoull(arguments[1], NULL, 10) : 14000000;
+    static char listen[16];
     const struct log_options of_log = {USERS, ITEMS, 1, 1, 1}, of_load = {USERS, ITEMS, 1, 1, 2};
-    REQUIRE(answer && load);
-    runner_open(&runner);
-    runner.config.job.memory = (uint64_t)4 << 30;
-    runner.config.job.commit_interval_ms = 200; /* what is counted is counted at commits */
-    runner_log(&runner, &of_log, events);
+    runner_open(runner);
+    runner_log(runner, &of_log, EVENTS);
     runner_check(log_generator_open(&load->users, &of_load, &error), &error);
     pthread_mutex_init(&load->lock, NULL);
     load->port = free_port();
     load->rate = 1000;
     snprintf(listen, sizeof listen, "%u", load->port);
-    runner.config.http.listen = listen;
-    runner.config.http.stay = true;
-    runner.config.http.timeout_ms = 3600000;
-    const pid_t job = start_job(&runner);
-    int fd;
-    while ((fd = connect_to(load->port)) < 0) {
+    runner->config.source.path = "-";
+    runner->config.job.memory = (uint64_t)4 << 30;
+    runner->config.job.commit_interval_ms = 200; /* what is counted is counted at commits */
+    runner->config.http.listen = listen;
+    runner->config.http.stay = true;
+    runner->config.http.timeout_ms = 3600000;
+}
+
+int main(int count, char **arguments)
+{
+    static struct load load;
+    struct runner runner;
+    struct feed feed;
+    const double seconds = count > 1 ? strtod(arguments[1], NULL) : 60;
+    char *answer = malloc(ANSWER_MAX);
+    int fd, ends[2], status;
+    REQUIRE(answer && seconds > 0);
+    set_up(&runner, &load);
+    REQUIRE(pipe(ends) == 0 && fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE) >= 0);
+    const pid_t job = start_job(&runner, ends);
+    close(ends[0]);
+    feed_begin(&feed, runner.log, ends[1]);
+    while ((fd = connect_to(load.port)) < 0) {
         clock_sleep_ms(10);
     }
-    bench_interests(load, job, fd, answer, events);
-    while (committed(fd, answer) < (double)events) {
+    bench_interests(&load, job, fd, answer, seconds);
+    const double events = feed_end(&feed);
+    while (committed(fd, answer) < events) {
         clock_sleep_ms(100);
     }
-    bench_recommend(load);
-    int status;
+    bench_recommend(&load, seconds / 2);
     kill(job, SIGTERM);
     REQUIRE(waitpid(job, &status, 0) == job && status == 0);
     close(fd);
-    log_generator_close(load->users);
+    log_generator_close(load.users);
     runner_close(&runner);
-    free(load);
     free(answer);
     return 0;
 }
