@@ -4,6 +4,8 @@
     test_three_brokers.py [TestName ...]    TEST_BRAID is the program; `./run test kafka` sets all up
 """
 
+import signal
+import time
 
 from case import KafkaCase, main, setUpModule, tearDownModule, totals
 from harness import SOON, Group, Pulse, drain, wait_until
@@ -23,6 +25,10 @@ class ThreeBrokers(KafkaCase):
         for node in (1, 2):
             self.cluster.kill(node)
             totals["kills"] += 1
+            drain(world, feed, job)
+            job.signal(signal.SIGSTOP)
+            time.sleep(5)  # beyond a transaction's time: its producer must be replaced
+            job.signal(signal.SIGCONT)
             drain(world, feed, job)
             self.cluster.start(node)
             self.cluster.wait()

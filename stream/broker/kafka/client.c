@@ -13,6 +13,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+enum {
+    DESCRIBE_MS = 200, /* that brokers have to describe a group, at first */
+    DESCRIBE_AGAIN_MS = 20,
+};
+
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     (void)handle;
@@ -23,15 +28,28 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
 /*
  * Not by the Admin API: where its request to a coordinator fails or times out at the wrong moment
  * librdkafka aborts the program (issue 4605, pull request 5397).
+ *
+ * rd_kafka_list_groups asks all brokers and fails for the last that failed, whatever the others
+ * said: with one broker down it would fail until that one is back. Whoever has not answered within
+ * its patience is left out, though (_PARTIAL), and a broker that is down mostly fails later than the
+ * others answer. So it is asked for a short while, and again for twice as long.
  */
 rd_kafka_resp_err_t client_describe_group(struct client *admin, const char *group, int wait_ms,
                                           look_at_group *look, void *context)
 {
     static const struct rd_kafka_group_info nobody;
     const struct rd_kafka_group_list *list = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_list_groups(admin->handle, group, &list, wait_ms);
-    /* Not all brokers have answered, but the one that has the group. */
-    if (code == RD_KAFKA_RESP_ERR__PARTIAL) code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    const int64_t end_ms = clock_monotonic_ns() / 1000000 + wait_ms;
+    int64_t left_ms = wait_ms;
+    rd_kafka_resp_err_t code;
+    for (int patience_ms = DESCRIBE_MS;; patience_ms *= 2) {
+        code = rd_kafka_list_groups(admin->handle, group, &list,
+                                    left_ms < patience_ms ? (int)left_ms : patience_ms);
+        if (code == RD_KAFKA_RESP_ERR__PARTIAL) code = RD_KAFKA_RESP_ERR_NO_ERROR;
+        left_ms = end_ms - clock_monotonic_ns() / 1000000;
+        if (!code || left_ms <= 0) break;
+        clock_sleep_ms(DESCRIBE_AGAIN_MS);
+    }
     const struct rd_kafka_group_info *its = list && list->group_cnt > 0 ? list->groups : &nobody;
     if (!code) code = its->err;
     if (!code) look(context, its);
