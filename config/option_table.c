@@ -299,7 +299,7 @@ const struct option option_table[] = {
     DURATION("train.return_gap", train.return_gap_ms, "30d", 1000, 3650 * DAY,
              "A pause after which a user counts as a returner"),
     SIZE("train.memory", train.memory, "256MB", 16 * MB, 4096 * GB,
-         "Memory of a round; larger histories are sampled"),
+         "Memory of a round, a quarter for names of items; larger histories are sampled"),
     COUNT("train.threads", train.threads, "2", 1, 16,
           "Threads of a round; another number gives other bytes"),
     COUNT("train.seed", train.seed, "1", 0, INT64_MAX, "Of everything that training draws"),

@@ -8,12 +8,27 @@
 #include "stream/log_input/log_input.h"
 #include "stream/source/item_record.h"
 
+enum {
+    DICTIONARY_BYTES = 64, /* of an item while a dictionary is made (dictionary.c) */
+};
+
 struct item_reading {
     struct known_items *known;
     struct json_decoder *json;
     size_t record_max; /* bytes of a record */
     char *copy;        /* of a record, padded, and the decoder's scratch behind it */
 };
+
+/* For a name that joins one of the sets, or is there already. */
+static bool has_room(const struct known_items *known, const struct name_set *set, struct bytes name,
+                     uint64_t hash)
+{
+    const struct name_set *other = set == &known->items ? &known->categories : &known->items;
+    if (!known->size_max || name_set_find(set, hash)) return true;
+    const uint64_t dictionary = (known->items.count + UINT64_C(1)) * DICTIONARY_BYTES;
+    return name_set_size_with(set, name.size) + name_set_size_with(other, 0) + dictionary <=
+           known->size_max;
+}
 
 static enum status add_item(struct item_reading *reading, struct bytes record, struct error *error)
 {
@@ -27,10 +42,16 @@ static enum status add_item(struct item_reading *reading, struct bytes record, s
     memcpy(reading->copy, record.at, record.size);
     TRY(item_record_decode(reading->json, (struct bytes){reading->copy, record.size},
                            reading->copy + reading->record_max + JSON_PADDING, &item, error));
+    const uint64_t category_hash = identity_of(item.category.at, item.category.size);
+    if (!has_room(known, &known->items, item.item, item.hash) ||
+        (item.category.size &&
+         !has_room(known, &known->categories, item.category, category_hash))) {
+        known->left_out++;
+        return STATUS_OK;
+    }
     TRY(name_set_add(&known->items, item.item, item.hash, &number, error));
     if (item.category.size == 0) return STATUS_OK;
-    TRY(name_set_add(&known->categories, item.category,
-                     identity_of(item.category.at, item.category.size), &category, error));
+    TRY(name_set_add(&known->categories, item.category, category_hash, &category, error));
     known->items.names[number].category = category + 1;
     return STATUS_OK;
 }
@@ -80,6 +101,7 @@ enum status known_items_read(struct known_items *known, const struct config *con
     struct item_reading reading = {
         .known = known, .record_max = record_max, .copy = malloc(4 * (record_max + JSON_PADDING))};
     struct log_input *input = NULL;
+    known->left_out = 0;
     enum status status = reading.copy ? json_decoder_open(&reading.json, record_max, error)
                                       : error_set(error, STATUS_IO, "out of memory: item names");
     if (status == STATUS_OK) status = ops->open(&input, config, error);

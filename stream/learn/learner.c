@@ -19,6 +19,7 @@
 #include "stream/learn/round.h"
 
 enum {
+    NAMES_SHARE = 4,   /* of train.memory: names of items, also between rounds */
     ROUND_BYTES = 192, /* of a behavior in a round: its history, two datasets, a gate's clock */
 };
 
@@ -45,7 +46,8 @@ static struct round_options learner_options(const struct config *config)
                                             [CONFIG_READOUT_LABEL_AWARE] = READOUT_LABEL_AWARE,
                                             [CONFIG_READOUT_MAX] = READOUT_MAX};
     struct round_options options = round_options_defaults();
-    options.behaviors_max = config->train.memory / ROUND_BYTES;
+    options.behaviors_max =
+        (config->train.memory - config->train.memory / NAMES_SHARE) / ROUND_BYTES;
     options.rehearsal = config->train.rehearsal;
     options.retain = config->train.retain;
     options.minibatch = config->train.minibatch;
@@ -137,6 +139,7 @@ enum status learner_open(struct learner **learnerp, const struct config *config,
     if (!learner) return error_set(error, STATUS_IO, "out of memory: a learner");
     learner->config = config;
     learner->options = learner_options(config);
+    learner->known.size_max = config->train.memory / NAMES_SHARE;
     figures_begin();
     struct checkpoint *newest;
     enum status status = choose_model(learner, error);
@@ -170,7 +173,14 @@ static enum status learner_names(void *context, struct name_set **itemsp,
     struct learner *learner = context;
     *itemsp = &learner->known.items;
     *categoriesp = &learner->known.categories;
-    return known_items_read(&learner->known, learner->config, error);
+    TRY(known_items_read(&learner->known, learner->config, error));
+    if (learner->known.left_out) {
+        log_warn("a quarter of train.memory has no room for the names of more items: these have no "
+                 "row; more train.memory lets a restarted job learn them",
+                 log_int("names", learner->known.items.count),
+                 log_int("left_out", (int64_t)learner->known.left_out));
+    }
+    return STATUS_OK;
 }
 
 /* Up to where the generation that serves was measured: as far as it has learned, if it never was. */

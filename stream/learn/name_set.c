@@ -21,17 +21,36 @@ static uint32_t *name_slot(const struct name_set *set, uint64_t hash)
     return &set->slots[at];
 }
 
-/* Doubles the room for names when half the slots are taken. */
+/* What there is room for once another name has joined: doubled when half the slots are taken, */
+static uint32_t slots_with(const struct name_set *set)
+{
+    if (set->count < set->slots_count / 2) return set->slots_count;
+    return set->slots_count ? 2 * set->slots_count : 1024;
+}
+
+/* or when the bytes are. */
+static size_t room_with(const struct name_set *set, size_t text)
+{
+    if (text <= set->bytes_room - set->bytes_used) return set->bytes_room;
+    return 2 * set->bytes_room + text + 4096;
+}
+
+size_t name_set_size_with(const struct name_set *set, size_t text)
+{
+    const size_t slots = slots_with(set);
+    return slots * sizeof *set->slots + slots / 2 * sizeof *set->names + room_with(set, text);
+}
+
 static enum status grow_names(struct name_set *set, struct error *error)
 {
-    if (set->count < set->slots_count / 2) return STATUS_OK;
+    const uint32_t slots_count = slots_with(set);
+    if (slots_count == set->slots_count) return STATUS_OK;
     if (set->count == NAMES_MAX) {
         return error_set(error, STATUS_INVALID,
                          "the log has more than %d distinct items or categories; is "
                          "source.fields.item the right field?",
                          NAMES_MAX);
     }
-    const uint32_t slots_count = set->slots_count ? 2 * set->slots_count : 1024;
     struct name *names = realloc(set->names, slots_count / 2 * sizeof *names);
     if (!names) return names_no_memory(set, error);
     set->names = names;
@@ -52,8 +71,8 @@ enum status name_set_add(struct name_set *set, struct bytes text, uint64_t hash,
     TRY(grow_names(set, error));
     uint32_t *slot = name_slot(set, hash);
     if (*slot == 0) {
-        if (text.size > set->bytes_room - set->bytes_used) {
-            const size_t room = 2 * set->bytes_room + text.size + 4096;
+        const size_t room = room_with(set, text.size);
+        if (room != set->bytes_room) {
             uint8_t *bytes = realloc(set->bytes, room);
             if (!bytes) return names_no_memory(set, error);
             set->bytes = bytes;

@@ -38,6 +38,9 @@ struct name_set {
 
 void name_set_close(struct name_set *set);
 
+/* Bytes that the set takes once another name of `text` bytes has joined. */
+size_t name_set_size_with(const struct name_set *set, size_t text);
+
 /* The number of a name, which joins at its first appearance. STATUS_INVALID beyond NAMES_MAX. */
 MUST_CHECK enum status name_set_add(struct name_set *set, struct bytes text, uint64_t hash,
                                     uint32_t *numberp, struct error *error);

@@ -40,6 +40,7 @@ braid_test(unit.init test_init.c LIBRARIES stream)
 braid_test(unit.gate test_gate.c LIBRARIES stream)
 braid_test(unit.growth test_growth.c LIBRARIES stream m)
 braid_test(unit.history_sample test_history_sample.c LIBRARIES stream store_memory)
+braid_test(unit.known_items test_known_items.c job_fixture.c LIBRARIES stream)
 braid_test(unit.learner test_learner.c job_fixture.c LIBRARIES stream)
 braid_test(unit.round test_round.c LIBRARIES stream store_memory)
 target_link_options(test_unit_round PRIVATE
