@@ -8,6 +8,7 @@
 #include "model/checkpoint.h"
 #include "stream/query/compare.h"
 #include "stream/query/compare_quality.h"
+#include "stream/query/compare_vectors.h"
 
 enum {
     QUALITY_SHARE = 4,     /* of job.memory: one part is the datasets */
@@ -15,8 +16,8 @@ enum {
 };
 
 static const char help[] =
-    "usage: braid compare --with FILE [--behind N] [--no-quality] [--config FILE] [--KEY=VALUE "
-    "...]\n\n"
+    "usage: braid compare --with FILE [--behind N] [--no-quality] [--no-vectors]\n"
+    "                     [--config FILE] [--KEY=VALUE ...]\n\n"
     "Compares two jobs that read the same source, such as one that publishes and one that was "
     "built\n"
     "up beside it (output.publish: none), by their history logs; both may run. --config FILE is "
@@ -33,15 +34,42 @@ static const char help[] =
     "one by one by the newest generation of either job, and learned from (prequential; braid "
     "evaluate\n"
     "--help). Only items that both dictionaries know are asked for.\n\n"
+    "Vectors: each user's interests by the newest generation of either job, from the behaviors "
+    "that\n"
+    "both have. What is compared is the share of a list of the 20 best items that both have; of "
+    "two\n"
+    "models of one kind and width also the interests themselves, each with its nearest one of the\n"
+    "other set: their cosine and the greatest difference of two elements. Those on whom the two "
+    "differ\n"
+    "most are printed, the worst first. They do not decide the exit code.\n\n"
     "  braid compare --config old.yaml --with new.yaml\n\n"
-    "The last line is for scripts: compare same=N ahead=N behind=N other=N most=N cases=N ...\n\n"
+    "The last line is for scripts: compare same=N ahead=N behind=N other=N most=N cases=N ...\n"
+    "vectors=N equal=N cut=N overlap=X cosine=X least=X difference=X; the last three are 0 where "
+    "vectors\n"
+    "cannot be compared. cut: users of whom one job no longer has the behaviors of then.\n\n"
     "Exit codes: 0 they do not differ; 1 the operating system or a broker failed; 2 usage or\n"
     "configuration; 3 refused: other partitions, damage; 4 they differ.\n";
+
+/* What is asked of the two jobs beside their histories; NULL: that is not asked. */
+struct questions {
+    struct compare_quality *quality;
+    struct compare_vectors *vectors;
+};
+
+struct answers {
+    struct compare_report report;
+    struct ranking_metrics means[2];
+    uint64_t cases; /* 0: quality was not measured */
+    struct compare_vectors_report vectors;
+};
 
 static enum status take_user(void *context, const struct history_user *one,
                              const struct history_user *other, struct error *error)
 {
-    return compare_quality_take(context, one, other, error);
+    const struct questions *questions = context;
+    if (questions->vectors) compare_vectors_take(questions->vectors, one, other);
+    if (!questions->quality) return STATUS_OK;
+    return compare_quality_take(questions->quality, one, other, error);
 }
 
 static enum status open_newest(struct checkpoint **checkpointp, struct config *config,
@@ -50,13 +78,13 @@ static enum status open_newest(struct checkpoint **checkpointp, struct config *c
     TRY(generation_choose(config, false, error));
     if (!*config->model.checkpoint) {
         return error_set(error, STATUS_INVALID,
-                         "model.checkpoint or model.dir must be set: or leave quality out with "
-                         "--no-quality");
+                         "model.checkpoint or model.dir must be set: or leave the models out with "
+                         "--no-quality and --no-vectors");
     }
     return checkpoint_open(checkpointp, config->model.checkpoint, error);
 }
 
-static enum status compare_inputs(struct config *configs[2], struct compare_quality *quality,
+static enum status compare_inputs(struct config *const configs[2], struct questions *questions,
                                   struct compare_report *report, struct error *error)
 {
     struct log_input *inputs[2] = {NULL, NULL};
@@ -65,8 +93,8 @@ static enum status compare_inputs(struct config *configs[2], struct compare_qual
     enum status status = ops->open(&inputs[0], configs[0], error);
     if (status == STATUS_OK) status = ops->open(&inputs[1], configs[1], error);
     if (status == STATUS_OK) {
-        status = compare_histories(ops, inputs[0], inputs[1], memory, stdout,
-                                   quality ? take_user : NULL, quality, report, error);
+        status = compare_histories(ops, inputs[0], inputs[1], memory, stdout, take_user, questions,
+                                   report, error);
     }
     for (int i = 0; i < 2; i++) {
         if (inputs[i]) ops->close(inputs[i]);
@@ -74,53 +102,86 @@ static enum status compare_inputs(struct config *configs[2], struct compare_qual
     return status;
 }
 
-static void print_compared(const struct compare_report *report,
-                           const struct ranking_metrics means[2], uint64_t cases)
+static void print_vectors(const struct compare_vectors_report *report)
 {
-    const uint64_t *users = report->users;
+    if (report->users == 0) return;
+    printf("vectors: of %" PRIu64 " users, %" PRIu64
+           " to the bit the same, the lists of %d items have %.1f %% in common",
+           report->users, report->equal, COMPARE_VECTORS_LIST, 100 * report->overlap);
+    if (report->alike) {
+        printf("; cosine %.4f, of a user at least %.4f; elements differ by at most %.3g",
+               report->cosine, report->least, report->difference);
+    }
+    putchar('\n');
+}
+
+static void print_answers(const struct answers *answers)
+{
+    const uint64_t *users = answers->report.users;
+    const struct ranking_metrics *means = answers->means;
+    const struct compare_vectors_report *vectors = &answers->vectors;
+    const bool alike = vectors->users > 0 && vectors->alike;
     printf("users: %" PRIu64 " the same, %" PRIu64 " ahead, %" PRIu64 " behind, %" PRIu64
            " other; numbers of behaviors differ by at most %" PRIu64 "\n",
            users[COMPARE_SAME], users[COMPARE_AHEAD], users[COMPARE_BEHIND], users[COMPARE_OTHER],
-           report->most);
-    for (int s = 0; s < 2 && cases > 0; s++) {
+           answers->report.most);
+    for (int s = 0; s < 2 && answers->cases > 0; s++) {
         printf("%s: NDCG@%d %.4f, HitRate@%d %.4f, MRR@%d %.4f over %" PRIu64 " events\n",
                s ? "the other" : "the first", COMPARE_QUALITY_CUT, means[s].ndcg,
                COMPARE_QUALITY_CUT, means[s].hit_rate, COMPARE_QUALITY_CUT,
-               means[s].reciprocal_rank, cases);
+               means[s].reciprocal_rank, answers->cases);
     }
+    print_vectors(vectors);
     printf("compare same=%" PRIu64 " ahead=%" PRIu64 " behind=%" PRIu64 " other=%" PRIu64
            " most=%" PRIu64 " cases=%" PRIu64 " ndcg=%.4f other_ndcg=%.4f hit_rate=%.4f "
-           "other_hit_rate=%.4f\n",
+           "other_hit_rate=%.4f vectors=%" PRIu64 " equal=%" PRIu64 " cut=%" PRIu64
+           " overlap=%.4f cosine=%.4f least=%.4f difference=%.4g\n",
            users[COMPARE_SAME], users[COMPARE_AHEAD], users[COMPARE_BEHIND], users[COMPARE_OTHER],
-           report->most, cases, means[0].ndcg, means[1].ndcg, means[0].hit_rate, means[1].hit_rate);
+           answers->report.most, answers->cases, means[0].ndcg, means[1].ndcg, means[0].hit_rate,
+           means[1].hit_rate, vectors->users, vectors->equal, vectors->cut, vectors->overlap,
+           alike ? vectors->cosine : 0, alike ? vectors->least : 0,
+           alike ? vectors->difference : 0);
 }
 
-static enum status compare_jobs(struct config *configs[2], bool with_quality, uint64_t behind,
-                                struct error *error)
+static enum status ask(struct config *const configs[2], struct questions *questions,
+                       struct answers *answers, struct error *error)
+{
+    TRY(compare_inputs(configs, questions, &answers->report, error));
+    if (questions->vectors) {
+        compare_vectors_finish(questions->vectors, stdout, &answers->vectors);
+    }
+    if (!questions->quality) return STATUS_OK;
+    return compare_quality_measure(questions->quality, answers->means, &answers->cases, error);
+}
+
+static enum status compare_jobs(struct config *const configs[2], bool with_quality,
+                                bool with_vectors, uint64_t behind, struct error *error)
 {
     struct checkpoint *checkpoints[2] = {NULL, NULL};
-    struct compare_quality *quality = NULL;
-    struct compare_report report;
-    struct ranking_metrics means[2] = {{0}};
-    uint64_t cases = 0;
+    struct questions questions = {NULL, NULL};
+    struct answers answers = {.cases = 0};
     enum status status = STATUS_OK;
     const uint64_t most = configs[0]->job.memory / QUALITY_SHARE / BEHAVIOR_SIZE;
-    for (int s = 0; s < 2 && with_quality && status == STATUS_OK; s++) {
+    for (int s = 0; s < 2 && (with_quality || with_vectors) && status == STATUS_OK; s++) {
         status = open_newest(&checkpoints[s], configs[s], error);
     }
     if (status == STATUS_OK && with_quality) {
-        status = compare_quality_open(&quality, checkpoints[0], checkpoints[1], most, error);
+        status =
+            compare_quality_open(&questions.quality, checkpoints[0], checkpoints[1], most, error);
     }
-    if (status == STATUS_OK) status = compare_inputs(configs, quality, &report, error);
-    if (status == STATUS_OK && quality) {
-        status = compare_quality_measure(quality, means, &cases, error);
+    if (status == STATUS_OK && with_vectors) {
+        status = compare_vectors_open(&questions.vectors, checkpoints, configs, error);
     }
-    compare_quality_close(quality);
+    if (status == STATUS_OK) status = ask(configs, &questions, &answers, error);
+    compare_vectors_close(questions.vectors);
+    compare_quality_close(questions.quality);
     checkpoint_close(checkpoints[0]);
     checkpoint_close(checkpoints[1]);
     TRY(status);
-    print_compared(&report, means, cases);
-    if (report.users[COMPARE_OTHER] == 0 && report.most <= behind) return STATUS_OK;
+    print_answers(&answers);
+    if (answers.report.users[COMPARE_OTHER] == 0 && answers.report.most <= behind) {
+        return STATUS_OK;
+    }
     return error_set(error, STATUS_UNPROVEN, "the jobs differ: see what was printed");
 }
 
@@ -132,6 +193,7 @@ static enum status run_compare(struct arguments *arguments, struct config *confi
     TRY(arguments_option(arguments, "--with", &with, error));
     TRY(arguments_count(arguments, "--behind", 0, INT64_MAX, &behind, error));
     const bool with_quality = !arguments_flag(arguments, "--no-quality");
+    const bool with_vectors = !arguments_flag(arguments, "--no-vectors");
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     if (!with) return error_set(error, STATUS_INVALID, "with which job? --with FILE");
@@ -142,8 +204,8 @@ static enum status run_compare(struct arguments *arguments, struct config *confi
         status = error_set(error, STATUS_INVALID, "source.broker: one is file, the other kafka");
     }
     if (status == STATUS_OK) {
-        struct config *configs[2] = {config, &other};
-        status = compare_jobs(configs, with_quality, behind, error);
+        struct config *const configs[2] = {config, &other};
+        status = compare_jobs(configs, with_quality, with_vectors, behind, error);
     }
     config_close(&other);
     return status;

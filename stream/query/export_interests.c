@@ -4,30 +4,21 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/checksum.h"
 #include "base/progress.h"
 #include "model/interest_model.h"
-#include "stream/interests/fold.h"
-#include "stream/interests/profile.h"
 #include "stream/learn/name_set.h"
 #include "stream/log_input/log_input.h"
 #include "stream/query/history_users.h"
+#include "stream/query/user_batch.h"
 #include "stream/source/line_reader.h"
 
-enum {
-    EXPORT_USERS = 256, /* of a batch: their states stay in the second-level cache */
-    EXPORT_BEHAVIORS = 16384,
-    EXPORT_MODEL_SHARE = 4, /* so much of job.memory is left for model, batch and log */
-};
+enum { EXPORT_MODEL_SHARE = 4 }; /* so much of job.memory is left for model, batch and log */
 
 /* A user of the batch: which of its behaviors are folded. */
 struct exported {
     const struct history_user *user;
     struct moment moment;
-    struct fold_progress progress;
-    struct history_behavior last; /* of them */
-    struct user_profile profile;  /* in force with it */
 };
 
 struct export
@@ -39,16 +30,10 @@ struct export
     struct log_input *input;
     struct name_set wanted; /* if options->users */
     struct interest_model *model;
-    struct interest_scratch *scratch;
-    struct fold *fold;
     struct history_users users;
     struct vectors_file *file;
-    struct arena arena; /* what follows */
-    uint8_t *states;    /* [EXPORT_USERS] of `stride` bytes */
-    size_t stride;
-    struct interest_sets sets;
-    struct exported batch[EXPORT_USERS];
-    uint32_t batch_count;
+    struct user_batch batch;
+    struct exported exported[USER_BATCH_MAX]; /* its users */
     uint32_t partition;
     uint64_t found; /* users of the log, written or not */
     double done;    /* partitions, the finished shares of the present one as fractions */
@@ -57,52 +42,25 @@ struct export
 
 /* ---- a batch ---- */
 
-static void *state_of(const struct export *export, uint32_t u)
-{
-    return export->states + u * export->stride;
-}
-
-/* Folds the behaviors of the batch's user `u`; a batch of the model that is full is run. */
-static void fold_exported(struct export *export, uint32_t u)
-{
-    struct exported *exported = &export->batch[u];
-    const struct moment *moment = &exported->moment;
-    REQUIRE(fold_user(export->fold, state_of(export, u), &exported->progress));
-    for (const struct user_chunk *chunk = exported->user->oldest; chunk; chunk = chunk->next) {
-        const struct history *history = &chunk->history;
-        for (uint32_t i = 0; i < history->count; i++) {
-            const uint64_t ordinal = history->first + i;
-            if (ordinal < moment->from || ordinal >= moment->events) continue;
-            if (!fold_behavior(export->fold, ordinal, history->at[i])) {
-                fold_run(export->fold);
-                REQUIRE(fold_user(export->fold, state_of(export, u), &exported->progress));
-                REQUIRE(fold_behavior(export->fold, ordinal, history->at[i]));
-            }
-            exported->last = history->at[i];
-            exported->profile = profile_of(history, ordinal + 1);
-        }
-    }
-}
-
 static enum status write_exported(struct export *export, uint32_t u, struct error *error)
 {
-    const struct exported *exported = &export->batch[u];
+    const struct exported *exported = &export->exported[u];
     const struct history *newest = &exported->user->newest->history;
     const size_t width = interest_model_width(export->model);
     const size_t most = interest_model_count(export->model);
-    const float *intent = export->sets.intent;
+    const float *intent = export->batch.sets.intent;
     const struct interest_record record = {
         .user = exported->user->id,
         .generation = interest_model_generation(export->model),
         .from = exported->moment.from,
         .events = exported->moment.events,
-        .event_ms = history_time_ms(exported->last),
+        .event_ms = history_time_ms(export->batch.users[u].last),
         .partition = export->partition,
         .offset = exported->moment.later ? -1 : newest->source_offset,
-        .count = export->sets.count[u],
+        .count = export->batch.sets.count[u],
         .width = (uint32_t)width,
-        .vectors = export->sets.vectors + u * most * width,
-        .weights = export->sets.weights + u * most,
+        .vectors = export->batch.sets.vectors + u * most * width,
+        .weights = export->batch.sets.weights + u * most,
         .intent = intent ? intent + u * width : NULL,
     };
     export->report->users++;
@@ -112,27 +70,10 @@ static enum status write_exported(struct export *export, uint32_t u, struct erro
 
 static enum status export_batch(struct export *export, struct error *error)
 {
-    const void *states[EXPORT_USERS];
-    uint64_t absorbed[EXPORT_USERS];
-    struct user_profile profiles[EXPORT_USERS];
-    fold_begin(export->fold);
-    for (uint32_t u = 0; u < export->batch_count; u++) {
-        export->batch[u].progress = (struct fold_progress){.last_ms = HISTORY_NO_TIME};
-        interest_state_init(export->model, state_of(export, u));
-        fold_exported(export, u);
-    }
-    fold_run(export->fold);
-    for (uint32_t u = 0; u < export->batch_count; u++) {
-        states[u] = state_of(export, u);
-        absorbed[u] = export->batch[u].progress.absorbed;
-        profiles[u] = export->batch[u].profile;
-    }
-    interest_read(export->model, export->scratch, states, absorbed, profiles, export->batch_count,
-                  &export->sets);
-    for (uint32_t u = 0; u < export->batch_count; u++) {
+    const uint32_t count = user_batch_run(&export->batch);
+    for (uint32_t u = 0; u < count; u++) {
         TRY(write_exported(export, u, error));
     }
-    export->batch_count = 0;
     return STATUS_OK;
 }
 
@@ -143,7 +84,7 @@ static enum status take_history(struct export *export, const struct history_user
                                 struct error *error)
 {
     struct export_report *report = export->report;
-    struct exported *exported = &export->batch[export->batch_count];
+    struct exported *exported = &export->exported[export->batch.count];
     if (!user->newest) return STATUS_OK;
     export->found++;
     if (user->newest->history.tombstone) {
@@ -166,8 +107,8 @@ static enum status take_history(struct export *export, const struct history_user
     report->later += kind == MOMENT_LATER;
     report->cut += kind == MOMENT_CUT;
     if (kind != MOMENT_THERE) return STATUS_OK;
-    export->batch_count++;
-    return export->batch_count < EXPORT_USERS ? STATUS_OK : export_batch(export, error);
+    user_batch_add(&export->batch, user, exported->moment.from, exported->moment.events);
+    return export->batch.count < USER_BATCH_MAX ? STATUS_OK : export_batch(export, error);
 }
 
 /* Writes the users that were loaded; they are `weight` of the partition. */
@@ -230,32 +171,6 @@ static enum status read_wanted(struct export *export, struct error *error)
     return status == STATUS_END ? STATUS_OK : status;
 }
 
-static enum status open_exported_model(struct export *export, const struct checkpoint *checkpoint,
-                                       struct error *error)
-{
-    TRY(interest_model_open(&export->model, checkpoint, error));
-    const struct interest_model *model = export->model;
-    TRY(interest_scratch_open(&export->scratch, model, error));
-    TRY(fold_open(&export->fold, model, EXPORT_USERS, EXPORT_BEHAVIORS, error));
-    const size_t align = ARENA_ALIGNMENT;
-    const size_t width = interest_model_width(model), most = interest_model_count(model);
-    const size_t intent = interest_model_has_intent(model) ? width : 0;
-    export->stride = (interest_model_state_size(model) + align - 1) / align * align;
-    const size_t vectors = EXPORT_USERS * most * width * sizeof(float);
-    const size_t weights = EXPORT_USERS * most * sizeof(float);
-    const size_t intents = EXPORT_USERS * intent * sizeof(float);
-    const size_t counts = EXPORT_USERS * sizeof(uint32_t);
-    TRY(arena_open(&export->arena,
-                   EXPORT_USERS * export->stride + vectors + weights + intents + counts + 5 * align,
-                   error));
-    export->states = arena_take(&export->arena, EXPORT_USERS * export->stride);
-    export->sets.vectors = arena_take(&export->arena, vectors);
-    export->sets.weights = arena_take(&export->arena, weights);
-    export->sets.count = arena_take(&export->arena, counts);
-    if (intent > 0) export->sets.intent = arena_take(&export->arena, intents);
-    return STATUS_OK;
-}
-
 static enum status export_all(struct export *export, const struct checkpoint *checkpoint,
                               struct error *error)
 {
@@ -263,7 +178,8 @@ static enum status export_all(struct export *export, const struct checkpoint *ch
     const struct export_options *options = export->options;
     const uint64_t memory = config->job.memory;
     if (options->users) TRY(read_wanted(export, error));
-    TRY(open_exported_model(export, checkpoint, error));
+    TRY(interest_model_open(&export->model, checkpoint, error));
+    TRY(user_batch_open(&export->batch, export->model, error));
     TRY(export->ops->open(&export->input, config, error));
     TRY(history_users_open(&export->users, memory - memory / EXPORT_MODEL_SHARE, error));
     TRY(vectors_file_open(&export->file, options->path, options->form, export->model,
@@ -289,9 +205,7 @@ enum status export_interests(const struct config *config, const struct checkpoin
     vectors_file_close(export.file);
     history_users_close(&export.users);
     if (export.input) export.ops->close(export.input);
-    arena_close(&export.arena);
-    fold_close(export.fold);
-    interest_scratch_close(export.scratch);
+    user_batch_close(&export.batch);
     interest_model_close(export.model);
     name_set_close(&export.wanted);
     return status;

@@ -29,6 +29,7 @@ braid_test(unit.memory_plan test_memory_plan.c job_fixture.c LIBRARIES stream)
 braid_test(unit.recovery test_recovery.c job_fixture.c LIBRARIES stream store_memory)
 braid_test(unit.job test_job.c job_fixture.c LIBRARIES stream)
 braid_test(unit.compare test_compare.c job_fixture.c LIBRARIES stream)
+braid_test(unit.compare_vectors test_compare_vectors.c job_fixture.c LIBRARIES stream)
 braid_test(unit.snapshots test_snapshots.c job_fixture.c LIBRARIES stream)
 
 braid_test(unit.exchange test_exchange.c exchange_fixture.c fake_generation_log.c LIBRARIES stream)

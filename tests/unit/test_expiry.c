@@ -149,6 +149,7 @@ static void nobody_is_marked_by_a_job_that_publishes_nothing_and_histories_are_t
                                          NULL};
     static const char *const compare[] = {"compare",
                                           "--no-quality",
+                                          "--no-vectors",
                                           "--config=braid.yaml",
                                           "--state.dir=plain/state",
                                           "--with=beside.yaml",
