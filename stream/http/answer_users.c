@@ -41,8 +41,9 @@ static bool put_user(void *context, const struct store_key *key, struct bytes va
 
 /* From each store its share of what is left, so that the last one makes up for empty ones. */
 static enum status list_users(const struct job_view *job, struct json_writer *json, uint32_t n,
-                              struct error *error)
+                              uint32_t *listedp, struct error *error)
 {
+    *listedp = 0;
     for (uint32_t p = 0; p < job->partitions && n > 0; p++) {
         struct store_lease *lease = store_leases_take_one(job->leases, p);
         if (!lease) continue;
@@ -53,6 +54,7 @@ static enum status list_users(const struct job_view *job, struct json_writer *js
         store_leases_give_back(job->leases, &lease, 1);
         TRY(status);
         n -= share - listing.left;
+        *listedp += share - listing.left;
     }
     return STATUS_OK;
 }
@@ -71,14 +73,20 @@ void answer_users(const struct question *question, struct reply *reply)
     json_begin(&json, '{');
     json_key(&json, "users");
     json_begin(&json, '[');
-    const enum status status = list_users(job, &json, n, &error);
+    uint32_t listed;
+    const enum status status = list_users(job, &json, n, &listed, &error);
     site_leave(question->site);
     json_end(&json, ']');
     json_end(&json, '}');
-    if (status == STATUS_OK) {
+    const struct readiness readiness = readiness_of(question->site);
+    if (status == STATUS_OK && (listed > 0 || readiness.ready)) {
         reply_json(reply, &json);
+        return;
+    }
+    free(json.at);
+    if (status == STATUS_OK) {
+        reply_not_ready(reply, &readiness);
     } else {
-        free(json.at);
         reply_error(reply, CODE_FAILED, "%s", error.text);
     }
 }

@@ -130,6 +130,9 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, const struc
     if (reply->code == CODE_METHOD_NOT_ALLOWED) {
         made = made && MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     }
+    if (reply->code == CODE_UNAVAILABLE) {
+        made = made && MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    }
     if (last) made = made && MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     const enum MHD_Result result =
         made ? MHD_queue_response(connection, (unsigned)reply->code, response) : MHD_NO;

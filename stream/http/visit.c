@@ -2,7 +2,6 @@
 #include "stream/http/visit.h"
 
 #include "base/checksum.h"
-#include "base/metrics.h"
 #include "config/listen.h"
 #include "model/item_table.h"
 #include "stream/job/store_leases.h"
@@ -64,16 +63,22 @@ static enum status look_in_all(struct visit *visit, uint32_t likely, struct byte
     return STATUS_NOT_FOUND;
 }
 
-/* Nobody here has it: it is another process's, it will be here, or it is nowhere. */
-static void say_missing(const struct job_view *job, uint32_t partition, bool here,
+/*
+ * Nobody here has it: it is nowhere (`certain`: it could be in no other partition than one of here),
+ * it may be here soon, or it is another process's.
+ */
+static void say_missing(const struct visit *visit, uint32_t partition, bool here, bool certain,
                         struct reply *reply)
 {
     char address[LISTEN_ADDRESS_MAX];
-    const int64_t restoring = metric_value(metrics_get("braid_partitions", "state", "restoring"));
-    if (here) {
+    const struct job_view *job = visit->job;
+    const struct readiness readiness = readiness_of(visit->site);
+    /* What has become live since it was looked for is as good as being restored. */
+    const bool soon = !readiness.ready || (!here && store_leases_has(job->leases, partition));
+    if (soon && !(here && certain)) {
+        reply_not_ready(reply, &readiness);
+    } else if (here) {
         reply_error(reply, CODE_NOT_FOUND, "no such user");
-    } else if (restoring > 0) {
-        reply_error(reply, CODE_UNAVAILABLE, "partitions are being restored");
     } else {
         const bool known =
             job->ops->owner && job->ops->owner(job->broker, partition, address, sizeof address);
@@ -98,7 +103,7 @@ bool visit_user(struct visit *visit, const struct question *question, bool whole
         return true;
     }
     if (status == STATUS_BUSY || status == STATUS_NOT_FOUND) {
-        say_missing(job, likely, here, reply);
+        say_missing(visit, likely, here, certain, reply);
     } else {
         fail(reply, &error);
     }

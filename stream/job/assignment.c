@@ -293,13 +293,12 @@ static enum status make_live(struct assignment *assignment, struct task *task, s
 {
     assignment->live.at[assignment->live.count++] = task;
     assignment->by_partition[task->partition] = task;
-    task->live = true;
+    struct store_leases *leases = assignment->shared->leases;
+    if (leases) TRY(store_leases_lend(leases, task->partition, task->store, &task->lease, error));
+    task_show_seal(task);
+    task->live = true; /* said when its store can be read, not before */
     metric_add(assignment->restoring_count, -1);
     metric_add(assignment->live_count, 1);
-    struct store_leases *leases = assignment->shared->leases;
-    if (!leases) return STATUS_OK;
-    TRY(store_leases_lend(leases, task->partition, task->store, &task->lease, error));
-    task_show_seal(task);
     return STATUS_OK;
 }
 

@@ -229,15 +229,21 @@ def answering():
     return {"http.listen": address, "kafka.advertise": address}
 
 
-def ask(job, path):
-    """The code and the text that a process answers."""
+def answer(job, path):
+    """The code, the headers and the text that a process answers."""
     connection = http.client.HTTPConnection(job.settings["http.listen"], timeout=PATIENCE)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        return answer.status, answer.headers, answer.read().decode()
     finally:
         connection.close()
+
+
+def ask(job, path):
+    """The code and the text that a process answers."""
+    code, _, text = answer(job, path)
+    return code, text
 
 
 def metric(job, name):

@@ -7,11 +7,12 @@ Events flow all the while. A test goes on when the group says that it is so far.
 """
 
 import json
+import re
 import signal
 import time
 
 from case import KafkaCase, main, setUpModule, tearDownModule
-from harness import SOON, Pulse, answering, ask, drain, metric, shared_by, wait_until
+from harness import SOON, Pulse, answer, answering, ask, drain, metric, shared_by, wait_until
 
 from kafka import KafkaProducer
 
@@ -29,6 +30,21 @@ def asked_of_another(*jobs):
 
     for number in range(8):  # the feed's most frequent ones
         wait_until(lambda: done(f"user-{number}"), f"an answer about user-{number}", *jobs)
+
+
+def nothing_yet(job):
+    """It is alive, and of what it does not have yet it says nothing but that."""
+    for path in "/healthz", "/metrics", "/":
+        assert ask(job, path)[0] == 200, path
+    assert ask(job, "/readyz")[0] == 503
+    for what in "interests", "history", "recommendations":
+        for path in f"/users/user-0/{what}", f"/users/nobody/{what}":
+            code, headers, text = answer(job, path)
+            assert code == 503 and headers["Retry-After"] == "1", (path, code, text)
+            assert re.search("not open|waits for its partitions|being restored", text), text
+    assert ask(job, "/users")[0] == 503
+    for path in "/generation", "/items/i1/similar":  # the model is there with the job
+        assert ask(job, path)[0] in (200, 503), path
 
 
 class Members(KafkaCase):
@@ -171,11 +187,19 @@ class Members(KafkaCase):
         feed.send(1000)
         drain(world, feed, job)
         self.kill(job)
-        heir = self.job(world, "b")
-        heir.wait_said("another member's open transaction")
+        heir = self.job(world, "b", **answering())
+        heir.wait_said("info answering")
+        while not heir.said("another member's open transaction"):  # also before it has partitions
+            nothing_yet(heir)
+            time.sleep(0.1)
+        nothing_yet(heir)
+        self.assertIn("being restored", ask(heir, "/users/user-0/interests")[1])
         feed.send(100)
         third.abort_transaction()
         drain(world, feed, heir)
+        self.assertEqual([ask(heir, path)[0] for path in ("/readyz", "/users/user-0/interests",
+                                                          "/users/nobody/history")],
+                         [200, 200, 404])
         third.close()
         heir.stop()
         self.prove(world)
