@@ -105,7 +105,7 @@ struct config {
         uint32_t partitions;  /* state.partitions: file broker; fixed when the directory is made */
         uint32_t history_max; /* behaviors a user keeps; a multiple of 128 */
         int64_t ttl_ms;       /* state.ttl: a longer pause ends a user's life; 0: none does */
-        uint64_t ttl_rate;    /* users a second that are marked as gone; 0: as fast as may be */
+        uint64_t ttl_rate;    /* users a second that are forgotten; 0: as fast as may be */
         uint32_t snapshot_every;    /* a state is saved if so many behaviors came since */
         uint64_t snapshot_rate;     /* background snapshot budget, bytes per second */
         uint32_t flush_interval_ms; /* bounds the log tail a restart re-reads, in time ... */

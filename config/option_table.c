@@ -174,11 +174,11 @@ const struct option option_table[] = {
     DURATION(
         "state.ttl", state.ttl_ms, "0s", 0, 36500 * DAY,
         "A user's life ends when its next event comes later than this after its latest one, by "
-        "the events' times: it begins anew with that event, while n goes on counting; 0: never. "
-        "Fixed once events were committed"),
+        "the times of events: it begins anew with that event, while n goes on counting, and what "
+        "came before is forgotten; 0: never. Fixed once events were committed"),
     COUNT("state.ttl_rate", state.ttl_rate, "1000", 0, 100000000,
-          "Users a second that get a tombstone because they left, by all workers; 0: as fast as "
-          "may be"),
+          "Users a second that are forgotten, and get a tombstone, because they left, by all "
+          "workers; 0: as fast as may be"),
     COUNT("state.snapshot_every", state.snapshot_every, "128", 1, 65536,
           "A state that leaves memory is saved if this many behaviors came since its snapshot, or "
           "since the beginning; what is not saved is folded from the history"),

@@ -12,12 +12,12 @@
 #include "base/checksum.h"
 
 enum {
-    RECORD_VERSION = 4,         /* a profile of which changes wait for the next behavior */
+    RECORD_VERSION = 5,         /* what lies before the life is left out; a clock ahead of it */
+    RECORD_VERSION_WAITING = 4, /* a profile of which changes wait for the next behavior */
     RECORD_VERSION_PROFILE = 3, /* hours, and what is known of the user */
     RECORD_VERSION_HOURS = 2,   /* hours alone */
     RECORD_VERSION_PLAIN = 1,   /* neither */
-    HOUR_MS = 3600 * 1000,
-    SEAL_VERSION = 4, /* how far source.profile was read */
+    SEAL_VERSION = 4,           /* how far source.profile was read */
     SEAL_VERSION_RANGE = 3,
     CHECKSUM_SIZE = 4,
     VARINT_MAX = 10, /* bytes of a 64-bit varint */
@@ -27,7 +27,7 @@ enum {
 /* No user comes near it, and below it no sum of ordinals overflows. */
 #define CHUNK_ORDINAL_MAX ((uint64_t)1 << 48)
 
-_Static_assert(HISTORY_HEADER_MAX == 3 + 8 * VARINT_MAX + PROFILE_SIZE_MAX + CHECKSUM_SIZE,
+_Static_assert(HISTORY_HEADER_MAX == 3 + 9 * VARINT_MAX + PROFILE_SIZE_MAX + CHECKSUM_SIZE,
                "the widest header");
 
 void history_init(struct history *history, uint64_t generation)
@@ -37,14 +37,22 @@ void history_init(struct history *history, uint64_t generation)
         .generation = generation,
         .source_offset = -1,
         .event_ms = HISTORY_NO_TIME,
+        .clock_ms = HISTORY_NO_TIME,
     };
+}
+
+/* How many behaviors of the chunk lie before the life. */
+static uint32_t before_life(const struct history *history)
+{
+    if (history->start <= history->first) return 0;
+    const uint64_t before = history->start - history->first;
+    return before < history->count ? (uint32_t)before : history->count;
 }
 
 int64_t history_last_ms(const struct history *history)
 {
-    uint64_t skipped = history->start > history->first ? history->start - history->first : 0;
     int64_t last_ms = history->before_ms;
-    for (uint64_t i = skipped; i < history->count; i++) {
+    for (uint32_t i = before_life(history); i < history->count; i++) {
         int64_t time_ms = history_time_ms(history->at[i]);
         if (time_ms > last_ms) last_ms = time_ms;
     }
@@ -135,6 +143,17 @@ bool history_append(struct history *history, struct history_behavior behavior,
     return true;
 }
 
+struct history history_closed(const struct history *history)
+{
+    struct history chunk = *history;
+    chunk.from = chunk.start > chunk.first ? chunk.start : chunk.first;
+    chunk.before_ms = chunk.clock_ms = HISTORY_NO_TIME;
+    chunk.hour_events = 0;
+    chunk.profile.changes -= chunk.profile.waiting;
+    chunk.profile.waiting = 0;
+    return chunk;
+}
+
 /*
  * The first jump is at start + max, each later one at from + max: `from` moves in steps of 3/4 max.
  */
@@ -144,67 +163,6 @@ uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max)
     uint64_t step = history_max - left;
     uint64_t life = events - start;
     return life < left ? start : start + (life - left) / step * step;
-}
-
-/* Whether one of the last 32 behaviors behind `from` is the same. */
-static bool has_of_late(const struct history *history, struct history_behavior behavior)
-{
-    for (uint32_t i = 0; i < HISTORY_CHUNK_BEHAVIORS; i++) {
-        const struct history_behavior had = history->at[i];
-        if (had.item != behavior.item || had.stamp != behavior.stamp) continue;
-        uint64_t ordinal = history->first + i;
-        if (i >= history->count) {
-            if (history->first == 0) return false;
-            ordinal -= HISTORY_CHUNK_BEHAVIORS;
-        }
-        if (ordinal >= history->from) return true;
-    }
-    return false;
-}
-
-/* Counts it for its hour; false if the hour is full. */
-static bool counts_for_hour(struct history *history, struct history_behavior behavior,
-                            uint32_t hour_max)
-{
-    const uint64_t hour = (uint64_t)history_time_ms(behavior) / HOUR_MS;
-    if (hour != history->hour) history->hour_events = 0;
-    if (history->hour_events >= hour_max) return false;
-    history->hour = hour;
-    history->hour_events++;
-    return true;
-}
-
-static void begin_life(struct history *history, bool keeps_profile)
-{
-    history->start = history->from = history_events(history);
-    history->before_ms = HISTORY_NO_TIME;
-    if (!keeps_profile) history->profile = (struct history_profile){0};
-}
-
-/* Whether the behavior comes too late to be of the life that the history tells of. */
-static bool ends_life(const struct history *history, struct history_behavior behavior,
-                      int64_t ttl_ms)
-{
-    if (ttl_ms == 0 || history->start == history_events(history)) return false;
-    return history_time_ms(behavior) - history_last_ms(history) > ttl_ms;
-}
-
-enum history_intake history_admit(struct history *history, struct history_behavior behavior,
-                                  const struct history_rules *rules)
-{
-    if (rules->distinct && has_of_late(history, behavior)) return HISTORY_DUPLICATE;
-    if (rules->hour_max > 0 && !counts_for_hour(history, behavior, rules->hour_max)) {
-        return HISTORY_FLOODED;
-    }
-    if (ends_life(history, behavior, rules->ttl_ms)) begin_life(history, rules->keeps_profile);
-    return HISTORY_TAKES;
-}
-
-void history_recall(struct history *history, const struct history *before)
-{
-    for (uint32_t i = history->count; i < HISTORY_CHUNK_BEHAVIORS; i++) {
-        history->at[i] = before->at[i];
-    }
 }
 
 static void write_varint(struct byte_writer *writer, uint64_t value)
@@ -258,6 +216,9 @@ static const char *contradiction(const struct history *history)
     }
     if (before_ms != HISTORY_NO_TIME && (before_ms < 0 || before_ms > HISTORY_TIME_MAX_MS)) {
         return "a time out of range";
+    }
+    if (history->clock_ms != HISTORY_NO_TIME && history->start == events) {
+        return "a clock of a life that has not begun";
     }
     if (history->source_offset < -1) return "a negative source offset";
     for (uint32_t i = 0; i < history->count; i++) {
@@ -328,7 +289,7 @@ static void write_profile(struct byte_writer *writer, const struct history_profi
     }
 }
 
-/* False if it is none. */
+/* False if it makes no sense. */
 static bool read_profile(struct byte_reader *reader, uint32_t count,
                          struct history_profile *profile)
 {
@@ -349,18 +310,32 @@ static bool read_profile(struct byte_reader *reader, uint32_t count,
         if (waits ? place > 7 : profile->at[i] >= count) return false;
         if (i > 0 && profile->at[i] < profile->at[i - 1]) return false;
     }
-    return is_known(profile);
+    return true;
+}
+
+/* How far the clock stood behind the latest time of the life. */
+static uint64_t clock_ahead(const struct history *history)
+{
+    const int64_t last_ms = history_last_ms(history);
+    const bool ahead = last_ms != HISTORY_NO_TIME && history->clock_ms > last_ms;
+    return ahead ? (uint64_t)(history->clock_ms - last_ms) : 0;
+}
+
+/* The oldest that says all of it. */
+static uint8_t version_of(const struct history *history)
+{
+    if (before_life(history) > 0 || clock_ahead(history) > 0) return RECORD_VERSION;
+    if (history->profile.waiting) return RECORD_VERSION_WAITING;
+    if (is_known(&history->profile)) return RECORD_VERSION_PROFILE;
+    return history->hour_events > 0 ? RECORD_VERSION_HOURS : RECORD_VERSION_PLAIN;
 }
 
 size_t history_encode(const struct history *history, void *to)
 {
     REQUIRE(contradiction(history) == NULL);
     struct byte_writer writer = byte_writer_of(to, HISTORY_RECORD_MAX);
-    const bool hours = history->hour_events > 0, known = is_known(&history->profile);
-    write_u8(&writer, history->profile.waiting ? RECORD_VERSION
-                      : known                  ? RECORD_VERSION_PROFILE
-                      : hours                  ? RECORD_VERSION_HOURS
-                                               : RECORD_VERSION_PLAIN);
+    const uint8_t version = version_of(history);
+    write_u8(&writer, version);
     write_u8(&writer, history->tombstone);
     write_u8(&writer, (uint8_t)history->count);
     write_varint(&writer, history->first / HISTORY_CHUNK_BEHAVIORS);
@@ -369,17 +344,40 @@ size_t history_encode(const struct history *history, void *to)
     write_varint(&writer, time_code(history->before_ms));
     write_varint(&writer, history->generation);
     write_varint(&writer, (uint64_t)history->source_offset + 1);
-    if (hours || known) {
-        write_varint(&writer, hours ? history->hour : 0);
+    if (version >= RECORD_VERSION_HOURS) {
+        write_varint(&writer, history->hour_events > 0 ? history->hour : 0);
         write_varint(&writer, history->hour_events);
     }
-    if (known) write_profile(&writer, &history->profile);
-    for (uint32_t i = 0; i < history->count; i++) {
+    if (version >= RECORD_VERSION_PROFILE) write_profile(&writer, &history->profile);
+    const bool lives = version == RECORD_VERSION;
+    if (lives) write_varint(&writer, clock_ahead(history));
+    for (uint32_t i = lives ? before_life(history) : 0; i < history->count; i++) {
         write_u64(&writer, history->at[i].item);
         write_u64(&writer, history->at[i].stamp);
     }
     write_checksum(&writer);
     return writer.used;
+}
+
+/* What stands before the behaviors from version 2 on; *aheadp: by how much the clock is. */
+static bool read_extras(struct byte_reader *reader, uint8_t version, struct history *history,
+                        uint64_t *aheadp)
+{
+    *aheadp = 0;
+    if (version < RECORD_VERSION_HOURS) return true;
+    history->hour = read_varint(reader);
+    const uint64_t hour_events = read_varint(reader);
+    history->hour_events = (uint32_t)hour_events;
+    const bool none = hour_events == 0 && history->hour == 0;
+    if (hour_events > UINT32_MAX || (hour_events == 0 && !none)) return false;
+    if (version == RECORD_VERSION_HOURS) return !none;
+    if (!read_profile(reader, history->count, &history->profile)) return false;
+    const bool waits = history->profile.waiting > 0;
+    if (version != RECORD_VERSION) {
+        return is_known(&history->profile) && waits == (version == RECORD_VERSION_WAITING);
+    }
+    *aheadp = read_varint(reader);
+    return *aheadp <= (uint64_t)HISTORY_TIME_MAX_MS;
 }
 
 enum status history_decode(struct history *history, struct bytes record, struct error *error)
@@ -399,32 +397,27 @@ enum status history_decode(struct history *history, struct bytes record, struct 
     history->generation = read_varint(&reader);
     history->source_offset = (int64_t)(read_varint(&reader) - 1);
     const uint8_t version = *(const uint8_t *)record.at;
-    uint64_t hour_events = 0;
-    if (version >= RECORD_VERSION_HOURS) {
-        history->hour = read_varint(&reader);
-        hour_events = read_varint(&reader);
-        const bool hours = hour_events > 0 && hour_events <= UINT32_MAX;
-        const bool none =
-            version >= RECORD_VERSION_PROFILE && hour_events == 0 && history->hour == 0;
-        reader.failed |= !hours && !none;
-    }
-    history->hour_events = (uint32_t)hour_events;
-    if (version >= RECORD_VERSION_PROFILE) {
-        reader.failed |= !read_profile(&reader, history->count, &history->profile);
-        reader.failed |= (version == RECORD_VERSION) != (history->profile.waiting > 0);
-    }
+    uint64_t ahead;
+    reader.failed |= !read_extras(&reader, version, history, &ahead);
+    const uint32_t skipped = version == RECORD_VERSION ? before_life(history) : 0;
     if (reader.failed || tombstone > 1 || chunk > CHUNK_ORDINAL_MAX ||
         before > time_code(HISTORY_TIME_MAX_MS) || history->count > HISTORY_CHUNK_BEHAVIORS ||
-        reader.left != history->count * (size_t)HISTORY_BEHAVIOR_SIZE) {
+        reader.left != (history->count - skipped) * (size_t)HISTORY_BEHAVIOR_SIZE) {
         return error_set(error, STATUS_CORRUPT, "history record: malformed (%zu bytes)",
                          record.size);
     }
-    for (uint32_t i = 0; i < history->count; i++) {
+    for (uint32_t i = skipped; i < history->count; i++) {
         history->at[i].item = read_u64(&reader);
         history->at[i].stamp = read_u64(&reader);
     }
-    if (history->count) history->event_ms = history_time_ms(history->at[history->count - 1]);
+    if (history->count > skipped) {
+        history->event_ms = history_time_ms(history->at[history->count - 1]);
+    }
+    if (ahead > 0) history->clock_ms = history_last_ms(history) + (int64_t)ahead;
     const char *wrong = contradiction(history);
+    if (!wrong && version == RECORD_VERSION && version_of(history) != version) {
+        wrong = "an older format says as much";
+    }
     if (wrong) return error_set(error, STATUS_CORRUPT, "history record: %s", wrong);
     return STATUS_OK;
 }

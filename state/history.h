@@ -87,6 +87,8 @@ struct history {
     int64_t event_ms;      /* and its event time; -1 and HISTORY_NO_TIME if there is none */
     uint64_t hour;         /* of the last behavior, since 1970, */
     uint32_t hour_events;  /* and how many on end are of it; 0: they are not counted */
+    int64_t clock_ms;      /* the partition's when the last behavior of the life came, if it was
+                            * ahead of the life's latest time; else that or HISTORY_NO_TIME */
     struct history_behavior at[HISTORY_CHUNK_BEHAVIORS]; /* behind `count`, in memory alone: those
                                                           * of the chunk before (history_recall) */
     struct history_profile profile;
@@ -119,12 +121,17 @@ static inline bool history_full(const struct history *history)
 bool history_append(struct history *history, struct history_behavior behavior,
                     int64_t source_offset, uint32_t history_max);
 
+/* A full chunk as it is stored: it stands for its behaviors alone, what came before the record tells. */
+struct history history_closed(const struct history *history);
+
 /*
- * Which events a history takes, by what is in it: at most `hour_max` on end whose times are of the
- * same hour (0: any number), and, if `distinct`, none that equals one of the last 32 behaviors, as
- * far as they lie behind `from`. A life ends before an event that comes more than `ttl_ms` after the
- * latest of it (0: never): `start` and `from` are then that event's, and what its
- * behaviors said of the user is forgotten, unless something else says it (`keeps_profile`).
+ * history_intake.c: which events a history takes, by what is in it: at most `hour_max` on end whose
+ * times are of the same hour (0: any number), and, if `distinct`, none that equals one of the last
+ * 32 behaviors, as far as they lie behind `from`. A life ends before an event whose time is more than
+ * `ttl_ms` after the latest of it (0: never), and before one by whose coming the partition's clock
+ * stands more than that behind where the user was seen last (history_left): `start` and `from` are
+ * then that event's, and what its behaviors said of the user is forgotten, unless something else
+ * says it (`keeps_profile`).
  */
 struct history_rules {
     uint32_t hour_max;
@@ -137,10 +144,27 @@ enum history_intake { HISTORY_TAKES, HISTORY_FLOODED, HISTORY_DUPLICATE };
 
 /*
  * What becomes of the user's next event. One that is taken counts for its hour and begins a life if
- * that is due: append it.
+ * that is due: append it. `clock_ms` is the partition's clock, this event included
+ * (stream/source/partition_clock.h); HISTORY_NO_TIME: there is none.
  */
 enum history_intake history_admit(struct history *history, struct history_behavior behavior,
-                                  const struct history_rules *rules);
+                                  int64_t clock_ms, const struct history_rules *rules);
+
+/*
+ * Whether the user has left: the clock stands more than `ttl_ms` (not 0) after the latest time of its
+ * life, and after where it stood when the life's last behavior came. Whatever comes next begins
+ * another life, so nothing is decided by when this one is forgotten.
+ */
+bool history_left(const struct history *history, int64_t clock_ms, int64_t ttl_ms);
+
+/* The life's behaviors are no longer kept, nor what they said of the user; n stays. */
+void history_forget(struct history *history, bool keeps_profile);
+
+/* Whether that has been done, and nothing came since. */
+static inline bool history_is_forgotten(const struct history *history)
+{
+    return history_events(history) > 0 && history->start == history_events(history);
+}
 
 /* The open chunk alone does not have the last 32: `before` is the full one before it. */
 void history_recall(struct history *history, const struct history *before);
@@ -177,10 +201,12 @@ uint64_t history_from(uint64_t start, uint64_t events, uint32_t history_max);
  *     feature (1), value (8)
  *
  * Where changes wait for the next behavior the version is 4, and the number of changes has theirs
- * in its upper four bits.
+ * in its upper four bits. Where behaviors of the chunk lie before `start`, or the clock is ahead of
+ * the life's latest time, the version is 5: behind the profile, which may be empty, stands by how
+ * much it is, and the behaviors are those from `start` on.
  */
 enum {
-    HISTORY_HEADER_MAX = 225, /* bytes beside the behaviors, at most */
+    HISTORY_HEADER_MAX = 235, /* bytes beside the behaviors, at most */
     HISTORY_RECORD_MAX = HISTORY_HEADER_MAX + HISTORY_CHUNK_BEHAVIORS * HISTORY_BEHAVIOR_SIZE,
 };
 
@@ -229,7 +255,7 @@ struct history_seal {
     uint64_t generation;      /* the oldest that may still fold a user of the partition */
     uint64_t target;          /* the one that folds whoever is touched; = generation: all of them */
     uint64_t sweep;           /* 0: a sweep needs no cursor */
-    int64_t watermark_ms;     /* greatest broker time seen, HISTORY_NO_TIME if none */
+    int64_t watermark_ms;     /* the partition's clock, HISTORY_NO_TIME if it has none */
     uint64_t lost; /* source offsets that were gone before they were read and were skipped, in all;
                     * 0 in a seal of format 1 */
 

@@ -76,7 +76,7 @@ static void put_head(const struct visit *visit, struct json_writer *json, struct
     json_unsigned(json, history_events(newest));
     json_key(json, "from");
     json_unsigned(json, newest->from);
-    if (newest->count == 0) return;
+    if (newest->event_ms == HISTORY_NO_TIME) return;
     json_key(json, "last_time");
     json_text(json, bytes_of(iso8601_print(history_last_ms(newest), time)));
 }

@@ -31,7 +31,7 @@ static bool put_user(void *context, const struct store_key *key, struct bytes va
     json_unsigned(json, listing->partition);
     json_key(json, "events");
     json_unsigned(json, history_events(&history));
-    if (history.count > 0) {
+    if (history.event_ms != HISTORY_NO_TIME) {
         json_key(json, "last_time");
         json_text(json, bytes_of(iso8601_print(history_last_ms(&history), time)));
     }

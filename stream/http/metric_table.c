@@ -54,7 +54,7 @@ const struct metric_row metric_table[] = {
     GAUGE("braid_workers_assigned", 1, "Workers to which the broker has given their partitions"),
     COUNTER("braid_snapshots_total", "Snapshots of states written, loaded, and ignored as stale"),
     COUNTER("braid_swept_users_total", "Users moved to another generation without an event"),
-    COUNTER("braid_expired_users_total", "Users who left, each when its tombstone is committed"),
+    COUNTER("braid_expired_users_total", "Users who left, each when that is committed"),
     GAUGE("braid_unswept_partitions", 1,
           "Partitions of this process with users of an older generation"),
     COUNTER("braid_generation_verdicts_total", "Candidates of training, by the gate's verdict"),

@@ -118,7 +118,7 @@ static enum status restore(struct assignment *assignment, struct task *task, str
     task->seal = recovery.seal;
     task->position = recovery.position;
     task->next_offset = recovery.seal.next_offset;
-    task->watermark_ms = recovery.seal.number ? recovery.seal.watermark_ms : HISTORY_NO_TIME;
+    task->clock_ms = recovery.seal.number ? recovery.seal.watermark_ms : HISTORY_NO_TIME;
     task->scan_ms = HISTORY_NO_TIME;
     task->next_profile = recovery.seal.next_profile;
     task->flushed_ns = clock_monotonic_ns();

@@ -32,7 +32,7 @@ struct task {
     struct history_seal seal; /* the last committed one */
     struct store_position position; /* that the store's last commit recorded */
     bool unswept;               /* users may be of an older generation than the one that serves */
-    int64_t watermark_ms;       /* greatest event time so far, as state.ttl sees it, and */
+    int64_t clock_ms;           /* the partition's (stream/source/partition_clock.h), and */
     int64_t scan_ms;            /* what it was when the last scan for leavers began, */
     bool scanning;              /* which is not over */
     int64_t next_offset;        /* after the last event processed, committed or not, */

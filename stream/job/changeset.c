@@ -79,14 +79,7 @@ void change_committed(struct change *change)
 void changeset_keep_chunk(struct changeset *set, struct change *change)
 {
     struct closed_chunk *chunk = arena_take(&set->arena, sizeof *chunk);
-    chunk->history = change->user->history;
-    /* A closed chunk stands for its behaviors alone; what came before is told by the record. */
-    uint64_t first = chunk->history.first, start = chunk->history.start;
-    chunk->history.from = start > first ? start : first;
-    chunk->history.before_ms = HISTORY_NO_TIME;
-    chunk->history.hour_events = 0;
-    chunk->history.profile.changes -= chunk->history.profile.waiting;
-    chunk->history.profile.waiting = 0;
+    chunk->history = history_closed(&change->user->history);
     chunk->before = change->newest;
     chunk->after = NULL;
     if (change->newest)

@@ -101,10 +101,12 @@ static inline bool change_is_published(const struct change *change)
            (history->generation != change->generation && change->events > 0);
 }
 
-/* Whether there is something to write of the user; else none of its events was taken. */
+/* Whether there is something to write of the user; else none of its events was taken. Who is
+ * forgotten by a job that publishes nothing has another `from`. */
 static inline bool change_is_some(const struct change *change)
 {
-    return change->profiled || change_is_published(change);
+    return change->profiled || change_is_published(change) ||
+           change->user->history.from != change->from;
 }
 
 /* Keeps the user's full open chunk, which its next behavior will close. */

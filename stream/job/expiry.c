@@ -1,35 +1,24 @@
 /*
- * expiry.c - users who left: whoever has done nothing for longer than state.ttl gets a tombstone.
+ * expiry.c - users who left: of whoever has done nothing for longer than state.ttl, what it did is
+ * forgotten, and an output's reader is told by a tombstone.
  *
- * Between two polls a worker looks through some users of a partition, and marks those whose latest
- * event lies more than the ttl before the partition's watermark, the greatest event time that it has
- * taken in: an output's reader learns that they are gone, and what a state was saved as is deleted.
- * Their histories stay: where a life ends, and whether an event that comes late goes on with it, is
- * for the events' times alone to say, never for the moment of a sweep. A record says whether its user
- * was marked, so a sweep that was interrupted needs no cursor and marks nobody twice.
+ * Between two polls a worker looks through some users of a partition for those who have left by the
+ * partition's clock. In one transaction each gets its tombstone, its chunks are deleted in the log
+ * and the store, and its record is left with n alone. That decides nothing: whatever comes next of
+ * such a user begins another life, whether it was forgotten by then or not (state/history.h). A
+ * record says whether its user was forgotten, so a sweep that was interrupted needs no cursor and
+ * tells of nobody twice.
  *
- * A scan begins anew when the watermark has come further by a part of the ttl.
+ * A scan begins anew when the clock has come further by a part of the ttl.
  */
 #include "base/checksum.h"
 #include "base/fault.h"
 #include "stream/job/processor_parts.h"
 
 enum {
-    STEP_USERS = 64,    /* marked between two polls, at most */
+    STEP_USERS = 64,    /* forgotten between two polls, at most */
     SCANS_PER_TTL = 16, /* so much earlier may somebody be due before a scan finds it */
-    PARTS_OF_TTL = 16,  /* by one of which an event moves the watermark at most */
 };
-
-void expiry_note_time(const struct processor *processor, struct task *task, int64_t time_ms)
-{
-    const int64_t ttl_ms = processor->rules.ttl_ms;
-    if (ttl_ms == 0 || time_ms <= task->watermark_ms) return;
-    const int64_t most_ms = ttl_ms / PARTS_OF_TTL + 1;
-    const bool first = task->watermark_ms == HISTORY_NO_TIME;
-    /* One wrong time must not make everybody leave. */
-    task->watermark_ms =
-        first || time_ms - task->watermark_ms < most_ms ? time_ms : task->watermark_ms + most_ms;
-}
 
 void expiry_mark(struct processor *processor)
 {
@@ -43,18 +32,18 @@ void expiry_mark(struct processor *processor)
     sweeper_restart(processor->leavers);
 }
 
-static bool has_left(const struct task *task, const struct history *history, int64_t ttl_ms)
+/* Users of a job that publishes nothing are told of when it begins to. */
+static struct leaving leaving_of(const struct processor *processor, const struct task *task)
 {
-    const int64_t last_ms = history_last_ms(history);
-    return !history->tombstone && last_ms != HISTORY_NO_TIME &&
-           task->watermark_ms - last_ms > ttl_ms;
+    return (struct leaving){task->clock_ms, processor->rules.ttl_ms,
+                            processor->config->output.publish == CONFIG_PUBLISH_ALL};
 }
 
-/* How far the watermark has come since the last scan began. */
+/* How far the clock has come since the last scan began. */
 static int64_t unscanned_ms(const struct task *task)
 {
-    if (task->watermark_ms == HISTORY_NO_TIME) return 0;
-    return task->scan_ms == HISTORY_NO_TIME ? INT64_MAX : task->watermark_ms - task->scan_ms;
+    if (task->clock_ms == HISTORY_NO_TIME) return 0;
+    return task->scan_ms == HISTORY_NO_TIME ? INT64_MAX : task->clock_ms - task->scan_ms;
 }
 
 /* The partition of which a scan is under way, else the one that waits longest for one. */
@@ -73,39 +62,44 @@ static struct task *next_task(const struct processor *processor)
 
 /*
  * A user in memory is as the worker knows it, whatever its store says yet. Who acted in the open
- * transaction is published by it first.
+ * transaction or the one under commit is published by it first, and may have a state to be saved.
  */
-static bool stays(const struct processor *processor, const struct unswept_user *found)
+static bool stays(const struct processor *processor, const struct unswept_user *found,
+                  const struct leaving *leaving)
 {
     const struct bytes id = found->id;
     const struct cached_user *user =
         cache_find(processor->cache, found->task->partition, id, identity_of(id.at, id.size));
-    return user && (user->dirty || !has_left(found->task, &user->history, processor->rules.ttl_ms));
+    return user && (user->dirty || user->committing || !leaving_has(leaving, &user->history));
 }
 
-static enum status forget_state(const struct processor *processor, const struct task *task,
-                                struct cached_user *user, struct error *error)
+/* What is kept of the user from now on is that it had n behaviors. */
+static enum status forget_user(const struct processor *processor, const struct task *task,
+                               struct cached_user *user, bool told, struct error *error)
 {
     const struct store_key key = {.user = user->user};
     const struct bytes none = {NULL, 0};
-    user->snapshot_events = user->state_events; /* it is not to be saved again */
+    history_forget(&user->history, processor->rules.keeps_profile);
+    user->history.tombstone |= told;
+    user->state_events = user->snapshot_events = 0; /* its state is nobody's, and is not saved */
     return processor->shared->stores->put_snapshots(task->store, &key, &none, 1, error);
 }
 
-static enum status mark_users(struct processor *processor, struct task *task,
-                              const struct unswept_user *users, uint32_t count, struct error *error)
+static enum status forget_users(struct processor *processor, struct task *task,
+                                const struct unswept_user *users, uint32_t count,
+                                const struct leaving *leaving, struct error *error)
 {
     processor_begin_batch(processor);
     for (uint32_t i = 0; i < count; i++) {
-        if (!stays(processor, &users[i])) (void)processor_admit(processor, task, users[i].id);
+        if (!stays(processor, &users[i], leaving)) {
+            (void)processor_admit(processor, task, users[i].id);
+        }
     }
     TRY(snapshot_writer_flush(processor->snapshots, error));
     TRY(user_loader_load(processor->loader, processor->missing, processor->missing_count, error));
-    TRY(absorber_run(processor->absorber, processor->changed, processor->changed_count, error));
     for (uint32_t i = 0; i < processor->changed_count; i++) {
         struct cached_user *user = processor->changed[i]->user;
-        user->history.tombstone = true;
-        TRY(forget_state(processor, task, user, error));
+        TRY(forget_user(processor, task, user, leaving->told, error));
     }
     transaction_changes(processor->transaction)->expired += processor->changed_count;
     if (processor->changed_count > 0) FAULT_POINT("expiry_marked");
@@ -126,10 +120,10 @@ enum status expiry_step(struct processor *processor, struct error *error)
     const struct unswept_user *users;
     uint32_t count;
     bool ended;
-    if (!task->scanning) task->scan_ms = task->watermark_ms;
-    TRY(sweeper_next_left(processor->leavers, task, task->watermark_ms - processor->rules.ttl_ms,
-                          most, &users, &count, &ended, error));
-    TRY(mark_users(processor, task, users, count, error));
+    if (!task->scanning) task->scan_ms = task->clock_ms;
+    const struct leaving leaving = leaving_of(processor, task);
+    TRY(sweeper_next_left(processor->leavers, task, &leaving, most, &users, &count, &ended, error));
+    TRY(forget_users(processor, task, users, count, &leaving, error));
     task->scanning = !ended;
     processor->expiry_rate.allowance -= processor->changed_count;
     if (processor->changed_count > 0) processor->ops->gather(processor->session);

@@ -21,6 +21,7 @@
 #include "stream/job/processor_parts.h"
 #include "stream/source/intake.h"
 #include "stream/source/item_record.h"
+#include "stream/source/partition_clock.h"
 
 enum {
     POLL_TIMEOUT_MS = 20,
@@ -99,6 +100,7 @@ static void admit_event(struct processor *processor, struct task *task, const st
     for (uint32_t i = 0; i < event->features; i++) {
         processor->profiles[processor->accepted][i] = event_feature(event, i);
     }
+    processor->clocks[processor->accepted] = task->clock_ms;
     processor->offsets[processor->accepted++] = profile ? NO_EVENT : event->offset;
 }
 
@@ -127,8 +129,8 @@ static enum status group(struct processor *processor, const struct poll *poll, s
             warn_of_bad(processor, event);
             TRY(send_dead_letter(processor, event, error));
         } else if (event->verdict == EVENT_ACCEPTED) {
+            task->clock_ms = partition_clock_with(task->clock_ms, event, processor->config);
             admit_event(processor, task, event);
-            expiry_note_time(processor, task, event->time_ms);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;
             if (item_names_is_new(processor->names, event)) {
@@ -154,10 +156,11 @@ static void note_time(struct changeset *set, const struct cached_user *user, int
 
 /* Whether the user's history takes an event that was accepted; else it counts as something else. */
 static bool is_taken(struct processor *processor, struct cached_user *user,
-                     struct history_behavior behavior)
+                     struct history_behavior behavior, int64_t clock_ms)
 {
     if (intake_takes_all(&processor->rules)) return true;
-    const enum history_intake intake = history_admit(&user->history, behavior, &processor->rules);
+    const enum history_intake intake =
+        history_admit(&user->history, behavior, clock_ms, &processor->rules);
     if (intake == HISTORY_TAKES) return true;
     struct changeset *set = transaction_changes(processor->transaction);
     set->verdicts[EVENT_ACCEPTED]--;
@@ -189,7 +192,7 @@ static void append_behaviors(struct processor *processor)
             set_profile(processor, user, processor->profiles[i]);
             continue;
         }
-        if (!is_taken(processor, user, behavior)) continue;
+        if (!is_taken(processor, user, behavior, processor->clocks[i])) continue;
         set->behaviors++;
         note_time(set, user, history_time_ms(behavior), processor->offsets[i]);
         set->unknown += item_table_find(items, behavior.item) == 0;
@@ -344,21 +347,15 @@ enum status processor_run(struct processor *processor, struct error *error)
 
 /* ---- opening and closing ---- */
 
-/* A mark says that a tombstone was published: by who publishes nothing nobody is marked. */
-static bool marks_leavers(const struct config *config)
-{
-    return config->state.ttl_ms > 0 && config->output.publish == CONFIG_PUBLISH_ALL;
-}
-
 size_t processor_size(const struct config *config, const struct interest_model *model)
 {
-    size_t of_event = 3 * sizeof(void *) + sizeof(struct history_behavior) + sizeof(int64_t);
+    size_t of_event = 3 * sizeof(void *) + sizeof(struct history_behavior) + 2 * sizeof(int64_t);
     if (*config->profile.fields) of_event += EVENT_FEATURES * sizeof(uint64_t);
     return sizeof(struct processor) + config->job.poll_events_max * of_event +
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
            absorber_size(config, model) +
-           (marks_leavers(config) ? sweeper_size(config, config->job.poll_events_max) : 0) +
+           (config->state.ttl_ms > 0 ? sweeper_size(config, config->job.poll_events_max) : 0) +
            (config_sweeps(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
 }
 
@@ -368,13 +365,14 @@ static enum status processor_open_memory(struct processor *processor, struct err
     processor->users = calloc(events_max, sizeof(struct cached_user *));
     processor->behaviors = calloc(events_max, sizeof *processor->behaviors);
     processor->offsets = calloc(events_max, sizeof *processor->offsets);
+    processor->clocks = calloc(events_max, sizeof *processor->clocks);
     const uint32_t profiles = *processor->config->profile.fields ? events_max : 1;
     processor->profiles = calloc(profiles, sizeof *processor->profiles);
     processor->changed = calloc(events_max, sizeof(struct change *));
     processor->missing = calloc(events_max, sizeof(struct change *));
     processor->record = malloc(outbox_record_max(processor->config));
-    if (processor->users && processor->behaviors && processor->offsets && processor->profiles &&
-        processor->changed && processor->missing && processor->record) {
+    if (processor->users && processor->behaviors && processor->offsets && processor->clocks &&
+        processor->profiles && processor->changed && processor->missing && processor->record) {
         return STATUS_OK;
     }
     return error_set(error, STATUS_IO, "out of memory: a worker's polls");
@@ -396,7 +394,7 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
                          config->job.poll_events_max,
                          config_moves_beside(config) ? shared->plan->cache_users : 0, error));
     }
-    if (marks_leavers(config)) {
+    if (config->state.ttl_ms > 0) {
         TRY(sweeper_open(&processor->leavers, config, shared->stores, processor->assignment,
                          config->job.poll_events_max, 0, error));
     }
@@ -452,6 +450,7 @@ void processor_close(struct processor *processor)
     free(processor->behaviors);
     free(processor->profiles);
     free(processor->offsets);
+    free(processor->clocks);
     free(processor->changed);
     free(processor->missing);
     free(processor->record);

@@ -74,6 +74,7 @@ struct processor {
     struct cached_user **users; /* [poll_events_max] of each accepted event */
     struct history_behavior *behaviors; /* [poll_events_max] */
     int64_t *offsets;                   /* [poll_events_max] source offset of each accepted event */
+    int64_t *clocks;                    /* [poll_events_max] and its partition's clock with it */
     uint64_t (*profiles)[EVENT_FEATURES]; /* [poll_events_max] what each says of its user */
     uint32_t features;                    /* that an event says; 0: nothing is asked for */
     uint32_t whole_features;              /* and that a profile does */
@@ -157,13 +158,10 @@ MUST_CHECK enum status adoption_hold(struct processor *processor, const struct p
 
 /* ---- expiry.c ---- */
 
-/* An accepted event of the task's partition has that time. */
-void expiry_note_time(const struct processor *processor, struct task *task, int64_t time_ms);
-
 /* Partitions came or went, or a transaction was dropped: who left is to be found anew. */
 void expiry_mark(struct processor *processor);
 
-/* Marks some of those who left. */
+/* Forgets some of those who left. */
 MUST_CHECK enum status expiry_step(struct processor *processor, struct error *error);
 
 #endif

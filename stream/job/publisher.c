@@ -187,12 +187,18 @@ static enum status send_tombstone(struct publisher *publisher, const struct cach
                                   struct error *error)
 {
     const bool file = publisher->config->source.broker == CONFIG_BROKER_FILE;
+    char generation[24];
+    snprintf(generation, sizeof generation, "%" PRIu64,
+             interest_model_generation(publisher->model));
+    const struct record_header header = {"generation", bytes_of(generation)};
     const struct record record = {
         .kind = RECORD_INTERESTS,
         .partition = user->partition,
         .key = user->user,
         .value.at = file ? publisher->record : NULL,
         .value.size = file ? interest_tombstone_encode_json(user->user, publisher->record) : 0,
+        .headers = &header,
+        .headers_count = file ? 0 : 1,
     };
     return publisher->ops->send(publisher->session, &record, error);
 }

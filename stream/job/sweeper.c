@@ -23,8 +23,7 @@ struct sweeper {
     const struct store_ops *stores;
     const struct assignment *assignment;
     uint64_t generation;
-    int64_t
-        before_ms; /* HISTORY_NO_TIME: who is of another generation is looked for, else who left */
+    const struct leaving *leaving; /* NULL: who is of another generation is looked for */
     size_t id_size_max;
 
     struct active_user *active; /* [active_max] who acted last comes first */
@@ -92,11 +91,11 @@ void sweeper_close(struct sweeper *sweeper)
 
 /* ---- what is found ---- */
 
-static void begin_call(struct sweeper *sweeper, uint64_t generation, int64_t before_ms,
+static void begin_call(struct sweeper *sweeper, uint64_t generation, const struct leaving *leaving,
                        uint32_t most)
 {
     REQUIRE(most <= sweeper->users_max);
-    sweeper->before_ms = before_ms;
+    sweeper->leaving = leaving;
     if (sweeper->generation != generation) sweeper->task = NULL;
     sweeper->generation = generation;
     sweeper->most = most;
@@ -111,11 +110,17 @@ static bool call_is_full(const struct sweeper *sweeper)
            sweeper->behaviors >= SWEEPER_BEHAVIORS_MAX;
 }
 
+bool leaving_has(const struct leaving *leaving, const struct history *history)
+{
+    if (history_is_forgotten(history)) return leaving->told && !history->tombstone;
+    return history_left(history, leaving->clock_ms, leaving->ttl_ms);
+}
+
 static bool is_unswept(const struct sweeper *sweeper, const struct history *history)
 {
+    if (sweeper->leaving) return leaving_has(sweeper->leaving, history);
     if (history->tombstone || history_events(history) == history->from) return false;
-    if (sweeper->before_ms == HISTORY_NO_TIME) return history->generation != sweeper->generation;
-    return history_last_ms(history) < sweeper->before_ms;
+    return history->generation != sweeper->generation;
 }
 
 /* Takes the user in if its record says that it is to be moved. */
@@ -189,7 +194,7 @@ enum status sweeper_next_active(struct sweeper *sweeper, uint64_t generation, ui
                                 const struct unswept_user **usersp, uint32_t *countp, bool *endedp,
                                 struct error *error)
 {
-    begin_call(sweeper, generation, HISTORY_NO_TIME, most);
+    begin_call(sweeper, generation, NULL, most);
     *endedp = sweeper->active_next == sweeper->active_count;
     for (; sweeper->active_next < sweeper->active_count; sweeper->active_next++) {
         const struct active_user *active = &sweeper->active[sweeper->active_next];
@@ -242,15 +247,16 @@ enum status sweeper_next(struct sweeper *sweeper, struct task *task, uint64_t ge
                          uint32_t most, const struct unswept_user **usersp, uint32_t *countp,
                          bool *endedp, struct error *error)
 {
-    begin_call(sweeper, generation, HISTORY_NO_TIME, most);
+    begin_call(sweeper, generation, NULL, most);
     return scan_next(sweeper, task, usersp, countp, endedp, error);
 }
 
-enum status sweeper_next_left(struct sweeper *sweeper, struct task *task, int64_t before_ms,
-                              uint32_t most, const struct unswept_user **usersp, uint32_t *countp,
-                              bool *endedp, struct error *error)
+enum status sweeper_next_left(struct sweeper *sweeper, struct task *task,
+                              const struct leaving *leaving, uint32_t most,
+                              const struct unswept_user **usersp, uint32_t *countp, bool *endedp,
+                              struct error *error)
 {
-    begin_call(sweeper, sweeper->generation, before_ms, most);
+    begin_call(sweeper, sweeper->generation, leaving, most);
     return scan_next(sweeper, task, usersp, countp, endedp, error);
 }
 

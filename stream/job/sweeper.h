@@ -67,9 +67,16 @@ MUST_CHECK enum status sweeper_next(struct sweeper *sweeper, struct task *task, 
                                     uint32_t most, const struct unswept_user **usersp,
                                     uint32_t *countp, bool *endedp, struct error *error);
 
-/* As sweeper_next, of users without a tombstone whose latest event is before a time. */
+/* Which users have left: by a partition's clock, and, if that is `told`, without a tombstone yet. */
+struct leaving {
+    int64_t clock_ms, ttl_ms;
+    bool told;
+};
+bool leaving_has(const struct leaving *leaving, const struct history *history);
+
+/* As sweeper_next, of users that have left. */
 MUST_CHECK enum status sweeper_next_left(struct sweeper *sweeper, struct task *task,
-                                         int64_t before_ms, uint32_t most,
+                                         const struct leaving *leaving, uint32_t most,
                                          const struct unswept_user **usersp, uint32_t *countp,
                                          bool *endedp, struct error *error);
 

@@ -232,7 +232,7 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
     seal.target = interest_model_generation(transaction->model);
     seal.generation = task->unswept ? task->seal.generation : seal.target;
     seal.checkpoint = interest_model_fingerprint(transaction->model);
-    seal.watermark_ms = task->watermark_ms;
+    seal.watermark_ms = task->clock_ms;
     return seal;
 }
 
@@ -344,7 +344,7 @@ enum status transaction_abort(struct transaction *transaction, struct error *err
         tasks[t]->changes = (struct change_list){0};
         const struct history_seal *seal = &tasks[t]->seal;
         tasks[t]->next_offset = seal->next_offset;
-        tasks[t]->watermark_ms = seal->number ? seal->watermark_ms : HISTORY_NO_TIME;
+        tasks[t]->clock_ms = seal->number ? seal->watermark_ms : HISTORY_NO_TIME;
         tasks[t]->next_profile = seal->next_profile;
     }
     TRY(outcome(transaction, transaction->shared->ops->abort(transaction->session, error)));

@@ -71,7 +71,7 @@ static uint64_t sample_length(const struct history *history)
     return history_events(history) - history->from;
 }
 
-/* Decodes a user's record; false ends the scan. A tombstone's history is over: *histories is 0. */
+/* Decodes a user's record; false ends the scan. Of who is gone nothing is left to learn from. */
 static bool sample_record(struct reading *reading, struct bytes value, struct history *history)
 {
     enum status status = history_decode(history, value, reading->error);

@@ -353,6 +353,8 @@ static enum status decode_record(struct log_input *input, const struct kafka_rec
     uint8_t *rest;
     if (!found->value.at) {
         *record = (struct interest_record){.user = found->key, .offset = -1, .gone = true};
+        (void)parse_unsigned(kafka_reader_header(input->reader, "generation"), UINT64_MAX,
+                             &record->generation);
         return STATUS_OK;
     }
     TRY(padded(input, found->value, SIZE_MAX / 8, &value, &rest, error));

@@ -47,7 +47,9 @@ static uint64_t events_of(const struct history *newest)
 static bool chunks_agree(const struct history *a, const struct history *b)
 {
     const uint32_t both = a->count < b->count ? a->count : b->count;
-    for (uint32_t i = 0; i < both; i++) {
+    const uint64_t start = a->start > b->start ? a->start : b->start; /* before it none is kept */
+    const uint64_t before = start > a->first ? start - a->first : 0;
+    for (uint64_t i = before; i < both; i++) {
         if (a->at[i].item != b->at[i].item || a->at[i].stamp != b->at[i].stamp) return false;
     }
     return true;
@@ -72,6 +74,8 @@ static enum compare_kind kind_of(const struct history_user *one, const struct hi
 {
     const struct history *a = newest_of(one), *b = newest_of(other);
     if (a && b && !behaviors_agree(one, other)) return COMPARE_OTHER;
+    const bool forgotten = a && b && (history_is_forgotten(a) || history_is_forgotten(b));
+    if (events_of(a) == events_of(b) && forgotten) return COMPARE_SAME; /* one sweep is ahead */
     if (a && b && events_of(a) == events_of(b) && a->start != b->start) return COMPARE_OTHER;
     if (events_of(a) == events_of(b)) return COMPARE_SAME;
     return events_of(a) < events_of(b) ? COMPARE_AHEAD : COMPARE_BEHIND;

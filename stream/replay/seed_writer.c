@@ -124,16 +124,6 @@ static enum status send_chunk(struct writer *writer, const struct merged_user *u
     return writer->of->ops->send(writer->of->log, &record, error);
 }
 
-/* A full chunk stands for its behaviors alone, as the job writes it. */
-static void keep_full_chunk(struct writer *writer, const struct history *history)
-{
-    struct history *chunk = &writer->chunks[writer->chunks_count++];
-    *chunk = *history;
-    chunk->from = chunk->start > chunk->first ? chunk->start : chunk->first;
-    chunk->before_ms = HISTORY_NO_TIME;
-    chunk->hour_events = 0;
-}
-
 static void leave_chunks_behind(struct writer *writer, uint64_t from)
 {
     uint32_t left = 0;
@@ -157,11 +147,13 @@ static enum status write_user(struct writer *writer, struct runs_merge *merge,
     for (uint64_t i = 0; i < user->behaviors; i++) {
         struct history_behavior behavior;
         TRY(runs_merge_behavior(merge, &behavior, error));
-        if (history_admit(&history, behavior, &rules) != HISTORY_TAKES) {
+        if (history_admit(&history, behavior, HISTORY_NO_TIME, &rules) != HISTORY_TAKES) {
             writer->of->summary->not_admitted++;
             continue;
         }
-        if (history_full(&history)) keep_full_chunk(writer, &history);
+        if (history_full(&history)) {
+            writer->chunks[writer->chunks_count++] = history_closed(&history);
+        }
         (void)history_append(&history, behavior, -1, config->state.history_max);
         leave_chunks_behind(writer, history.from);
     }

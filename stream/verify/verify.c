@@ -178,36 +178,33 @@ static void check_content(struct verify *verify, const struct verify_user *user,
     }
 }
 
-/* The latest time of the life that the user's first `events` events end with. */
-static int64_t latest_of_life(const struct verify_user *user, uint64_t events)
-{
-    int64_t latest_ms = HISTORY_NO_TIME;
-    uint64_t start = 0;
-    const struct verify_event *event = user->first_event;
-    for (uint64_t n = 0; event && n < events; n++, event = event->next) {
-        const int64_t time_ms = history_time_ms(event->behavior);
-        if (event->start != start || time_ms > latest_ms) latest_ms = time_ms;
-        start = event->start;
-    }
-    return latest_ms;
-}
-
-/* Whether the user may have a tombstone behind its first `events` events. */
+/* Whether the user had left behind its first `events` events, before another one came. */
 static bool may_be_gone(const struct verify *verify, const struct verify_user *user,
                         uint64_t events)
 {
     const int64_t ttl_ms = verify->options->config->state.ttl_ms;
-    const int64_t last_ms = latest_of_life(user, events);
-    if (ttl_ms == 0 || last_ms == HISTORY_NO_TIME) return false;
-    return verify->slice.latest_ms[user->partition] - last_ms > ttl_ms;
+    if (ttl_ms == 0 || events == 0 || !user->history) return false;
+    if (events >= user->events) {
+        return history_left(user->history, verify->slice.clock_ms[user->partition], ttl_ms);
+    }
+    const struct verify_event *next = user->first_event;
+    for (uint64_t n = 0; n < events; n++) {
+        next = next->next;
+    }
+    return next->left;
 }
 
-/* A tombstone comes once, behind the record of the user's last event, when the user has left. */
+/*
+ * A tombstone comes once, behind the record of the user's last event, when the user has left. A job
+ * that took another's place cannot know what that has told, and tells it under its own generation;
+ * `before` is the tombstone that nothing came behind, or NULL.
+ */
 static void check_tombstone(struct verify *verify, const struct verify_user *user,
                             const struct verify_published *newest,
-                            const struct verify_published *record, bool again)
+                            const struct verify_published *record,
+                            const struct verify_published *before)
 {
-    if (again) {
+    if (before && record->generation <= before->generation) {
         record_violation(verify, VERIFY_REPEATED, user, record, "the user was gone before");
     } else if (!may_be_gone(verify, user, newest ? newest->events : user->events)) {
         record_violation(verify, VERIFY_LOST, user, record, "a tombstone of a user who stays");
@@ -242,15 +239,15 @@ static void check_user(struct verify *verify, const struct verify_user *user)
     for (uint32_t i = 0; i < verify->replays_count && user->events; i++) {
         replay_begin(verify->replays[i], user);
     }
-    bool gone = false;
+    const struct verify_published *gone = NULL;
     for (const struct verify_published *record = user->first_published; record;
          record = record->next) {
         if (record->gone) {
             check_tombstone(verify, user, newest, record, gone);
-            gone = true;
+            gone = record;
             continue;
         }
-        gone = false;
+        gone = NULL;
         if (record->damaged) {
             record_violation(verify, VERIFY_DAMAGED, user, record, "its checksum does not match");
         }

@@ -8,6 +8,7 @@
 
 #include "base/checksum.h"
 #include "stream/source/intake.h"
+#include "stream/source/partition_clock.h"
 
 enum status verify_slice_open(struct verify_slice *slice, const struct config *config, size_t size,
                               struct error *error)
@@ -79,12 +80,16 @@ static struct verify_bad_event **bad_at(struct verify_slice *slice, int64_t offs
     return at;
 }
 
-/* Whether the user's history takes the event, as the job's did; false, too, if there is no room. */
+/*
+ * Whether the user's history takes the event, as the job's did; false, too, if there is no room.
+ * *leftp: before it came, when the partition's clock stood at `before_ms`, the user had left.
+ */
 static bool takes(struct verify_slice *slice, struct verify_user *user, const struct event *event,
-                  bool *fitsp)
+                  int64_t before_ms, bool *leftp, bool *fitsp)
 {
     const struct history_rules rules = intake_rules(slice->config);
     *fitsp = true;
+    *leftp = false;
     if (intake_takes_all(&rules)) return true;
     if (!user->history) {
         user->history = take_slice_memory(slice, sizeof *user->history);
@@ -94,7 +99,9 @@ static bool takes(struct verify_slice *slice, struct verify_user *user, const st
     }
     const struct history_behavior behavior =
         history_behavior_of(event->item_hash, event->time_ms, event->action);
-    const enum history_intake intake = history_admit(user->history, behavior, &rules);
+    *leftp = rules.ttl_ms > 0 && history_left(user->history, before_ms, rules.ttl_ms);
+    const enum history_intake intake =
+        history_admit(user->history, behavior, slice->clock_ms[event->partition], &rules);
     slice->flooded += intake == HISTORY_FLOODED;
     slice->duplicates += intake == HISTORY_DUPLICATE;
     if (intake != HISTORY_TAKES) return false;
@@ -136,17 +143,19 @@ static bool add_profile(struct verify_slice *slice, const struct event *event)
 static bool add_accepted(struct verify_slice *slice, const struct event *event)
 {
     uint64_t hash = hash_of_user(event->user);
-    bool fits;
-    int64_t *latest_ms = &slice->latest_ms[event->partition];
-    if (event->time_ms > *latest_ms) *latest_ms = event->time_ms;
+    bool fits, left;
+    int64_t *clock_ms = &slice->clock_ms[event->partition];
+    const int64_t before_ms = *clock_ms;
+    *clock_ms = partition_clock_with(before_ms, event, slice->config);
     if (!belongs(slice, hash)) return true;
     struct verify_user *user = user_of(slice, event->user, hash);
     if (!user) return false;
-    if (!takes(slice, user, event, &fits)) return fits;
+    if (!takes(slice, user, event, before_ms, &left, &fits)) return fits;
     struct verify_event *added = take_slice_memory(slice, sizeof *added);
     if (!added) return false;
     added->behavior = history_behavior_of(event->item_hash, event->time_ms, event->action);
     added->offset = event->offset;
+    added->left = left;
     added->start = user->history ? user->history->start : 0;
     const struct verify_event *before = user->last_event;
     const bool lives_on = !before || before->start == added->start;
@@ -272,6 +281,9 @@ static void reset_slice(struct verify_slice *slice, uint64_t suffix, unsigned bi
                                    .bits = bits};
     slice->last_user = &slice->first_user;
     slice->last_bad = &slice->first_bad;
+    for (uint32_t p = 0; p < POLL_PARTITIONS_MAX; p++) {
+        slice->clock_ms[p] = HISTORY_NO_TIME;
+    }
 }
 
 static enum status load_source(struct verify_slice *slice, const struct log_input_ops *ops,

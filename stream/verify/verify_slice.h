@@ -30,6 +30,7 @@ struct verify_event {
     struct history_behavior behavior;
     int64_t offset;
     uint64_t start;                     /* ordinal at which the user's life began */
+    bool left;                          /* before it came the user had left */
     const struct user_profile *profile; /* in force with it; NULL: nothing is known so far */
 };
 
@@ -101,9 +102,9 @@ struct verify_slice {
     struct verify_bad_event *bad_root;
     struct verify_bad_event *first_bad;
     struct verify_bad_event **last_bad;
-    struct verify_anomaly *unreadable;      /* records */
-    struct verify_anomaly *unexpected;      /* dead letters */
-    int64_t latest_ms[POLL_PARTITIONS_MAX]; /* of a partition: the greatest event time */
+    struct verify_anomaly *unreadable;     /* records */
+    struct verify_anomaly *unexpected;     /* dead letters */
+    int64_t clock_ms[POLL_PARTITIONS_MAX]; /* of each partition */
     uint64_t accepted;
     uint64_t odd_categories;
     uint64_t dropped;

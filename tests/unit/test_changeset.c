@@ -90,6 +90,32 @@ static void every_user_may_close_a_chunk_and_jump_in_the_memory_that_was_planned
     assert_true(set.arena.peak <= changeset_size(USERS, USERS));
 }
 
+static void who_is_forgotten_loses_all_its_chunks_and_keeps_n(void **state)
+{
+    (void)state;
+    for (uint64_t events = 1; events <= 3 * CHUNK; events += CHUNK - 1) {
+        size_t count;
+        uint64_t deleted = 0;
+        struct history kept;
+        open_set(1, 1);
+        struct cached_user *user = user_with("a", events);
+        (void)changeset_touch(&set, cache, user, &list);
+        history_forget(&user->history, false);
+        const struct store_write *writes = changeset_writes(&set, &list, &count);
+        for (size_t i = 0; i + 1 < count; i++) {
+            assert_null(writes[i].value.at);
+            assert_int_equal(writes[i].key.chunk, deleted);
+            deleted += writes[i].chunks_after + 1;
+        }
+        assert_in_range(deleted, (events - 1) / CHUNK, events / CHUNK);
+        assert_int_equal(writes[count - 1].space, STORE_USERS);
+        assert_int_equal(history_decode(&kept, writes[count - 1].value, NULL), STATUS_OK);
+        assert_int_equal(history_events(&kept), events);
+        assert_true(history_is_forgotten(&kept));
+        if (events + CHUNK - 1 <= 3 * CHUNK) (void)close_set(NULL);
+    }
+}
+
 static void its_size_does_not_wrap(void **state)
 {
     (void)state;
@@ -104,6 +130,7 @@ int main(void)
             a_jump_of_a_long_history_is_one_write_that_deletes_every_chunk_left_behind, close_set),
         cmocka_unit_test_teardown(
             every_user_may_close_a_chunk_and_jump_in_the_memory_that_was_planned, close_set),
+        cmocka_unit_test_teardown(who_is_forgotten_loses_all_its_chunks_and_keeps_n, close_set),
         cmocka_unit_test(its_size_does_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,7 @@ static struct commit written_commit(uint32_t partitions)
         entry->target = 3 + p;
         entry->checkpoint = UINT64_C(0xabcdef) << p % 32;
         entry->log = p + 1;
+        if (p % 3 == 2) entry->clock = 1 + UINT64_C(1700000000000);
         entry->base = 99;
         for (int kind = 0; kind < RECORD_KINDS; kind++) {
             entry->length[kind] = p * 10u + (unsigned)kind;
@@ -137,11 +138,11 @@ static void any_changed_or_missing_byte_is_refused(void **state)
 static void a_newer_format_is_refused(void **state)
 {
     (void)state;
-    store("braid-commit 6\nwhatever\n", 24);
+    store("braid-commit 7\nwhatever\n", 24);
     struct commit read;
     struct error error;
     assert_int_equal(commit_file_read(&read, dir, &error), STATUS_REFUSED);
-    assert_non_null(strstr(error.text, "format 6"));
+    assert_non_null(strstr(error.text, "format 7"));
 }
 
 /* Of a program that knew of no fingerprints. */

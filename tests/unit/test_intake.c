@@ -27,7 +27,8 @@ enum {
     HOUR_MAX = 12,
     LAST = 32,
     HOUR_S = 3600,
-    TTL_S = 1800
+    TTL_S = 1800,
+    PARTITIONS = 4
 };
 
 struct told {
@@ -40,6 +41,8 @@ struct told {
 static struct scene scene;
 static struct told taken[USERS][EVENTS];
 static uint32_t taken_count[USERS], life[USERS]; /* where the user's life began */
+static uint64_t clocks[PARTITIONS];              /* the greatest time so far, by small steps */
+static uint64_t seen[USERS]; /* its partition's when the user's last event came */
 static uint32_t flooded, duplicates, accepted, lives;
 
 static uint64_t draw(uint64_t *seed, uint64_t below)
@@ -58,13 +61,39 @@ static uint64_t latest_of(uint32_t user)
     return latest;
 }
 
+/* The clock of the user's partition, in ms, with an event taken in. */
+static uint64_t clock_with(const struct told *event)
+{
+    char user[24];
+    const int size = snprintf(user, sizeof user, "u%u", event->user);
+    uint64_t *clock = &clocks[identity_of(user, (size_t)size) % PARTITIONS];
+    const uint64_t now = 1000 * event->time_s, most = *clock + 1000 * TTL_S / 16 + 1;
+    if (*clock == 0 || (now > *clock && now < most)) {
+        *clock = now;
+    } else if (now >= most) {
+        *clock = most;
+    }
+    return *clock;
+}
+
+/* Whether the event comes too late, by its time or by its partition's clock, to go on with the life. */
+static bool begins_life(const struct told *event, uint64_t clock)
+{
+    const uint64_t latest = latest_of(event->user);
+    uint64_t last = 1000 * latest;
+    if (seen[event->user] > last) last = seen[event->user];
+    return latest > 0 && (event->time_s > latest + TTL_S || clock > last + 1000 * TTL_S);
+}
+
 /* By the definition of the options. */
 static void judge(const struct told *event)
 {
     const struct told *had = taken[event->user];
     const uint32_t count = taken_count[event->user];
+    const uint64_t clock = clock_with(event);
+    const bool begins = begins_life(event, clock);
     for (uint32_t i = count > LAST ? count - LAST : 0; i < count; i++) {
-        if (i < life[event->user]) continue;
+        if (begins || i < life[event->user]) continue;
         if (had[i].item != event->item || had[i].time_s != event->time_s ||
             had[i].buys != event->buys) {
             continue;
@@ -81,7 +110,8 @@ static void judge(const struct told *event)
         return;
     }
     accepted++;
-    if (event->time_s > latest_of(event->user) + TTL_S) {
+    seen[event->user] = clock;
+    if (begins) {
         life[event->user] = count;
         lives++;
     }
@@ -141,11 +171,12 @@ static bool last_record_says(uint32_t user, const char *text)
     char name[24];
     bool says = false;
     snprintf(name, sizeof name, "{\"user\":\"u%u\",", user);
-    for (int partition = 0; partition < 4; partition++) {
+    for (int partition = 0; partition < PARTITIONS; partition++) {
         size_t size;
         char *file =
             scene_read(scene_path(&scene, "plain/output/interests-%04d.jsonl", partition), &size);
         for (char *at = file; (at = strstr(at, name)) != NULL; at++) {
+            if (strncmp(at + strlen(name), "\"gone\"", 6) == 0) continue;
             const char *end = strchr(at, '\n'), *found = strstr(at, text);
             says = end && found && found < end;
         }

@@ -163,7 +163,8 @@ static void expect_history(uint32_t user)
     history_init(&expected, 0);
     for (uint32_t i = 0; i < events_count; i++) {
         if (owners[i] != user) continue;
-        if (history_admit(&expected, behaviors[i], &rules) != HISTORY_TAKES) continue;
+        if (history_admit(&expected, behaviors[i], HISTORY_NO_TIME, &rules) != HISTORY_TAKES)
+            continue;
         times[history_events(&expected)] = (uint64_t)history_time_ms(behaviors[i]);
         history_append(&expected, behaviors[i], -1, HISTORY_MAX);
     }

@@ -33,6 +33,7 @@ void commit_enter_seal(struct commit_entry *entry, const struct history_seal *se
     entry->generation = seal->generation;
     entry->target = seal->target;
     entry->checkpoint = seal->checkpoint;
+    entry->clock = seal->watermark_ms == HISTORY_NO_TIME ? 0 : (uint64_t)seal->watermark_ms + 1;
 }
 
 struct history_seal commit_seal(const struct commit *commit, uint32_t partition)
@@ -45,7 +46,7 @@ struct history_seal commit_seal(const struct commit *commit, uint32_t partition)
         .next_offset = commit->offset,
         .generation = entry->generation,
         .target = entry->target,
-        .watermark_ms = HISTORY_NO_TIME,
+        .watermark_ms = entry->clock ? (int64_t)entry->clock - 1 : HISTORY_NO_TIME,
         .checkpoint = entry->checkpoint,
     };
     memcpy(seal.decoding, commit->decoding, sizeof seal.decoding);

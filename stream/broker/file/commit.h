@@ -16,6 +16,7 @@ struct commit_entry {
     uint64_t generation;           /* the oldest that may still fold one of its users, */
     uint64_t target;               /* the one that folds whoever is touched, */
     uint64_t checkpoint;           /* and the fingerprint of that, 0: not known */
+    uint64_t clock;                /* its watermark in ms, one added; 0: none */
     uint64_t log;                  /* number of the history log file */
     uint64_t base;                 /* bytes the log had when it was last rewritten */
     uint64_t length[RECORD_KINDS]; /* committed bytes of each file, by record kind */

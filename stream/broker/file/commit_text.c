@@ -11,7 +11,8 @@
 #include "base/number_text.h"
 
 enum {
-    COMMIT_VERSION = 5,          /* some inputs are of source.profile */
+    COMMIT_VERSION = 6,          /* some partition has a clock: lives end (state.ttl) */
+    COMMIT_VERSION_PROFILE = 5,  /* some inputs are of source.profile */
     COMMIT_VERSION_FIRST = 4,    /* of a job that began behind the first event */
     COMMIT_VERSION_EARLIEST = 3, /* of a job that began with the first event */
     CHECKSUM_LINE = sizeof "checksum 0123456789abcdef",
@@ -25,8 +26,11 @@ static const char *const remedy =
 
 static int least_version(const struct commit *commit)
 {
+    for (uint32_t p = 0; p < commit->partitions; p++) {
+        if (commit->entries[p].clock) return COMMIT_VERSION;
+    }
     for (uint32_t i = 0; i < commit->inputs.count; i++) {
-        if (commit->inputs.at[i].profiles) return COMMIT_VERSION;
+        if (commit->inputs.at[i].profiles) return COMMIT_VERSION_PROFILE;
     }
     return commit->first ? COMMIT_VERSION_FIRST : COMMIT_VERSION_EARLIEST;
 }
@@ -55,10 +59,12 @@ static void print_partition(const struct commit_entry *entry, uint32_t partition
     fprintf(out,
             "partition %" PRIu32 " seal %" PRIu64 " generation %" PRIu64 " target %" PRIu64
             " checkpoint %016" PRIx64 " log %" PRIu64 " base %" PRIu64 " interests %" PRIu64
-            " history %" PRIu64 " dead-letters %" PRIu64 " items %" PRIu64 "\n",
+            " history %" PRIu64 " dead-letters %" PRIu64 " items %" PRIu64,
             partition, entry->seal, entry->generation, entry->target, entry->checkpoint, entry->log,
             entry->base, entry->length[RECORD_INTERESTS], entry->length[RECORD_HISTORY],
             entry->length[RECORD_DEAD_LETTER], entry->length[RECORD_ITEM]);
+    if (entry->clock) fprintf(out, " clock %" PRIu64, entry->clock);
+    fputc('\n', out);
 }
 
 /* The last line, over the `size` bytes of `text`; `line` has room for it and its zero. */
@@ -220,7 +226,10 @@ static bool take_partition_line(char **textp, struct commit_entry *entry, uint32
         uint64_t *length = &entry->length[lengths[i].kind];
         if (!take_number(textp, lengths[i].before, UINT64_MAX, length)) return false;
     }
-    return take_literal(textp, "\n");
+    if (take_literal(textp, " clock ") && !take_number(textp, "", UINT64_MAX, &entry->clock)) {
+        return false;
+    }
+    return entry->clock <= (uint64_t)HISTORY_TIME_MAX_MS + 1 && take_literal(textp, "\n");
 }
 
 static enum status refuse_line(const char *path, const char *text, struct error *error)
