@@ -69,6 +69,18 @@ static void print_verdict(const struct config *config, const struct verify_repor
                "the source no longer has their events.\n",
                report->unverifiable);
     }
+    if (report->profiles_gone) {
+        printf("%" PRIu64
+               " records are right with what the history log says was known of their users, "
+               "which source.profile no longer has.\n",
+               report->profiles_gone);
+    }
+    if (report->profiles_unplaced) {
+        printf("%" PRIu64
+               " records are right with something that source.profile says of their users; "
+               "the history log no longer says with which.\n",
+               report->profiles_unplaced);
+    }
     if (report->unknown_items) {
         printf("%" PRIu64 " events are of items that the newest generation does not know.\n",
                report->unknown_items);
@@ -81,13 +93,15 @@ static void print_verdict(const struct config *config, const struct verify_repor
     }
     printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64
            " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " flooded=%" PRIu64
-           " duplicates=%" PRIu64 " profiles=%" PRIu64 " unknown_items=%" PRIu64
-           " odd_categories=%" PRIu64 " unverifiable=%" PRIu64 " violations=%" PRIu64
-           " lost=%" PRIu64 " repeated=%" PRIu64 " verdict=%s\n",
+           " duplicates=%" PRIu64 " profiles=%" PRIu64 " profiles_gone=%" PRIu64
+           " profiles_unplaced=%" PRIu64 " unknown_items=%" PRIu64 " odd_categories=%" PRIu64
+           " unverifiable=%" PRIu64 " violations=%" PRIu64 " lost=%" PRIu64 " repeated=%" PRIu64
+           " verdict=%s\n",
            report->records, report->users, report->events, report->accepted, report->dropped,
            report->dead_letters, report->blank, report->flooded, report->duplicates,
-           report->profiles, report->unknown_items, report->odd_categories, report->unverifiable,
-           violations, report->violations[VERIFY_LOST] + report->violations[VERIFY_BAD_EVENT_LOST],
+           report->profiles, report->profiles_gone, report->profiles_unplaced,
+           report->unknown_items, report->odd_categories, report->unverifiable, violations,
+           report->violations[VERIFY_LOST] + report->violations[VERIFY_BAD_EVENT_LOST],
            report->violations[VERIFY_REPEATED] + report->violations[VERIFY_BAD_EVENT_REPEATED],
            passed ? "ok" : "failed");
 }

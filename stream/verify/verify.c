@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "stream/log_input/log_input.h"
 #include "stream/source/decoding.h"
+#include "stream/verify/verify_profile.h"
 #include "stream/verify/verify_replay.h"
 #include "stream/verify/verify_slice.h"
 #include "stream/verify/verify_users.h"
@@ -125,26 +126,62 @@ static bool check_order(struct verify *verify, const struct verify_user *user,
     return false;
 }
 
+enum value { VALUE_RIGHT, VALUE_WRONG, VALUE_UNKNOWN };
+
 /*
- * Whether the record is what its events make it, with the profile in force: with files that of its
- * last event. A topic of profiles does not tell when it was read, so there it is one that the topic
- * says of the user, or none yet, and none before that of the record before, which is *versionp.
+ * Of a record that any profile may have been read with which the topic says of the user, or none yet,
+ * but none before that of the record before.
  */
-static bool is_value_right(struct replay *replay, const struct verify_user *user,
+static enum value value_with_some(struct verify *verify, struct replay *replay,
+                                  const struct verify_user *user,
+                                  const struct verify_published *record,
+                                  const struct verify_profile **versionp)
+{
+    const struct verify_profile *version = *versionp ? *versionp : user->first_profile;
+    bool right = !*versionp && replay_checksum(replay, record, NULL) == record->checksum;
+    while (!right && version) {
+        right = replay_checksum(replay, record, &version->profile) == record->checksum;
+        if (right) *versionp = version;
+        version = version->next;
+    }
+    verify->report->profiles_unplaced += right;
+    if (right) return VALUE_RIGHT;
+    return verify->slice.profiles_gone ? VALUE_UNKNOWN : VALUE_WRONG;
+}
+
+/* Of one that was read with what the history log says was in force, and that the topic has said. */
+static enum value value_with_topic(struct verify *verify, struct replay *replay,
+                                   const struct verify_user *user,
+                                   const struct verify_published *record,
+                                   const struct verify_profile **versionp)
+{
+    struct user_profile profile;
+    const enum verify_placed placed =
+        verify_profile_at(user, record->events, verify->slice.features, &profile);
+    const bool right =
+        placed != VERIFY_UNPLACED && replay_checksum(replay, record, &profile) == record->checksum;
+    if (!right && placed == VERIFY_PLACED) return VALUE_WRONG;
+    if (!right) return value_with_some(verify, replay, user, record, versionp);
+    if (verify_profile_said(user, &profile, versionp)) return VALUE_RIGHT;
+    if (!verify->slice.profiles_gone) return VALUE_WRONG;
+    verify->report->profiles_gone++;
+    return VALUE_RIGHT;
+}
+
+/* Whether the record is what its events make it, with the profile that was in force. */
+static enum value value_of(struct verify *verify, const struct verify_user *user,
                            const struct verify_published *record, const struct verify_event *last,
                            const struct verify_profile **versionp)
 {
-    const struct verify_profile *version = *versionp;
-    if (!version) {
-        if (replay_checksum(replay, record, last->profile) == record->checksum) return true;
-        version = user->first_profile;
+    struct replay *replay = replay_of(verify, record->generation);
+    if (!replay || record->from < user->forgotten) return VALUE_UNKNOWN;
+    const bool profile = replay_takes_profile(replay);
+    if (profile && config_has_profile_topic(verify->options->config)) {
+        return value_with_topic(verify, replay, user, record, versionp);
     }
-    for (; version; version = version->next) {
-        if (replay_checksum(replay, record, &version->profile) != record->checksum) continue;
-        *versionp = version;
-        return true;
-    }
-    return false;
+    if (profile && user->forgotten) return VALUE_UNKNOWN;
+    const bool right = replay_checksum(replay, record, last->profile) == record->checksum;
+    return right ? VALUE_RIGHT : VALUE_WRONG;
 }
 
 /* The rest of (i), for a record whose n the source has: `last` is the event n - 1. */
@@ -165,14 +202,9 @@ static void check_content(struct verify *verify, const struct verify_user *user,
         record_violation(verify, VERIFY_POSITION, user, record, why);
         return;
     }
-    struct replay *replay = replay_of(verify, record->generation);
-    if (!replay || from < user->forgotten || (user->forgotten && replay_takes_profile(replay))) {
-        verify->report->unverifiable++;
-    } else if (is_value_right(replay, user, record, last, versionp)) {
-        return;
-    } else if (verify->slice.profiles_gone && replay_takes_profile(replay)) {
-        verify->report->unverifiable++;
-    } else {
+    const enum value value = value_of(verify, user, record, last, versionp);
+    verify->report->unverifiable += value == VALUE_UNKNOWN;
+    if (value == VALUE_WRONG) {
         record_violation(verify, VERIFY_VALUE, user, record,
                          "its interests are not those of the events it names");
     }

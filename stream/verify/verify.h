@@ -17,6 +17,10 @@
  * (compaction): then this holds for what is left. Records that fold forgotten events are counted as
  * unverifiable, like those of a generation whose checkpoint is gone.
  *
+ * Where a topic says what is known of users, the history log says which of it a record was read with,
+ * and the topic whether it ever said that (verify_profile.h). What was known before the topic was
+ * compacted only the log still says: records that are right with it are counted.
+ *
  * Of a job that publishes nothing (output.publish: none) the events and dead letters are checked, and
  * no record is: those of the same topic are another job's.
  *
@@ -77,6 +81,8 @@ struct verify_report {
     uint64_t odd_categories; /* accepted without the category they have, which cannot be used */
     uint64_t users;
     uint64_t records;
+    uint64_t profiles_gone;     /* records right with a profile that the topic has no more, */
+    uint64_t profiles_unplaced; /* or with one of it, the log no longer says which */
     uint64_t unverifiable; /* records whose checkpoint was not given, or whose events are gone */
     uint64_t slices;       /* passes over the source, or over a partition of it, all told */
     uint64_t violations[VERIFY_KINDS];

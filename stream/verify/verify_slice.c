@@ -198,6 +198,7 @@ static bool add_version(struct verify_slice *slice, const struct event *event)
     }
     *(user->last_profile ? &user->last_profile->next : &user->first_profile) = version;
     user->last_profile = version;
+    slice->features = event->features;
     slice->profiles++;
     slice->odd_categories += event->odd_category;
     return true;
@@ -278,7 +279,8 @@ static void reset_slice(struct verify_slice *slice, uint64_t suffix, unsigned bi
                                    .memory = slice->memory,
                                    .size = slice->size,
                                    .suffix = suffix,
-                                   .bits = bits};
+                                   .bits = bits,
+                                   .features = HISTORY_FEATURES};
     slice->last_user = &slice->first_user;
     slice->last_bad = &slice->first_bad;
     for (uint32_t p = 0; p < POLL_PARTITIONS_MAX; p++) {
@@ -309,6 +311,49 @@ static enum status load_profiles(struct verify_slice *slice, const struct log_in
         if (event.offset != next) slice->profiles_gone = true;
         next = event.offset + 1;
         if (!add_version(slice, &event)) return STATUS_BUSY;
+    }
+}
+
+/* What the newest record of a chunk says of its profile is what counts. */
+static bool add_chunk(struct verify_slice *slice, struct bytes id, uint64_t first,
+                      const struct history *history)
+{
+    const uint64_t hash = hash_of_user(id);
+    if (!belongs(slice, hash)) return true;
+    struct verify_user *user = user_of(slice, id, hash);
+    if (!user) return false;
+    struct verify_chunk **at = &user->newest_chunk; /* mostly: a log has chunks nearly in order */
+    while (*at && (*at)->first > first) {
+        at = &(*at)->older;
+    }
+    if (!*at || (*at)->first != first) {
+        struct verify_chunk *added = take_slice_memory(slice, sizeof *added);
+        if (!added) return false;
+        *added = (struct verify_chunk){.older = *at, .first = first};
+        *at = added;
+    }
+    (*at)->count = history ? history->count : 0;
+    if (history) (*at)->profile = history->profile;
+    return true;
+}
+
+static enum status load_chunks(struct verify_slice *slice, const struct log_input_ops *ops,
+                               struct log_input *input, struct error *error)
+{
+    for (;;) {
+        struct record record;
+        struct bytes user;
+        struct history history;
+        uint64_t chunk;
+        const enum status status = ops->history(input, &record, error);
+        if (status == STATUS_END) return STATUS_OK;
+        TRY(status);
+        TRY(history_key_decode(record.key, &user, &chunk, error));
+        if (record.value.at) TRY(history_decode(&history, record.value, error));
+        if (!add_chunk(slice, user, chunk * HISTORY_CHUNK_BEHAVIORS,
+                       record.value.at ? &history : NULL)) {
+            return STATUS_BUSY;
+        }
     }
 }
 
@@ -410,6 +455,8 @@ enum status verify_slice_load(struct verify_slice *slice, const struct log_input
     if (config_has_profile_topic(slice->config)) {
         TRY(ops->begin(input, LOG_PROFILES, part, error));
         TRY(load_profiles(slice, ops, input, error));
+        TRY(ops->begin(input, LOG_HISTORY, part, error));
+        TRY(load_chunks(slice, ops, input, error));
     }
     TRY(ops->begin(input, LOG_DEAD_LETTERS, part, error));
     return load_dead_letters(slice, ops, input, error);

@@ -2,8 +2,9 @@
  * verify_slice.h - one share of a part's users in memory: their events, and what was published.
  *
  * A slice holds the users whose hash ends in `bits` given bits, and the bad events whose offset's
- * hash does. It is loaded by one pass over the source, the records and the dead letters. One that
- * does not fit into its memory is split in two by one more bit.
+ * hash does. It is loaded by one pass over the source, the records and the dead letters, and, where a
+ * topic says what is known of users, over that and the history log. One that does not fit into its
+ * memory is split in two by one more bit.
  *
  * Everything lies in one block that is taken once, and is forgotten at the next load.
  */
@@ -40,6 +41,14 @@ struct verify_profile {
     struct user_profile profile;
 };
 
+/* What the history log says of a chunk of a user's behaviors, the one of earlier ordinals behind it. */
+struct verify_chunk {
+    struct verify_chunk *older;
+    uint64_t first; /* ordinal of its first behavior */
+    uint32_t count; /* of its behaviors; 0: the log has it no more */
+    struct history_profile profile;
+};
+
 /* A record: what it says of itself; its vectors are represented by their checksum. */
 struct verify_published {
     struct verify_published *next;
@@ -62,12 +71,12 @@ struct verify_user {
     uint64_t hash;
     struct history *history;              /* decides what is taken; NULL: everything is */
     const struct user_profile *profile;   /* in force with its next event; NULL: nothing is known */
-    struct verify_profile *first_profile; /* of a topic of their own; which were in force when, the
-                                           * records tell */
+    struct verify_profile *first_profile; /* of a topic of their own */
     struct verify_profile *last_profile;
-    uint32_t partition; /* of its events, if there are any */
-    uint64_t events;    /* accepted, that the source has */
-    uint64_t forgotten; /* before them, that the source has no more */
+    struct verify_chunk *newest_chunk; /* with such a topic */
+    uint32_t partition;                /* of its events, if there are any */
+    uint64_t events;                   /* accepted, that the source has */
+    uint64_t forgotten;                /* before them, that the source has no more */
     struct verify_event *first_event;
     struct verify_event *last_event;
     struct verify_published *first_published;
@@ -112,6 +121,7 @@ struct verify_slice {
     uint64_t flooded;
     uint64_t duplicates;
     uint64_t profiles;
+    uint32_t features;  /* that they have; HISTORY_FEATURES before the first one says */
     bool profiles_gone; /* the topic of profiles does not have all that it had */
     uint64_t bad;
     uint64_t records;

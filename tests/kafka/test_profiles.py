@@ -14,6 +14,10 @@ import shutil
 import signal
 import struct
 import subprocess
+from contextlib import closing
+
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
 
 from case import KafkaCase, common, main, setUpModule, tearDownModule, totals
 from harness import BRAID, USERS, drain, numbers, read_all, verify, wait_until
@@ -109,24 +113,48 @@ class Profiles(KafkaCase):
                 shutil.rmtree(world.directory / "state-a")
         job = self.job(world)
         drain(world, feed, job)
-        ends = self.say(feed, SPOKEN_OF, 10)
-        self.read_up_to(world, ends, job)
-        feed.wait([feed.send_raw(json.dumps(dict(feed.event(), user=user, action="view")).encode(),
-                                 user) for user in SPOKEN_OF[:-1]])
-        drain(world, feed, job)
+        for number, users in ((10, SPOKEN_OF), (11, SPOKEN_OF[:len(SPOKEN_OF) // 4])):
+            self.read_up_to(world, self.say(feed, users, number), job)
+            feed.wait([feed.send_raw(json.dumps(dict(feed.event(), user=user,
+                                                     action="view")).encode(), user)
+                       for user in users if user != SPOKEN_OF[-1]])
+            drain(world, feed, job)
         job.stop()
         self.prove(world)
         self.assertEqual(self.newest_of_topic(world), self.newest_of_files(world, feed))
+        said = numbers(verify(world))
+        self.assertEqual((said["profiles_gone"], said["profiles_unplaced"]), ("0", "0"))
+        said = numbers(verify(world, **{"source.profile": self.forgetful_topic(world, feed)}))
+        self.assertGreater(int(said["profiles_gone"]), 0)
+        self.assertEqual((said["violations"], said["unverifiable"]), ("0", "0"))
         said = verify(world, 4, **{"source.profile": self.other_topic(world, feed)})
         self.assertGreater(int(numbers(said)["violations"]), 0)
 
-    def other_topic(self, world, feed):
-        """A topic with as many records, that say something else of every user."""
-        topic = f"{world.name}-none"
+    def copy_of_topic(self, world, feed, name, value_of):
+        """A topic with as many records of the same users. Returns its name, and its records."""
+        topic = f"{world.name}-{name}"
         world.create(topic, world.partitions)
-        for record in read_all(world, f"{world.name}-users"):
-            feed.producer.send(topic, b'{"plan":"none"}', record.key, partition=record.partition)
+        records = read_all(world, f"{world.name}-users")
+        for record in records:
+            feed.producer.send(topic, value_of(record), record.key, partition=record.partition)
         feed.producer.flush()
+        return topic, records
+
+    def other_topic(self, world, feed):
+        """One that says something else of every user."""
+        return self.copy_of_topic(world, feed, "none", lambda record: b'{"plan":"none"}')[0]
+
+    def forgetful_topic(self, world, feed):
+        """One that has lost what it said before the last record of any user, as compaction may."""
+        topic, records = self.copy_of_topic(world, feed, "late", lambda record: record.value)
+        last = {}
+        for record in records:
+            last[record.key] = record
+        first = {}
+        for record in last.values():
+            first[record.partition] = min(record.offset, first.get(record.partition, record.offset))
+        with closing(KafkaAdminClient(bootstrap_servers=self.cluster.address)) as admin:
+            admin.delete_records({TopicPartition(topic, p): at for p, at in first.items()})
         return topic
 
     def test_a_bad_profile_is_a_dead_letter_and_other_partitions_are_refused(self):

@@ -35,6 +35,7 @@ braid_test(unit.snapshots test_snapshots.c job_fixture.c LIBRARIES stream)
 braid_test(unit.exchange test_exchange.c exchange_fixture.c fake_generation_log.c LIBRARIES stream)
 braid_test(unit.exchange_end test_exchange_end.c exchange_fixture.c fake_generation_log.c LIBRARIES stream)
 braid_test(unit.verify_slice test_verify_slice.c LIBRARIES stream)
+braid_test(unit.verify_profile test_verify_profile.c LIBRARIES stream)
 braid_test(unit.verify_users test_verify_users.c LIBRARIES stream)
 
 braid_test(unit.init test_init.c LIBRARIES stream)
