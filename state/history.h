@@ -166,6 +166,12 @@ static inline bool history_is_forgotten(const struct history *history)
     return history_events(history) > 0 && history->start == history_events(history);
 }
 
+/* Whether nothing is told of the user any more: that, or its tombstone was published. */
+static inline bool history_is_gone(const struct history *history)
+{
+    return history->tombstone || history_is_forgotten(history);
+}
+
 /* The open chunk alone does not have the last 32: `before` is the full one before it. */
 void history_recall(struct history *history, const struct history *before);
 

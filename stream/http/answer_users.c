@@ -1,6 +1,6 @@
 /*
  * answer_users.c - some users of this process, for somebody who wants to look at one: from each
- * partition the first ones in the order of the store, shorter ids first.
+ * partition the first ones in the order of the store, shorter ids first. Who has left is not shown.
  */
 #include <stdlib.h>
 
@@ -22,7 +22,8 @@ static bool put_user(void *context, const struct store_key *key, struct bytes va
     struct listing *listing = context;
     struct history history;
     char time[ISO8601_SIZE];
-    if (history_decode(&history, value, NULL) != STATUS_OK) return true;
+    if (history_decode(&history, value, NULL) != STATUS_OK || history_is_gone(&history))
+        return true;
     struct json_writer *json = listing->json;
     json_begin(json, '{');
     json_key(json, "user");

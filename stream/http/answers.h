@@ -39,8 +39,8 @@ answer
 answer answer_metrics; /* text of Prometheus, or OpenMetrics if that is asked for */
 
 /*
- * Of a user, as of the last commit, by the generation that serves. 404: there is no such user; 421:
- * its partition is another process's; 503: its partition is not here, and the process is not ready.
+ * Of a user, as of the last commit, by the generation that serves. 404: there is no such user, or
+ * it has left; 421: its partition is another process's; 503: its partition is not here, and the process is not ready.
  */
 answer answer_interests;       /* weights, vectors, and with items=N the nearest of each */
 answer answer_history;         /* the latest behaviors, and with explain their shares */

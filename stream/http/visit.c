@@ -98,6 +98,11 @@ bool visit_user(struct visit *visit, const struct question *question, bool whole
     if ((status == STATUS_BUSY || status == STATUS_NOT_FOUND) && !certain) {
         status = look_in_all(visit, likely, question->id, whole, &error);
     }
+    if (status == STATUS_OK && history_is_gone(&visit->history.newest)) {
+        reply_error(reply, CODE_NOT_FOUND, "the user %s", USER_HAS_LEFT);
+        visit_end(visit);
+        return false;
+    }
     if (status == STATUS_OK) {
         decoding_fingerprints(job->config, visit->history.seal.decoding);
         return true;

@@ -275,7 +275,7 @@ static bool fold_begins(const struct side *side, const struct history_user *user
 
 static bool has_history(const struct history_user *user)
 {
-    return user && user->newest && !user->newest->history.tombstone;
+    return user && user->newest && !history_is_gone(&user->newest->history);
 }
 
 void compare_vectors_take(struct compare_vectors *vectors, const struct history_user *one,

@@ -87,7 +87,7 @@ static enum status take_history(struct export *export, const struct history_user
     struct exported *exported = &export->exported[export->batch.count];
     if (!user->newest) return STATUS_OK;
     export->found++;
-    if (user->newest->history.tombstone || history_is_forgotten(&user->newest->history)) {
+    if (history_is_gone(&user->newest->history)) {
         report->gone++;
         return STATUS_OK;
     }

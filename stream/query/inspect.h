@@ -26,9 +26,12 @@ struct user_history {
     uint32_t chunks_room;
 };
 
+/* Why nothing is told of a user who is gone (history_is_gone): its interests were withdrawn. */
+#define USER_HAS_LEFT "has left: it was erased, or had no event for longer than state.ttl"
+
 /*
  * Reads the committed history of `user` from the job's log, a file or a topic. STATUS_NOT_FOUND:
- * nothing of it was ever committed. On failure there is nothing to close.
+ * nothing of it was ever committed, or it has left. On failure there is nothing to close.
  */
 MUST_CHECK enum status user_history_read(struct user_history *history, const struct config *config,
                                          const char *user, struct error *error);

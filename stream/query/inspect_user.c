@@ -45,9 +45,6 @@ static void print_counts(const struct inspection *inspection)
         fprintf(inspection->out, "  as of       %s\n",
                 iso8601_print(inspection->options->as_of_ms, time));
     }
-    if (newest->tombstone || history_is_forgotten(newest)) {
-        fputs("  erased or expired\n", inspection->out);
-    }
     if (newest->event_ms == HISTORY_NO_TIME) return;
     fprintf(inspection->out, "  latest      %s",
             iso8601_print(history_time_ms(newest->at[newest->count - 1]), time));

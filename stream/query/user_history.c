@@ -138,6 +138,9 @@ enum status user_history_read(struct user_history *history, const struct config 
         status = error_set(error, STATUS_NOT_FOUND, "no user '%s' in %s", user,
                            files ? config->state.dir : config->output.history_topic);
     }
+    if (status == STATUS_OK && history_is_gone(&history->newest)) {
+        status = error_set(error, STATUS_NOT_FOUND, "user '%s' %s", user, USER_HAS_LEFT);
+    }
     if (status != STATUS_OK) user_history_close(history);
     return status;
 }

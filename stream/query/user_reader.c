@@ -177,6 +177,8 @@ static enum status read_parts(struct user_reader *reader, const struct store_ops
     TRY(look_for(reader, stores, store, STORE_USERS, &key, &newest, error));
     if (!reader->is_found) return error_set(error, STATUS_NOT_FOUND, "no such user");
     TRY(user_history_keep(history, &newest, error));
+    *allp = history_is_gone(&newest);
+    if (*allp) return STATUS_OK; /* it has left: nothing will be folded */
     TRY(begin_state(reader, stores, store, &newest, error));
     return read_chunks(reader, stores, store, whole ? newest.from : reader->folded, history, allp,
                        error);

@@ -32,8 +32,8 @@ void user_reader_close(struct user_reader *reader); /* legal on NULL */
 /*
  * Reads the history of a user of a partition, from `from` on if `whole`, else only what a state that
  * was kept or its snapshot lacks. `partition` and `seal` of `history` are not touched; `user` is
- * kept until the view is read. STATUS_NOT_FOUND: the store has no such user. On failure there is
- * nothing to close.
+ * kept until the view is read. Of a user who has left `newest` is gone (history_is_gone), and there
+ * is nothing to view. STATUS_NOT_FOUND: the store has no such user. On failure there is nothing to close.
  */
 MUST_CHECK enum status user_reader_history(struct user_reader *reader,
                                            const struct store_ops *stores, struct store *store,

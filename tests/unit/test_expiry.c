@@ -94,11 +94,9 @@ static void who_left_gets_one_tombstone_and_who_stays_none(void **state)
 }
 
 /* Items of the log have names; a behavior that is still kept would show one. */
-static void of_who_left_n_is_known_and_nothing_that_it_did(void **state)
+static void who_has_left_is_not_exported_also_as_of_before(void **state)
 {
     (void)state;
-    static const char *const inspect[] = {
-        "inspect", "user", "leaver-3", "--config=braid.yaml", "--state.dir=plain/state", NULL};
     static const char *const export[] = {"export",
                                          "interests",
                                          "--config=braid.yaml",
@@ -106,9 +104,6 @@ static void of_who_left_n_is_known_and_nothing_that_it_did(void **state)
                                          "--out=gone.jsonl",
                                          "--as-of=2017-07-14T06:00:00Z",
                                          NULL};
-    expect_said(&scene, scene_program(&scene, inspect, NULL), 0, "erased or expired");
-    assert_null(strstr(scene.output, "  latest  "));
-    assert_null(strstr(scene.output, "  i"));
     expect_said(&scene, scene_program(&scene, export, NULL), 0, " gone=37 ");
 }
 
@@ -153,6 +148,29 @@ static void a_sweep_that_is_killed_at_any_step_marks_everybody_once(void **state
     assert_int_equal(scene_result(&scene, "killed", &others), plain);
     assert_int_equal(others, users);
     expect_said(&scene, scene_run(&scene, "verify", "killed", NULL), 0, "verdict=ok");
+}
+
+/* Who came back is told of as ever. */
+static void who_has_left_is_said_to_have_left_and_no_interests_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *user, *says;
+        int code;
+    } asked[] = {{"leaver-0", "user 'leaver-0' has left", 1},
+                 {"stayer-0", "stayer-0", 0},
+                 {"nobody", "no user 'nobody'", 1}};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        char user[40];
+        snprintf(user, sizeof user, "--user=%s", asked[i].user);
+        const char *const inspect[] = {
+            "inspect", "user", asked[i].user, "--config=braid.yaml", "--state.dir=plain/state",
+            NULL};
+        const char *const recommend[] = {"recommend", user, "--config=braid.yaml",
+                                         "--state.dir=plain/state", NULL};
+        expect_said(&scene, scene_program(&scene, inspect, NULL), asked[i].code, asked[i].says);
+        expect_said(&scene, scene_program(&scene, recommend, NULL), asked[i].code, asked[i].says);
+    }
 }
 
 /* It tells nobody of them: their tombstones are for when it begins to publish. */
@@ -209,8 +227,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_left_gets_one_tombstone_and_who_stays_none),
-        cmocka_unit_test(of_who_left_n_is_known_and_nothing_that_it_did),
+        cmocka_unit_test(who_has_left_is_not_exported_also_as_of_before),
         cmocka_unit_test(who_comes_back_is_published_again_and_n_goes_on),
+        cmocka_unit_test(who_has_left_is_said_to_have_left_and_no_interests_are_told),
         cmocka_unit_test(a_sweep_that_is_killed_at_any_step_marks_everybody_once),
         cmocka_unit_test(a_job_that_publishes_nothing_forgets_the_same_users),
         cmocka_unit_test(verify_finds_a_tombstone_of_a_user_who_stays),

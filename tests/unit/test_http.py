@@ -16,7 +16,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from http_job import BRAID, ITEMS, Job, USERS, subprocess  # noqa: E402
+from http_job import BRAID, ITEMS, Job, USERS, event, subprocess  # noqa: E402
 
 
 def samples(text):
@@ -353,6 +353,33 @@ class Odd(unittest.TestCase):
             for raw, back in zip(requests, pool.map(lambda raw: exchange(job, raw), requests)):
                 self.assertTrue(not back or back.startswith(b"HTTP/1."), (seed, raw, back[:100]))
         self.assertEqual(job.stop(), 0)
+
+
+class Leaving(unittest.TestCase):
+    def test_of_who_has_left_nothing_is_told_until_it_comes_back(self):
+        def act(number):
+            job.send_line(json.dumps(dict(json.loads(event(number)), user="leaver")))
+
+        def accepted():
+            return job.metric('braid_events_total{verdict="accepted"}') == job.sent
+
+        def left():
+            job.send(USERS)  # leavers are looked for beside events
+            return job.metric("braid_expired_users_total") == 1
+
+        job = Job("--state.ttl=1h", "--state.ttl_rate=0")
+        self.addCleanup(job.close)
+        act(0)
+        job.wait(left)
+        for path in ("interests", "interests?as_of=1700000000000", "history", "recommendations"):
+            self.assertIn("the user has left", job.ask(f"/users/leaver/{path}", 404)["error"])
+        self.assertNotIn("leaver", {user["user"] for user in job.ask("/users?n=1000")["users"]})
+        act(job.sent)
+        job.process.stdin.flush()
+        job.wait(accepted)
+        answer = job.ask("/users/leaver/interests")
+        self.assertEqual((answer["from"], answer["events"]), (1, 2))
+        self.assertEqual(len(job.ask("/users/leaver/history")["history"]), 1)
 
 
 class Ending(unittest.TestCase):
