@@ -37,26 +37,6 @@ void source_files_close(struct source_files *files)
 
 /* ---- the sequence: known files first, then new ones ---- */
 
-enum status event_reader_add_part(struct event_reader *reader, const struct source_file *file,
-                                  const struct source_entry *entry, bool profiles,
-                                  struct error *error)
-{
-    struct part *part = &reader->parts[reader->parts_count++];
-    *part = (struct part){.size = 0};
-    if (file) part->file = *file;
-    part->file.profiles = profiles;
-    if (entry) {
-        part->path = strdup(entry->path);
-        part->size = entry->size;
-        part->device = entry->device;
-        part->inode = entry->inode;
-        part->modified_ns = entry->modified_ns;
-    }
-    part->file.name = strdup(entry ? entry->name : file->name);
-    if (part->file.name && (part->path || !entry)) return STATUS_OK;
-    return error_set(error, STATUS_IO, "out of memory: names of files");
-}
-
 /*
  * The entry of a file that was read, NULL if there is none. One file that follows one may have
  * another name, for what it begins with is compared.
@@ -183,11 +163,6 @@ static enum status check_identity(const struct event_reader *reader, const struc
                      part->path, known->size, part_option(part));
 }
 
-bool event_reader_has_header(const struct event_reader *reader)
-{
-    return reader->config->source.format != CONFIG_JSON && reader->config->source.header;
-}
-
 /* A new file that begins with all that is known of one that was read: renamed, or a copy. */
 static enum status check_new(const struct event_reader *reader, const struct part *part,
                              struct error *error)
@@ -231,11 +206,6 @@ static enum status open_lines(const struct event_reader *reader, struct line_pos
     return line_reader_open(linesp, event_reader_path(reader), options, start, error);
 }
 
-const char *event_reader_path(const struct event_reader *reader)
-{
-    return reader->held >= 0 ? reader->held_path : reader->parts[reader->current].path;
-}
-
 static struct event_decoder *current_decoder(const struct event_reader *reader)
 {
     const bool profiles = reader->parts[reader->current].file.profiles;
@@ -277,7 +247,8 @@ static enum status open_current(struct event_reader *reader, struct error *error
     return STATUS_OK;
 }
 
-enum status event_reader_reopen(struct event_reader *reader, struct error *error)
+/* Opens the current file's lines again behind those delivered: there may be more. */
+static enum status reopen(struct event_reader *reader, struct error *error)
 {
     const struct line_position start = line_reader_position(reader->lines);
     line_reader_close(reader->lines);
@@ -447,6 +418,13 @@ enum status event_reader_next(struct event_reader *reader, struct event *event, 
     reader->position.offset = reader->before + reader->position.line.line;
     event->offset = reader->position.offset - 1;
     drop_erased(&reader->erased, event);
+    return STATUS_OK;
+}
+
+enum status event_reader_look(struct event_reader *reader, bool *morep, struct error *error)
+{
+    TRY(follow_look(reader, morep, error));
+    if (*morep) TRY(reopen(reader, error)); /* also to take a last line that has no end */
     return STATUS_OK;
 }
 

@@ -232,19 +232,13 @@ static enum status look_for_next(struct event_reader *reader, bool *takenp, stru
     return status;
 }
 
-enum status event_reader_look(struct event_reader *reader, bool *morep, struct error *error)
+enum status follow_look(struct event_reader *reader, bool *morep, struct error *error)
 {
     int64_t by = 0;
     *morep = false;
     TRY(has_grown(reader, &by, error));
-    if (by > 0) {
-        reader->quiet = 0;
-    } else {
-        bool taken;
-        TRY(look_for_next(reader, &taken, error));
-        if (!taken) return STATUS_OK;
-        reader->quiet = 0;
-    }
-    *morep = true;
-    return event_reader_reopen(reader, error); /* also to take a last line that has no end */
+    *morep = by > 0;
+    if (!*morep) TRY(look_for_next(reader, morep, error));
+    if (*morep) reader->quiet = 0;
+    return STATUS_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * event_reader_parts.h - what event_reader.c and event_reader_follow.c share: the reader's memory,
- * and some steps. For them alone; everybody else includes event_reader.h.
+ * event_reader_parts.h - what event_reader.c and event_reader_follow.c share: the reader's memory and
+ * the files of its sequence. For them alone; everybody else includes event_reader.h.
  *
  * Thread: the reader's, but for what the lock guards.
  */
@@ -56,13 +56,16 @@ struct event_reader {
 };
 
 /* The path by which the current file is opened. */
-const char *event_reader_path(const struct event_reader *reader);
+static inline const char *event_reader_path(const struct event_reader *reader)
+{
+    return reader->held >= 0 ? reader->held_path : reader->parts[reader->current].path;
+}
 
 /* True if the first line of a file names columns and is no event. */
-bool event_reader_has_header(const struct event_reader *reader);
-
-/* Opens the current file's lines again behind those delivered: there may be more. */
-MUST_CHECK enum status event_reader_reopen(struct event_reader *reader, struct error *error);
+static inline bool event_reader_has_header(const struct event_reader *reader)
+{
+    return reader->config->source.format != CONFIG_JSON && reader->config->source.header;
+}
 
 /* The part of an entry, in the first place that is free. */
 MUST_CHECK enum status event_reader_add_part(struct event_reader *reader,
@@ -83,5 +86,8 @@ MUST_CHECK enum status follow_order(struct event_reader *reader, struct error *e
 /* Takes hold of the current file; then lets go of it, having taken its identity. */
 MUST_CHECK enum status follow_hold(struct event_reader *reader, struct error *error);
 MUST_CHECK enum status follow_leave(struct event_reader *reader, struct error *error);
+
+/* As event_reader_look, but for the lines, which are not opened again. */
+MUST_CHECK enum status follow_look(struct event_reader *reader, bool *morep, struct error *error);
 
 #endif
