@@ -112,13 +112,23 @@ void json_unsigned(struct json_writer *json, uint64_t value)
     if (to) end_value(json, put_unsigned(to, value));
 }
 
-void json_bool(struct json_writer *json, bool value)
+static void put_word(struct json_writer *json, const char *word)
 {
-    const struct bytes text = bytes_of(value ? "true" : "false");
+    const struct bytes text = bytes_of(word);
     char *to = begin_value(json, text.size);
     if (!to) return;
     memcpy(to, text.at, text.size);
     end_value(json, to + text.size);
+}
+
+void json_null(struct json_writer *json)
+{
+    put_word(json, "null");
+}
+
+void json_bool(struct json_writer *json, bool value)
+{
+    put_word(json, value ? "true" : "false");
 }
 
 void json_signed(struct json_writer *json, int64_t value)

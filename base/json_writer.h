@@ -47,6 +47,7 @@ void json_text(struct json_writer *json, struct bytes text);
 /* The same as the name of a member. */
 void json_text_key(struct json_writer *json, struct bytes key);
 
+void json_null(struct json_writer *json);
 void json_bool(struct json_writer *json, bool value);
 void json_unsigned(struct json_writer *json, uint64_t value);
 void json_signed(struct json_writer *json, int64_t value);

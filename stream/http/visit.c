@@ -26,7 +26,9 @@ bool visit_begin(struct visit *visit, const struct question *question, struct re
         return false;
     }
     visit->items = interest_model_items(visit->desk->generation->model);
-    visit->names = (struct user_names){visit->job->config, NULL, site_catalogue(visit->site)};
+    visit->names = (struct user_names){.config = visit->job->config,
+                                       .recent = visit->job->recent,
+                                       .catalogue = site_catalogue(visit->site)};
     return true;
 }
 

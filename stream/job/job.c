@@ -19,6 +19,7 @@
 #include "stream/job/store_leases.h"
 #include "stream/job/training.h"
 #include "stream/source/decoding.h"
+#include "stream/source/recent_items.h"
 #include "base/progress.h"
 
 enum {
@@ -97,15 +98,15 @@ static uint64_t size_of_generations(const struct config *config, const struct ch
 }
 
 /*
- * What answers are made with (stream/http/serving.h), of this generation and while it changes of
- * the next: the items' vectors packed to be ranked, and scores for each thread.
+ * What answers are made with: ids of new items, and (stream/http/serving.h) of this generation and
+ * while it changes of the next the items' vectors packed to be ranked, and scores for each thread.
  */
 static uint64_t size_of_answers(const struct config *config, const struct checkpoint *first)
 {
     const uint64_t floats = first->dims.d + 2 + config->http.threads;
     const uint64_t size = item_table_rows(first->items) * floats * sizeof(real);
     if (strcmp(config->http.listen, "off") == 0) return 0;
-    return config_moves(config) ? 2 * size : size;
+    return (config_moves(config) ? 2 * size : size) + recent_items_size();
 }
 
 static enum status make_plan(struct job *job, struct error *error)
@@ -179,6 +180,7 @@ static enum status open_job(struct job *job, struct error *error)
     TRY(job->shared.ops->open(&job->shared.broker, &job->config, error));
     fill_seal(job);
     TRY(store_leases_open(&job->shared.leases, job->shared.stores, POLL_PARTITIONS_MAX, error));
+    TRY(recent_items_open(&job->shared.recent, error));
     return open_learning(job, error);
 }
 
@@ -192,6 +194,7 @@ static void close_job(struct job *job)
     hold_close(job->shared.hold);
     training_close(job->shared.training);
     store_leases_close(job->shared.leases);
+    recent_items_close(job->shared.recent);
     if (job->shared.ops) job->shared.ops->close(job->shared.broker);
     generations_close(job->generations);
     pthread_cond_destroy(&job->finished);
@@ -390,6 +393,7 @@ static void view_job(struct job *job, const struct job_viewer *viewer)
         .generations = shared->generations,
         .stores = shared->stores,
         .leases = shared->leases,
+        .recent = shared->recent,
         .ops = shared->ops,
         .broker = shared->broker,
         .partitions = shared->ops->partitions(shared->broker),

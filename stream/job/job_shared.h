@@ -16,6 +16,7 @@ struct hold;
 struct training;
 struct store_leases;
 struct pace;
+struct recent_items;
 
 struct job_shared {
     const struct config *config;
@@ -25,6 +26,7 @@ struct job_shared {
     struct broker *broker;
     const struct store_ops *stores;
     struct store_leases *leases; /* for who reads beside the workers; NULL: nobody does */
+    struct recent_items *recent; /* ids of new items, for the same; NULL: nobody does */
     struct hold *hold;           /* of a job on files that learns, else NULL */
     struct training *training;   /* of a job that learns beside the stream, else NULL */
     struct pace *pace;           /* never NULL */

@@ -14,6 +14,7 @@
 #include "state/store.h"
 #include "stream/broker/broker.h"
 
+struct recent_items;
 struct store_leases;
 
 struct job_view {
@@ -21,6 +22,7 @@ struct job_view {
     struct generations *generations;
     const struct store_ops *stores;
     struct store_leases *leases;
+    struct recent_items *recent; /* ids of items that the generation does not know */
     const struct broker_ops *ops;
     struct broker *broker; /* for what `ops` calls any thread's */
     uint32_t partitions;   /* of the source */

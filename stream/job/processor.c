@@ -21,6 +21,7 @@
 #include "stream/job/processor_parts.h"
 #include "stream/source/intake.h"
 #include "stream/source/item_record.h"
+#include "stream/source/recent_items.h"
 #include "stream/source/partition_clock.h"
 
 enum {
@@ -50,6 +51,10 @@ static enum status send_beside(struct processor *processor, const struct record 
 static enum status send_item(struct processor *processor, const struct event *event,
                              struct error *error)
 {
+    const struct item_table *known = interest_model_items(processor->model);
+    if (processor->shared->recent && item_table_find(known, event->item_hash) == 0) {
+        recent_items_add(processor->shared->recent, event->item_hash, event->item);
+    }
     uint64_t key = __builtin_bswap64(event->item_hash);
     const struct record record = {
         .kind = RECORD_ITEM,

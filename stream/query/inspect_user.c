@@ -57,7 +57,8 @@ static void print_counts(const struct inspection *inspection)
 /* The item's id, or its hash, and its title. */
 static void print_item_name(const struct inspection *inspection, uint64_t item)
 {
-    const struct bytes id = user_names_item(&inspection->names, &inspection->view, item);
+    char room[RECENT_ITEM_SIZE_MAX];
+    const struct bytes id = user_names_item(&inspection->names, &inspection->view, item, room);
     const struct bytes title = catalogue_title(inspection->catalogue, item);
     if (id.size > 0) {
         fputs("  ", inspection->out);
@@ -186,7 +187,8 @@ static enum status open_view(struct inspection *inspection, const struct config 
     if (options->catalogue) {
         TRY(catalogue_open(&inspection->catalogue, options->catalogue, NULL, NULL, error));
     }
-    inspection->names = (struct user_names){config, inspection->items, inspection->catalogue};
+    inspection->names = (struct user_names){
+        .config = config, .items = inspection->items, .catalogue = inspection->catalogue};
     return user_view_open(&inspection->view, inspection->model, &inspection->history,
                           options->explain, error);
 }

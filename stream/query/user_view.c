@@ -178,11 +178,13 @@ uint64_t user_view_first(const struct user_view *view, uint32_t last)
 }
 
 struct bytes user_names_item(const struct user_names *names, const struct user_view *view,
-                             uint64_t item)
+                             uint64_t item, char *room)
 {
     const struct item_table *known = interest_model_items(view->model);
     const struct bytes id = item_table_id(known, item_table_find(known, item));
-    return id.size > 0 ? id : item_log_id(names->items, item);
+    if (id.size > 0) return id;
+    return names->items ? item_log_id(names->items, item)
+                        : recent_items_id(names->recent, item, room);
 }
 
 const char *user_names_action(const struct user_names *names, const struct user_view *view,
@@ -215,9 +217,9 @@ static void json_behavior(struct json_writer *json, const struct user_view *view
                           const struct user_names *names, uint64_t ordinal,
                           struct history_behavior behavior)
 {
-    char room[USER_ACTION_SIZE], time[ISO8601_SIZE];
+    char room[USER_ACTION_SIZE], time[ISO8601_SIZE], item_room[RECENT_ITEM_SIZE_MAX];
     const char *action = user_names_action(names, view, behavior, room);
-    const struct bytes id = user_names_item(names, view, behavior.item);
+    const struct bytes id = user_names_item(names, view, behavior.item, item_room);
     const struct bytes title = catalogue_title(names->catalogue, behavior.item);
     json_begin(json, '{');
     json_key(json, "n");
@@ -225,7 +227,8 @@ static void json_behavior(struct json_writer *json, const struct user_view *view
     json_key(json, "time");
     json_text(json, bytes_of(iso8601_print(history_time_ms(behavior), time)));
     if (*action) json_key(json, "action"), json_text(json, bytes_of(action));
-    if (id.size > 0) json_key(json, "item"), json_text(json, id);
+    json_key(json, "item");
+    id.size > 0 ? json_text(json, id) : json_null(json);
     json_key(json, "hash");
     json_hex(json, behavior.item);
     if (title.size > 0) json_key(json, "title"), json_text(json, title);

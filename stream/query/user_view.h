@@ -22,6 +22,7 @@
 #include "stream/query/catalogue.h"
 #include "stream/query/inspect.h"
 #include "stream/query/item_log.h"
+#include "stream/source/recent_items.h"
 
 enum { EXPLAINED_MAX = 100000 }; /* behaviors of a user that is explained */
 
@@ -59,13 +60,14 @@ uint64_t user_view_first(const struct user_view *view, uint32_t last);
 /* Where the names of what is shown come from. */
 struct user_names {
     const struct config *config;       /* names of actions */
-    const struct item_log *items;      /* ids of items newer than the dictionary */
+    const struct item_log *items;      /* ids of items newer than the dictionary: of the log, */
+    struct recent_items *recent;       /* or of a job that runs; NULL each: none */
     const struct catalogue *catalogue; /* titles; NULL: none */
 };
 
-/* The item's id, empty if nobody knows it. */
+/* The item's id, empty if nobody knows it. `room` [RECENT_ITEM_SIZE_MAX] may hold it. */
 struct bytes user_names_item(const struct user_names *names, const struct user_view *view,
-                             uint64_t item);
+                             uint64_t item, char *room);
 
 enum { USER_ACTION_SIZE = 24 };
 
@@ -78,7 +80,7 @@ const char *user_names_action(const struct user_names *names, const struct user_
 
 /*
  * Writes the user as one object: its counts, its interests, and its latest `last` behaviors with
- * their shares, if the view has them.
+ * their shares, if the view has them. An item whose id nobody knows is null, and has its hash.
  */
 void user_view_json(struct json_writer *json, struct bytes user, const struct user_view *view,
                     const struct user_names *names, uint32_t last);

@@ -8,6 +8,7 @@ braid_test(unit.event_forms test_event_forms.c event_fixture.c LIBRARIES stream)
 braid_test(unit.event_reader test_event_reader.c LIBRARIES stream z)
 braid_test(unit.line_reader test_line_reader.c LIBRARIES stream z)
 braid_test(unit.table_row test_table_row.c LIBRARIES stream)
+braid_test(unit.recent_items test_recent_items.c LIBRARIES stream)
 
 braid_test(unit.fold test_fold.c LIBRARIES stream)
 braid_test(unit.interest_record test_interest_record.c LIBRARIES stream)

@@ -142,6 +142,23 @@ class Http(unittest.TestCase):
             self.assertTrue(answer["history"][-1]["item"].startswith("caf\u00e9 "))
         self.assertEqual(len(answer["history"][-1]["shares"]), len(answer["weights"]))
 
+    def test_an_item_newer_than_the_generation_has_its_name_or_is_null(self):
+        known, long = "brand-new \u00e9", "x" * 117  # the last is too long to be kept
+        for item in known, long:
+            self.job.send_line(json.dumps({"user": "u38", "item": item, "time": 1800000000000}))
+        self.job.process.stdin.flush()
+        self.job.wait(lambda: self.job.metric('braid_events_total{verdict="accepted"}') ==
+                      self.job.sent)
+        history = self.job.ask("/users/u38/history?last=2")["history"]
+        self.assertEqual([one["item"] for one in history], [known, None])
+        for one, item in zip(history, (known, long)):
+            digest = 0xcbf29ce484222325
+            for byte in item.encode():
+                digest = (digest ^ byte) * 0x100000001b3 % 2**64
+            self.assertEqual(one["hash"], f"{digest:016x}")
+        told = json.loads(self.job.braid("inspect", "user", "u38", "--json", "--last=2"))["history"]
+        self.assertEqual([one["item"] for one in told], [known, long])
+
     def test_recommendations_are_those_of_the_command(self):
         for options, flags in (("", []), ("?n=25", ["--top=25"]),
                                ("?exclude_seen=false", ["--seen"]),

@@ -27,6 +27,7 @@ class Page(unittest.TestCase):
         cls.job = Job(*cls.titles())
         cls.addClassCleanup(cls.job.close)
         cls.job.send_line(json.dumps({"user": EVIL, "item": "caf\u00e9 7", "time": 1700000000000}))
+        cls.job.send_line(json.dumps({"user": EVIL, "item": "x" * 117, "time": 1700000001000}))
         cls.job.send(USERS * 12)
         cls.browser = browser.Browser()
         cls.addClassCleanup(cls.browser.close)
@@ -101,6 +102,7 @@ class Page(unittest.TestCase):
         self.open("%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
         self.assertEqual(self.browser.value("document.images.length"), 0)
         self.assertIn(EVIL, self.texts("#who")[0])
+        self.assertEqual(self.texts("#history .name"), ["a new item", "caf\u00e9 7"])
 
     def test_6_it_asks_nobody_else_and_complains_of_nothing(self):
         others = [url for url in self.browser.asked
