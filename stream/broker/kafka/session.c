@@ -484,6 +484,7 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
     }
     if (session->cursor == session->count) {
         session_release(session);
+        session_refill(session);
         session->count = client_receive(session->queue, timeout_ms, session->messages,
                                         session->broker->config->job.poll_events_max);
     }

@@ -3,7 +3,8 @@
  *
  * kafka/settings.c says what its clients are told, kafka/session.c polls (the consumer's half),
  * kafka/transaction.c commits (the producer's), kafka/fencing.c finds out whether another process has taken over, kafka/gap.c what to do
- * about events that are gone, and kafka/range.c where a run begins and ends.
+ * about events that are gone, kafka/range.c where a run begins and ends, and kafka/refill.c keeps the
+ * consumer fetching.
  */
 #ifndef STREAM_BROKER_KAFKA_SESSION_H
 #define STREAM_BROKER_KAFKA_SESSION_H
@@ -13,6 +14,7 @@
 enum {
     FENCINGS_MAX = 3,     /* a session leaves when it lost so many producers in a short time */
     MEMBER_ID_SIZE = 320, /* a name of 249 characters at most, a random part, and an end */
+    FETCH_BACKOFF_SINCE = 0x02020000, /* the librdkafka that looks soon whether a queue has room */
 };
 
 enum partition_state { PARTITION_AWAY, PARTITION_RESTORING, PARTITION_LIVE };
@@ -64,7 +66,10 @@ struct session {
     struct event *events;                  /* [poll_events_max] */
     rd_kafka_message_t **messages; /* [poll_events_max] received; delivered before `cursor` */
     size_t count, cursor;
-    uint8_t *room; /* payloads of one poll with their decoding scratch */
+    size_t queue_left; /* what the queue had at least, once messages were taken from it */
+    size_t queue_peak; /* and when it last grew */
+    int64_t refill_ns; /* when its refill was last asked for */
+    uint8_t *room;     /* payloads of one poll with their decoding scratch */
 
     /* The producer is the worker's until a transaction is sealed, then its commit's. */
     struct client producer;
@@ -85,6 +90,12 @@ struct session {
     rd_kafka_resp_err_t
         delivery_error; /* why the first record of this transaction failed, 0: none */
 };
+
+/*
+ * kafka/refill.c. Has the consumer fetch again where its queue was full and is half empty. To be called
+ * each time before messages are taken from the queue.
+ */
+void session_refill(struct session *session);
 
 /* kafka/settings.c. What the queues of one worker's clients may take, contents and all around. */
 uint64_t session_queues_kb(const struct config *config);

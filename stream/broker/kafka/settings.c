@@ -12,7 +12,7 @@
 #include "stream/broker/kafka/session.h"
 
 enum {
-    HEARTBEAT_MS_MAX = 3000,
+    HEARTBEAT_MS_MAX = 500,
     POLL_INTERVAL_MS_MIN = 300000, /* librdkafka's default; never below the session's timeout */
     FETCH_SHARE = 16, /* what was fetched, of all workers, may take this part of job.memory, */
     SEND_SHARE = 32,  /* and what is to be sent this one */
@@ -22,7 +22,6 @@ enum {
     FETCHED_SIZE = 320, /* what librdkafka takes for a fetched message beside its content, */
     SENT_SIZE = 512,    /* and for one to be sent, with its headers, at most */
     FETCH_BACKOFF_MS = 10,
-    FETCH_BACKOFF_SINCE = 0x02020000, /* the librdkafka that can be told so */
 };
 
 /*
@@ -121,10 +120,7 @@ void consumer_setup(struct client_setup *setup, const struct config *config,
     client_set(setup, "enable.partition.eof", "true");
     client_set(setup, "auto.offset.reset", "error");
     client_set(setup, "isolation.level", "read_committed");
-    /*
-     * Once a queue is full, librdkafka fetches again after a second at the latest and often not
-     * earlier, however soon the queue is empty: so it should hold what a worker does in a second.
-     */
+    /* When a full queue is filled again: refill.c. */
     client_set(setup, "queued.max.messages.kbytes", "%llu", (unsigned long long)settings->fetch_kb);
     client_set(setup, "queued.min.messages", "%llu", (unsigned long long)settings->fetch_messages);
     if (rd_kafka_version() >= FETCH_BACKOFF_SINCE) {
