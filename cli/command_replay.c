@@ -54,7 +54,11 @@ static const char help[] =
     "The last line is for scripts: replay events=N accepted=N ... records=N ... stopped=BOOL\n\n"
     "Exit codes: those of braid run; 3 also: the names are taken.\n";
 
-enum { SWEEP_MAX = 100000000 }; /* users a second: as fast as may be */
+enum {
+    SWEEP_MAX = 100000000,  /* users a second: as fast as may be */
+    POLL_EVENTS_MAX = 1000, /* of histories alone: no model gains by more, and so many stay in a
+                             * processor's cache from their decoding to their histories */
+};
 
 /* ---- a dry run ---- */
 
@@ -140,7 +144,9 @@ static enum status write_histories(const struct config *config, struct job_summa
     TRY(open_nothing(&generations, error));
     alone.output.publish = CONFIG_PUBLISH_NONE;
     alone.output.sweep = 0;
+    alone.job.histories_alone = true;
     alone.job.commit_interval_ms = rare_commits_ms(config);
+    if (alone.job.poll_events_max > POLL_EVENTS_MAX) alone.job.poll_events_max = POLL_EVENTS_MAX;
     const enum status status = job_program_run(&alone, generations, summary, error);
     generations_close(generations);
     return status;

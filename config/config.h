@@ -137,6 +137,7 @@ struct config {
         uint32_t poll_events_max; /* events of one poll */
         uint64_t rate_max;        /* events a second that a process takes in; 0: all it can */
         uint32_t queue_polls_max; /* polls that wait between the reader and a worker */
+        bool histories_alone;     /* no states and no records: set by braid replay, no option */
     } job;
 
     struct {

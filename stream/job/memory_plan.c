@@ -23,7 +23,8 @@ enum {
     QUEUE_SHARE = 4,  /* all polls on their way together this part */
     CHANGESETS = 2,   /* the one that gathers, and the one whose commit is under way */
     POLL_EVENTS_MIN = 16,
-    CHUNKS_SHARE = 32, /* of a worker's part may go to chunks that a changeset closes */
+    CHUNKS_SHARE = 32,      /* of a worker's part may go to chunks that a changeset closes, */
+    CHUNKS_SHARE_ALONE = 8, /* this where it is of histories alone: few commits rewrite less */
 };
 
 static const uint64_t memtable_max = 512 << 20;
@@ -75,12 +76,13 @@ static void limit_transactions(struct memory_plan *plan, const struct config *co
                                uint64_t budget)
 {
     const uint64_t some = 1 << 20, of_some = changeset_size(0, some) - changeset_size(0, 0);
+    const uint64_t share = config->job.histories_alone ? CHUNKS_SHARE_ALONE : CHUNKS_SHARE;
     uint32_t coming = (plan->queue_polls_max + MEMORY_POLLS_IN_FLIGHT) * plan->poll_events_max;
     plan->users_wanted =
         least(config->job.commit_users_max, plan->cache_users / CHANGESETS - coming);
     plan->users_max = plan->users_wanted + coming;
     plan->behaviors_wanted =
-        least(config->job.commit_events_max, budget / CHUNKS_SHARE * some / of_some + 1);
+        least(config->job.commit_events_max, budget / share * some / of_some + 1);
     plan->behaviors_max = plan->behaviors_wanted + coming;
 }
 
