@@ -42,38 +42,6 @@ enum {
 
 static const char *broker_pids; /* of the brokers' processes, separated by commas */
 
-/* Events per second of a consumer that does nothing with them. */
-static double consume_rate(const char *topic, uint64_t events)
-{
-    static const char *const settings[][2] = {
-        {"group.id", "bare"}, {"enable.auto.commit", "false"}, {NULL, NULL}};
-    rd_kafka_t *consumer = world_client(RD_KAFKA_CONSUMER, settings, NULL);
-    rd_kafka_poll_set_consumer(consumer);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(WORLD_PARTITIONS);
-    for (int p = 0; p < WORLD_PARTITIONS; p++) {
-        rd_kafka_topic_partition_list_add(list, topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
-    }
-    rd_kafka_assign(consumer, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
-    rd_kafka_message_t *messages[BATCH];
-    int64_t begun_ns = 0;
-    uint64_t seen = 0, first = 0;
-    while (seen < events) {
-        ssize_t count = rd_kafka_consume_batch_queue(queue, 100, messages, BATCH);
-        for (ssize_t i = 0; i < count; i++) {
-            seen += !messages[i]->err;
-            rd_kafka_message_destroy(messages[i]);
-        }
-        if (!begun_ns && seen) begun_ns = clock_monotonic_ns(), first = seen;
-    }
-    double seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_consumer_close(consumer);
-    rd_kafka_destroy(consumer);
-    return (double)(seen - first) / seconds;
-}
-
 /* --- watching a job --------------------------------------------------------------------------- */
 
 /* User and system time that a process has taken so far. */
@@ -193,7 +161,7 @@ static double bench_job(const char *name, uint32_t users, uint32_t known, uint64
     world_create(name, WORLD_PARTITIONS);
     world_produce_each(name, known);
     world_produce_log(&runner, name);
-    double consumed = consume_rate(name, known + events);
+    double consumed = world_consume_rate(name, known + events, NULL, NULL);
     world_use(&runner, name, names);
     char state[sizeof runner.state + 8];
     snprintf(state, sizeof state, "%s-kafka", runner.state);

@@ -5,7 +5,10 @@
  *
  *     case=replay   the topic read by a job as it runs live (publishing at each commit), by a replay
  *                   that writes histories alone, and by one that then publishes each user once:
- *                   events per second of each, from the job's start to the end of the topic
+ *                   events per second of each, from the job's start to the end of the topic.
+ *                   Ceilings in the same run: consume_ratio and decode_ratio are a replay's rate over
+ *                   that of a bare librdkafka consumer of the topic, which does nothing with events, or
+ *                   decodes them
  *     case=beside   a live job fed at half of the first rate: how late its records are alone, and
  *                   beside a replay whose job.rate_max is a quarter of it, so that a core is left
  */
@@ -18,6 +21,7 @@
 #include <unistd.h>
 
 #include "bench/kafka_world.h"
+#include "stream/source/event_decoder.h"
 
 enum { USERS = 100000, ARGUMENTS = 16, TEXT = 256 };
 
@@ -96,8 +100,52 @@ static void write_configuration(const struct runner *runner)
     if (fclose(file) != 0) world_fail(path, "cannot be written");
 }
 
+/* What the bare consumer does with an event at most. */
+struct decoding {
+    struct event_decoder *decoder;
+    uint8_t raw[LOG_LINE_SIZE_MAX + EVENT_PADDING];
+    uint8_t scratch[2 * LOG_LINE_SIZE_MAX + 320];
+};
+
+static void decode_one(void *context, const rd_kafka_message_t *message)
+{
+    struct decoding *decoding = context;
+    struct event event;
+    REQUIRE(message->len <= LOG_LINE_SIZE_MAX &&
+            event_scratch_size(message->len) <= sizeof decoding->scratch);
+    memcpy(decoding->raw, message->payload, message->len);
+    event_decode(decoding->decoder, (struct bytes){decoding->raw, message->len},
+                 rd_kafka_message_timestamp(message, NULL), decoding->scratch, &event);
+    if (event.verdict != EVENT_ACCEPTED) world_fail(source, "an event is not accepted");
+}
+
+struct ceilings {
+    double consume, decode; /* events per second */
+};
+
+static struct ceilings measure_ceilings(const struct runner *runner, uint64_t events)
+{
+    struct error error;
+    static struct decoding decoding;
+    runner_check(event_decoder_open(&decoding.decoder, &runner->config, &error), &error);
+    const struct ceilings ceilings = {
+        world_consume_rate(source, events, NULL, NULL),
+        world_consume_rate(source, events, decode_one, &decoding),
+    };
+    event_decoder_close(decoding.decoder);
+    return ceilings;
+}
+
+static void print_replay(const char *publish, double rate, double live,
+                         const struct ceilings *ceilings)
+{
+    printf("case=replay publish=%s events_per_s=%.0f live_events_per_s=%.0f ratio=%.2f "
+           "consume_ratio=%.3f decode_ratio=%.3f\n",
+           publish, rate, live, rate / live, rate / ceilings->consume, rate / ceilings->decode);
+}
+
 /* Returns the live rate. */
-static double bench_range(const struct runner *runner)
+static double bench_range(const struct runner *runner, uint64_t events)
 {
     static const char *const live[] = {"run", "--source.end=latest", "--log.quiet=true", NULL};
     static const char *const none[] = {"replay",           "--as", "replay-none",
@@ -106,12 +154,10 @@ static double bench_range(const struct runner *runner)
     static const char *const last[] = {"replay",           "--as", "replay-last",
                                        "--publish",        "last", "--source.end=latest",
                                        "--log.quiet=true", NULL};
+    const struct ceilings ceilings = measure_ceilings(runner, events);
     const double of_live = rate_of(runner, live);
-    const double of_none = rate_of(runner, none), of_last = rate_of(runner, last);
-    printf("case=replay publish=none events_per_s=%.0f live_events_per_s=%.0f ratio=%.2f\n",
-           of_none, of_live, of_none / of_live);
-    printf("case=replay publish=last events_per_s=%.0f live_events_per_s=%.0f ratio=%.2f\n",
-           of_last, of_live, of_last / of_live);
+    print_replay("none", rate_of(runner, none), of_live, &ceilings);
+    print_replay("last", rate_of(runner, last), of_live, &ceilings);
     return of_live;
 }
 
@@ -155,7 +201,7 @@ int main(int count, char **arguments)
     world_produce_log(&runner, source);
     world_use(&runner, source, names);
     write_configuration(&runner);
-    const double live = bench_range(&runner);
+    const double live = bench_range(&runner, events);
     bench_beside(&runner, live);
     runner_close(&runner);
     return 0;

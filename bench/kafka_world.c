@@ -14,6 +14,7 @@ enum {
     WARM_UP_S = 10,   /* not measured */
     FRESHNESS_S = 30, /* measured */
     FRESHNESS_LOOK_MS = 5,
+    BATCH = 1000,
 };
 
 _Noreturn void world_fail(const char *what, const char *why)
@@ -128,6 +129,38 @@ void world_produce_log(const struct runner *runner, const char *topic)
     }
     fclose(log);
     produce_end(producer);
+}
+
+double world_consume_rate(const char *topic, uint64_t events, world_look *look, void *context)
+{
+    static const char *const settings[][2] = {
+        {"group.id", "bare"}, {"enable.auto.commit", "false"}, {NULL, NULL}};
+    rd_kafka_t *consumer = world_client(RD_KAFKA_CONSUMER, settings, NULL);
+    rd_kafka_poll_set_consumer(consumer);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(WORLD_PARTITIONS);
+    for (int p = 0; p < WORLD_PARTITIONS; p++) {
+        rd_kafka_topic_partition_list_add(list, topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    }
+    rd_kafka_assign(consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
+    rd_kafka_message_t *messages[BATCH];
+    int64_t begun_ns = 0;
+    uint64_t seen = 0, first = 0;
+    while (seen < events) {
+        ssize_t count = rd_kafka_consume_batch_queue(queue, 100, messages, BATCH);
+        for (ssize_t i = 0; i < count; i++) {
+            seen += !messages[i]->err;
+            if (look && !messages[i]->err) look(context, messages[i]);
+            rd_kafka_message_destroy(messages[i]);
+        }
+        if (!begun_ns && seen) begun_ns = clock_monotonic_ns(), first = seen;
+    }
+    double seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
+    return (double)(seen - first) / seconds;
 }
 
 /* Up to which offset the group has committed each partition; 0: not at all, or no answer. */

@@ -33,6 +33,13 @@ void world_produce_each(const char *topic, uint32_t users);
 void world_produce_log(const struct runner *runner, const char *topic);
 
 /*
+ * Events per second of a bare consumer that reads the topic's `events`, and shows each to `look`, or
+ * does nothing with them (NULL).
+ */
+typedef void world_look(void *context, const rd_kafka_message_t *message);
+double world_consume_rate(const char *topic, uint64_t events, world_look *look, void *context);
+
+/*
  * A client that asks for the offsets of the runner's group, not for stable ones, which would wait for
  * the open transaction. Events that the group has committed, all partitions together.
  */
