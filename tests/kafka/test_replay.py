@@ -7,12 +7,13 @@ Whatever is killed when, a replay's records are those of its range, each user on
 at the end, and nothing of the live job changes. An independent reader judges.
 """
 
+import copy
 import signal
 import subprocess
-import unittest
 
-from case import KafkaCase, common, parse_protobuf, setUpModule, tearDownModule, totals
-from harness import BRAID, Pulse, drain, expected_history, numbers, read_all, verify, wait_until
+from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule, totals
+from harness import (BRAID, SOON, Group, Pulse, drain, expected_history, numbers, read_all, verify,
+                     wait_until)
 
 from kafka.admin import KafkaAdminClient
 
@@ -23,9 +24,9 @@ SMALL = {"job.commit_events_max": "300", "job.poll_events_max": "20"}
 
 
 class Replay(KafkaCase):
-    def replay(self, world, name, publish, fault=None, **settings):
+    def replay(self, world, name, publish, fault=None, instance="a", **settings):
         command = ("replay", "--as", name, "--publish", publish)
-        return self.job(world, "a", fault, f"state-{name}", command, **settings)
+        return self.job(world, instance, fault, f"state-{name}-{instance}", command, **settings)
 
     def killed(self, world, name, publish, faults, **settings):
         for fault in faults:
@@ -41,6 +42,16 @@ class Replay(KafkaCase):
         parts = {user: [place for place in places if place[1] < end[place[0]]]
                  for user, places in found.items()}
         return {user: places for user, places in parts.items() if places}
+
+    def expect_once(self, world, name, histories):
+        """One record of each user, of its last event."""
+        found = {}
+        for user, generation, events, *place in self.records(world, name):
+            self.assertNotIn(user, found)
+            self.assertEqual(generation, 1)
+            self.assertEqual(tuple(place), histories[user][-1])
+            found[user] = events
+        self.assertEqual(found, {user: len(places) for user, places in histories.items()})
 
     def topics(self):
         admin = KafkaAdminClient(bootstrap_servers=self.cluster.address)
@@ -79,13 +90,7 @@ class Replay(KafkaCase):
         self.killed(world, "spring", "last", SWEEP_KILLS, **ends)
         for _ in range(2):  # the second finds nothing to do
             self.replay(world, "spring", "last", **ends).ended(0)
-            found = {}
-            for user, generation, events, *place in self.records(world, "spring"):
-                self.assertNotIn(user, found)
-                self.assertEqual(generation, 1)
-                self.assertEqual(tuple(place), histories[user][-1])
-                found[user] = events
-            self.assertEqual(found, {user: len(places) for user, places in histories.items()})
+            self.expect_once(world, "spring", histories)
         said = verify(world, **self.names(world, "spring"))
         self.assertEqual(numbers(said)["verdict"], "ok", said)
 
@@ -94,10 +99,38 @@ class Replay(KafkaCase):
         other = self.replay(world, "spring", "none", **ends)
         other.ended(3)
         self.assertTrue(other.said("has published by generation 1 already"), other.tail())
+        for option, told, why in [("start", "0:1,1:0,2:0,3:0", "replay began at 0"),
+                                  ("end", "latest", f"has offset {end[0]} in partition 0")]:
+            moved = self.replay(world, "spring", "last", **{**ends, f"source.{option}": told})
+            moved.ended(3)
+            self.assertTrue(moved.said(f"source.{option}={told}.*{why}"), moved.tail())
         pulse.stop()
         drain(world, feed, live)
         live.stop()
         self.prove(world)  # the live job has lost and repeated nothing
+
+    def test_several_processes_publish_each_user_once_also_one_that_comes_to_it_late(self):
+        world = self.world(settings=SOON)
+        feed = self.feed(world)
+        feed.send(1500)
+        histories = self.histories(world, feed.ends)
+        ends = {**SMALL, "source.end": "latest"}
+        both = [self.replay(world, "both", "last", instance=name, **ends) for name in "ab"]
+        for member in both:
+            member.ended(0)
+        self.expect_once(world, "both", histories)
+
+        # One is held up in the middle of the histories, while another does all the rest.
+        late = self.replay(world, "late", "last", instance="b", **ends, **{"job.rate_max": "50"})
+        group = Group(copy.copy(world))
+        group.world.name = "late"
+        wait_until(lambda: len(group.offsets()) == world.partitions, "commits", late)
+        late.signal(signal.SIGSTOP)
+        self.replay(world, "late", "last", **ends).ended(0)
+        late.signal(signal.SIGCONT)
+        late.ended(0)
+        group.close()
+        self.expect_once(world, "late", histories)
 
     def test_histories_alone_become_a_job_that_publishes(self):
         """None first, killed on the way; then a job of those names, which publishes everybody."""
@@ -136,6 +169,17 @@ class Replay(KafkaCase):
             newest[user] = events
         self.assertEqual(newest, {user: len(places) for user, places in histories.items()})
 
+        every = self.replay(world, "live", "all")  # no end: it goes on as a job
+        feed.send(200)
+        live = copy.copy(world)
+        live.name = "live"
+        drain(live, feed, every)
+        every.stop()
+        self.assertTrue(every.said("stopped=true"), every.tail())
+        newest = {user: events for user, _, events, *_ in self.records(world, "live")}
+        histories = self.histories(world, feed.ends)
+        self.assertEqual(newest, {user: len(places) for user, places in histories.items()})
+
         world.create("other-history", 4)
         feed.producer.send("other-history", b"x", b"k").get(60)
         refused = self.replay(world, "other", "all", **{"source.end": "latest"})
@@ -144,4 +188,4 @@ class Replay(KafkaCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, warnings="ignore")
+    main()

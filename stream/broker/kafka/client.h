@@ -323,6 +323,15 @@ MUST_CHECK enum status range_fix_start(struct broker *broker, uint32_t partition
                                        int64_t high, struct history_seal *seal,
                                        struct error *error);
 
+/*
+ * The offset at which the present source.start would have a partition begin that has begun:
+ * range.first if it says the same, or if that can't be told (latest, or retention has deleted what
+ * lay there). STATUS_BUSY: not now.
+ */
+MUST_CHECK enum status range_says_start(struct broker *broker, uint32_t partition,
+                                        const struct history_seal *seal, int64_t *offsetp,
+                                        struct error *error);
+
 /* Whether a partition's end was fixed by another source.end than the present one, or not yet, */
 bool range_wants_end(const struct broker *broker, const struct history_seal *seal);
 

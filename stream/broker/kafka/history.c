@@ -296,6 +296,21 @@ static enum status history_reader_check_start(const struct history_reader *reade
     return STATUS_OK;
 }
 
+/* A job that was seeded, or is older than ranges are, has begun at 0 by its seal. */
+static enum status warn_of_start(struct broker *broker, uint32_t partition,
+                                 const struct history_seal *seal, struct error *error)
+{
+    int64_t first;
+    if (seal->range.first == 0) return STATUS_OK;
+    TRY(range_says_start(broker, partition, seal, &first, error));
+    if (first == seal->range.first) return STATUS_OK;
+    log_warn("a job begins once: source.start is not where this one did, and changes nothing",
+             log_text("start", broker->config->source.start), log_int("partition", partition),
+             log_int("says", first), log_int("began", seal->range.first),
+             log_int("next", seal->next_offset));
+    return STATUS_OK;
+}
+
 /*
  * `seal` is the one that the group's offset names. Where there is none, or it may have been changed,
  * the log knows it; and where nothing was ever committed source.start says where to read.
@@ -310,6 +325,7 @@ static enum status complete_seal(struct history_reader *reader, int64_t high,
         if (of_log.number > seal->number) *seal = of_log;
         seal->range.unsealed = broker->bound != 0; /* the group is to know it, too */
     }
+    if (seal->number > 0) TRY(warn_of_start(broker, reader->partition, seal, error));
     if (seal->number > 0 && !range_wants_end(broker, seal)) return STATUS_OK;
     const char *source = broker->config->source.topic;
     int64_t first, end;

@@ -4,7 +4,9 @@
  * A partition's range is fixed when nothing of it was committed yet, or when source.end has another
  * value than the one by which its end was fixed. The first seal says it, of which the commit follows
  * even if there is no event, and whoever has the partition later takes it from there: so a run that
- * is killed, or handed on, ends where the first start has put its end, also one of `latest`. The run
+ * is killed, or handed on, ends where the first start has put its end, also one of `latest`. Killed
+ * before that commit, which comes at once, nothing of the partition was taken: the next start fixes
+ * it anew, and there is nothing that the two could disagree on. The run
  * is over when the group's offsets of all partitions have reached their ends; each session looks when
  * it has nothing left to read.
  */
@@ -17,7 +19,8 @@
 #include "stream/broker/kafka/session.h"
 
 enum {
-    OVER_EVERY_MS = 200, /* between two looks at the group's offsets */
+    OVER_EVERY_MS = 200,   /* between two looks at the group's offsets */
+    BOUNDS_WAIT_MS = 1000, /* for what a partition holds */
 };
 
 enum status range_open(struct broker *broker, struct error *error)
@@ -81,6 +84,24 @@ enum status range_fix_start(struct broker *broker, uint32_t partition, int64_t l
     }
     seal->next_offset = seal->range.first = first;
     seal->range.unsealed = broker->start.kind != BOUND_NONE;
+    return STATUS_OK;
+}
+
+enum status range_says_start(struct broker *broker, uint32_t partition,
+                             const struct history_seal *seal, int64_t *offsetp, struct error *error)
+{
+    const int64_t first = seal->range.first;
+    int64_t low, high;
+    *offsetp = first;
+    if (broker->start.kind == BOUND_PLACES) {
+        return place_of(broker, "source.start", &broker->start, partition, offsetp, error);
+    }
+    if (broker->start.kind != BOUND_TIME) return STATUS_OK;
+    TRY(offset_of_time(broker, partition, broker->start.value, first, offsetp, error));
+    if (*offsetp <= first) return STATUS_OK;
+    TRY(client_bounds(&broker->admin, broker->config->source.topic, partition, BOUNDS_WAIT_MS, &low,
+                      &high, error));
+    if (low > first) *offsetp = first;
     return STATUS_OK;
 }
 

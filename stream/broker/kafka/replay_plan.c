@@ -88,6 +88,29 @@ static enum status check_free(struct broker *broker, struct error *error)
 
 /* ---- its range ---- */
 
+/* What has begun goes on within the bounds that it began with. */
+static enum status check_same_range(struct broker *broker, uint32_t partition,
+                                    const struct history_seal *seal, struct error *error)
+{
+    const struct config *config = broker->config;
+    int64_t first;
+    TRY(range_says_start(broker, partition, seal, &first, error));
+    if (first != seal->range.first) {
+        return error_set(error, STATUS_REFUSED,
+                         "source.start=%s is offset %" PRId64
+                         " of partition %u, where this replay began at %" PRId64
+                         ": go on with the source.start that it began with, or take another name",
+                         config->source.start, first, partition, seal->range.first);
+    }
+    if (!range_wants_end(broker, seal)) return STATUS_OK;
+    char end[32];
+    snprintf(end, sizeof end, seal->range.bound ? "offset %" PRId64 : "no end", seal->range.end);
+    return error_set(error, STATUS_REFUSED,
+                     "source.end=%s: this replay has %s in partition %u, by another source.end: go "
+                     "on with that, take another name, or let braid run go on under these names",
+                     config->source.end, end, partition);
+}
+
 static enum status look_at_partition(struct broker *broker, uint32_t partition,
                                      struct history_seal *seal, struct replay_plan *plan,
                                      struct error *error)
@@ -95,6 +118,7 @@ static enum status look_at_partition(struct broker *broker, uint32_t partition,
     int64_t low, high;
     TRY(client_bounds(&broker->admin, broker->config->source.topic, partition, WAIT_MS, &low, &high,
                       error));
+    if (seal->number > 0) TRY(check_same_range(broker, partition, seal, error));
     if (seal->number == 0) TRY(range_fix_start(broker, partition, low, high, seal, error));
     if (range_wants_end(broker, seal)) TRY(range_fix_end(broker, partition, high, seal, error));
     plan->first[partition] = seal->range.first;
