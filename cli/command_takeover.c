@@ -75,7 +75,8 @@ static enum status run_takeover(struct arguments *arguments, struct config *conf
     struct config before;
     config_defaults(&before);
     enum status status = config_file(&before, from, error);
-    if (status == STATUS_OK) status = takeover_check(&before, config, stdout, &takeover, error);
+    if (status == STATUS_OK)
+        status = takeover_check(&before, config, checks, stdout, &takeover, error);
     config_close(&before);
     TRY(status);
     if (!checks) TRY(number_generation(config, out, takeover.generation, &number, error));

@@ -224,3 +224,17 @@ enum status exchange_sync(struct exchange *exchange, uint64_t *newestp, struct e
     *newestp = newest ? newest->number : 0;
     return STATUS_OK;
 }
+
+enum status exchange_check_vectors(const struct exchange *exchange, uint64_t number,
+                                   struct error *error)
+{
+    if (!exchange->ops || !number || !exchange_has_readers(exchange)) return STATUS_OK;
+    const struct shared_generation *one = shared_table_find(exchange->table, number);
+    if (one && one->announced) return STATUS_OK;
+    return error_set(
+        error, STATUS_REFUSED,
+        "generation %" PRIu64
+        " was learned while output.publish was none, and its item vectors are not in "
+        "'%s': braid takeover, or braid promote, gives it a number with which they are",
+        number, exchange->config->output.item_vectors_topic);
+}

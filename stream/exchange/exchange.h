@@ -45,6 +45,14 @@ MUST_CHECK enum status exchange_sync(struct exchange *exchange, uint64_t *newest
                                      struct error *error);
 
 /*
+ * STATUS_REFUSED, with the remedy, if this job publishes records and the item vectors of the
+ * generation, which a sync said to be the newest, are not there: it was learned while the job
+ * published nothing (output.publish).
+ */
+MUST_CHECK enum status exchange_check_vectors(const struct exchange *exchange, uint64_t number,
+                                              struct error *error);
+
+/*
  * Takes the seat of the one who trains, shuts out whoever had it, and syncs. A group that has no
  * generation begins with the newest of this model.dir, which is published. On files: nothing to do.
  */
@@ -54,7 +62,8 @@ MUST_CHECK enum status exchange_take_seat(struct exchange *exchange, struct erro
 void exchange_leave_seat(struct exchange *exchange);
 
 /*
- * Publishes a generation of model.dir: first its item vectors with their end, then its parameters.
+ * Publishes a generation of model.dir: first its item vectors with their end, unless the job
+ * publishes nothing (output.publish), then its parameters.
  * Only when this has returned STATUS_OK may it be adopted. STATUS_INVALID: the group has had this
  * number, or a greater one. STATUS_FENCED: the seat is not held, or was lost on the way: whoever
  * takes it again learns from its sync whether the generation is there. Other failures: it is not

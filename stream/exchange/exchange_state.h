@@ -18,6 +18,15 @@ struct exchange {
     struct incoming incoming;
 };
 
+/*
+ * Whether item vectors are this group's to write. A job that publishes no records is built up beside
+ * one that does, and shares the topic of item vectors with it: the numbers there are that one's.
+ */
+static inline bool exchange_has_readers(const struct exchange *exchange)
+{
+    return exchange->config->output.publish != CONFIG_PUBLISH_NONE;
+}
+
 /* Opens one over given logs; NULL: files. */
 MUST_CHECK enum status exchange_open_on(struct exchange **exchangep, const struct config *config,
                                         const struct generation_log_ops *ops, bool creates,

@@ -3,7 +3,8 @@
  *
  * Two, since readers of two topics see one transaction at two moments: who sees the manifest has
  * long been able to see all vectors. The first one also announces the number in the topic of
- * models, so that it is never given to another generation, whatever becomes of the second.
+ * models, so that it is never given to another generation, whatever becomes of the second. With
+ * output.publish none there is the second alone.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -130,10 +131,12 @@ static enum status publish_shared(struct exchange *exchange, const char *path,
                          "generation %" PRIu64 " can't be published: the group has had %" PRIu64,
                          number, exchange->table->highest);
     }
-    TRY(ops->begin(exchange->log, error));
-    TRY(exchange_end_transaction(exchange, announce(exchange, checkpoint, error), error));
-    exchange->table->highest = number;
-    FAULT_POINT("item_vectors_published");
+    if (exchange_has_readers(exchange)) {
+        TRY(ops->begin(exchange->log, error));
+        TRY(exchange_end_transaction(exchange, announce(exchange, checkpoint, error), error));
+        exchange->table->highest = number;
+        FAULT_POINT("item_vectors_published");
+    }
     TRY(ops->begin(exchange->log, error));
     TRY(exchange_end_transaction(exchange, send_file(exchange, path, checkpoint, error), error));
     FAULT_POINT("generation_published");

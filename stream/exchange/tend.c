@@ -22,13 +22,17 @@ static enum status send_completion(struct exchange *exchange, const struct share
     uint8_t value[SHARED_VALUE_MAX];
     struct items_end end = one->items;
     end.complete = true;
-    if (one->announced) TRY(exchange_send_end(exchange, &end, error));
+    if (one->announced && exchange_has_readers(exchange))
+        TRY(exchange_send_end(exchange, &end, error));
     const size_t size = completion_encode(now_ms, value);
     return exchange_send_part(exchange, one->number, SHARED_COMPLETE, (struct bytes){value, size},
                               error);
 }
 
-/* Tombstones for the item vectors of all older generations that are announced. */
+/*
+ * Tombstones for the item vectors of all older generations, also of a job whose place this one has
+ * taken: its numbers are below.
+ */
 static enum status send_vector_ends(struct exchange *exchange, uint64_t before, struct error *error)
 {
     struct shared_record record;
@@ -38,8 +42,7 @@ static enum status send_vector_ends(struct exchange *exchange, uint64_t before, 
     while ((status = exchange->ops->next(exchange->log, &record, error)) == STATUS_OK) {
         uint64_t generation;
         if (!record.value.at || !item_key_decode(record.key, &generation)) continue;
-        const struct shared_generation *one = shared_table_find(exchange->table, generation);
-        if (!one || !one->announced || generation >= before) continue;
+        if (generation >= before) continue;
         record.value = nothing;
         TRY(exchange->ops->send(exchange->log, SHARED_ITEM_VECTORS, &record, error));
     }
@@ -93,7 +96,7 @@ static enum status remove_vectors(struct exchange *exchange, uint64_t before, st
     for (uint32_t i = 0; i < exchange->table->count; i++) {
         any |= exchange->table->at[i].announced && exchange->table->at[i].number < before;
     }
-    if (!any) return STATUS_OK;
+    if (!any || !exchange_has_readers(exchange)) return STATUS_OK;
     TRY(exchange->ops->begin(exchange->log, error));
     enum status status = send_vector_ends(exchange, before, error);
     if (status == STATUS_OK) status = send_announcement_ends(exchange, before, error);

@@ -120,6 +120,7 @@ static enum status open_newest_generation(struct learner *learner, struct checkp
     TRY(model_dir_make(learner->config->model.dir, error));
     TRY(exchange_open(&learner->exchange, learner->config, error));
     TRY(exchange_sync(learner->exchange, &newest, error));
+    TRY(exchange_check_vectors(learner->exchange, newest, error));
     if (newest == 0) return open_nothing(learner, newestp, error);
     return open_generation(learner, newest, newestp, error);
 }

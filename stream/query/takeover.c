@@ -15,7 +15,7 @@ enum {
 };
 
 static enum status check_configs(const struct config *before, const struct config *after,
-                                 struct error *error)
+                                 bool checks, struct error *error)
 {
     if (before->source.broker != CONFIG_BROKER_KAFKA ||
         after->source.broker != CONFIG_BROKER_KAFKA) {
@@ -28,6 +28,12 @@ static enum status check_configs(const struct config *before, const struct confi
                          "output.topic: '%s' and '%s'; give the one that takes over the topic of "
                          "the one that publishes",
                          before->output.topic, after->output.topic);
+    }
+    if (!checks && after->output.publish == CONFIG_PUBLISH_NONE) {
+        return error_set(
+            error, STATUS_INVALID,
+            "output.publish is none: stop the job that takes over, and set all, before "
+            "its generation gets a number to publish with");
     }
     if (strcmp(before->kafka.group, after->kafka.group) == 0 ||
         strcmp(before->output.history_topic, after->output.history_topic) == 0) {
@@ -121,11 +127,11 @@ static enum status check_inputs(const struct log_input_ops *ops, struct log_inpu
     return check_users(&takeover->users, error);
 }
 
-enum status takeover_check(const struct config *before, const struct config *after, FILE *out,
-                           struct takeover *takeover, struct error *error)
+enum status takeover_check(const struct config *before, const struct config *after, bool checks,
+                           FILE *out, struct takeover *takeover, struct error *error)
 {
     struct log_input *inputs[2] = {NULL, NULL};
-    TRY(check_configs(before, after, error));
+    TRY(check_configs(before, after, checks, error));
     const struct log_input_ops *ops = log_input_of(after);
     const enum status status = check_inputs(ops, inputs, before, after, out, takeover, error);
     for (int i = 0; i < 2; i++) {

@@ -26,10 +26,12 @@ struct takeover {
 
 /*
  * Checks that the job of `after` can publish in the place of the job of `before`, whose group is waited
- * for to be empty for its kafka.session_timeout. STATUS_REFUSED says what is in the way, and what to
+ * for to be empty for its kafka.session_timeout; with `checks` nothing will follow, and `after` may
+ * still publish nothing. STATUS_REFUSED says what is in the way, and what to
  * do.
  */
 MUST_CHECK enum status takeover_check(const struct config *before, const struct config *after,
-                                      FILE *out, struct takeover *takeover, struct error *error);
+                                      bool checks, FILE *out, struct takeover *takeover,
+                                      struct error *error);
 
 #endif

@@ -279,6 +279,35 @@ static void a_number_that_was_announced_is_not_given_out_again(void **state)
     assert_int_equal(exchange_publish(a.exchange, 1, &error), STATUS_INVALID);
 }
 
+/* It is built up beside a job that publishes, whose item vectors have the same numbers. */
+static void who_publishes_no_records_writes_no_item_vectors(void **state)
+{
+    (void)state;
+    struct error error;
+    a.config.output.publish = CONFIG_PUBLISH_NONE;
+    a.config.output.items_grace_ms = 0;
+    take_seat(&a);
+    for (uint64_t number = 1; number <= 3; number++) {
+        assert_int_equal(publish(&a, number), number);
+        fake_oldest_generation = number;
+        tend(&a);
+        tend(&a);
+        assert_int_equal(live(SHARED_ITEM_VECTORS, number), 0);
+    }
+    assert_int_equal(synced(&b), 3);
+    expect_same_file(3);
+    expect_ok(exchange_check_vectors(a.exchange, 3, &error), &error);
+
+    /* As it takes that one's place it needs a number with vectors. */
+    a.config.output.publish = CONFIG_PUBLISH_ALL;
+    assert_int_equal(exchange_check_vectors(a.exchange, 3, &error), STATUS_REFUSED);
+    take_seat(&a);
+    assert_int_equal(publish(&a, 4), 4);
+    assert_int_equal(live(SHARED_ITEM_VECTORS, 4), ITEMS + 1);
+    assert_int_equal(synced(&a), 4);
+    expect_ok(exchange_check_vectors(a.exchange, 4, &error), &error);
+}
+
 /* A member that could not take over the newest one, for want of memory, goes on from an older one. */
 static void what_goes_on_from_an_older_generation_gets_a_number_above_the_newest(void **state)
 {
@@ -366,6 +395,7 @@ int main(void)
         TEST(a_group_begins_with_what_the_first_holder_of_the_seat_has),
         TEST(a_publisher_that_is_shut_out_on_the_way_leaves_nothing_to_adopt),
         TEST(a_number_that_was_announced_is_not_given_out_again),
+        TEST(who_publishes_no_records_writes_no_item_vectors),
         TEST(what_goes_on_from_an_older_generation_gets_a_number_above_the_newest),
         TEST(on_files_item_vectors_lie_beside_the_records),
     };

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "model/model_dir.h"
 #include "tests/unit/exchange_fixture.h"
 
 static void a_generation_is_complete_when_every_partition_has_reached_it(void **state)
@@ -43,6 +44,29 @@ static void old_item_vectors_go_after_the_completion_and_a_grace_period(void **s
     tend(&a);
     assert_int_equal(live(SHARED_ITEM_VECTORS, 1), 0);
     assert_int_equal(live(SHARED_ITEM_VECTORS, 2), ITEMS + 1);
+}
+
+static void vectors_of_a_job_whose_place_was_taken_go_as_well(void **state)
+{
+    (void)state;
+    struct error error;
+    const struct generation_log_ops *ops = &fake_generation_log;
+    const struct shared_record foreign = {{"\0\0\0\0\0\0\0\1item", 12}, {"v", 1}};
+    expect_ok(model_dir_pass(a.dir, 1, &error), &error);
+    take_seat(&a);
+    expect_ok(ops->begin(a.exchange->log, &error), &error);
+    expect_ok(ops->send(a.exchange->log, SHARED_ITEM_VECTORS, &foreign, &error), &error);
+    expect_ok(ops->commit(a.exchange->log, &error), &error);
+    a.config.output.items_grace_ms = 0;
+    for (uint64_t number = 2; number <= 3; number++) {
+        assert_int_equal(publish(&a, number), number);
+        assert_int_equal(live(SHARED_ITEM_VECTORS, 1), 1);
+        fake_oldest_generation = number;
+        tend(&a);
+        tend(&a);
+    }
+    assert_int_equal(live(SHARED_ITEM_VECTORS, 1), 0);
+    assert_int_equal(live(SHARED_ITEM_VECTORS, 3), ITEMS + 1);
 }
 
 /* Or none would ever be complete of those that come faster than they are looked after. */
@@ -150,6 +174,7 @@ int main(void)
         TEST(a_generation_is_complete_although_another_has_come_since),
         TEST(old_item_vectors_go_after_the_completion_and_a_grace_period),
         TEST(vectors_of_a_generation_that_never_came_go_as_well),
+        TEST(vectors_of_a_job_whose_place_was_taken_go_as_well),
         TEST(as_many_generations_stay_as_are_to_be_kept),
         TEST(a_directory_keeps_no_more_than_the_group),
         TEST(none_goes_that_users_may_still_be_of),
