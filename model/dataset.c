@@ -33,7 +33,7 @@ struct dataset {
     uint32_t *known;       /* [users] the number in force; NULL: nothing is known of anybody */
     uint32_t *log_profile; /* [capacity] of each behavior of the log; as above */
 
-    uint64_t *hashes;   /* [users] */
+    uint64_t *hashes;   /* [users] the table has the last of each */
     uint64_t *ordinals; /* [users] of the first behavior */
     uint32_t users;
     uint32_t *slots; /* open addressing over the hashes: user or NO_USER */
@@ -141,30 +141,41 @@ static bool grow_log(struct dataset *dataset)
     return true;
 }
 
+/* Another number for the user in `slot`. */
+static uint32_t add_user(struct dataset *dataset, uint32_t slot, uint64_t hash, uint64_t ordinal)
+{
+    const uint32_t user = dataset->users++;
+    dataset->slots[slot] = user;
+    dataset->ordinals[user] = ordinal;
+    dataset->hashes[user] = hash;
+    return user;
+}
+
 /* The number of a user, who joins if it is new. */
 static enum status number_user(struct dataset *dataset, uint64_t hash, uint32_t *userp,
                                struct error *error)
 {
+    *userp = NO_USER;
     if (dataset->users == dataset->slots_count / 2 && !grow_users(dataset)) {
         return dataset_no_memory(error);
     }
-    uint32_t slot = user_slot(dataset, hash);
-    if (dataset->slots[slot] == NO_USER) {
-        dataset->slots[slot] = dataset->users;
-        dataset->ordinals[dataset->users] = 0;
-        dataset->hashes[dataset->users++] = hash;
-    }
-    *userp = dataset->slots[slot];
+    const uint32_t slot = user_slot(dataset, hash), found = dataset->slots[slot];
+    *userp = found == NO_USER ? add_user(dataset, slot, hash, 0) : found;
     return STATUS_OK;
 }
 
-enum status dataset_begin_user(struct dataset *dataset, uint64_t user_hash, uint64_t ordinal,
-                               struct error *error)
+enum status dataset_begin_life(struct dataset *dataset, uint64_t user_hash, uint64_t ordinal,
+                               bool keeps_profile, struct error *error)
 {
-    uint32_t user;
     REQUIRE(!dataset->offsets);
-    TRY(number_user(dataset, user_hash, &user, error));
-    dataset->ordinals[user] = ordinal;
+    if (dataset->users == dataset->slots_count / 2 && !grow_users(dataset)) {
+        return dataset_no_memory(error);
+    }
+    const uint32_t slot = user_slot(dataset, user_hash), before = dataset->slots[slot];
+    const uint32_t user = add_user(dataset, slot, user_hash, ordinal);
+    if (dataset->known && before != NO_USER && keeps_profile) {
+        dataset->known[user] = dataset->known[before];
+    }
     return STATUS_OK;
 }
 

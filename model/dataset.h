@@ -4,7 +4,7 @@
  * What training and evaluation run on. Behaviors are added in the order of the log, items already
  * resolved to rows; sealing puts each user's behaviors next to each other, in that order, with gaps
  * and ordinals as a fold of the stream would see them. Users are told apart by a 64-bit hash of
- * their id, as items are in a stored history.
+ * their id, as items are in a stored history; a user whose life ended has a sequence for each.
  *
  *     dataset_open -> dataset_add ... -> dataset_seal -> (dataset_sequence | dataset_replay) ...
  *     -> dataset_close
@@ -47,11 +47,13 @@ MUST_CHECK enum status dataset_open(struct dataset **datasetp, uint32_t rows, ui
 void dataset_close(struct dataset *dataset);
 
 /*
- * The user's first behavior here has that ordinal in its life: what came before was forgotten.
- * Without it the first has ordinal 0.
+ * Another sequence of the user begins, which is a user of its own here: what came before has no part
+ * in it. Its first behavior has that ordinal; the first of a user that joins by dataset_add has 0.
+ * What is known of the user stays known if `keeps_profile`.
  */
-MUST_CHECK enum status dataset_begin_user(struct dataset *dataset, uint64_t user_hash,
-                                          uint64_t ordinal, struct error *error);
+MUST_CHECK enum status dataset_begin_life(struct dataset *dataset, uint64_t user_hash,
+                                          uint64_t ordinal, bool keeps_profile,
+                                          struct error *error);
 
 /* Appends a behavior; `item` is in 1 .. rows - 1. STATUS_INVALID beyond DATASET_BEHAVIORS_MAX. */
 MUST_CHECK enum status dataset_add(struct dataset *dataset, uint64_t user_hash, uint32_t item,

@@ -150,6 +150,16 @@ enum history_intake { HISTORY_TAKES, HISTORY_FLOODED, HISTORY_DUPLICATE };
 enum history_intake history_admit(struct history *history, struct history_behavior behavior,
                                   int64_t clock_ms, const struct history_rules *rules);
 
+/* Where a life stands: its latest time, and the partition's clock when its last behavior came. */
+struct history_pulse {
+    int64_t last_ms, clock_ms;
+};
+
+/* By which events a life ends, and who has left (history_admit, history_left): of a life's pulse. */
+bool history_pulse_ends(struct history_pulse pulse, int64_t time_ms, int64_t clock_ms,
+                        int64_t ttl_ms);
+bool history_pulse_left(struct history_pulse pulse, int64_t clock_ms, int64_t ttl_ms);
+
 /*
  * Whether the user has left: the clock stands more than `ttl_ms` (not 0) after the latest time of its
  * life, and after where it stood when the life's last behavior came. Whatever comes next begins

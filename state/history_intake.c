@@ -33,11 +33,27 @@ static bool counts_for_hour(struct history *history, struct history_behavior beh
     return true;
 }
 
+bool history_pulse_left(struct history_pulse pulse, int64_t clock_ms, int64_t ttl_ms)
+{
+    const int64_t seen_ms = pulse.clock_ms > pulse.last_ms ? pulse.clock_ms : pulse.last_ms;
+    return clock_ms != HISTORY_NO_TIME && clock_ms - seen_ms > ttl_ms;
+}
+
+bool history_pulse_ends(struct history_pulse pulse, int64_t time_ms, int64_t clock_ms,
+                        int64_t ttl_ms)
+{
+    return time_ms - pulse.last_ms > ttl_ms || history_pulse_left(pulse, clock_ms, ttl_ms);
+}
+
+static struct history_pulse pulse_of(const struct history *history)
+{
+    return (struct history_pulse){history_last_ms(history), history->clock_ms};
+}
+
 bool history_left(const struct history *history, int64_t clock_ms, int64_t ttl_ms)
 {
-    if (history->start == history_events(history) || clock_ms == HISTORY_NO_TIME) return false;
-    const int64_t last_ms = history_last_ms(history);
-    return clock_ms - (history->clock_ms > last_ms ? history->clock_ms : last_ms) > ttl_ms;
+    return history->start < history_events(history) &&
+           history_pulse_left(pulse_of(history), clock_ms, ttl_ms);
 }
 
 void history_forget(struct history *history, bool keeps_profile)
@@ -53,8 +69,7 @@ static bool ends_life(const struct history *history, struct history_behavior beh
                       int64_t clock_ms, int64_t ttl_ms)
 {
     if (ttl_ms == 0 || history->start == history_events(history)) return false;
-    return history_time_ms(behavior) - history_last_ms(history) > ttl_ms ||
-           history_left(history, clock_ms, ttl_ms);
+    return history_pulse_ends(pulse_of(history), history_time_ms(behavior), clock_ms, ttl_ms);
 }
 
 enum history_intake history_admit(struct history *history, struct history_behavior behavior,

@@ -72,6 +72,8 @@ static enum status ask_last(struct validation *validation, const struct dataset 
     const struct dataset_sequence sequence = dataset_sequence(dataset, user);
     const uint32_t count = --known[user];
     uint32_t *excluded = *restp;
+    TRY(dataset_begin_life(validation->dataset, dataset_user_hash(dataset, user),
+                           sequence.at[0].ordinal, false, error));
     for (uint32_t i = 0; i <= count; i++) {
         if (sequence.profile) {
             TRY(dataset_know(validation->dataset, dataset_user_hash(dataset, user),

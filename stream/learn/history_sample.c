@@ -391,7 +391,7 @@ static enum status sample_add_user(struct dataset *dataset, const struct history
                                    uint64_t *unknownp, struct error *error)
 {
     size_t next = find_profile(sample, user->at);
-    TRY(dataset_begin_user(dataset, user->hash, user->from, error));
+    TRY(dataset_begin_life(dataset, user->hash, user->from, false, error));
     for (uint32_t i = 0; i < user->count; i++) {
         const struct history_behavior behavior = sample->behaviors[user->at + i];
         struct item_resolved row;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "base/checksum.h"
+#include "stream/learn/lives.h"
 
 /* What is said of the user, from its next behavior on: by an event, or all of it by a profile. */
 static enum status take_profile(struct dataset *dataset, const struct event *event, uint64_t user,
@@ -19,12 +20,26 @@ static enum status take_profile(struct dataset *dataset, const struct event *eve
     return dataset_know(dataset, user, &profile, event->verdict == EVENT_PROFILE, error);
 }
 
+/* A life of the user that begins with the event is a sequence of its own. */
+static enum status take_life(struct dataset *dataset, struct lives *lives,
+                             const struct config *config, const struct event *event, uint64_t user,
+                             struct error *error)
+{
+    bool begins;
+    uint64_t ordinal;
+    TRY(lives_take(lives, event, &begins, &ordinal, error));
+    if (!begins) return STATUS_OK;
+    return dataset_begin_life(dataset, user, ordinal, *config->source.profile != 0, error);
+}
+
 static enum status take_event(struct dataset *dataset, const struct item_table *items,
+                              struct lives *lives, const struct config *config,
                               const struct event *event, uint64_t *unknown, struct error *error)
 {
     struct item_resolved row;
     const uint64_t user = identity_of(event->user.at, event->user.size);
     if (event->verdict == EVENT_PROFILE) return take_profile(dataset, event, user, error);
+    TRY(take_life(dataset, lives, config, event, user, error));
     *unknown += item_table_find(items, event->item_hash) == 0;
     if (!item_table_resolve(items, event->item_hash, &row)) return STATUS_OK;
     TRY(take_profile(dataset, event, user, error));
@@ -32,13 +47,13 @@ static enum status take_event(struct dataset *dataset, const struct item_table *
 }
 
 static enum status collect_events(struct dataset *dataset, struct event_log *log,
-                                  const struct item_table *items, uint64_t *unknown,
-                                  struct error *error)
+                                  const struct item_table *items, struct lives *lives,
+                                  uint64_t *unknown, struct error *error)
 {
     struct event event;
     enum status status;
     while ((status = event_log_next(log, &event, error)) == STATUS_OK) {
-        TRY(take_event(dataset, items, &event, unknown, error));
+        TRY(take_event(dataset, items, lives, log->config, &event, unknown, error));
     }
     if (status != STATUS_END) return status;
     TRY(event_log_check(log, error));
@@ -54,17 +69,20 @@ enum status log_dataset_open(struct dataset **datasetp, const struct config *con
 {
     struct event_log log;
     struct dataset *dataset = NULL;
+    struct lives *lives = NULL;
     *datasetp = NULL;
     *summary = (struct log_dataset_summary){0};
     enum status status = event_log_open(&log, config, progress, error);
     if (status == STATUS_OK) {
         status = dataset_open(&dataset, item_table_rows(items), item_table_oov(items), error);
     }
+    if (status == STATUS_OK) status = lives_open(&lives, config, error);
     log.profiles = true;
     if (status == STATUS_OK)
-        status = collect_events(dataset, &log, items, &summary->unknown, error);
+        status = collect_events(dataset, &log, items, lives, &summary->unknown, error);
     summary->log = log.counts;
     event_log_close(&log);
+    lives_close(lives);
     if (status == STATUS_OK) {
         *datasetp = dataset;
     } else {

@@ -3,7 +3,7 @@
  *
  * The whole log is read once, through the same decoding as a job's; items are resolved by the
  * dictionary that will read them. An item without a row is passed over where the dictionary has no
- * shared rows, as a fold does.
+ * shared rows, as a fold does. With state.ttl each life of a user is a sequence of its own.
  *
  * Memory: about 60 bytes an accepted event.
  */

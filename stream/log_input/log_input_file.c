@@ -16,6 +16,7 @@
 #include "stream/broker/file/file_reader.h"
 #include "stream/broker/file/history_file.h"
 #include "stream/source/dead_letter.h"
+#include "stream/source/file_partition.h"
 
 enum {
     OUTPUT_LINE_MAX = 1 << 20, /* bytes of a record, a dead letter or an item's name */

@@ -102,7 +102,7 @@ enum status compare_quality_take(struct compare_quality *quality, const struct h
     }
     quality->behaviors += end - from;
     for (int s = 0; s < 2; s++) {
-        TRY(dataset_begin_user(quality->sides[s].dataset, one->hash, from, error));
+        TRY(dataset_begin_life(quality->sides[s].dataset, one->hash, from, false, error));
     }
     for (const struct user_chunk *chunk = one->oldest; chunk; chunk = chunk->next) {
         for (uint32_t i = 0; i < chunk->history.count; i++) {

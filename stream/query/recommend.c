@@ -119,15 +119,15 @@ static enum status absorb_sequence(struct recommendation *work, const struct dat
 {
     const char *name = work->options->user;
     const uint64_t hash = identity_of(name, strlen(name));
-    uint32_t user = 0;
-    while (user < dataset_users(dataset) && dataset_user_hash(dataset, user) != hash) {
-        user++;
+    uint32_t after = dataset_users(dataset); /* the user's last life */
+    while (after > 0 && dataset_user_hash(dataset, after - 1) != hash) {
+        after--;
     }
-    if (user == dataset_users(dataset)) {
+    if (after == 0) {
         return error_set(error, STATUS_NOT_FOUND, "%s has no event of user \"%s\"",
                          work->config->source.path, name);
     }
-    const struct dataset_sequence sequence = dataset_sequence(dataset, user);
+    const struct dataset_sequence sequence = dataset_sequence(dataset, after - 1);
     work->profile = dataset_known_of(&sequence, sequence.count, dataset);
     return absorb_behaviors(work, sequence, error);
 }

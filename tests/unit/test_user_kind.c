@@ -17,7 +17,7 @@ static void expect_kinds(uint64_t first, const int64_t *days, const enum user_ki
     struct dataset *dataset;
     int64_t day = 0;
     assert_int_equal(dataset_open(&dataset, 4, 0, NULL), STATUS_OK);
-    assert_int_equal(dataset_begin_user(dataset, 7, first, NULL), STATUS_OK);
+    assert_int_equal(dataset_begin_life(dataset, 7, first, false, NULL), STATUS_OK);
     for (int i = 0; i < COUNT; i++) {
         day += days[i];
         assert_int_equal(dataset_add(dataset, 7, 1, 0, day * DAY_S * 1000, 0, NULL), STATUS_OK);

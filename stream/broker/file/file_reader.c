@@ -16,6 +16,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "config/bound.h"
+#include "stream/source/file_partition.h"
 
 enum {
     BESIDE_TEXTS = 320, /* bytes of an event's numbers, separators and features */
@@ -201,11 +202,6 @@ static void place_event(struct file_reader *reader, const struct event *event)
     kept->profile = keep_bytes(slot, profile).at;
     kept->payload = bad ? keep_bytes(slot, event->payload) : (struct bytes){NULL, 0};
     reader->events++;
-}
-
-uint32_t file_partition(struct bytes user, uint32_t partitions)
-{
-    return (uint32_t)(identity_of(user.at, user.size) % partitions);
 }
 
 uint32_t file_partition_of(struct bytes user, uint32_t partitions, bool *certainp)

@@ -32,9 +32,6 @@ struct file_reader;
  */
 int64_t file_hold_after(int64_t record, uint64_t events);
 
-/* The partition in which a file job keeps a user. */
-uint32_t file_partition(struct bytes user, uint32_t partitions);
-
 /* The same as broker.h has it; certain. */
 uint32_t file_partition_of(struct bytes user, uint32_t partitions, bool *certainp);
 
