@@ -19,9 +19,9 @@ struct item_reading {
     char *copy;        /* of a record, padded, and the decoder's scratch behind it */
 };
 
-/* For a name that joins one of the sets, or is there already. */
-static bool has_room(const struct known_items *known, const struct name_set *set, struct bytes name,
-                     uint64_t hash)
+/* Whether there is room for a name that joins one of the sets, or it is there already. */
+static bool name_fits(const struct known_items *known, const struct name_set *set,
+                      struct bytes name, uint64_t hash)
 {
     const struct name_set *other = set == &known->items ? &known->categories : &known->items;
     if (!known->size_max || name_set_find(set, hash)) return true;
@@ -43,9 +43,9 @@ static enum status add_item(struct item_reading *reading, struct bytes record, s
     TRY(item_record_decode(reading->json, (struct bytes){reading->copy, record.size},
                            reading->copy + reading->record_max + JSON_PADDING, &item, error));
     const uint64_t category_hash = identity_of(item.category.at, item.category.size);
-    if (!has_room(known, &known->items, item.item, item.hash) ||
+    if (!name_fits(known, &known->items, item.item, item.hash) ||
         (item.category.size &&
-         !has_room(known, &known->categories, item.category, category_hash))) {
+         !name_fits(known, &known->categories, item.category, category_hash))) {
         known->left_out++;
         return STATUS_OK;
     }

@@ -169,9 +169,10 @@ static enum value value_with_topic(struct verify *verify, struct replay *replay,
 }
 
 /* Whether the record is what its events make it, with the profile that was in force. */
-static enum value value_of(struct verify *verify, const struct verify_user *user,
-                           const struct verify_published *record, const struct verify_event *last,
-                           const struct verify_profile **versionp)
+static enum value judge_value(struct verify *verify, const struct verify_user *user,
+                              const struct verify_published *record,
+                              const struct verify_event *last,
+                              const struct verify_profile **versionp)
 {
     struct replay *replay = replay_of(verify, record->generation);
     if (!replay || record->from < user->forgotten) return VALUE_UNKNOWN;
@@ -202,7 +203,7 @@ static void check_content(struct verify *verify, const struct verify_user *user,
         record_violation(verify, VERIFY_POSITION, user, record, why);
         return;
     }
-    const enum value value = value_of(verify, user, record, last, versionp);
+    const enum value value = judge_value(verify, user, record, last, versionp);
     verify->report->unverifiable += value == VALUE_UNKNOWN;
     if (value == VALUE_WRONG) {
         record_violation(verify, VERIFY_VALUE, user, record,

@@ -7,7 +7,7 @@
 
 static const struct user_profile nothing;
 
-static const struct verify_chunk *chunk_of(const struct verify_user *user, uint64_t first)
+static const struct verify_chunk *logged_chunk(const struct verify_user *user, uint64_t first)
 {
     const struct verify_chunk *chunk = user->newest_chunk;
     while (chunk && chunk->first > first) {
@@ -35,7 +35,7 @@ enum verify_placed verify_profile_at(const struct verify_user *user, uint64_t ev
                                      uint32_t features, struct user_profile *profile)
 {
     const uint64_t last = events - 1;
-    const struct verify_chunk *chunk = chunk_of(user, last - last % HISTORY_CHUNK_BEHAVIORS);
+    const struct verify_chunk *chunk = logged_chunk(user, last - last % HISTORY_CHUNK_BEHAVIORS);
     if (!chunk || chunk->first + chunk->count < events) return VERIFY_UNPLACED;
     *profile = in_force(chunk, events);
     /* What counts as made before the chunk came no later than the oldest change that is kept. */

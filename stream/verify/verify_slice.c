@@ -315,8 +315,8 @@ static enum status load_profiles(struct verify_slice *slice, const struct log_in
 }
 
 /* What the newest record of a chunk says of its profile is what counts. */
-static bool add_chunk(struct verify_slice *slice, struct bytes id, uint64_t first,
-                      const struct history *history)
+static bool add_logged_chunk(struct verify_slice *slice, struct bytes id, uint64_t first,
+                             const struct history *history)
 {
     const uint64_t hash = hash_of_user(id);
     if (!belongs(slice, hash)) return true;
@@ -350,8 +350,8 @@ static enum status load_chunks(struct verify_slice *slice, const struct log_inpu
         TRY(status);
         TRY(history_key_decode(record.key, &user, &chunk, error));
         if (record.value.at) TRY(history_decode(&history, record.value, error));
-        if (!add_chunk(slice, user, chunk * HISTORY_CHUNK_BEHAVIORS,
-                       record.value.at ? &history : NULL)) {
+        if (!add_logged_chunk(slice, user, chunk * HISTORY_CHUNK_BEHAVIORS,
+                              record.value.at ? &history : NULL)) {
             return STATUS_BUSY;
         }
     }
