@@ -111,6 +111,7 @@ const struct interest_ops comirec_dr_ops = {
                  .use_category = true,
                  .use_gap = true,
                  .gap_buckets = 32,
+                 .cosine = true, /* a capsule is shorter than 1: an inner product says little */
                  .temperature = 0.1f,
                  .window = 50,
                  .iterations = 3},

@@ -34,7 +34,7 @@ static const struct golden {
     {"mimn", true, 0x96debb2b09bafed7, 0xa0459159146fcced},
     {"hpmn", false, 0xa8916d5413d05806, 0xf1b2aeae13ac0cd8},
     {"hpmn", true, 0x3ab770c23e0d9a5a, 0xf36385e44c1d1043},
-    {"comirec-dr", false, 0x6db839b4e7d14898, 0x0d98e6e10a5cee5a},
+    {"comirec-dr", false, 0x6db839b4e7d14898, 0x386c4288521cfc50},
     {"comirec-dr", true, 0x6db839b4e7d14898, 0xd5e8bd2760e8dc71},
     {"comirec-sa", false, 0x6db839b4e7d14898, 0xfff6a1ac379867ff},
     {"comirec-sa", true, 0x2851b9c091dc5ca1, 0x28c16b8007d85a99},

@@ -1,8 +1,4 @@
-/*
- * test_trainer.c - training learns, gives the same bytes every time, and can be resumed.
- *
- * The log is a walk that can be learned: after item i comes i + 1, or for every other user i + 3.
- */
+/* test_trainer.c - training learns, gives the same bytes every time, and can be resumed. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,173 +12,28 @@
 #include "base/random.h"
 #include "model/interest_ops.h"
 #include "model/kernel/kernel_width.h"
-#include "model/train/trainer.h"
-
-enum { ITEMS = 40, CATEGORIES = 3, OOV = 2, KNOWN_MAX = 512 };
-
-/*
- * Whose interests stay short whatever is learned: a capsule's length is below 1, that of a mean below
- * its items', and a norm gives sine's one of its own. An inner product with an item is then bounded
- * by the item's length, and so is what the softmax can tell apart until Adam, which moves a weight
- * by at most its rate, has made items long: learning by heart took twice as many passes, and of
- * comirec at three times the rate. By cosines over a temperature they learn as fast as the others.
- */
-static bool is_short(const char *model)
-{
-    const char *const names[] = {"comirec-dr", "comirec-sa", "sine"};
-    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(model, names[i]) == 0) return true;
-    }
-    return false;
-}
-
-/* What a model is by default, but small. */
-static struct model_dims dims_of(const char *model)
-{
-    struct model_dims dims = interest_ops_find(model)->defaults;
-    dims.d = 16;
-    if (dims.heads) dims.heads = 2;
-    if (dims.blocks) dims.blocks = 1;
-    if (dims.ffn) dims.ffn = 32;
-    if (dims.mlp) dims.mlp = 32;
-    if (dims.window) dims.window = 12;
-    if (dims.interests > 2) dims.interests = 2;
-    if (dims.extract_heads) dims.extract_heads = 2;
-    if (dims.prototypes) dims.prototypes = 8;
-    dims.intent_cosine = dims.prototypes > 0; /* the other choice has next to no gradient */
-    dims.cosine = dims.cosine || is_short(model);
-    return dims;
-}
-
-struct scene {
-    struct dataset *dataset;
-    struct checkpoint *checkpoint;
-    uint32_t known[KNOWN_MAX];
-    struct train_options options;
-};
-
-static struct item_table *items_open(void)
-{
-    static char names[ITEMS][8];
-    struct item_entry entries[ITEMS];
-    struct bytes categories[CATEGORIES];
-    struct item_table *table;
-    struct error error;
-    for (uint32_t i = 0; i < ITEMS; i++) {
-        snprintf(names[i], sizeof names[i], "%u", i);
-        entries[i] = (struct item_entry){bytes_of(names[i]), 1 + i % CATEGORIES};
-        if (i < CATEGORIES) categories[i] = bytes_of(names[i]);
-    }
-    assert_int_equal(item_table_open(&table, entries, ITEMS, categories, CATEGORIES, OOV, &error),
-                     STATUS_OK);
-    return table;
-}
-
-static void scene_open(struct scene *scene, const char *model, uint32_t users, uint32_t length)
-{
-    struct error error;
-    struct random random = random_seeded(3);
-    const struct model_dims dims = dims_of(model);
-    assert_true(users <= KNOWN_MAX);
-    assert_int_equal(checkpoint_init(&scene->checkpoint, model, &dims, items_open(), 1, &error),
-                     STATUS_OK);
-    assert_int_equal(dataset_open(&scene->dataset, 1 + OOV + ITEMS, OOV, &error), STATUS_OK);
-    for (uint32_t user = 0; user < users; user++) {
-        uint32_t item = (uint32_t)random_below(&random, ITEMS);
-        for (uint32_t i = 0; i < length; i++) {
-            assert_int_equal(dataset_add(scene->dataset, 1000 + user, 1 + OOV + item,
-                                         1 + item % CATEGORIES, 60000 * (int64_t)i, 0, &error),
-                             STATUS_OK);
-            item = (item + (user % 2 ? 3 : 1)) % ITEMS;
-        }
-        scene->known[user] = length;
-    }
-    assert_int_equal(dataset_seal(scene->dataset, &error), STATUS_OK);
-    scene->options = train_options_defaults();
-    scene->options.rate = 0.01;
-    scene->options.dropout = 0;
-    scene->options.validation_users = 0;
-}
-
-static void scene_close(struct scene *scene)
-{
-    dataset_close(scene->dataset);
-    checkpoint_close(scene->checkpoint);
-}
-
-static struct trainer *open_trainer(struct scene *scene)
-{
-    struct trainer *trainer;
-    struct error error;
-    if (trainer_open(&trainer, scene->checkpoint, scene->dataset, scene->known, &scene->options,
-                     &error) != STATUS_OK) {
-        fail_msg("%s", error.text);
-    }
-    return trainer;
-}
-
-static struct train_epoch run_epoch(struct trainer *trainer)
-{
-    struct train_epoch epoch;
-    struct error error;
-    if (trainer_epoch(trainer, NULL, &epoch, &error) != STATUS_OK) fail_msg("%s", error.text);
-    return epoch;
-}
-
-/* Means of embeddings with no layer behind them hold fewer steps: their order is lost. */
-static uint32_t length_to_learn(const struct interest_ops *ops)
-{
-    const bool mean = strcmp(ops->name, "comirec-sa") == 0 || strcmp(ops->name, "octopus") == 0;
-    return mean ? 4 : 10;
-}
-
-static void every_model_can_learn_one_minibatch_by_heart(void **state)
-{
-    (void)state;
-    uint32_t trained = 0;
-    for (uint32_t i = 0; interest_ops_at(i); i++) {
-        const struct interest_ops *ops = interest_ops_at(i);
-        struct scene scene;
-        if (!ops->steps) continue;
-        scene_open(&scene, ops->name, 8, length_to_learn(ops));
-        scene.options.epochs = 200;
-        struct trainer *trainer = open_trainer(&scene);
-        const double first = run_epoch(trainer).loss;
-        double last = first;
-        while (trainer_more(trainer)) {
-            last = run_epoch(trainer).loss;
-        }
-        if (last > 0.1 * first) fail_msg("%s: from %g to %g only", ops->name, first, last);
-        trainer_close(trainer);
-        scene_close(&scene);
-        trained++;
-    }
-    assert_true(trained > 0);
-}
+#include "tests/unit/walk_fixture.h"
 
 static void what_was_learned_is_what_is_served(void **state)
 {
     (void)state;
-    struct scene scene;
-    scene_open(&scene, "limarec", 200, 20);
+    struct walk scene;
+    walk_open(&scene, "limarec", 200, 20);
     scene.options.epochs = 12;
     scene.options.sequences = 32;
     scene.options.validation_users = 100;
     struct trainer *trainer = open_trainer(&scene);
-    struct train_epoch epoch = {0};
-    while (trainer_more(trainer)) {
-        epoch = run_epoch(trainer);
-    }
+    const struct train_epoch epoch = run_all(trainer);
     /* Ten of the twenty unseen items by chance; what comes next depends on the step of the user. */
     if (epoch.validation.ndcg < 0.9) fail_msg("NDCG %g only", epoch.validation.ndcg);
     trainer_close(trainer);
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 /* Everything that is drawn is in use: negatives, dropout, cuts, the order of sequences. */
-static void scene_with_chance(struct scene *scene)
+static void scene_with_chance(struct walk *scene)
 {
-    scene_open(scene, "limarec", 60, 12);
+    walk_open(scene, "limarec", 60, 12);
     scene->options.epochs = 4;
     scene->options.sequences = 16;
     scene->options.full_softmax_items = 0;
@@ -193,7 +44,7 @@ static void scene_with_chance(struct scene *scene)
     scene->options.final_share = 0.1;
 }
 
-static uint64_t run_through(struct scene *scene, const char *path, uint32_t saved_at)
+static uint64_t run_through(struct walk *scene, const char *path, uint32_t saved_at)
 {
     struct error error;
     struct trainer *trainer = open_trainer(scene);
@@ -211,26 +62,24 @@ static void a_resumed_run_ends_with_the_same_bytes(void **state)
 {
     (void)state;
     char path[] = "/tmp/braid-trainer-XXXXXX";
-    struct scene scene;
+    struct walk scene;
     struct error error;
     const int file = mkstemp(path);
     assert_true(file >= 0);
     close(file);
     scene_with_chance(&scene);
     const uint64_t whole = run_through(&scene, path, 2);
-    scene_close(&scene);
+    walk_close(&scene);
 
     scene_with_chance(&scene);
     struct trainer *trainer = open_trainer(&scene);
     assert_int_equal(trainer_resume(trainer, path, &error), STATUS_OK);
     assert_int_equal(trainer_epochs(trainer), 2);
-    while (trainer_more(trainer)) {
-        run_epoch(trainer);
-    }
+    (void)run_all(trainer);
     assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
     trainer_close(trainer);
     assert_true(param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL) == whole);
-    scene_close(&scene);
+    walk_close(&scene);
     unlink(path);
 }
 
@@ -242,8 +91,8 @@ static void a_minibatch_is_learned_alike_in_any_number_of_shards(void **state)
     double loss[5];
     uint64_t ends[5];
     for (int i = 0; i < 5; i++) {
-        struct scene scene;
-        scene_open(&scene, "limarec", 60, 12);
+        struct walk scene;
+        walk_open(&scene, "limarec", 60, 12);
         scene.options.shards = shards[i];
         scene.options.sequences = 16;
         scene.options.dropout = 0;
@@ -253,7 +102,7 @@ static void a_minibatch_is_learned_alike_in_any_number_of_shards(void **state)
         ends[i] = param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL);
         assert_float_equal(loss[i], loss[0], 1e-4);
         trainer_close(trainer);
-        scene_close(&scene);
+        walk_close(&scene);
     }
     assert_true(ends[0] != ends[2]);
     assert_true(ends[2] == ends[4]);
@@ -265,26 +114,24 @@ static void a_run_ends_with_the_same_bytes_at_either_width_of_vectors(void **sta
     const uint32_t widths[] = {256, 0}; /* 0, the widest, is the same without AVX-512 */
     uint64_t ends[2];
     for (int i = 0; i < 2; i++) {
-        struct scene scene;
+        struct walk scene;
         struct error error;
         assert_int_equal(kernel_width_choose(widths[i], &error), STATUS_OK);
         scene_with_chance(&scene);
         ends[i] = run_through(&scene, NULL, 0);
-        scene_close(&scene);
+        walk_close(&scene);
     }
     assert_true(ends[0] == ends[1]);
 }
 
 /* Trains `epochs` more, and puts what there is then into a file and back. */
-static void train_into_a_file(struct scene *scene, const char *path, uint32_t epochs)
+static void train_into_a_file(struct walk *scene, const char *path, uint32_t epochs)
 {
     struct error error;
     struct checkpoint *read;
     scene->options.epochs = epochs;
     struct trainer *trainer = open_trainer(scene);
-    while (trainer_more(trainer)) {
-        run_epoch(trainer);
-    }
+    (void)run_all(trainer);
     assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
     trainer_close(trainer);
     assert_int_equal(checkpoint_write(scene->checkpoint, path, &error), STATUS_OK);
@@ -305,6 +152,14 @@ static char *bytes_of_file(const char *path, size_t *sizep)
     return bytes;
 }
 
+static void walk_open_warm(struct walk *scene, const char *model)
+{
+    walk_open(scene, model, 40, 12);
+    scene->options.sequences = 16;
+    scene->options.dropout = 0.2;
+    scene->options.warm = true;
+}
+
 static void training_through_checkpoints_ends_with_the_same_bytes(void **state)
 {
     (void)state;
@@ -313,27 +168,21 @@ static void training_through_checkpoints_ends_with_the_same_bytes(void **state)
     assert_true(file >= 0);
     close(file);
     for (uint32_t i = 0; interest_ops_at(i); i++) {
-        struct scene scene;
+        struct walk scene;
         size_t size, whole_size;
         if (!interest_ops_at(i)->steps) continue;
-        scene_open(&scene, interest_ops_at(i)->name, 40, 12);
-        scene.options.sequences = 16;
-        scene.options.dropout = 0.2;
-        scene.options.warm = true;
+        walk_open_warm(&scene, interest_ops_at(i)->name);
         train_into_a_file(&scene, path, 4);
         char *whole = bytes_of_file(path, &whole_size);
-        scene_close(&scene);
+        walk_close(&scene);
 
-        scene_open(&scene, interest_ops_at(i)->name, 40, 12);
-        scene.options.sequences = 16;
-        scene.options.dropout = 0.2;
-        scene.options.warm = true;
+        walk_open_warm(&scene, interest_ops_at(i)->name);
         train_into_a_file(&scene, path, 2);
         train_into_a_file(&scene, path, 2);
         char *halves = bytes_of_file(path, &size);
         assert_int_equal(size, whole_size);
         if (memcmp(whole, halves, size) != 0) fail_msg("%s differs", interest_ops_at(i)->name);
-        scene_close(&scene);
+        walk_close(&scene);
         free(halves);
         free(whole);
     }
@@ -343,9 +192,9 @@ static void training_through_checkpoints_ends_with_the_same_bytes(void **state)
 static void without_warmth_the_moments_begin_anew(void **state)
 {
     (void)state;
-    struct scene scene;
+    struct walk scene;
     struct error error;
-    scene_open(&scene, "limarec", 40, 12);
+    walk_open(&scene, "limarec", 40, 12);
     scene.options.epochs = 1;
     for (int run = 0; run < 2; run++) {
         struct trainer *trainer = open_trainer(&scene);
@@ -355,7 +204,7 @@ static void without_warmth_the_moments_begin_anew(void **state)
         assert_int_equal(scene.checkpoint->training.moments.epochs, 1);
         trainer_close(trainer);
     }
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 static void saving_changes_nothing(void **state)
@@ -363,7 +212,7 @@ static void saving_changes_nothing(void **state)
     (void)state;
     char path[] = "/tmp/braid-trainer-XXXXXX";
     const int file = mkstemp(path);
-    struct scene scene;
+    struct walk scene;
     struct error error;
     uint64_t result[2];
     assert_true(file >= 0);
@@ -380,7 +229,7 @@ static void saving_changes_nothing(void **state)
         assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
         trainer_close(trainer);
         result[saves] = param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL);
-        scene_close(&scene);
+        walk_close(&scene);
     }
     assert_true(result[0] == result[1]);
     unlink(path);
@@ -391,14 +240,14 @@ static void a_run_on_another_log_is_not_resumed(void **state)
 {
     (void)state;
     char path[] = "/tmp/braid-trainer-XXXXXX";
-    struct scene scene;
+    struct walk scene;
     struct error error;
     const int file = mkstemp(path);
     assert_true(file >= 0);
     close(file);
     scene_with_chance(&scene);
     run_through(&scene, path, 1);
-    scene_close(&scene);
+    walk_close(&scene);
 
     scene_with_chance(&scene);
     struct behavior *at = (struct behavior *)(uintptr_t)dataset_sequence(scene.dataset, 0).at;
@@ -408,7 +257,7 @@ static void a_run_on_another_log_is_not_resumed(void **state)
     struct trainer *trainer = open_trainer(&scene);
     assert_int_equal(trainer_resume(trainer, path, &error), STATUS_REFUSED);
     trainer_close(trainer);
-    scene_close(&scene);
+    walk_close(&scene);
     unlink(path);
 }
 
@@ -416,14 +265,14 @@ static void a_run_with_other_options_is_not_resumed(void **state)
 {
     (void)state;
     char path[] = "/tmp/braid-trainer-XXXXXX";
-    struct scene scene;
+    struct walk scene;
     struct error error;
     const int file = mkstemp(path);
     assert_true(file >= 0);
     close(file);
     scene_with_chance(&scene);
     run_through(&scene, path, 1);
-    scene_close(&scene);
+    walk_close(&scene);
 
     scene_with_chance(&scene);
     scene.options.rate *= 2;
@@ -433,17 +282,17 @@ static void a_run_with_other_options_is_not_resumed(void **state)
     unlink(path);
     assert_int_equal(trainer_resume(trainer, path, &error), STATUS_NOT_FOUND);
     trainer_close(trainer);
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 static void training_stops_when_it_no_longer_helps_and_keeps_the_best(void **state)
 {
     (void)state;
-    struct scene scene;
+    struct walk scene;
     struct train_epoch epoch;
     struct error error;
     double best = 0;
-    scene_open(&scene, "limarec", 60, 12);
+    walk_open(&scene, "limarec", 60, 12);
     scene.options.epochs = 200;
     scene.options.patience = 3;
     scene.options.rate = 0.05;
@@ -462,15 +311,15 @@ static void training_stops_when_it_no_longer_helps_and_keeps_the_best(void **sta
     assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
     assert_true(param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL) == kept);
     trainer_close(trainer);
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 static void of_epochs_that_rank_alike_the_later_is_kept(void **state)
 {
     (void)state;
-    struct scene scene;
+    struct walk scene;
     struct error error;
-    scene_open(&scene, "limarec", 60, 12);
+    walk_open(&scene, "limarec", 60, 12);
     scene.options.epochs = 3;
     scene.options.rate = 1e-7; /* changes parameters, and no rank */
     scene.options.validation_users = 30;
@@ -486,16 +335,16 @@ static void of_epochs_that_rank_alike_the_later_is_kept(void **state)
     assert_int_equal(trainer_finish(trainer, &error), STATUS_OK);
     assert_true(param_set_fingerprint(scene.checkpoint->params, PARAMS_ALL) == last);
     trainer_close(trainer);
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 static void a_model_that_selects_is_validated_with_the_prior_of_its_log(void **state)
 {
     (void)state;
-    struct scene scene;
+    struct walk scene;
     struct error error;
-    struct model_dims dims = dims_of("gdelta");
-    scene_open(&scene, "gdelta", 60, 12);
+    struct model_dims dims = walk_dims("gdelta");
+    walk_open(&scene, "gdelta", 60, 12);
     dims.select = true;
     assert_int_equal(checkpoint_change(scene.checkpoint, "gdelta", &dims, 1, &error), STATUS_OK);
     scene.options.validation_users = 30;
@@ -506,15 +355,15 @@ static void a_model_that_selects_is_validated_with_the_prior_of_its_log(void **s
     assert_true(prior[0] != (real)0.5 && prior[0] > 0 && prior[1] > 0);
     assert_true(fabs((double)(prior[0] + prior[1]) - 1) < 1e-5);
     trainer_close(trainer);
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 static void without_validation_patience_ends_nothing(void **state)
 {
     (void)state;
-    struct scene scene;
+    struct walk scene;
     uint32_t epochs = 0;
-    scene_open(&scene, "single", 20, 8);
+    walk_open(&scene, "single", 20, 8);
     scene.options.epochs = 3;
     scene.options.patience = 1;
     struct trainer *trainer = open_trainer(&scene);
@@ -524,56 +373,55 @@ static void without_validation_patience_ends_nothing(void **state)
     }
     assert_int_equal(epochs, 3);
     trainer_close(trainer);
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 /* A wave of mimn is some thirty nodes of the tape, and a sequence has a wave an event. */
 static void a_long_sequence_fits_the_tape(void **state)
 {
     (void)state;
-    struct scene scene;
-    scene_open(&scene, "mimn", 2, 700);
+    struct walk scene;
+    walk_open(&scene, "mimn", 2, 700);
     scene.options.steps_max = 700;
     struct trainer *trainer = open_trainer(&scene);
     assert_true(run_epoch(trainer).loss > 0);
     trainer_close(trainer);
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 static void a_model_without_parameters_is_refused(void **state)
 {
     (void)state;
     for (uint32_t i = 0; interest_ops_at(i); i++) {
-        struct scene scene;
+        struct walk scene;
         struct trainer *trainer;
         struct error error;
         if (interest_ops_at(i)->steps) continue;
-        scene_open(&scene, interest_ops_at(i)->name, 8, 10);
+        walk_open(&scene, interest_ops_at(i)->name, 8, 10);
         assert_int_equal(trainer_open(&trainer, scene.checkpoint, scene.dataset, scene.known,
                                       &scene.options, &error),
                          STATUS_INVALID);
         assert_null(trainer);
-        scene_close(&scene);
+        walk_close(&scene);
     }
 }
 
 static void a_log_without_a_sample_is_refused(void **state)
 {
     (void)state;
-    struct scene scene;
+    struct walk scene;
     struct trainer *trainer;
     struct error error;
-    scene_open(&scene, "limarec", 8, 1);
+    walk_open(&scene, "limarec", 8, 1);
     assert_int_equal(trainer_open(&trainer, scene.checkpoint, scene.dataset, scene.known,
                                   &scene.options, &error),
                      STATUS_INVALID);
-    scene_close(&scene);
+    walk_close(&scene);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_model_can_learn_one_minibatch_by_heart),
         cmocka_unit_test(what_was_learned_is_what_is_served),
         cmocka_unit_test(a_resumed_run_ends_with_the_same_bytes),
         cmocka_unit_test(a_minibatch_is_learned_alike_in_any_number_of_shards),
