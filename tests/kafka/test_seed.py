@@ -173,6 +173,26 @@ class Seed(KafkaCase):
         wait_until(lambda: len(self.published(world)) == USERS, "all seeded users", job)
         job.stop()
 
+    def test_a_sweep_publishes_all_seeded_users_once_at_its_rate_also_when_it_is_killed(self):
+        rate, step = 100, 20
+        world, _, events = self.split()
+        with gzip.open(world.directory / "days" / "day-5.jsonl.gz", "wt") as file:
+            file.write("".join(json.dumps(event) + "\n" for event in events[CUT + 200:]))
+        self.cut_ms = events[-1]["time"] + 1
+        self.seed(world)
+        sweeps = {"output.sweep": rate, "job.poll_events_max": step}
+        self.job(world, "a", "sweep_committed:3", **sweeps).ended(-signal.SIGKILL)
+        totals["kills"] += 1
+        before = len(self.published(world))
+        self.assertTrue(0 < before < USERS, before)
+        job = self.job(world, **sweeps)
+        wait_until(lambda: len(self.published(world)) == USERS, "all seeded users", job)
+        job.stop()
+        records = read_all(world, f"{world.name}-interests")
+        self.assertEqual(len(records), USERS)
+        times = sorted(record.timestamp for record in records)[before:]
+        self.assertGreater((times[-1] - times[0]) / 1000 * rate, USERS - before - 4 * step)
+
     def published(self, world):
         return {record.key.decode() for record in read_all(world, f"{world.name}-interests")}
 
