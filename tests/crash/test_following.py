@@ -68,6 +68,19 @@ class Following(unittest.TestCase):
                                 + "\n" for i in range(30)))
         self.braid("init", f"--source.path={init}", "--model.checkpoint=g1.safetensors", "--d=16",
                    "--ffn=16", "--heads=2", "--interests=2", "--oov=8")
+        self.serves = ["--model.checkpoint=g1.safetensors"]
+        self.profiles = 0  # lines of source.profile, which are read before those of events
+
+    def tell_profiles(self):
+        """Of every user, by files of their own, to a model that reads them."""
+        self.braid("init", "--source.path=init.jsonl", "--model.checkpoint=g2.safetensors",
+                   "--model=mind", "--d=16", "--profile-buckets=64", "--oov=8")
+        (self.home / "users").mkdir()
+        (self.home / "users" / "a.jsonl").write_text("".join(
+            json.dumps({"user": f"u{user}", "plan": f"p{user % 3}"}) + "\n" for user in range(USERS)))
+        self.serves = ["--model.checkpoint=g2.safetensors", "--source.profile=users",
+                       "--profile.fields=plan"]
+        self.profiles = USERS
 
     def braid(self, *arguments):
         done = subprocess.run([BRAID, *arguments], cwd=self.home, capture_output=True, text=True,
@@ -76,7 +89,7 @@ class Following(unittest.TestCase):
         return done.stdout
 
     def settings(self, source):
-        return [f"--source.path={source}", "--source.end=never", "--model.checkpoint=g1.safetensors",
+        return [f"--source.path={source}", "--source.end=never", *self.serves,
                 "--state.dir=state", "--output.dir=output", "--http.listen=off",
                 "--job.commit_interval=20ms", "--job.memory=512MB"]
 
@@ -87,12 +100,12 @@ class Following(unittest.TestCase):
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def committed(self):
-        """Lines of the source that are committed."""
+        """Lines of events that are committed."""
         try:
             text = (self.home / "state" / "commit").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return 0
-        return int(re.search(r"^offset (\d+)$", text, re.MULTILINE)[1])
+        return int(re.search(r"^offset (\d+)$", text, re.MULTILINE)[1]) - self.profiles
 
     def wait_committed(self, job, lines):
         deadline = time.monotonic() + PATIENCE
@@ -100,6 +113,18 @@ class Following(unittest.TestCase):
             if job.poll() is not None:
                 self.fail(f"the job ended with {job.returncode}: {job.communicate()[0]}")
             self.assertLess(time.monotonic(), deadline, f"{lines} lines committed")
+            time.sleep(0.02)
+
+    def wait_for_handler(self, job):
+        """A new process has first to ask for SIGTERM; what it finds may have been committed long ago."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            status = pathlib.Path(f"/proc/{job.pid}/status").read_text(encoding="utf-8")
+            caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)[1], 16)
+            if caught >> (signal.SIGTERM - 1) & 1:
+                return
+            self.assertIsNone(job.poll())
+            self.assertLess(time.monotonic(), deadline, "a handler of SIGTERM")
             time.sleep(0.02)
 
     def follow(self, source, writer):
@@ -113,12 +138,13 @@ class Following(unittest.TestCase):
         writer.join()
         job = self.run_job(source)
         self.wait_committed(job, EVENTS)
+        self.wait_for_handler(job)
         job.send_signal(signal.SIGTERM)
         said = job.communicate(timeout=PATIENCE)[0]
         self.assertEqual(job.returncode, 0, said)
         self.assertEqual(self.committed(), EVENTS)
         said = self.braid("verify", *self.settings(source))
-        self.assertIn(f" events={EVENTS} accepted={EVENTS} ", said)
+        self.assertIn(f" events={EVENTS + self.profiles} accepted={EVENTS} ", said)
         self.assertIn(" violations=0 ", said)
 
     def test_a_log_that_is_renamed_and_begun_again(self):
@@ -130,6 +156,18 @@ class Following(unittest.TestCase):
         (self.home / "logs").mkdir()
         writer = Writer(lambda number: self.home / "logs" / f"day-{number}.jsonl", lambda number: None)
         self.follow("logs", writer)
+
+    def test_profiles_are_read_before_a_log_that_is_followed_and_new_ones_are_refused(self):
+        self.tell_profiles()
+        log = self.home / "app.log"
+        writer = Writer(lambda number: log, lambda number: log.rename(f"{log}.{number}"))
+        self.follow("app.log", writer)
+        self.assertIn(f" profiles={USERS} ", self.braid("verify", *self.settings("app.log")))
+        (self.home / "users" / "b.jsonl").write_text('{"user": "u1", "plan": "p9"}\n')
+        job = self.run_job("app.log")
+        said = job.communicate(timeout=PATIENCE)[0]
+        self.assertEqual(job.returncode, 2, said)
+        self.assertIn("b.jsonl has come since the source was begun", said)
 
 
 if __name__ == "__main__":
