@@ -89,6 +89,11 @@ static enum status check_seed(const struct config *job, const struct config *fil
         return error_set(error, STATUS_INVALID,
                          "source.broker is file: a job on files reads them itself; set kafka");
     }
+    if (*job->profile.fields && !*job->source.profile) {
+        return error_set(error, STATUS_INVALID,
+                         "profile.fields: what events of files say of their users is not kept; put "
+                         "it into a topic (source.profile), which the job reads when it starts");
+    }
     TRY(config_check_events(job, error));
     TRY(config_check_kafka(job, error));
     TRY(config_check_unbounded(files, "seed", error));
@@ -113,7 +118,7 @@ static enum status run_seed(struct arguments *arguments, struct config *config, 
     TRY(status);
     files.source.path = path;
     files.source.broker = CONFIG_BROKER_FILE;
-    if (*config->source.profile) files.source.profile = files.profile.fields = ""; /* not events */
+    files.source.profile = files.profile.fields = ""; /* the topic says it, not the files */
     TRY(check_seed(config, &files, cut_ms, error));
     const struct seed_options options = {.job = config, .files = &files, .cut_ms = cut_ms};
     status = seed_run(&seed_log_kafka, &options, &seed_stopping, &summary, error);

@@ -90,10 +90,10 @@ class Profiles(KafkaCase):
                 newest[told["user"]] = (told["events"], struct.unpack(f"<{len(raw) // 4}f", raw))
         return newest
 
-    def newest_of_topic(self, world):
+    def newest_of_topic(self, world, topic=None):
         from interest_record_pb2 import InterestRecord
         newest = {}
-        for record in read_all(world, f"{world.name}-interests"):
+        for record in read_all(world, topic or f"{world.name}-interests"):
             told = InterestRecord.FromString(record.value)
             newest[told.user.decode()] = (told.events, tuple(told.vectors))
         return newest
@@ -139,6 +139,40 @@ class Profiles(KafkaCase):
             feed.producer.send(topic, value_of(record), record.key, partition=record.partition)
         feed.producer.flush()
         return topic, records
+
+    def test_a_replay_and_a_seeded_job_read_what_the_topic_says_before_events(self):
+        world = self.known_world()
+        feed = self.feed(world)
+        feed.said = {}
+        for number in range(5):
+            self.say(feed, SPOKEN_OF, number)
+        events = [feed.event() for _ in range(1500)]
+        feed.wait([feed.producer.send(world.name, json.dumps(event).encode(),
+                                      event["user"].encode(), timestamp_ms=event["time"])
+                   for event in events])
+        expected = self.newest_of_files(world, feed)
+        command = ("replay", "--as", "again", "--publish", "last")
+        for fault in ("committed:1", "committed:3", None):
+            job = self.job(world, "a", fault, "state-again", command,
+                           **{"source.end": "latest", "job.commit_events_max": "100",
+                              "job.poll_events_max": "20"})
+            job.ended(-signal.SIGKILL if fault else 0)
+        self.assertEqual(self.newest_of_topic(world, "again"), expected)
+
+        days = world.directory / "days"
+        days.mkdir()
+        (days / "a.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events[:800]))
+        subprocess.run([BRAID, "seed", "--config", world.config, "--files", days, "--cut",
+                        "2023-11-14T22:26:41Z", f"--state.dir={world.directory / 'state-a'}",
+                        *world.options()], check=True, capture_output=True)
+        job = self.job(world)
+        drain(world, feed, job)
+        job.stop()
+        found = self.newest_of_topic(world)
+        self.assertEqual({user: n for user, (n, _) in found.items()},
+                         {user: n for user, (n, _) in expected.items()})
+        for user in {event["user"] for event in events[800:] if event["action"] != "hover"}:
+            self.assertEqual(found[user], expected[user], user)
 
     def other_topic(self, world, feed):
         """One that says something else of every user."""

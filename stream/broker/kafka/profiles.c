@@ -35,6 +35,20 @@ bool profiles_are_of(const struct session *session, const rd_kafka_message_t *me
            strcmp(rd_kafka_topic_name(message->rkt), session->broker->config->source.profile) == 0;
 }
 
+/* A job that was seeded has begun behind the first event, and none of these was read. */
+void profiles_resume(struct session *session, uint32_t partition, const struct history_seal *seal)
+{
+    const bool fresh = seal->next_offset == seal->range.first || seal->next_profile == 0;
+    session->partitions[partition].profiles_due = session->profile_decoder && fresh;
+}
+
+static void note_end(struct session *session, struct session_partition *mine)
+{
+    if (mine->state != PARTITION_LIVE || !mine->profiles_due) return;
+    mine->profiles_due = false;
+    session->assignment_dirty = true;
+}
+
 void profiles_assign(const struct session *session, uint32_t partition,
                      rd_kafka_topic_partition_list_t *list)
 {
@@ -80,7 +94,9 @@ enum status profiles_error(struct session *session, const rd_kafka_message_t *me
 {
     const char *why = rd_kafka_message_errstr(message);
     switch (message->err) {
-    case RD_KAFKA_RESP_ERR__PARTITION_EOF: return STATUS_OK;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        note_end(session, &session->partitions[message->partition]);
+        return STATUS_OK;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
         if (session->partitions[message->partition].state != PARTITION_LIVE) return STATUS_OK;
         return find_next(session, (uint32_t)message->partition, error);

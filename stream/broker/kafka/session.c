@@ -62,7 +62,7 @@ static rd_kafka_resp_err_t session_assign(struct session *session)
         const struct session_partition *mine = &session->partitions[p];
         if (mine->state != PARTITION_LIVE) continue;
         profiles_assign(session, p, list);
-        if (mine->next >= mine->end) continue;
+        if (mine->profiles_due || mine->next >= mine->end) continue;
         rd_kafka_topic_partition_list_add(list, broker->config->source.topic, (int32_t)p)->offset =
             mine->next;
     }
@@ -504,6 +504,7 @@ static enum status kafka_resume(struct session *session, uint32_t partition,
     mine->lost = seal->lost;
     mine->state = PARTITION_LIVE;
     session->assignment_dirty = true;
+    profiles_resume(session, partition, seal);
     range_resume(session, partition, seal);
     return STATUS_OK;
 }

@@ -27,6 +27,7 @@ struct session_partition {
     int64_t committed;    /* first offset that no committed transaction covers */
     int64_t next_profile; /* both of source.profile */
     int64_t committed_profile;
+    bool profiles_due;              /* the source waits until these have been read to their end */
     int64_t end;                    /* a bounded run takes no event from here on, INT64_MAX: all */
     bool unsealed;                  /* its range is in no committed seal yet */
     uint64_t lost;                  /* offsets that accepted gaps have skipped, in all */
@@ -151,11 +152,17 @@ MUST_CHECK enum status range_is_over(struct session *session, bool *overp, struc
  */
 bool profiles_are_of(const struct session *session, const rd_kafka_message_t *message);
 
+/*
+ * A partition of which no event was taken yet has its profiles read first, up to their end as it is
+ * then: so they are there before the events, in a replay as in the job before it.
+ */
+void profiles_resume(struct session *session, uint32_t partition, const struct history_seal *seal);
+
 /* Adds what is to be read of it of a live partition to an assignment. */
 void profiles_assign(const struct session *session, uint32_t partition,
                      rd_kafka_topic_partition_list_t *list);
 
-/* An error in place of a message of it. */
+/* An error in place of a message of it, or its end. */
 MUST_CHECK enum status profiles_error(struct session *session, const rd_kafka_message_t *message,
                                       struct error *error);
 
