@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/seed_files.h"
 #include "cli/stop_signal.h"
 #include "base/log.h"
 #include "base/progress.h"
@@ -78,50 +79,18 @@ static void print_seed(const struct seed_summary *summary, bool stopped)
     }
 }
 
-static enum status check_seed(const struct config *job, const struct config *files, int64_t cut_ms,
-                              struct error *error)
-{
-    if (!files->source.path || !*files->source.path) {
-        return error_set(error, STATUS_INVALID, "from which files? --files PATH");
-    }
-    if (cut_ms < 0) return error_set(error, STATUS_INVALID, "up to when? --cut TIME");
-    if (job->source.broker != CONFIG_BROKER_KAFKA) {
-        return error_set(error, STATUS_INVALID,
-                         "source.broker is file: a job on files reads them itself; set kafka");
-    }
-    if (*job->profile.fields && !*job->source.profile) {
-        return error_set(error, STATUS_INVALID,
-                         "profile.fields: what events of files say of their users is not kept; put "
-                         "it into a topic (source.profile), which the job reads when it starts");
-    }
-    TRY(config_check_events(job, error));
-    TRY(config_check_kafka(job, error));
-    TRY(config_check_unbounded(files, "seed", error));
-    return config_check_events(files, error);
-}
-
 static enum status run_seed(struct arguments *arguments, struct config *config, struct error *error)
 {
-    const char *path, *files_config;
-    int64_t cut_ms = -1;
+    struct seed_files files;
     struct seed_summary summary;
-    TRY(arguments_option(arguments, "--files", &path, error));
-    TRY(arguments_option(arguments, "--files-config", &files_config, error));
-    TRY(arguments_moment(arguments, "--cut", &cut_ms, error));
+    TRY(seed_files_arguments(&files, arguments, error));
     stop_signal_take(stop_seed);
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
-    struct config files = *config;
-    enum status status = STATUS_OK;
-    if (files_config) status = config_file(&files, files_config, error);
-    config->owned = files.owned; /* both have the same texts, and one of them is closed */
-    TRY(status);
-    files.source.path = path;
-    files.source.broker = CONFIG_BROKER_FILE;
-    files.source.profile = files.profile.fields = ""; /* the topic says it, not the files */
-    TRY(check_seed(config, &files, cut_ms, error));
-    const struct seed_options options = {.job = config, .files = &files, .cut_ms = cut_ms};
-    status = seed_run(&seed_log_kafka, &options, &seed_stopping, &summary, error);
+    TRY(seed_files_open(&files, config, error));
+    const struct seed_options options = {
+        .job = config, .files = &files.config, .cut_ms = files.cut_ms};
+    const enum status status = seed_run(&seed_log_kafka, &options, &seed_stopping, &summary, error);
     if (status != STATUS_OK && status != STATUS_END) return status;
     print_seed(&summary, status == STATUS_END);
     return STATUS_OK;

@@ -5,12 +5,13 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/generation.h"
+#include "cli/seed_files.h"
 #include "base/progress.h"
 #include "stream/verify/verify.h"
 
 static const char help[] =
     "usage: braid verify [--config FILE] [--KEY=VALUE ...] [--checkpoint FILE ...]\n"
-    "                    [--allow-unverifiable]\n\n"
+    "                    [--allow-unverifiable] [--files PATH --cut TIME [--files-config FILE]]\n\n"
     "Proves what a job has published. Decodes the source again up to the last commit, one event\n"
     "at a time, computes every record anew from the events of its user, and checks that\n\n"
     "  - each record is what its user's events make it, and names the right source position;\n"
@@ -29,6 +30,8 @@ static const char help[] =
     "  braid verify --config braid.yaml --allow-unverifiable\n"
     "      records whose generation has no checkpoint here, or whose events a topic no longer\n"
     "      has, are counted, and not a failure\n"
+    "  braid verify --config braid.yaml --files days/ --cut 2024-05-01\n"
+    "      for a job that was seeded: with the files, cut and --files-config of `braid seed`\n"
     "  braid verify --config braid.yaml --source.path=same-events.jsonl\n"
     "      for a job that read standard input\n\n"
     "The last line is for scripts: verify records=N users=N events=N ... verdict=ok|failed\n\n"
@@ -93,13 +96,13 @@ static void print_verdict(const struct config *config, const struct verify_repor
     }
     printf("verify records=%" PRIu64 " users=%" PRIu64 " events=%" PRIu64 " accepted=%" PRIu64
            " dropped=%" PRIu64 " dead_letters=%" PRIu64 " blank=%" PRIu64 " flooded=%" PRIu64
-           " duplicates=%" PRIu64 " profiles=%" PRIu64 " profiles_gone=%" PRIu64
+           " duplicates=%" PRIu64 " profiles=%" PRIu64 " seeded=%" PRIu64 " profiles_gone=%" PRIu64
            " profiles_unplaced=%" PRIu64 " unknown_items=%" PRIu64 " odd_categories=%" PRIu64
            " unverifiable=%" PRIu64 " violations=%" PRIu64 " lost=%" PRIu64 " repeated=%" PRIu64
            " verdict=%s\n",
            report->records, report->users, report->events, report->accepted, report->dropped,
            report->dead_letters, report->blank, report->flooded, report->duplicates,
-           report->profiles, report->profiles_gone, report->profiles_unplaced,
+           report->profiles, report->seeded, report->profiles_gone, report->profiles_unplaced,
            report->unknown_items, report->odd_categories, report->unverifiable, violations,
            report->violations[VERIFY_LOST] + report->violations[VERIFY_BAD_EVENT_LOST],
            report->violations[VERIFY_REPEATED] + report->violations[VERIFY_BAD_EVENT_REPEATED],
@@ -122,6 +125,7 @@ static enum status run_verify(struct arguments *arguments, struct config *config
     const char *checkpoints[VERIFY_CHECKPOINTS_MAX];
     struct verify_options options = {.config = config, .checkpoints = checkpoints};
     struct verify_report report;
+    struct seed_files files;
     options.allow_unverifiable = arguments_flag(arguments, "--allow-unverifiable");
     for (const char *path = ""; path;) {
         TRY(arguments_next_option(arguments, "--checkpoint", &path, error));
@@ -132,8 +136,13 @@ static enum status run_verify(struct arguments *arguments, struct config *config
         }
         checkpoints[options.checkpoints_count++] = path;
     }
+    TRY(seed_files_arguments(&files, arguments, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
+    if (files.path || files.cut_ms >= 0) {
+        TRY(seed_files_open(&files, config, error));
+        options.seed = (struct verify_seed){&files.config, files.cut_ms};
+    }
     TRY(generation_choose(config, false, error));
     TRY(config_check(config, error));
     checkpoints[options.checkpoints_count++] = config->model.checkpoint;

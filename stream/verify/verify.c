@@ -254,6 +254,7 @@ static void check_newest(struct verify *verify, const struct verify_user *user,
     uint64_t events = user->forgotten + user->events;
     if (verify->options->config->output.publish == CONFIG_PUBLISH_NONE) return;
     if (events == (newest ? newest->events : 0)) return;
+    if (!newest && user->events == user->seeded) return; /* it has not acted since */
     if (!newest && may_be_gone(verify, user, user->events) &&
         verify->options->config->source.broker == CONFIG_BROKER_KAFKA) {
         return;
@@ -354,6 +355,7 @@ static void check_slice(struct verify *verify, double weight)
     }
     check_bad_events(verify);
     report->odd_categories += slice->odd_categories;
+    report->seeded += slice->seeded;
     report->dropped += slice->dropped;
     report->blank += slice->blank;
     report->flooded += slice->flooded;
@@ -445,15 +447,15 @@ static enum status verify_all(struct verify *verify, struct error *error)
     if (users > 0) {
         TRY(verify_users_open(&verify->users, users, report_split_user, verify, error));
     }
-    TRY(verify_slice_open(&verify->slice, verify->options->config, verify->options->memory - users,
-                          error));
+    TRY(verify_slice_open(&verify->slice, verify->options->config, &verify->options->seed,
+                          verify->options->memory - users, error));
     for (verify->part = 0; verify->part < parts; verify->part++) {
         TRY(verify_share(verify, 0, 0, error));
     }
     if (users > 0) TRY(verify_users_finish(&verify->users, verify->ops, verify->input, error));
     report->events = verify->ops->events(verify->input);
-    uint64_t found = report->accepted + report->dropped + report->blank + report->flooded +
-                     report->duplicates + report->dead_letters +
+    uint64_t found = report->accepted - report->seeded + report->dropped + report->blank +
+                     report->flooded + report->duplicates + report->dead_letters +
                      (config_has_profile_topic(verify->options->config) ? 0 : report->profiles);
     if (found != report->events) {
         violation(

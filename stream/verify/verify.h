@@ -24,6 +24,9 @@
  * Of a job that publishes nothing (output.publish: none) the events and dead letters are checked, and
  * no record is: those of the same topic are another job's.
  *
+ * A job that was seeded took what came before its topic's part from files: give these, and they are
+ * read again before each part of the topic.
+ *
  * Memory is bounded: users are worked off in as many slices as it takes.
  */
 #ifndef STREAM_VERIFY_VERIFY_H
@@ -36,6 +39,7 @@
 
 #include "base/status.h"
 #include "config/config.h"
+#include "stream/verify/verify_seed.h"
 
 enum {
     VERIFY_CHECKPOINTS_MAX = 64, /* generations */
@@ -64,13 +68,15 @@ struct verify_options {
     const struct config *config;
     const char *const *checkpoints; /* paths; one per generation that may occur */
     uint32_t checkpoints_count;
+    struct verify_seed seed; /* what the job began with; all zero: it was not seeded */
     bool allow_unverifiable; /* records that cannot be computed again are not a failure */
     size_t memory;           /* bytes of one slice, at most */
 };
 
 struct verify_report {
-    uint64_t events; /* of the source, up to the last seal */
-    uint64_t accepted;
+    uint64_t events;   /* of the source, up to the last seal */
+    uint64_t accepted; /* those of a seed included: */
+    uint64_t seeded;
     uint64_t dropped;
     uint64_t blank;
     uint64_t profiles;

@@ -10,10 +10,11 @@
 #include "stream/source/intake.h"
 #include "stream/source/partition_clock.h"
 
-enum status verify_slice_open(struct verify_slice *slice, const struct config *config, size_t size,
-                              struct error *error)
+enum status verify_slice_open(struct verify_slice *slice, const struct config *config,
+                              const struct verify_seed *seed, size_t size, struct error *error)
 {
-    *slice = (struct verify_slice){.config = config, .size = size, .memory = malloc(size)};
+    *slice = (struct verify_slice){
+        .config = config, .seed = *seed, .size = size, .memory = malloc(size)};
     if (slice->memory) return STATUS_OK;
     return error_set(error, STATUS_IO, "out of memory: %zu bytes to verify with; lower job.memory",
                      size);
@@ -140,13 +141,11 @@ static bool add_profile(struct verify_slice *slice, const struct event *event)
     return learn_profile(slice, user, event);
 }
 
-static bool add_accepted(struct verify_slice *slice, const struct event *event)
+/* An accepted event, before which the partition's clock stood at `before_ms`. */
+static bool keep_accepted(struct verify_slice *slice, const struct event *event, int64_t before_ms)
 {
     uint64_t hash = hash_of_user(event->user);
     bool fits, left;
-    int64_t *clock_ms = &slice->clock_ms[event->partition];
-    const int64_t before_ms = *clock_ms;
-    *clock_ms = partition_clock_with(before_ms, event, slice->config);
     if (!belongs(slice, hash)) return true;
     struct verify_user *user = user_of(slice, event->user, hash);
     if (!user) return false;
@@ -169,6 +168,48 @@ static bool add_accepted(struct verify_slice *slice, const struct event *event)
     slice->accepted++;
     slice->odd_categories += event->odd_category;
     return true;
+}
+
+static bool add_accepted(struct verify_slice *slice, const struct event *event)
+{
+    int64_t *clock_ms = &slice->clock_ms[event->partition];
+    const int64_t before_ms = *clock_ms;
+    *clock_ms = partition_clock_with(before_ms, event, slice->config);
+    return keep_accepted(slice, event, before_ms);
+}
+
+/* The part whose seeded events a slice takes. */
+struct seeding {
+    struct verify_slice *slice;
+    const struct log_input_ops *ops;
+    const struct log_input *input;
+    uint32_t part;
+};
+
+/* An event of a seed, whose histories have neither offsets nor clocks nor profiles. */
+static bool add_seeded(void *context, const struct event *event)
+{
+    const struct seeding *seeding = context;
+    struct event seeded = *event;
+    bool certain;
+    seeded.partition = seeding->ops->partition_of(seeding->input, event->user, &certain);
+    seeded.offset = -1;
+    seeded.features = 0;
+    return seeded.partition != seeding->part ||
+           keep_accepted(seeding->slice, &seeded, HISTORY_NO_TIME);
+}
+
+static enum status load_seed(struct verify_slice *slice, const struct log_input_ops *ops,
+                             struct log_input *input, uint32_t part, struct error *error)
+{
+    struct seeding seeding = {slice, ops, input, part};
+    TRY(verify_seed_read(&slice->seed, add_seeded, &seeding, error));
+    for (struct verify_user *user = slice->first_user; user; user = user->next) {
+        user->seeded = user->events;
+    }
+    slice->seeded = slice->accepted;
+    slice->flooded = slice->duplicates = 0; /* they are none of the topic's events */
+    return STATUS_OK;
 }
 
 static bool add_bad(struct verify_slice *slice, const struct event *event)
@@ -276,6 +317,7 @@ static bool add_dead_letter(struct verify_slice *slice, int64_t offset, struct b
 static void reset_slice(struct verify_slice *slice, uint64_t suffix, unsigned bits)
 {
     *slice = (struct verify_slice){.config = slice->config,
+                                   .seed = slice->seed,
                                    .memory = slice->memory,
                                    .size = slice->size,
                                    .suffix = suffix,
@@ -443,6 +485,7 @@ enum status verify_slice_load(struct verify_slice *slice, const struct log_input
             "verified",
             ops->first(input));
     }
+    TRY(load_seed(slice, ops, input, part, error));
     TRY(load_source(slice, ops, input, error));
     if (slice->config->output.publish != CONFIG_PUBLISH_NONE) { /* else they are another job's */
         TRY(ops->begin(input, LOG_RECORDS, part, error));

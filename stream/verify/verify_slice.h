@@ -22,6 +22,7 @@
 #include "stream/source/event.h"
 #include "stream/broker/broker.h"
 #include "stream/log_input/log_input.h"
+#include "stream/verify/verify_seed.h"
 
 enum { VERIFY_WHY_MAX = 160 };
 
@@ -75,7 +76,8 @@ struct verify_user {
     struct verify_profile *last_profile;
     struct verify_chunk *newest_chunk; /* with such a topic */
     uint32_t partition;                /* of its events, if there are any */
-    uint64_t events;                   /* accepted, that the source has */
+    uint64_t events;                   /* accepted, that the source has, */
+    uint64_t seeded;                   /* the first of them in the files of a seed */
     uint64_t forgotten;                /* before them, that the source has no more */
     struct verify_event *first_event;
     struct verify_event *last_event;
@@ -100,6 +102,7 @@ struct verify_anomaly {
 
 struct verify_slice {
     const struct config *config;
+    struct verify_seed seed;
     uint8_t *memory;
     size_t size;
     size_t used;
@@ -115,6 +118,7 @@ struct verify_slice {
     struct verify_anomaly *unexpected;     /* dead letters */
     int64_t clock_ms[POLL_PARTITIONS_MAX]; /* of each partition */
     uint64_t accepted;
+    uint64_t seeded; /* of them */
     uint64_t odd_categories;
     uint64_t dropped;
     uint64_t blank;
@@ -127,9 +131,10 @@ struct verify_slice {
     uint64_t records;
 };
 
-/* Takes `size` bytes; pages are touched when they are used. Keeps `config`. */
+/* Takes `size` bytes; pages are touched when they are used. Keeps `config` and the seed's. */
 MUST_CHECK enum status verify_slice_open(struct verify_slice *slice, const struct config *config,
-                                         size_t size, struct error *error);
+                                         const struct verify_seed *seed, size_t size,
+                                         struct error *error);
 void verify_slice_close(struct verify_slice *slice);
 
 /*

@@ -6,13 +6,14 @@
 Each test feeds events of some kind, and then proves what was committed.
 """
 
+import collections
 import json
 import shutil
 import subprocess
 import time
 
 from case import KafkaCase, common, main, parse_json, parse_protobuf, setUpModule, tearDownModule
-from harness import BRAID, answering, check, drain, metric, read_all, wait_until
+from harness import (BRAID, answering, check, drain, metric, numbers, read_all, verify, wait_until)
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, NewPartitions
@@ -230,6 +231,57 @@ class HistoryLog(KafkaCase):
         self.assertTrue(job.said("store rebuilt from the history log"))
         job.stop()
         self.prove(world)
+
+    def test_who_left_is_told_of_once_and_forgotten_whatever_is_killed(self):
+        world = self.world(settings={"state.ttl": "1h", "state.ttl_rate": "0"})
+        feed = self.feed(world)
+        start_ms, hour_ms = 1700000000000, 3600000
+        leavers = [f"leaver-{number}" for number in range(30)]
+
+        def send(user, time_ms):
+            event = dict(feed.event(), user=user, time=time_ms, action="view")
+            return feed.send_raw(json.dumps(event).encode(), user)
+
+        feed.wait([send(user, start_ms + 1000 * number + place)
+                   for number in range(70) for place, user in enumerate(leavers)])
+        feed.wait([send(f"stayer-{number % 60}", start_ms + number * hour_ms // 150)
+                   for number in range(600)])
+        often = {"job.commit_events_max": "100", "job.poll_events_max": "50"}
+        for number, fault in enumerate(["outputs_sent:3", "expiry_marked:1", "expiry_marked:2",
+                                        "offsets_sent:2", "expiry_committed:1", "committed:2",
+                                        "store_committed:2", "commit_finished:2"]):
+            job = self.job(world, "a", fault, **often)
+            wait_until(lambda: job.process.poll() is not None or
+                       len(self.told(world)) == len(leavers), fault, job)
+            self.kill(job)
+            if number % 3 == 2:
+                shutil.rmtree(world.directory / "state-a")
+        job = self.job(world, **often)
+        drain(world, feed, job)
+        wait_until(lambda: len(self.told(world)) == len(leavers), "all tombstones", job)
+        self.assertEqual(self.told(world), {user: 1 for user in leavers})
+        job.stop()
+        kept = {record.key: record.value for record in read_all(world, f"{world.name}-history")}
+        for user in leavers:
+            values = [value for key, value in kept.items() if user.encode() + bytes(7) in key]
+            self.assertEqual(len([value for value in values if value]), 1, user)
+            self.assertLess(len(max(values, key=lambda value: len(value or b""))), 40)
+        feed.wait([send(leavers[0], start_ms)])  # long after, and yet it begins a life
+        job = self.job(world, state="state-new")
+        drain(world, feed, job)
+        job.stop()
+        self.assertEqual(self.told(world), {user: 1 for user in leavers})
+        newest = [record for record in read_all(world, f"{world.name}-interests")
+                  if record.key == leavers[0].encode()][-1]
+        self.assertEqual(parse_protobuf(newest)[2], 71)
+        self.assertEqual(numbers(verify(world))["records"],
+                         str(len(read_all(world, f"{world.name}-interests"))))
+
+    def told(self, world):
+        """By user, how many tombstones it has."""
+        return collections.Counter(record.key.decode()
+                                   for record in read_all(world, f"{world.name}-interests")
+                                   if record.value is None)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import subprocess
 
 from case import SEED, KafkaCase, common, main, setUpModule, tearDownModule, totals
 from cluster import die_with_parent
-from harness import BRAID, PATIENCE, USERS, Feed, drain, read_all, wait_until
+from harness import BRAID, PATIENCE, USERS, Feed, drain, numbers, read_all, verify, wait_until
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -91,9 +91,10 @@ class Seed(KafkaCase):
         drain(world, feed, job)
         job.stop()
 
-    def expect_same_as_without_files(self, world, feed):
+    def expect_same_as_without_files(self, world, feed, prove=lambda world: None):
         """Beside it a job with companions of its own that reads the whole topic."""
         self.run_job(world, feed)
+        prove(world)
         seeded = self.newest(f"{world.name}-interests", world)
         own, seeded_name = world.config.read_text(), world.name
         for companion in ["interests", "history", "dead-letters", "items"]:
@@ -142,7 +143,13 @@ class Seed(KafkaCase):
         self.assertIn(" over=true ", said)
         self.assertIn(" later=", said)
         self.assertIn(" bad=1 ", said)
-        self.expect_same_as_without_files(world, feed)
+        self.expect_same_as_without_files(world, feed, self.prove_seeded)
+
+    def prove_seeded(self, world):
+        """Files and topic together prove all records; the topic alone does not."""
+        said = verify(world, 0, "--files", world.directory / "days", "--cut", self.moment())
+        self.assertGreater(int(numbers(said)["seeded"]), CUT // 2)
+        verify(world, 4)
 
     def test_killed_at_any_moment_a_seeded_job_comes_to_the_same(self):
         world, feed, _ = self.split()

@@ -1,7 +1,8 @@
 /*
- * test_verify_slice.c - a slice works out how many events its source has forgotten of each user.
+ * test_verify_slice.c - a slice works out how many events its source has forgotten of each user, and
+ * takes those of a seed before the source's.
  *
- * The input is two short lists.
+ * The input is two short lists, and a file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checksum.h"
 #include "stream/verify/verify_slice.h"
 
 enum { MEMORY = 1 << 16 };
@@ -73,6 +79,14 @@ static struct log_place place(const struct log_input *input)
     return (struct log_place){0, (int64_t)input->next - 1};
 }
 
+/* "u" is in partition 0, all others in 1. */
+static uint32_t partition_of(const struct log_input *input, struct bytes user, bool *certainp)
+{
+    (void)input;
+    *certainp = false;
+    return !bytes_equal(user, bytes_of("u"));
+}
+
 static const struct log_input_ops ops = {
     .first = first,
     .begin = begin,
@@ -80,16 +94,18 @@ static const struct log_input_ops ops = {
     .record = next_record,
     .dead_letter = no_dead_letter,
     .place = place,
+    .partition_of = partition_of,
 };
 
 static const struct config takes_all = {.source.profile = ""};
+static const struct verify_seed none;
 
 /* How many of the user's events came before `begins`, the first offset that is left. */
 static uint64_t forgotten(const struct told *events, const struct told *records, int64_t begins)
 {
     struct verify_slice slice;
     struct log_input input = {.events = events, .records = records, .first = begins};
-    assert_int_equal(verify_slice_open(&slice, &takes_all, MEMORY, NULL), STATUS_OK);
+    assert_int_equal(verify_slice_open(&slice, &takes_all, &none, MEMORY, NULL), STATUS_OK);
     assert_int_equal(verify_slice_load(&slice, &ops, &input, 0, 0, 0, NULL), STATUS_OK);
     uint64_t found = slice.first_user->forgotten;
     verify_slice_close(&slice);
@@ -137,6 +153,48 @@ static void a_source_that_has_everything_forgets_nothing(void **state)
     assert_int_equal(forgotten(events, records, 0), 0);
 }
 
+static void events_of_a_seed_come_before_those_of_the_source(void **state)
+{
+    (void)state;
+    static const char text[] = "user,item,time\n"
+                               "u,a,1000000000\n"
+                               "v,a,1000000000\n"
+                               "no event\n"
+                               "u,b,1000000500\n" /* the source has it */
+                               "u,c,1000000001\n";
+    static const char *const settings[][2] = {{"source.format", "csv"}, {"source.time", "s"}};
+    const struct told events[] = {{40, 0}, {-1, 0}}, records[] = {{40, 3}, {-1, 0}};
+    char path[] = "/tmp/braid-seed-XXXXXX";
+    struct config files;
+    struct verify_slice slice;
+    struct log_input input = {.events = events, .records = records};
+    const int file = mkstemp(path);
+    assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
+    close(file);
+    config_defaults(&files);
+    assert_int_equal(config_set(&files, "source.path", path, "test", NULL), STATUS_OK);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(config_set(&files, settings[i][0], settings[i][1], "test", NULL),
+                         STATUS_OK);
+    }
+    const struct verify_seed seed = {&files, 1000000500000};
+    assert_int_equal(verify_slice_open(&slice, &takes_all, &seed, MEMORY, NULL), STATUS_OK);
+    assert_int_equal(verify_slice_load(&slice, &ops, &input, 0, 0, 0, NULL), STATUS_OK);
+    const struct verify_user *user = slice.first_user;
+    assert_null(user->next);
+    assert_int_equal(user->events, 3);
+    assert_int_equal(user->seeded, 2);
+    assert_int_equal(slice.seeded, 2);
+    assert_int_equal(user->first_event->offset, -1);
+    assert_int_equal(user->first_event->next->behavior.item, identity_of("c", 1));
+    assert_int_equal(user->last_event->offset, 40);
+    assert_int_equal(verify_slice_load(&slice, &ops, &input, 1, 0, 0, NULL), STATUS_OK);
+    assert_int_equal(slice.seeded, 1);
+    verify_slice_close(&slice);
+    config_close(&files);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +202,7 @@ int main(void)
         cmocka_unit_test(older_records_say_how_many_there_were),
         cmocka_unit_test(a_user_that_came_later_has_all_its_events),
         cmocka_unit_test(a_record_that_counts_fewer_events_than_are_left_is_no_witness),
+        cmocka_unit_test(events_of_a_seed_come_before_those_of_the_source),
         cmocka_unit_test(a_source_that_has_everything_forgets_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -277,7 +277,7 @@ static enum status seed_seal(struct seed_log *log, const struct history_seal *li
         sealed.seal.number = 1;
         sealed.seal.source_identity = log->broker.source_identity;
         sealed.seal.partitions = log->broker.partitions;
-        sealed.seal.next_offset = log->partitions[p].cut;
+        sealed.seal.next_offset = sealed.seal.range.first = log->partitions[p].cut;
         const struct record record = {
             .kind = RECORD_HISTORY,
             .partition = p,
