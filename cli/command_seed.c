@@ -11,7 +11,7 @@
 #include "stream/replay/seed.h"
 
 static const char help[] =
-    "usage: braid seed --files PATH --cut TIME [--files-config FILE]\n"
+    "usage: braid seed --files PATH --cut TIME [--cut-field NAME] [--files-config FILE]\n"
     "                  [--config FILE] [--KEY=VALUE ...]\n\n"
     "Gives a Kafka job that is yet to start its users' histories: events before TIME are read "
     "from\n"
@@ -24,12 +24,11 @@ static const char help[] =
     "the order of their names: each user's events must come in the order in which the topic had\n"
     "them. They are read as the job reads its topic; where they differ (a table, other names of\n"
     "fields), --files-config FILE has the settings of source that do.\n\n"
-    "The cut: an event of the files counts if its own time is before TIME, one of the topic if "
-    "its\n"
-    "record's timestamp is not. Where records have their events' times as timestamps, as "
-    "producers\n"
-    "give them, every event is on one side. TIME must be past, the files must reach up to it, and\n"
-    "the topic back to it.\n\n"
+    "The cut: an event of the files counts if its own time is before TIME, one of the topic if\n"
+    "its record's timestamp is not. Where records have their events' times as timestamps, as\n"
+    "producers give them, every event is on one side. Where they have not, --cut-field NAME names\n"
+    "a field of the files that holds the topic's timestamp, and an event of them counts by that.\n"
+    "TIME must be past, the files must reach up to it, and the topic back to it.\n\n"
     "Killed, or stopped by a signal, it goes on behind its last commit when it is run again with\n"
     "the same files and settings. A job of that group is refused until all is written. A user has\n"
     "its partition from Kafka's default partitioner; a topic with another one is refused.\n\n"
@@ -88,8 +87,7 @@ static enum status run_seed(struct arguments *arguments, struct config *config, 
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(seed_files_open(&files, config, error));
-    const struct seed_options options = {
-        .job = config, .files = &files.config, .cut_ms = files.cut_ms};
+    const struct seed_options options = {.job = config, .files = &files.config, .cut = files.cut};
     const enum status status = seed_run(&seed_log_kafka, &options, &seed_stopping, &summary, error);
     if (status != STATUS_OK && status != STATUS_END) return status;
     print_seed(&summary, status == STATUS_END);

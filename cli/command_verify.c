@@ -11,7 +11,8 @@
 
 static const char help[] =
     "usage: braid verify [--config FILE] [--KEY=VALUE ...] [--checkpoint FILE ...]\n"
-    "                    [--allow-unverifiable] [--files PATH --cut TIME [--files-config FILE]]\n\n"
+    "                    [--allow-unverifiable] [--files PATH --cut TIME\n"
+    "                     [--cut-field NAME] [--files-config FILE]]\n\n"
     "Proves what a job has published. Decodes the source again up to the last commit, one event\n"
     "at a time, computes every record anew from the events of its user, and checks that\n\n"
     "  - each record is what its user's events make it, and names the right source position;\n"
@@ -31,7 +32,7 @@ static const char help[] =
     "      records whose generation has no checkpoint here, or whose events a topic no longer\n"
     "      has, are counted, and not a failure\n"
     "  braid verify --config braid.yaml --files days/ --cut 2024-05-01\n"
-    "      for a job that was seeded: with the files, cut and --files-config of `braid seed`\n"
+    "      for a job that was seeded: with the options of `braid seed`\n"
     "  braid verify --config braid.yaml --source.path=same-events.jsonl\n"
     "      for a job that read standard input\n\n"
     "The last line is for scripts: verify records=N users=N events=N ... verdict=ok|failed\n\n"
@@ -139,9 +140,9 @@ static enum status run_verify(struct arguments *arguments, struct config *config
     TRY(seed_files_arguments(&files, arguments, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
-    if (files.path || files.cut_ms >= 0) {
+    if (files.path || files.cut.ms >= 0) {
         TRY(seed_files_open(&files, config, error));
-        options.seed = (struct verify_seed){&files.config, files.cut_ms};
+        options.seed = (struct verify_seed){&files.config, files.cut};
     }
     TRY(generation_choose(config, false, error));
     TRY(config_check(config, error));

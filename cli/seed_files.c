@@ -1,13 +1,14 @@
-/* seed_files.c - three options, and a configuration of the job's that reads files. */
+/* seed_files.c - four options, and a configuration of the job's that reads files. */
 #include "cli/seed_files.h"
 
 enum status seed_files_arguments(struct seed_files *files, struct arguments *arguments,
                                  struct error *error)
 {
-    files->cut_ms = -1;
+    files->cut.ms = -1;
     TRY(arguments_option(arguments, "--files", &files->path, error));
     TRY(arguments_option(arguments, "--files-config", &files->settings, error));
-    return arguments_moment(arguments, "--cut", &files->cut_ms, error);
+    TRY(arguments_option(arguments, "--cut-field", &files->cut.field, error));
+    return arguments_moment(arguments, "--cut", &files->cut.ms, error);
 }
 
 static enum status check_seed(const struct config *job, const struct config *files, int64_t cut_ms,
@@ -42,5 +43,5 @@ enum status seed_files_open(struct seed_files *files, struct config *job, struct
     files->config.source.path = files->path;
     files->config.source.broker = CONFIG_BROKER_FILE;
     files->config.source.profile = files->config.profile.fields = ""; /* the topic says it */
-    return check_seed(job, &files->config, files->cut_ms, error);
+    return check_seed(job, &files->config, files->cut.ms, error);
 }

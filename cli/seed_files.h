@@ -10,15 +10,16 @@
 
 #include "cli/command.h"
 #include "config/config.h"
+#include "stream/source/cut_reader.h"
 
 struct seed_files {
     const char *path;     /* --files; NULL: not given */
     const char *settings; /* --files-config; NULL: they are read as the job reads its topic */
-    int64_t cut_ms;       /* --cut; -1: not given */
+    struct cut cut;       /* --cut, -1: not given; --cut-field */
     struct config config; /* how they are read, once they were opened */
 };
 
-/* Takes the three options. */
+/* Takes the four options. */
 MUST_CHECK enum status seed_files_arguments(struct seed_files *files, struct arguments *arguments,
                                             struct error *error);
 

@@ -192,10 +192,11 @@ static enum status read_all_files(struct seed *seed, struct error *error)
 /* What the seed comes to, whoever sorts it: another input gives another number. */
 static uint64_t input_of(const struct seed *seed)
 {
+    const struct cut *cut = &seed->options->cut;
     uint32_t decoding[HISTORY_DECODING_MAX] = {0}; /* state.history_max and the like included */
     decoding_fingerprints(seed->options->job, decoding);
     uint64_t parts[4 + READERS_MAX] = {
-        (uint64_t)seed->options->cut_ms,
+        (uint64_t)cut->ms ^ (cut->field ? checksum_of(cut->field, strlen(cut->field)) : 0),
         checksum_of(decoding, sizeof decoding),
         seed->ops->partitions(seed->log),
         seed->readers_count,
@@ -214,7 +215,7 @@ static enum status write_once(struct seed *seed, uint64_t input, struct error *e
         counts[r] = seed->readers[r].runs;
     }
     if (!seed->log) TRY(seed->ops->open(&seed->log, seed->options->job, error));
-    TRY(seed->ops->claim(seed->log, input, seed->options->cut_ms, &seed->summary->was_over, error));
+    TRY(seed->ops->claim(seed->log, input, seed->options->cut.ms, &seed->summary->was_over, error));
     if (seed->summary->was_over) return STATUS_OK;
     const struct seed_writing writing = {
         .ops = seed->ops,

@@ -17,11 +17,12 @@
 #include <stdatomic.h>
 
 #include "stream/broker/seed_log.h"
+#include "stream/source/cut_reader.h"
 
 struct seed_options {
     const struct config *job;
     const struct config *files; /* how the files are read, and source.path: where they are */
-    int64_t cut_ms;             /* events of this time or later are the topic's */
+    struct cut cut;             /* events of it or later are the topic's */
 };
 
 struct seed_summary {

@@ -9,7 +9,7 @@
 
 #include "base/checksum.h"
 #include "base/log.h"
-#include "stream/source/event_reader.h"
+#include "stream/source/cut_reader.h"
 #include "stream/source/item_names.h"
 #include "stream/source/item_record.h"
 
@@ -64,26 +64,27 @@ static enum status keep_event(struct reading *reading, const struct event *event
 }
 
 /* The first bad event of a reader is logged: all of them may be bad, and for one reason. */
-static void warn_of_bad_event(struct reading *reading, const struct event_reader *source,
+static void warn_of_bad_event(struct reading *reading, const struct cut_reader *source,
                               const struct event *event)
 {
     char place[SOURCE_PLACE_MAX];
     if (reading->warned) return;
     reading->warned = true;
-    event_reader_place(source, event->offset, place);
+    cut_reader_place(source, event, place);
     log_warn("an event cannot be used",
              log_text("file", reading->reader->list->at[reading->file].path),
              log_text("place", place), log_text("verdict", event_verdict_name(event->verdict)),
              log_text("why", event->why), log_text("see", event_verdict_option(event->verdict)));
 }
 
-static enum status read_events(struct reading *reading, struct event_reader *source,
+static enum status read_events(struct reading *reading, struct cut_reader *source,
                                struct error *error)
 {
     struct seed_reader *reader = reading->reader;
     struct event event;
+    bool before;
     enum status status;
-    while ((status = event_reader_next(source, &event, error)) == STATUS_OK) {
+    while ((status = cut_reader_next(source, &event, &before, error)) == STATUS_OK) {
         reader->verdicts[event.verdict]++;
         if (++reader->events % TOLD_EVENTS == 0) {
             atomic_fetch_add(reader->progress, TOLD_EVENTS);
@@ -91,7 +92,7 @@ static enum status read_events(struct reading *reading, struct event_reader *sou
         }
         if (event_is_bad(event.verdict)) warn_of_bad_event(reading, source, &event);
         if (event.verdict != EVENT_ACCEPTED) continue;
-        if (event.time_ms >= reader->options->cut_ms) {
+        if (!before) {
             reader->later++;
             continue;
         }
@@ -102,14 +103,12 @@ static enum status read_events(struct reading *reading, struct event_reader *sou
 
 static enum status read_file(struct reading *reading, struct error *error)
 {
-    const struct source_files nothing = {0};
-    struct config of_file = *reading->reader->options->files;
-    struct event_reader *source;
-    of_file.source.path = reading->reader->list->at[reading->file].path;
-    of_file.source.unfinished_line = CONFIG_UNFINISHED_TAKE; /* nobody writes to it any more */
-    TRY(event_reader_open(&source, &of_file, &nothing, READ_ON, error));
+    const struct seed_options *options = reading->reader->options;
+    struct cut_reader *source;
+    TRY(cut_reader_open(&source, options->files, reading->reader->list->at[reading->file].path,
+                        &options->cut, error));
     const enum status status = read_events(reading, source, error);
-    event_reader_close(source);
+    cut_reader_close(source);
     return status;
 }
 

@@ -12,11 +12,11 @@
 
 #include "base/status.h"
 #include "config/config.h"
-#include "stream/source/event.h"
+#include "stream/source/cut_reader.h"
 
 struct verify_seed {
     const struct config *files; /* how they are read, and where they are; NULL: there are none */
-    int64_t cut_ms;
+    struct cut cut;
 };
 
 /* Takes an accepted event before the cut; false: there is no room. */

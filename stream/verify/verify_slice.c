@@ -1,4 +1,4 @@
-/* verify_slice.c - three passes into lists and two hash tries. */
+/* verify_slice.c - one pass after the other, into lists and two hash tries. */
 #include "stream/verify/verify_slice.h"
 
 #include <inttypes.h>

@@ -122,7 +122,7 @@ static int teardown(void **state)
 
 static enum status try_seed(struct error *error)
 {
-    const struct seed_options options = {.job = &job, .files = &files, .cut_ms = CUT_MS};
+    const struct seed_options options = {.job = &job, .files = &files, .cut.ms = CUT_MS};
     return seed_run(&fake_seed_log, &options, &stopping, &summary, error);
 }
 

@@ -177,7 +177,7 @@ static void events_of_a_seed_come_before_those_of_the_source(void **state)
         assert_int_equal(config_set(&files, settings[i][0], settings[i][1], "test", NULL),
                          STATUS_OK);
     }
-    const struct verify_seed seed = {&files, 1000000500000};
+    const struct verify_seed seed = {&files, {1000000500000, NULL}};
     assert_int_equal(verify_slice_open(&slice, &takes_all, &seed, MEMORY, NULL), STATUS_OK);
     assert_int_equal(verify_slice_load(&slice, &ops, &input, 0, 0, 0, NULL), STATUS_OK);
     const struct verify_user *user = slice.first_user;
