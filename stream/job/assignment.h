@@ -34,7 +34,8 @@ struct task {
     bool unswept;               /* users may be of an older generation than the one that serves */
     int64_t clock_ms;           /* the partition's (stream/source/partition_clock.h), and */
     int64_t scan_ms;            /* what it was when the last scan for leavers began, */
-    bool scanning;              /* which is not over */
+    bool scanning;              /* which is not over, */
+    bool passed;                /* and whether it has passed over somebody who had just acted */
     int64_t next_offset;        /* after the last event processed, committed or not, */
     int64_t next_profile;       /* and the last record of a topic of profiles */
     struct change_list changes; /* of the open transaction */
