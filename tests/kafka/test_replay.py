@@ -12,7 +12,7 @@ import signal
 import subprocess
 
 from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule, totals
-from harness import (BRAID, SOON, Group, Pulse, drain, expected_history, numbers, read_all, verify,
+from harness import (BRAID, SOON, Pulse, drain, expected_history, numbers, read_all, verify,
                      wait_until)
 
 from kafka.admin import KafkaAdminClient
@@ -120,16 +120,13 @@ class Replay(KafkaCase):
             member.ended(0)
         self.expect_once(world, "both", histories)
 
-        # One is held up in the middle of the histories, while another does all the rest.
-        late = self.replay(world, "late", "last", instance="b", **ends, **{"job.rate_max": "50"})
-        group = Group(copy.copy(world))
-        group.world.name = "late"
-        wait_until(lambda: len(group.offsets()) == world.partitions, "commits", late)
+        # One is held up before it joins the group, to write histories that another has long written.
+        late = self.replay(world, "late", "last", instance="b", **ends)
+        late.wait_said("memory planned")
         late.signal(signal.SIGSTOP)
         self.replay(world, "late", "last", **ends).ended(0)
         late.signal(signal.SIGCONT)
         late.ended(0)
-        group.close()
         self.expect_once(world, "late", histories)
 
     def test_histories_alone_become_a_job_that_publishes(self):
