@@ -137,17 +137,17 @@ struct broker_ops {
 
     /*
      * Where the process that has a partition answers over HTTP (kafka.advertise), of at most `room`
-     * bytes with its end; false: it is not known. Any thread; may wait a second or two for the
-     * brokers. NULL: there is only one process (files).
+     * bytes with its end; false: it is not known, or not yet. Any thread; never waits for a broker:
+     * what was told last counts. NULL: there is only one process (files).
      */
     bool (*owner)(struct broker *broker, uint32_t partition, char *to, size_t room);
 
     /*
      * Up to where a source partition can be read: the offset behind the last record that no open
-     * transaction holds back, as of a second ago at most; -1: not known. Any thread; may wait a
-     * second or two for the brokers. NULL: the input says no end (files).
+     * transaction holds back, and as of when that was told (ms since 1970); -1: not known yet. Any
+     * thread; never waits for a broker. NULL: the input says no end (files).
      */
-    int64_t (*source_end)(struct broker *broker, uint32_t partition);
+    int64_t (*source_end)(struct broker *broker, uint32_t partition, int64_t *as_of_msp);
 
     /* Begins to end the job: sessions get a COMMIT, then END. Async-signal-safe. */
     void (*stop)(struct broker *broker);

@@ -14,20 +14,39 @@ static bool wants_openmetrics(struct bytes accept)
     return accept.size > 0 && memmem(accept.at, accept.size, name, sizeof name - 1);
 }
 
-/* How much of a partition can be read and is not in its store. */
-static int64_t lag_of(const struct job_view *job, const struct store_lease *lease)
+/* How far partitions are behind what can be read of them. */
+struct lag {
+    int64_t records;
+    int64_t as_of_ms; /* the oldest of the ends that it is counted to; INT64_MAX: there is none */
+    bool unknown;     /* of some partition the end is */
+};
+
+static void add_lag(struct lag *lag, const struct job_view *job, const struct store_lease *lease)
 {
+    int64_t as_of_ms;
+    if (!job->ops->source_end) return;
     const int64_t next = atomic_load(&lease->next_offset);
-    const int64_t end =
-        job->ops->source_end ? job->ops->source_end(job->broker, lease->partition) : -1;
-    return end > next ? end - next : 0;
+    const int64_t end = job->ops->source_end(job->broker, lease->partition, &as_of_ms);
+    lag->unknown |= end < 0;
+    if (end > next) lag->records += end - next;
+    if (as_of_ms < lag->as_of_ms) lag->as_of_ms = as_of_ms;
+}
+
+/* What is not known is not told. */
+static void tell_lag(const struct lag *lag)
+{
+    if (lag->unknown) return;
+    metric_set(metrics_get("braid_source_lag_records", NULL, NULL), lag->records);
+    if (lag->as_of_ms == INT64_MAX) return;
+    metric_set(metrics_get("braid_source_ends_timestamp_seconds", NULL, NULL), lag->as_of_ms);
 }
 
 /* What the stores of this process take and lack, all together, and how many of them stall. */
 static void measure_stores(struct site *site)
 {
     struct store_facts all = {0};
-    int64_t delayed = 0, stopped = 0, lag = 0;
+    struct lag lag = {.as_of_ms = INT64_MAX};
+    int64_t delayed = 0, stopped = 0;
     const struct job_view *job = site_enter(site);
     if (!job) return;
     for (uint32_t p = 0; p < job->partitions; p++) {
@@ -35,7 +54,7 @@ static void measure_stores(struct site *site)
         if (!lease) continue;
         struct store_facts its;
         job->stores->measure(lease->store, &its);
-        lag += lag_of(job, lease);
+        add_lag(&lag, job, lease);
         store_leases_give_back(job->leases, &lease, 1);
         all.disk_bytes += its.disk_bytes;
         all.memory_bytes += its.memory_bytes;
@@ -43,7 +62,7 @@ static void measure_stores(struct site *site)
         stopped += its.stopped;
     }
     site_leave(site);
-    metric_set(metrics_get("braid_source_lag_records", NULL, NULL), lag);
+    tell_lag(&lag);
     metric_set(metrics_get("braid_store_bytes", "where", "disk"), (int64_t)all.disk_bytes);
     metric_set(metrics_get("braid_store_bytes", "where", "memory"), (int64_t)all.memory_bytes);
     metric_set(metrics_get("braid_stores_stalled", "how", "delayed"), delayed);

@@ -37,6 +37,8 @@ const struct metric_row metric_table[] = {
     HISTOGRAM("braid_store_commit_seconds", 1e-9, "Writing the stores after it"),
     GAUGE("braid_source_lag_records", 1,
           "Offsets between what is committed and the ends of this process's partitions"),
+    GAUGE("braid_source_ends_timestamp_seconds", 1e-3,
+          "When the brokers told these ends last, of the partition where that is longest ago"),
     COUNTER("braid_rebalances_total", "Partitions assigned, revoked or lost, a worker each time"),
     COUNTER("braid_users_looked_up_total", "Users of polls, by where they were found"),
     GAUGE("braid_users_in_memory", 1, "Users whose states are in memory"),

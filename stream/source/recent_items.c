@@ -35,7 +35,7 @@ void recent_items_close(struct recent_items *items)
     free(items);
 }
 
-static struct place *place_of(struct recent_items *items, uint64_t hash)
+static struct place *recent_place(struct recent_items *items, uint64_t hash)
 {
     return &items->places[splitmix64(hash) % PLACES];
 }
@@ -44,7 +44,7 @@ void recent_items_add(struct recent_items *items, uint64_t hash, struct bytes id
 {
     if (id.size > RECENT_ITEM_SIZE_MAX) return;
     pthread_mutex_lock(&items->lock);
-    struct place *place = place_of(items, hash);
+    struct place *place = recent_place(items, hash);
     place->hash = hash;
     place->size = (uint32_t)id.size;
     memcpy(place->id, id.at, id.size);
@@ -56,7 +56,7 @@ struct bytes recent_items_id(struct recent_items *items, uint64_t hash, char *ro
     size_t size = 0;
     if (!items) return (struct bytes){NULL, 0};
     pthread_mutex_lock(&items->lock);
-    const struct place *place = place_of(items, hash);
+    const struct place *place = recent_place(items, hash);
     if (place->hash == hash) {
         size = place->size;
         memcpy(room, place->id, size);

@@ -251,6 +251,16 @@ def metric(job, name):
     return float(re.search(rf"^{name} (\S+)$", ask(job, "/metrics")[1], re.M)[1])
 
 
+def ends_known_since(job, moment):
+    """Waits until it counts its lag to ends that the brokers told after `moment` (time.time())."""
+    def known():
+        told = re.search(r"^braid_source_ends_timestamp_seconds (\S+)$", ask(job, "/metrics")[1],
+                         re.M)
+        return told and float(told[1]) > moment
+
+    wait_until(known, f"ends of the source as of {moment}", job)
+
+
 def wait_until(condition, what, *jobs):
     """Fails if it does not come true, and shows what the jobs have said last."""
     deadline = time.monotonic() + PATIENCE

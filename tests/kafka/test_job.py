@@ -13,7 +13,8 @@ import subprocess
 import time
 
 from case import KafkaCase, common, main, parse_json, parse_protobuf, setUpModule, tearDownModule
-from harness import (BRAID, answering, check, drain, metric, numbers, read_all, verify, wait_until)
+from harness import (BRAID, answering, check, drain, ends_known_since, metric, numbers, read_all,
+                     verify, wait_until)
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, NewPartitions
@@ -109,6 +110,7 @@ class Events(KafkaCase):
         drain(world, feed, job)
         feed.producer.begin_transaction()
         feed.send(600)
+        ends_known_since(job, time.time())
         self.assertLess(metric(job, "braid_source_lag_records"), 100)  # nobody can read them yet
         feed.producer.commit_transaction()
         wait_until(lambda: metric(job, "braid_source_lag_records") > 100, "what can be read", job)

@@ -10,7 +10,7 @@ import time
 
 from case import KafkaCase, main, setUpModule, tearDownModule, totals
 from cluster import Cluster, free_port
-from harness import PATIENCE, SOON, Pulse, drain
+from harness import PATIENCE, SOON, Pulse, answering, drain, ends_known_since, metric
 from proxy import END_TXN, Proxy
 
 from kafka import KafkaProducer
@@ -23,17 +23,22 @@ class OneBroker(KafkaCase):
         world = self.world(settings=SOON)
         feed = self.feed(world)
         feed.send(2000)
-        job = self.job(world)
+        job = self.job(world, **answering())
         drain(world, feed, job)
         for outage in (2, 8):  # seconds; the second is longer than a session
             pulse = Pulse(feed)
             drain(world, feed, job)
+            ends_known_since(job, 0)
             self.cluster.kill(1)
             totals["kills"] += 1
+            dead = time.time()
             time.sleep(outage)
+            self.assertGreaterEqual(metric(job, "braid_source_lag_records"), 0)  # the last known
+            self.assertLess(metric(job, "braid_source_ends_timestamp_seconds"), dead)
             self.cluster.start(1)
             self.cluster.wait()
             pulse.stop()
+            ends_known_since(job, dead)
         drain(world, feed, job)
         self.assertTrue(job.said("kafka error"))
         self.assertTrue(job.said("kafka recovered"))

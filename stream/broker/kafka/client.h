@@ -68,8 +68,7 @@ struct reach {
  * The broker of a job: what its sessions and history readers share. Read-only after open but
  * `stop`.
  */
-struct group_owners;
-struct source_ends;
+struct watch;
 
 struct broker {
     const struct config *config;
@@ -89,8 +88,7 @@ struct broker {
     uint32_t bound;              /* a fingerprint of the end, 0: none, */
     _Atomic uint64_t serves;     /* the generation to which all users are moved before, */
     struct reach *reaches;       /* [partitions] and how far it is; NULL: it has no end */
-    struct group_owners *owners; /* of a job */
-    struct source_ends *ends;    /* of a job */
+    struct watch *watch;         /* of a job */
     struct metric *lost;         /* events of the source that were gone before they were read */
     _Atomic bool stopping;
 };

@@ -7,24 +7,28 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum {
-    ENDS_FRESH_MS = 1000, /* that what is known counts, */
-    ENDS_WAIT_MS = 1000,  /* and that an answer is waited for */
+enum { ENDS_WAIT_MS = 1000 };
+
+struct known_end {
+    int64_t offset; /* -1: not known */
+    int64_t as_of_ms;
 };
 
 struct source_ends {
+    struct client client; /* of who asks, opened by its first question */
     pthread_mutex_t lock;
-    bool asking;          /* somebody does, and has the client */
-    int64_t asked_ns;     /* when somebody had asked last, 0: never */
-    int64_t *known;       /* [partitions]; NULL: nobody has asked */
-    struct client client; /* opened by who asks first */
+    struct known_end known[]; /* by partition */
 };
 
-enum status source_ends_open(struct source_ends **endsp, struct error *error)
+enum status source_ends_open(struct source_ends **endsp, uint32_t partitions, struct error *error)
 {
-    *endsp = calloc(1, sizeof **endsp);
-    if (!*endsp) return error_set(error, STATUS_IO, "out of memory: ends of the source");
-    pthread_mutex_init(&(*endsp)->lock, NULL);
+    struct source_ends *ends = calloc(1, sizeof *ends + partitions * sizeof *ends->known);
+    *endsp = ends;
+    if (!ends) return error_set(error, STATUS_IO, "out of memory: ends of the source");
+    pthread_mutex_init(&ends->lock, NULL);
+    for (uint32_t p = 0; p < partitions; p++) {
+        ends->known[p].offset = -1;
+    }
     return STATUS_OK;
 }
 
@@ -32,26 +36,8 @@ void source_ends_close(struct source_ends *ends)
 {
     if (!ends) return;
     client_close(&ends->client);
-    free(ends->known);
     pthread_mutex_destroy(&ends->lock);
     free(ends);
-}
-
-/* Whether the caller is to ask, since what is known is old; makes room for the answer. Under the lock. */
-static bool begin_to_ask(struct source_ends *ends, uint32_t partitions)
-{
-    const int64_t since_ns = clock_monotonic_ns() - ends->asked_ns;
-    if (ends->asking || (ends->asked_ns && since_ns < (int64_t)ENDS_FRESH_MS * 1000000))
-        return false;
-    if (!ends->known) {
-        ends->known = malloc(partitions * sizeof *ends->known);
-        if (!ends->known) return false;
-        for (uint32_t p = 0; p < partitions; p++) {
-            ends->known[p] = -1;
-        }
-    }
-    ends->asking = true;
-    return true;
 }
 
 /* The list of all partitions with their ends; NULL: there was no answer. */
@@ -75,28 +61,26 @@ static rd_kafka_topic_partition_list_t *ask_for_ends(struct source_ends *ends,
     return NULL;
 }
 
-static void ask(struct source_ends *ends, const struct broker *broker)
+void source_ends_ask(struct source_ends *ends, const struct broker *broker)
 {
+    const int64_t now_ms = clock_wall_ms(); /* no later than any answer */
     rd_kafka_topic_partition_list_t *list = ask_for_ends(ends, broker);
+    if (!list) return;
     pthread_mutex_lock(&ends->lock);
-    for (int i = 0; list && i < list->cnt; i++) {
+    for (int i = 0; i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *its = &list->elems[i];
-        if (!its->err && its->offset >= 0) ends->known[its->partition] = its->offset;
+        if (its->err || its->offset < 0) continue;
+        ends->known[its->partition] = (struct known_end){its->offset, now_ms};
     }
-    ends->asking = false;
-    ends->asked_ns = clock_monotonic_ns();
     pthread_mutex_unlock(&ends->lock);
-    if (list) rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
-int64_t source_end(struct source_ends *ends, struct broker *broker, uint32_t partition)
+int64_t source_end(struct source_ends *ends, uint32_t partition, int64_t *as_of_msp)
 {
     pthread_mutex_lock(&ends->lock);
-    const bool asks = begin_to_ask(ends, broker->partitions);
+    const struct known_end known = ends->known[partition];
     pthread_mutex_unlock(&ends->lock);
-    if (asks) ask(ends, broker);
-    pthread_mutex_lock(&ends->lock);
-    const int64_t end = ends->known ? ends->known[partition] : -1;
-    pthread_mutex_unlock(&ends->lock);
-    return end;
+    *as_of_msp = known.as_of_ms;
+    return known.offset;
 }

@@ -4,8 +4,6 @@
  * That is the offset behind the last record that no open transaction holds back: what a job, which
  * reads what is committed, could have read by now. librdkafka tells it only when it is asked for
  * the end by a client that reads what is committed, so this keeps such a client.
- *
- * Threads: any.
  */
 #ifndef STREAM_BROKER_KAFKA_ENDS_H
 #define STREAM_BROKER_KAFKA_ENDS_H
@@ -14,14 +12,20 @@
 
 struct source_ends;
 
-MUST_CHECK enum status source_ends_open(struct source_ends **endsp, struct error *error);
+MUST_CHECK enum status source_ends_open(struct source_ends **endsp, uint32_t partitions,
+                                        struct error *error);
 void source_ends_close(struct source_ends *ends); /* legal on NULL */
 
 /*
- * The last stable offset of a partition of the broker's source, -1: not known. The brokers are asked
- * for all partitions at most once a second; meanwhile, and while somebody asks, and where they do not
- * answer within a second, what was known before counts.
+ * Asks the brokers for all partitions, and waits a second at most: what is not answered by then stays
+ * as it was. Thread: one.
  */
-int64_t source_end(struct source_ends *ends, struct broker *broker, uint32_t partition);
+void source_ends_ask(struct source_ends *ends, const struct broker *broker);
+
+/*
+ * The last stable offset of a partition, and when it was told (ms since 1970); -1: it never was. Any
+ * thread.
+ */
+int64_t source_end(struct source_ends *ends, uint32_t partition, int64_t *as_of_msp);
 
 #endif

@@ -6,18 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "config/listen.h"
 
-enum {
-    OWNERS_FRESH_MS = 1000, /* that what is known counts, */
-    OWNERS_WAIT_MS = 1000,  /* and that an answer is waited for */
-};
+enum { OWNERS_WAIT_MS = 1000 };
 
 struct group_owners {
     pthread_mutex_t lock;
-    bool asking;         /* somebody does */
-    int64_t asked_ns;    /* when somebody had asked last, 0: never */
     char **addresses;    /* [partitions] of the heap; NULL each: not known */
     uint32_t partitions; /* 0: there was no answer yet */
 };
@@ -114,49 +108,27 @@ static void note_members(void *context, const struct rd_kafka_group_info *group)
     }
 }
 
-/* Whether the caller is to ask, since what is known is old. Under the lock. */
-static bool begin_asking(struct group_owners *owners, int64_t now_ns)
-{
-    const bool fresh =
-        owners->asked_ns && now_ns - owners->asked_ns < (int64_t)OWNERS_FRESH_MS * 1000000;
-    if (fresh || owners->asking) return false;
-    owners->asking = true;
-    return true;
-}
-
-/* Asks, and shows what came; without an answer what was known stays. */
-static void ask(struct group_owners *owners, struct broker *broker)
+void group_owners_ask(struct group_owners *owners, struct broker *broker)
 {
     struct asking asking = {broker->config->source.topic,
                             calloc(broker->partitions, sizeof *asking.addresses),
                             broker->partitions};
-    const bool answered =
-        asking.addresses && !client_describe_group(&broker->admin, broker->config->kafka.group,
-                                                   OWNERS_WAIT_MS, note_members, &asking);
-    pthread_mutex_lock(&owners->lock);
-    char **const before = owners->addresses;
-    const uint32_t count = owners->partitions;
+    if (!asking.addresses) return;
+    const bool answered = !client_describe_group(&broker->admin, broker->config->kafka.group,
+                                                 OWNERS_WAIT_MS, note_members, &asking);
     if (answered) {
+        pthread_mutex_lock(&owners->lock);
+        const struct asking before = {NULL, owners->addresses, owners->partitions};
         owners->addresses = asking.addresses;
         owners->partitions = asking.partitions;
+        pthread_mutex_unlock(&owners->lock);
+        asking = before;
     }
-    owners->asking = false;
-    owners->asked_ns = clock_monotonic_ns();
-    pthread_mutex_unlock(&owners->lock);
-    if (answered) {
-        free_addresses(before, count);
-    } else if (asking.addresses) {
-        free_addresses(asking.addresses, asking.partitions);
-    }
+    free_addresses(asking.addresses, asking.partitions);
 }
 
-bool group_owner(struct group_owners *owners, struct broker *broker, uint32_t partition, char *to,
-                 size_t room)
+bool group_owner(struct group_owners *owners, uint32_t partition, char *to, size_t room)
 {
-    pthread_mutex_lock(&owners->lock);
-    const bool asks = begin_asking(owners, clock_monotonic_ns());
-    pthread_mutex_unlock(&owners->lock);
-    if (asks) ask(owners, broker);
     pthread_mutex_lock(&owners->lock);
     const char *address = partition < owners->partitions ? owners->addresses[partition] : NULL;
     if (address) snprintf(to, room, "%s", address);

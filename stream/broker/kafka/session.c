@@ -24,9 +24,8 @@
 #include "base/log.h"
 #include "stream/broker/kafka/generation_log.h"
 #include "stream/broker/kafka/letter.h"
-#include "stream/broker/kafka/ends.h"
-#include "stream/broker/kafka/owners.h"
 #include "stream/broker/kafka/session.h"
+#include "stream/broker/kafka/watch.h"
 #include "stream/source/event_decoder.h"
 
 enum {
@@ -204,8 +203,7 @@ static enum status kafka_session_open(struct session **sessionp, struct broker *
 static void kafka_close(struct broker *broker)
 {
     if (!broker) return;
-    group_owners_close(broker->owners);
-    source_ends_close(broker->ends);
+    watch_close(broker->watch);
     client_close(&broker->admin);
     free(broker->reaches);
     free(broker);
@@ -225,28 +223,17 @@ static enum status kafka_open(struct broker **brokerp, const struct config *conf
     broker->config = config;
     broker->shares = config_shares(config);
     broker->lost = metrics_get("braid_lost_events_total", NULL, NULL);
-    enum status status = group_owners_open(&broker->owners, error);
-    if (status == STATUS_OK) status = source_ends_open(&broker->ends, error);
-    if (status == STATUS_OK) status = client_open_admin(&broker->admin, config, error);
+    enum status status = client_open_admin(&broker->admin, config, error);
     if (status == STATUS_OK) status = topics_open(broker, error);
     if (status == STATUS_OK) status = source_sample(broker, error);
     if (status == STATUS_OK) status = range_open(broker, error);
+    if (status == STATUS_OK) status = watch_open(&broker->watch, broker, error);
     if (status != STATUS_OK) {
         kafka_close(broker);
         return status;
     }
     *brokerp = broker;
     return STATUS_OK;
-}
-
-static bool kafka_owner(struct broker *broker, uint32_t partition, char *to, size_t room)
-{
-    return group_owner(broker->owners, broker, partition, to, room);
-}
-
-static int64_t kafka_source_end(struct broker *broker, uint32_t partition)
-{
-    return source_end(broker->ends, broker, partition);
 }
 
 /* --- polling ---------------------------------------------------------------------------------- */
@@ -568,8 +555,8 @@ const struct broker_ops broker_kafka = {
     .close = kafka_close,
     .partitions = kafka_partitions,
     .partition_of = kafka_partition_of,
-    .owner = kafka_owner,
-    .source_end = kafka_source_end,
+    .owner = watch_owner,
+    .source_end = watch_source_end,
     .source_identity = kafka_source_identity,
     .stop = kafka_stop,
     .serves = kafka_serves,
