@@ -149,6 +149,11 @@ static uint32_t entry_slot(uint64_t entry)
     return (uint32_t)entry - 1;
 }
 
+void cache_prefetch_place(const struct state_cache *cache, uint32_t partition, uint64_t hash)
+{
+    __builtin_prefetch(&cache->table[tag_of(partition, hash) & cache->table_mask]);
+}
+
 void cache_prefetch(const struct state_cache *cache, uint32_t partition, uint64_t hash)
 {
     uint32_t tag = tag_of(partition, hash);

@@ -34,6 +34,7 @@ struct cached_user {
     uint64_t state_absorbed;  /* behaviors of it that the model knows (all, if it has OOV rows) */
     int64_t last_ms;          /* latest time of the absorbed ones, HISTORY_NO_TIME if none */
     uint64_t snapshot_events; /* n of its newest snapshot in the store, 0 if none (or stale) */
+    int64_t latest_ms;        /* scratch for the owner, 0 when inserted: none of it is later */
     uint64_t mark;            /* scratch for the owner during one poll or commit */
     uint32_t change;          /* scratch for the owner while dirty: its part of the changeset */
     struct history history;   /* including what the open transaction appended */
@@ -53,7 +54,11 @@ MUST_CHECK enum status cache_open(struct state_cache **cachep, uint32_t users, s
                                   struct error *error);
 void cache_close(struct state_cache *cache);
 
-/* Begins to fetch into the processor's caches what cache_find will read; changes nothing. */
+/*
+ * Begin to fetch into the processor's caches what cache_find will read, and change nothing: first the
+ * place of the table, and when that is there the slot.
+ */
+void cache_prefetch_place(const struct state_cache *cache, uint32_t partition, uint64_t hash);
 void cache_prefetch(const struct state_cache *cache, uint32_t partition, uint64_t hash);
 
 /* The user, or NULL. Counts as a use. */

@@ -79,7 +79,7 @@ static enum status move_users(struct processor *processor, const struct unswept_
     processor_begin_batch(processor);
     for (uint32_t i = 0; i < count; i++) {
         if (is_moved(processor, &users[i])) continue;
-        (void)processor_admit(processor, users[i].task, users[i].id);
+        (void)processor_admit(processor, users[i].task, users[i].id, user_hash(users[i].id));
     }
     transaction_changes(processor->transaction)->swept += processor->changed_count;
     TRY(snapshot_writer_flush(processor->snapshots, error));

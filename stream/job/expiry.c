@@ -100,7 +100,7 @@ static enum status forget_users(struct processor *processor, struct task *task,
     processor_begin_batch(processor);
     for (uint32_t i = 0; i < count; i++) {
         if (!is_passed(processor, &users[i], leaving)) {
-            (void)processor_admit(processor, task, users[i].id);
+            (void)processor_admit(processor, task, users[i].id, user_hash(users[i].id));
         }
     }
     TRY(snapshot_writer_flush(processor->snapshots, error));

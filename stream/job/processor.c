@@ -26,16 +26,11 @@
 
 enum {
     POLL_TIMEOUT_MS = 20,
-    PREFETCH_AHEAD = 8, /* events whose users are fetched before they are needed */
+    PREFETCH_AHEAD = 8, /* events before what they need of memory is needed, it is fetched */
     NO_EVENT = -1,      /* the offset of what is a profile */
 };
 
 /* ---- a poll ---- */
-
-static uint64_t user_hash(struct bytes user)
-{
-    return identity_of(user.at, user.size);
-}
 
 /* A record that goes beside the interests and histories of the open changeset. */
 static enum status send_beside(struct processor *processor, const struct record *record,
@@ -95,9 +90,10 @@ static enum status send_dead_letter(struct processor *processor, const struct ev
 }
 
 /* An accepted event, or a profile: its user, and what will go into the user's history. */
-static void admit_event(struct processor *processor, struct task *task, const struct event *event)
+static void admit_event(struct processor *processor, struct task *task, const struct event *event,
+                        uint64_t hash)
 {
-    processor->users[processor->accepted] = processor_admit(processor, task, event->user);
+    processor->users[processor->accepted] = processor_admit(processor, task, event->user, hash);
     processor->behaviors[processor->accepted] =
         history_behavior_of(event->item_hash, event->time_ms, event->action);
     const bool profile = event->verdict == EVENT_PROFILE;
@@ -109,10 +105,25 @@ static void admit_event(struct processor *processor, struct task *task, const st
     processor->offsets[processor->accepted++] = profile ? NO_EVENT : event->offset;
 }
 
-static void prefetch_user(struct processor *processor, const struct event *event)
+static bool has_user(const struct event *event)
 {
-    if (event->verdict != EVENT_ACCEPTED && event->verdict != EVENT_PROFILE) return;
-    cache_prefetch(processor->cache, event->partition, user_hash(event->user));
+    return event->verdict == EVENT_ACCEPTED || event->verdict == EVENT_PROFILE;
+}
+
+/* Where the tables have the event's user and item. */
+static void prefetch_places(struct processor *processor, const struct poll *poll, uint32_t index)
+{
+    if (index >= poll->events_count || !has_user(&poll->events[index])) return;
+    const struct event *event = &poll->events[index];
+    processor->hashes[index] = user_hash(event->user);
+    cache_prefetch_place(processor->cache, event->partition, processor->hashes[index]);
+    item_names_prefetch(processor->names, event);
+}
+
+static void prefetch_user(struct processor *processor, const struct poll *poll, uint32_t index)
+{
+    if (index >= poll->events_count || !has_user(&poll->events[index])) return;
+    cache_prefetch(processor->cache, poll->events[index].partition, processor->hashes[index]);
 }
 
 /* Pass 1: which users are in this poll. What cannot be used goes to the dead letters. */
@@ -120,11 +131,13 @@ static enum status group(struct processor *processor, const struct poll *poll, s
 {
     struct changeset *set = transaction_changes(processor->transaction);
     processor_begin_batch(processor);
+    for (uint32_t i = 0; i < 2 * PREFETCH_AHEAD; i++) {
+        prefetch_places(processor, poll, i);
+    }
     for (uint32_t i = 0; i < poll->events_count; i++) {
         const struct event *event = &poll->events[i];
-        if (i + PREFETCH_AHEAD < poll->events_count) {
-            prefetch_user(processor, event + PREFETCH_AHEAD);
-        }
+        prefetch_places(processor, poll, i + 2 * PREFETCH_AHEAD);
+        prefetch_user(processor, poll, i + PREFETCH_AHEAD);
         struct task *task = assignment_task(processor->assignment, event->partition);
         REQUIRE(task != NULL); /* sessions deliver events of live partitions only */
         *(event->beside ? &task->next_profile : &task->next_offset) = event->offset + 1;
@@ -135,14 +148,14 @@ static enum status group(struct processor *processor, const struct poll *poll, s
             TRY(send_dead_letter(processor, event, error));
         } else if (event->verdict == EVENT_ACCEPTED) {
             task->clock_ms = partition_clock_with(task->clock_ms, event, processor->config);
-            admit_event(processor, task, event);
+            admit_event(processor, task, event, processor->hashes[i]);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;
             if (item_names_is_new(processor->names, event)) {
                 TRY(send_item(processor, event, error));
             }
         } else if (event->verdict == EVENT_PROFILE) {
-            admit_event(processor, task, event);
+            admit_event(processor, task, event, processor->hashes[i]);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;
         }
@@ -150,10 +163,13 @@ static enum status group(struct processor *processor, const struct poll *poll, s
     return STATUS_OK;
 }
 
-static void note_time(struct changeset *set, const struct cached_user *user, int64_t time_ms,
+/* Counts what comes late. The history is asked only if the event is not the latest of all of it. */
+static void note_time(struct changeset *set, struct cached_user *user, int64_t time_ms,
                       int64_t offset)
 {
-    const int64_t latest_ms = history_last_ms(&user->history);
+    const bool latest = user->latest_ms > 0 && time_ms >= user->latest_ms;
+    const int64_t latest_ms = latest ? user->latest_ms : history_last_ms(&user->history);
+    user->latest_ms = time_ms > latest_ms ? time_ms : latest_ms;
     if (time_ms >= latest_ms) return;
     set->late++;
     late_event_note(&set->worst, latest_ms - time_ms, user->user, user->partition, offset);
@@ -183,6 +199,15 @@ static void set_profile(struct processor *processor, struct cached_user *user,
     changeset_of(transaction_changes(processor->transaction), user)->profiled = true;
 }
 
+/* Where the user's next behavior goes, and what an append looks at behind it. */
+static void prefetch_append(const struct processor *processor, uint32_t index)
+{
+    if (index >= processor->accepted) return;
+    const struct history *history = &processor->users[index]->history;
+    __builtin_prefetch(&history->at[history->count % HISTORY_CHUNK_BEHAVIORS], 1);
+    __builtin_prefetch(&history->profile.waiting, 1);
+}
+
 /* Pass 3: histories grow, in source order. A full chunk is kept before the next one opens. */
 static void append_behaviors(struct processor *processor)
 {
@@ -193,6 +218,7 @@ static void append_behaviors(struct processor *processor)
     for (uint32_t i = 0; i < processor->accepted; i++) {
         struct cached_user *user = processor->users[i];
         const struct history_behavior behavior = processor->behaviors[i];
+        prefetch_append(processor, i + PREFETCH_AHEAD);
         if (processor->offsets[i] == NO_EVENT) {
             set_profile(processor, user, processor->profiles[i]);
             continue;
@@ -354,7 +380,8 @@ enum status processor_run(struct processor *processor, struct error *error)
 
 size_t processor_size(const struct config *config, const struct interest_model *model)
 {
-    size_t of_event = 3 * sizeof(void *) + sizeof(struct history_behavior) + 2 * sizeof(int64_t);
+    size_t of_event = 3 * sizeof(void *) + sizeof(uint64_t) + sizeof(struct history_behavior) +
+                      2 * sizeof(int64_t);
     if (*config->profile.fields) of_event += EVENT_FEATURES * sizeof(uint64_t);
     return sizeof(struct processor) + config->job.poll_events_max * of_event +
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
@@ -367,6 +394,7 @@ size_t processor_size(const struct config *config, const struct interest_model *
 static enum status processor_open_memory(struct processor *processor, struct error *error)
 {
     uint32_t events_max = processor->config->job.poll_events_max;
+    processor->hashes = calloc(events_max, sizeof *processor->hashes);
     processor->users = calloc(events_max, sizeof(struct cached_user *));
     processor->behaviors = calloc(events_max, sizeof *processor->behaviors);
     processor->offsets = calloc(events_max, sizeof *processor->offsets);
@@ -376,8 +404,9 @@ static enum status processor_open_memory(struct processor *processor, struct err
     processor->changed = calloc(events_max, sizeof(struct change *));
     processor->missing = calloc(events_max, sizeof(struct change *));
     processor->record = malloc(outbox_record_max(processor->config));
-    if (processor->users && processor->behaviors && processor->offsets && processor->clocks &&
-        processor->profiles && processor->changed && processor->missing && processor->record) {
+    if (processor->hashes && processor->users && processor->behaviors && processor->offsets &&
+        processor->clocks && processor->profiles && processor->changed && processor->missing &&
+        processor->record) {
         return STATUS_OK;
     }
     return error_set(error, STATUS_IO, "out of memory: a worker's polls");
@@ -451,6 +480,7 @@ void processor_close(struct processor *processor)
     if (processor->session) processor->ops->session_close(processor->session);
     generations_release(processor->shared->generations, processor->generation);
     item_names_close(processor->names);
+    free(processor->hashes);
     free(processor->users);
     free(processor->behaviors);
     free(processor->profiles);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "stream/job/absorb.h"
 #include "stream/job/assignment.h"
 #include "stream/source/item_names.h"
@@ -71,6 +72,7 @@ struct processor {
 
     /* of the poll under way: */
     uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
+    uint64_t *hashes;           /* [poll_events_max] of the user of each event that names one */
     struct cached_user **users; /* [poll_events_max] of each accepted event */
     struct history_behavior *behaviors; /* [poll_events_max] */
     int64_t *offsets;                   /* [poll_events_max] source offset of each accepted event */
@@ -105,8 +107,14 @@ void worker_metrics_close(struct worker_metrics *metrics);
 void processor_begin_batch(struct processor *processor);
 
 /* Finds a user or inserts it, makes it part of the changeset and, once, of the batch. */
-struct cached_user *processor_admit(struct processor *processor, struct task *task,
-                                    struct bytes id);
+struct cached_user *processor_admit(struct processor *processor, struct task *task, struct bytes id,
+                                    uint64_t hash);
+
+/* What it is found by. */
+static inline uint64_t user_hash(struct bytes user)
+{
+    return identity_of(user.at, user.size);
+}
 
 /* Takes notice of a commit that is finished, or waits for the one under way. */
 enum patience { LOOK, WAIT };

@@ -16,9 +16,9 @@ void processor_begin_batch(struct processor *processor)
     processor->accepted = processor->changed_count = processor->missing_count = 0;
 }
 
-struct cached_user *processor_admit(struct processor *processor, struct task *task, struct bytes id)
+struct cached_user *processor_admit(struct processor *processor, struct task *task, struct bytes id,
+                                    uint64_t hash)
 {
-    uint64_t hash = identity_of(id.at, id.size);
     struct cached_user *user = cache_find(processor->cache, task->partition, id, hash);
     bool missing = !user;
     if (missing) user = cache_insert(processor->cache, task->partition, id, hash);

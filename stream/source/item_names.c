@@ -29,9 +29,19 @@ void item_names_close(struct item_names *names)
     free(names);
 }
 
+static size_t place_of(const struct event *event)
+{
+    return splitmix64(event->item_hash) % PLACES;
+}
+
+void item_names_prefetch(const struct item_names *names, const struct event *event)
+{
+    __builtin_prefetch(&names->places[place_of(event)]);
+}
+
 bool item_names_is_new(struct item_names *names, const struct event *event)
 {
-    struct place *place = &names->places[splitmix64(event->item_hash) % PLACES];
+    struct place *place = &names->places[place_of(event)];
     uint64_t category =
         event->category.size ? identity_of(event->category.at, event->category.size) : 0;
     if (place->item == event->item_hash && place->category == category) return false;

@@ -23,6 +23,9 @@ void item_names_close(struct item_names *names);
 /* True if the item of `event`, in its category, has not been seen lately; from now on it has. */
 bool item_names_is_new(struct item_names *names, const struct event *event);
 
+/* Begins to fetch into the processor's caches what item_names_is_new will read. */
+void item_names_prefetch(const struct item_names *names, const struct event *event);
+
 /* Forgets everything, after an abort: what was sent did not arrive. */
 void item_names_forget(struct item_names *names);
 
