@@ -143,8 +143,8 @@ static void print_answers(const struct answers *answers)
            alike ? vectors->difference : 0);
 }
 
-static enum status ask(struct config *const configs[2], struct questions *questions,
-                       struct answers *answers, struct error *error)
+static enum status ask_both(struct config *const configs[2], struct questions *questions,
+                            struct answers *answers, struct error *error)
 {
     TRY(compare_inputs(configs, questions, &answers->report, error));
     if (questions->vectors) {
@@ -172,7 +172,7 @@ static enum status compare_jobs(struct config *const configs[2], bool with_quali
     if (status == STATUS_OK && with_vectors) {
         status = compare_vectors_open(&questions.vectors, checkpoints, configs, error);
     }
-    if (status == STATUS_OK) status = ask(configs, &questions, &answers, error);
+    if (status == STATUS_OK) status = ask_both(configs, &questions, &answers, error);
     compare_vectors_close(questions.vectors);
     compare_quality_close(questions.quality);
     checkpoint_close(checkpoints[0]);

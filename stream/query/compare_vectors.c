@@ -42,7 +42,7 @@ struct compare_vectors {
     struct compare_vectors_report report; /* with sums in place of means */
 };
 
-static enum status open_side(struct side *side, struct error *error)
+static enum status open_vector_side(struct side *side, struct error *error)
 {
     TRY(interest_model_open(&side->model, side->checkpoint, error));
     TRY(user_batch_open(&side->batch, side->model, error));
@@ -61,8 +61,8 @@ static enum status open_sides(struct compare_vectors *vectors, struct error *err
     for (uint32_t w = 0; w < COMPARE_VECTORS_WORST; w++) {
         vectors->worst[w].id = vectors->ids + (USER_BATCH_MAX + w) * size;
     }
-    TRY(open_side(&vectors->sides[0], error));
-    TRY(open_side(&vectors->sides[1], error));
+    TRY(open_vector_side(&vectors->sides[0], error));
+    TRY(open_vector_side(&vectors->sides[1], error));
     const struct interest_model *one = vectors->sides[0].model, *other = vectors->sides[1].model;
     vectors->report.least = 1;
     vectors->report.alike = strcmp(interest_model_name(one), interest_model_name(other)) == 0 &&
@@ -108,7 +108,7 @@ void compare_vectors_close(struct compare_vectors *vectors)
 
 /* ---- two sets of interests ---- */
 
-static double cosine_of(const real *a, const real *b, uint32_t d)
+static double cosine_of_pair(const real *a, const real *b, uint32_t d)
 {
     const double square = (double)vec_dot(a, a, d) * (double)vec_dot(b, b, d);
     return square > 0 ? (double)vec_dot(a, b, d) / sqrt(square) : 0;
@@ -132,7 +132,7 @@ static double take_pair(const real *const sets[2], const uint32_t count[2], uint
     for (uint32_t i = 0; i < count[0]; i++) {
         for (uint32_t j = 0; j < count[1] && !taken[0][i]; j++) {
             if (taken[1][j]) continue;
-            const double cosine = cosine_of(sets[0] + i * d, sets[1] + j * d, d);
+            const double cosine = cosine_of_pair(sets[0] + i * d, sets[1] + j * d, d);
             if (cosine <= best) continue;
             best = cosine;
             pair[0] = i;
@@ -205,7 +205,7 @@ static bool is_worse(const struct compared *one, const struct compared *other)
     return one->cosine < other->cosine;
 }
 
-static void keep_worst(struct compare_vectors *vectors, const struct compared *user)
+static void keep_among_worst(struct compare_vectors *vectors, const struct compared *user)
 {
     struct compared *worst = vectors->worst;
     uint32_t at = vectors->worst_count;
@@ -220,7 +220,7 @@ static void keep_worst(struct compare_vectors *vectors, const struct compared *u
     worst[at].id = id;
 }
 
-static void compare_user(struct compare_vectors *vectors, uint32_t u)
+static void compare_interests(struct compare_vectors *vectors, uint32_t u)
 {
     struct compare_vectors_report *report = &vectors->report;
     struct compared *user = &vectors->batch[u];
@@ -241,7 +241,7 @@ static void compare_user(struct compare_vectors *vectors, uint32_t u)
     user->difference = 0;
     if (report->alike && !equal) compare_sets(user, sets, d);
     if (!equal || !same_items) compare_lists(vectors, user, sets);
-    if (!equal || user->overlap < 1) keep_worst(vectors, user);
+    if (!equal || user->overlap < 1) keep_among_worst(vectors, user);
     report->users++;
     report->equal += equal && same_items;
     report->overlap += user->overlap;
@@ -255,7 +255,7 @@ static void compare_batch(struct compare_vectors *vectors)
     const uint32_t count = user_batch_run(&vectors->sides[0].batch);
     REQUIRE(user_batch_run(&vectors->sides[1].batch) == count);
     for (uint32_t u = 0; u < count; u++) {
-        compare_user(vectors, u);
+        compare_interests(vectors, u);
     }
 }
 
