@@ -35,7 +35,7 @@ struct task {
     int64_t clock_ms;           /* the partition's (stream/source/partition_clock.h), and */
     int64_t scan_ms;            /* what it was when the last scan for leavers began, */
     bool scanning;              /* which is not over, */
-    bool passed;                /* and whether it has passed over somebody who had just acted */
+    bool early;                 /* and began before all that users did was in the store */
     int64_t next_offset;        /* after the last event processed, committed or not, */
     int64_t next_profile;       /* and the last record of a topic of profiles */
     struct change_list changes; /* of the open transaction */

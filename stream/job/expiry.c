@@ -39,10 +39,10 @@ static struct leaving leaving_of(const struct processor *processor, const struct
                             processor->config->output.publish == CONFIG_PUBLISH_ALL};
 }
 
-/* How far the clock has come since the last scan began; at once if that passed somebody over. */
+/* How far the clock has come since the last scan began; all is due again if that began too early. */
 static int64_t unscanned_ms(const struct processor *processor, const struct task *task)
 {
-    if (task->passed && transaction_is_empty(processor->transaction)) return INT64_MAX;
+    if (task->early && transaction_is_empty(processor->transaction)) return INT64_MAX;
     if (task->clock_ms == HISTORY_NO_TIME) return 0;
     return task->scan_ms == HISTORY_NO_TIME ? INT64_MAX : task->clock_ms - task->scan_ms;
 }
@@ -64,21 +64,15 @@ static struct task *next_task(const struct processor *processor)
 
 /*
  * A user in memory is as the worker knows it, whatever its store says yet. Who acted in the open
- * transaction or the one under commit is published by it first, and may have a state to be saved:
- * the task notes that it was passed over.
+ * transaction or the one under commit is published by it first, and may have a state to be saved.
  */
-static bool is_passed(const struct processor *processor, const struct unswept_user *found,
-                      const struct leaving *leaving)
+static bool stays(const struct processor *processor, const struct unswept_user *found,
+                  const struct leaving *leaving)
 {
-    struct task *task = found->task;
     const struct bytes id = found->id;
     const struct cached_user *user =
-        cache_find(processor->cache, task->partition, id, identity_of(id.at, id.size));
-    if (!user) return false;
-    if (!leaving_has(leaving, &user->history)) return true;
-    const bool acts = user->dirty || user->committing;
-    task->passed |= acts;
-    return acts;
+        cache_find(processor->cache, found->task->partition, id, identity_of(id.at, id.size));
+    return user && (user->dirty || user->committing || !leaving_has(leaving, &user->history));
 }
 
 /* What is kept of the user from now on is that it had n behaviors. */
@@ -99,7 +93,7 @@ static enum status forget_users(struct processor *processor, struct task *task,
 {
     processor_begin_batch(processor);
     for (uint32_t i = 0; i < count; i++) {
-        if (!is_passed(processor, &users[i], leaving)) {
+        if (!stays(processor, &users[i], leaving)) {
             (void)processor_admit(processor, task, users[i].id, user_hash(users[i].id));
         }
     }
@@ -130,7 +124,7 @@ enum status expiry_step(struct processor *processor, struct error *error)
     bool ended;
     if (!task->scanning) {
         task->scan_ms = task->clock_ms;
-        task->passed = false;
+        task->early = !transaction_is_empty(processor->transaction);
     }
     const struct leaving leaving = leaving_of(processor, task);
     TRY(sweeper_next_left(processor->leavers, task, &leaving, most, &users, &count, &ended, error));

@@ -278,6 +278,15 @@ class HistoryLog(KafkaCase):
         self.assertEqual(parse_protobuf(newest)[2], 71)
         self.assertEqual(numbers(verify(world))["records"],
                          str(len(read_all(world, f"{world.name}-interests"))))
+        place = newest.partition
+        gone = next(user for user in leavers[1:] if place in
+                    {record.partition for record in read_all(world, f"{world.name}-interests")
+                     if record.key == user.encode()})
+        # A job that took another's place tells again, under a generation of its own, and once.
+        for expected in 0, 4:
+            feed.producer.send(f"{world.name}-interests", None, gone.encode(), partition=place,
+                               headers=[("generation", b"2")]).get(60)
+            verify(world, expected)
 
     def told(self, world):
         """By user, how many tombstones it has."""

@@ -31,16 +31,21 @@ DAYS = 5
 
 
 class Seed(KafkaCase):
-    def split(self, partitions=3, **settings):
-        """A world whose topic has all events, of every user some behind the cut, and the files."""
+    def split(self, partitions=3, late=False, **settings):
+        """A world whose topic has all events, of every user some behind the cut, and the files.
+        `late`: records are stamped after their events' times, as a field of the files says."""
         world = self.world(partitions=partitions, settings=settings)
         feed = Feed(world, seed=SEED)
         self.addCleanup(feed.close)
         events = [feed.event() for _ in range(EVENTS - USERS)]
         for user in range(USERS):
             events.append(dict(feed.event(), user=f"user-{user}", action="view"))
+        for number, event in enumerate(events):
+            event["stamp"] = event["time"]
+            if late:
+                event["time"] -= number * 7919 % 600 * 1000
         feed.wait([feed.producer.send(world.name, json.dumps(event).encode(),
-                                      event["user"].encode(), timestamp_ms=event["time"])
+                                      event["user"].encode(), timestamp_ms=event["stamp"])
                    for event in events])
         days = world.directory / "days"
         days.mkdir()
@@ -50,7 +55,7 @@ class Seed(KafkaCase):
             with gzip.open(days / f"day-{day}.jsonl.gz", "wt") as file:
                 file.write("".join(json.dumps(event) + "\n" for event in part))
         (days / "day-9.jsonl").write_text("no JSON\n")
-        self.cut_ms = events[CUT]["time"]
+        self.cut_ms = events[CUT]["stamp"]
         return world, feed, events
 
     def start(self, world, *arguments, fault=None, **settings):
@@ -152,9 +157,10 @@ class Seed(KafkaCase):
         verify(world, 4)
 
     def test_killed_at_any_moment_a_seeded_job_comes_to_the_same(self):
-        world, feed, _ = self.split()
-        self.kill_at_moments(lambda: self.start(world, **{"job.commit_events_max": "50"}), 1.5)
-        self.seed(world)
+        world, feed, _ = self.split(late=True)
+        cut = "--cut-field", "stamp"
+        self.kill_at_moments(lambda: self.start(world, *cut, **{"job.commit_events_max": "50"}), 1.5)
+        self.seed(world, *cut)
         self.expect_same_as_without_files(world, feed)
 
     def test_histories_longer_than_are_kept_and_a_sort_on_disk_come_to_the_same(self):

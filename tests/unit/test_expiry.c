@@ -173,6 +173,24 @@ static void who_has_left_is_said_to_have_left_and_no_interests_are_told(void **s
     }
 }
 
+/*
+ * The whole log is one transaction, in which a scan finds everybody at work, and nothing comes after
+ * it: the run ends at its fault point alone.
+ */
+static void who_had_just_acted_is_found_later_though_no_event_comes(void **state)
+{
+    (void)state;
+    setenv("BRAID_JOB_MEMORY", "512MB", 1);
+    setenv("BRAID_JOB_COMMIT_EVENTS_MAX", "8000", 1);
+    setenv("BRAID_JOB_COMMIT_INTERVAL", "1s", 1);
+    const struct scene_run idle = {.fault = "expiry_committed:1", .setting = "--source.end=never"};
+    const int code = scene_run(&scene, "run", "idle", &idle);
+    unsetenv("BRAID_JOB_MEMORY");
+    unsetenv("BRAID_JOB_COMMIT_EVENTS_MAX");
+    unsetenv("BRAID_JOB_COMMIT_INTERVAL");
+    expect_said(&scene, code, -9, "");
+}
+
 /* It tells nobody of them: their tombstones are for when it begins to publish. */
 static void a_job_that_publishes_nothing_forgets_the_same_users(void **state)
 {
@@ -231,6 +249,7 @@ int main(void)
         cmocka_unit_test(who_comes_back_is_published_again_and_n_goes_on),
         cmocka_unit_test(who_has_left_is_said_to_have_left_and_no_interests_are_told),
         cmocka_unit_test(a_sweep_that_is_killed_at_any_step_marks_everybody_once),
+        cmocka_unit_test(who_had_just_acted_is_found_later_though_no_event_comes),
         cmocka_unit_test(a_job_that_publishes_nothing_forgets_the_same_users),
         cmocka_unit_test(verify_finds_a_tombstone_of_a_user_who_stays),
     };
