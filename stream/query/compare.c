@@ -2,11 +2,25 @@
 #include "stream/query/compare.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/escape.h"
 #include "stream/query/history_users.h"
 
-enum { EXAMPLE_SIZE = 8192 };
+/* A user to be printed. */
+struct example {
+    char *id; /* owned */
+    size_t id_size;
+    uint32_t partition;
+    uint64_t events[2];
+};
+
+/* Those of one kind that differ by most, the worst first. */
+struct examples {
+    struct example at[COMPARE_SHOWN_MAX];
+    uint32_t count;
+};
 
 struct compare {
     const struct log_input_ops *ops;
@@ -17,6 +31,7 @@ struct compare {
     compare_taker *take;
     void *context;
     struct compare_report *report;
+    struct examples examples[COMPARE_KINDS];
 };
 
 static const char *const compare_names[COMPARE_KINDS] = {
@@ -81,22 +96,56 @@ static enum compare_kind kind_of(const struct history_user *one, const struct hi
     return events_of(a) < events_of(b) ? COMPARE_AHEAD : COMPARE_BEHIND;
 }
 
-static void print_example(const struct compare *compare, enum compare_kind kind, struct bytes user,
-                          uint64_t one, uint64_t other)
+static uint64_t apart(const uint64_t events[2])
 {
-    char text[EXAMPLE_SIZE];
-    const uint64_t before = compare->report->users[kind];
-    if (kind == COMPARE_SAME || before > COMPARE_SHOWN_MAX) return;
-    fprintf(compare->out, "%s: ", compare_names[kind]);
-    if (before == COMPARE_SHOWN_MAX) {
-        fputs("... and more\n", compare->out);
-        return;
+    return events[0] < events[1] ? events[1] - events[0] : events[0] - events[1];
+}
+
+/* In the place of the least of them, if there is no room. */
+static enum status keep_example(struct compare *compare, enum compare_kind kind, struct bytes id,
+                                const uint64_t events[2], struct error *error)
+{
+    struct examples *kept = &compare->examples[kind];
+    uint32_t at = kept->count;
+    while (at > 0 && apart(events) > apart(kept->at[at - 1].events))
+        at--;
+    if (kind == COMPARE_SAME || at == COMPARE_SHOWN_MAX) return STATUS_OK;
+    char *copy = malloc(id.size + 1);
+    if (!copy) return error_set(error, STATUS_IO, "out of memory: a user's id");
+    memcpy(copy, id.at, id.size);
+    if (kept->count == COMPARE_SHOWN_MAX) {
+        free(kept->at[--kept->count].id);
     }
-    snprintf(text, sizeof text,
-             "user '%.*s' of partition %" PRIu32 ": n=%" PRIu64 " and n=%" PRIu64, (int)user.size,
-             (const char *)user.at, compare->partition, one, other);
-    print_escaped(compare->out, bytes_of(text));
-    fputc('\n', compare->out);
+    memmove(&kept->at[at + 1], &kept->at[at], (kept->count - at) * sizeof *kept->at);
+    kept->at[at] = (struct example){copy, id.size, compare->partition, {events[0], events[1]}};
+    kept->count++;
+    return STATUS_OK;
+}
+
+static void print_examples(const struct compare *compare, enum compare_kind kind)
+{
+    const struct examples *kept = &compare->examples[kind];
+    for (uint32_t i = 0; i < kept->count; i++) {
+        const struct example *one = &kept->at[i];
+        fprintf(compare->out, "%s: user '", compare_names[kind]);
+        print_escaped(compare->out, (struct bytes){one->id, one->id_size});
+        fprintf(compare->out, "' of partition %" PRIu32 ": n=%" PRIu64 " and n=%" PRIu64 "\n",
+                one->partition, one->events[0], one->events[1]);
+    }
+    const uint64_t users = compare->report->users[kind];
+    if (kept->count > 0 && users > kept->count) {
+        fprintf(compare->out, "%s: ... and %" PRIu64 " more\n", compare_names[kind],
+                users - kept->count);
+    }
+}
+
+static void close_examples(struct compare *compare)
+{
+    for (int kind = 0; kind < COMPARE_KINDS; kind++) {
+        for (uint32_t i = 0; i < compare->examples[kind].count; i++) {
+            free(compare->examples[kind].at[i].id);
+        }
+    }
 }
 
 static enum status compare_user(struct compare *compare, struct bytes id,
@@ -104,13 +153,12 @@ static enum status compare_user(struct compare *compare, struct bytes id,
                                 struct error *error)
 {
     struct compare_report *report = compare->report;
-    const uint64_t a = events_of(newest_of(one)), b = events_of(newest_of(other));
-    if (a == 0 && b == 0) return STATUS_OK;
+    const uint64_t events[2] = {events_of(newest_of(one)), events_of(newest_of(other))};
+    if (events[0] == 0 && events[1] == 0) return STATUS_OK;
     const enum compare_kind kind = kind_of(one, other);
-    print_example(compare, kind, id, a, b);
+    TRY(keep_example(compare, kind, id, events, error));
     report->users[kind]++;
-    const uint64_t by = a < b ? b - a : a - b;
-    if (by > report->most) report->most = by;
+    if (apart(events) > report->most) report->most = apart(events);
     return compare->take ? compare->take(compare->context, one, other, error) : STATUS_OK;
 }
 
@@ -182,6 +230,10 @@ enum status compare_histories(const struct log_input_ops *ops, struct log_input 
                               .report = report};
     *report = (struct compare_report){0};
     const enum status status = compare_partitions(&compare, memory, error);
+    for (enum compare_kind kind = 0; kind < COMPARE_KINDS && status == STATUS_OK; kind++) {
+        print_examples(&compare, kind);
+    }
+    close_examples(&compare);
     history_users_close(&compare.users[0]);
     history_users_close(&compare.users[1]);
     return status;

@@ -44,7 +44,7 @@ typedef enum status compare_taker(void *context, const struct history_user *one,
 
 /*
  * Compares all users of two opened inputs, whose sources must have as many partitions, in `memory`
- * bytes; prints examples of those that are not the same to `out`, and shows each to `take` (NULL:
+ * bytes; prints those of each kind that differ by most to `out`, the worst first, and shows each to `take` (NULL:
  * nobody asks).
  */
 MUST_CHECK enum status compare_histories(const struct log_input_ops *ops, struct log_input *one,

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,24 @@ static enum status take_user(void *context, const struct history_user *a,
     return compare_quality_take(context, a, b, error_);
 }
 
+/* By how much the users that were printed differ: the worst first, and by `most`. */
+static void expect_worst_first(const char *said, uint64_t most)
+{
+    uint64_t before = most;
+    int lines = 0;
+    for (const char *line = said; *line; line = strchr(line, '\n') + 1) {
+        uint64_t a, b;
+        if (sscanf(line, "%*[a-z]: user '%*[^']' of partition %*u: n=%" SCNu64 " and n=%" SCNu64,
+                   &a, &b) != 2) {
+            continue;
+        }
+        const uint64_t by = a < b ? b - a : a - b;
+        assert_true(lines++ ? by <= before : by == most);
+        before = by;
+    }
+    assert_true(lines > 0 && lines <= COMPARE_SHOWN_MAX);
+}
+
 static struct compare_quality *quality; /* shown all users, unless it is NULL */
 
 /* Compares what both have committed; what is printed must contain `word`. */
@@ -58,6 +77,7 @@ static struct compare_report compared(const struct fixture *a, const struct fixt
     }
     fclose(out);
     if (!strstr(said, word)) fail_msg("'%s' says nothing of '%s'", said, word);
+    if (report.most > 1) expect_worst_first(said, report.most);
     free(said);
     ops->close(inputs[0]);
     ops->close(inputs[1]);
@@ -94,7 +114,7 @@ static void a_job_that_has_read_less_is_behind_and_the_other_ahead(void **state)
     assert_int_equal(reverse.users[COMPARE_AHEAD], report.users[COMPARE_BEHIND]);
     assert_int_equal(reverse.users[COMPARE_SAME], report.users[COMPARE_SAME]);
     assert_int_equal(reverse.users[COMPARE_BEHIND] + reverse.users[COMPARE_OTHER], 0);
-    const struct compare_report shared = compared(&one, &other, MEMORY / 16, "... and more");
+    const struct compare_report shared = compared(&one, &other, MEMORY / 16, "behind: ... and ");
     assert_memory_equal(&shared, &report, sizeof report);
     close_both();
 }
