@@ -16,6 +16,7 @@ import struct
 import subprocess
 from contextlib import closing
 
+import xxhash
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
@@ -124,11 +125,34 @@ class Profiles(KafkaCase):
         self.assertEqual(self.newest_of_topic(world), self.newest_of_files(world, feed))
         said = numbers(verify(world))
         self.assertEqual((said["profiles_gone"], said["profiles_unplaced"]), ("0", "0"))
-        said = numbers(verify(world, **{"source.profile": self.forgetful_topic(world, feed)}))
+        late = {"source.profile": self.forgetful_topic(world, feed)}
+        said = numbers(verify(world, **late))
         self.assertGreater(int(said["profiles_gone"]), 0)
         self.assertEqual((said["violations"], said["unverifiable"]), ("0", "0"))
+        said = numbers(verify(world, 4, **late, **{"output.topic": self.wrong_records(world, feed)}))
+        self.assertGreater(int(said["violations"]), int(said["unverifiable"]))
         said = verify(world, 4, **{"source.profile": self.other_topic(world, feed)})
         self.assertGreater(int(numbers(said)["violations"]), 0)
+
+    def wrong_records(self, world, feed):
+        """A topic of the records, their first vector another one, with the checksums of that."""
+        from interest_record_pb2 import InterestRecord
+        topic = f"{world.name}-wrong"
+        world.create(topic, world.partitions, **{"cleanup.policy": "compact"})
+        for record in read_all(world, f"{world.name}-interests"):
+            told = InterestRecord.FromString(record.value)
+            told.vectors[0] += 1
+            told.checksum = xxhash.xxh3_64_intdigest(
+                struct.pack("<I", len(told.user)) + told.user
+                + struct.pack("<QQQqIqII", told.generation, getattr(told, "from"), told.events,
+                              told.event_time_ms, told.partition, told.offset, len(told.weights),
+                              told.width)
+                + struct.pack(f"<{len(told.vectors)}f", *told.vectors)
+                + struct.pack(f"<{len(told.weights)}f", *told.weights))
+            feed.producer.send(topic, told.SerializeToString(), record.key, record.headers,
+                               partition=record.partition)
+        feed.producer.flush()
+        return topic
 
     def copy_of_topic(self, world, feed, name, value_of):
         """A topic with as many records of the same users. Returns its name, and its records."""
