@@ -143,11 +143,11 @@ static enum status group(struct processor *processor, const struct poll *poll, s
         *(event->beside ? &task->next_profile : &task->next_offset) = event->offset + 1;
         set->events++;
         set->verdicts[event->verdict]++;
+        task->clock_ms = partition_clock_with(task->clock_ms, event, processor->config);
         if (event_is_bad(event->verdict)) {
             warn_of_bad(processor, event);
             TRY(send_dead_letter(processor, event, error));
         } else if (event->verdict == EVENT_ACCEPTED) {
-            task->clock_ms = partition_clock_with(task->clock_ms, event, processor->config);
             admit_event(processor, task, event, processor->hashes[i]);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;

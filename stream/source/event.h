@@ -50,6 +50,7 @@ struct event {
     enum event_verdict verdict;
     uint8_t action;     /* 1-based index into config.actions; 0 = no action field */
     uint8_t features;   /* of the user, that are configured */
+    bool erased;        /* dropped: what its user did before it was erased (erased.h) */
     bool odd_category;  /* accepted: it has a category, or a feature, that cannot be used */
     bool beside;        /* of a topic of profiles, which has offsets of its own */
     uint32_t partition; /* of the source */

@@ -398,7 +398,9 @@ static void drop_erased(const struct erased *erased, struct event *event)
 {
     if (event->verdict != EVENT_ACCEPTED && event->verdict != EVENT_PROFILE) return;
     const struct erased_user *user = erased_find(erased, event->user);
-    if (user && event->offset < user->cut) event->verdict = EVENT_DROPPED;
+    if (!user || event->offset >= user->cut) return;
+    event->erased = event->verdict == EVENT_ACCEPTED;
+    event->verdict = EVENT_DROPPED;
 }
 
 enum status event_reader_next(struct event_reader *reader, struct event *event, struct error *error)

@@ -16,14 +16,15 @@
 enum { PARTITION_CLOCK_PARTS = 16 }; /* of the ttl, by one of which an event moves it at most */
 
 /*
- * The clock with an accepted event of the partition taken in. `clock_ms`, HISTORY_NO_TIME before the
- * first one, is where it stood. It stays that if users' lives do not end (state.ttl: 0).
+ * The clock with an event of the partition taken in, of those that are accepted, or would be if their
+ * user had not been erased: others' lives shall not depend on that. `clock_ms`, HISTORY_NO_TIME before
+ * the first one, is where it stood. It stays that if users' lives do not end (state.ttl: 0).
  */
 static inline int64_t partition_clock_with(int64_t clock_ms, const struct event *event,
                                            const struct config *config)
 {
     const int64_t ttl_ms = config->state.ttl_ms, stamp_ms = event->broker_ms;
-    if (ttl_ms == 0) return clock_ms;
+    if (ttl_ms == 0 || (event->verdict != EVENT_ACCEPTED && !event->erased)) return clock_ms;
     const int64_t now_ms = stamp_ms >= 0 && stamp_ms < event->time_ms ? stamp_ms : event->time_ms;
     if (clock_ms == HISTORY_NO_TIME) return now_ms;
     if (now_ms <= clock_ms) return clock_ms;

@@ -142,7 +142,7 @@ static bool add_profile(struct verify_slice *slice, const struct event *event)
 }
 
 /* An accepted event, before which the partition's clock stood at `before_ms`. */
-static bool keep_accepted(struct verify_slice *slice, const struct event *event, int64_t before_ms)
+static bool add_accepted(struct verify_slice *slice, const struct event *event, int64_t before_ms)
 {
     uint64_t hash = hash_of_user(event->user);
     bool fits, left;
@@ -170,14 +170,6 @@ static bool keep_accepted(struct verify_slice *slice, const struct event *event,
     return true;
 }
 
-static bool add_accepted(struct verify_slice *slice, const struct event *event)
-{
-    int64_t *clock_ms = &slice->clock_ms[event->partition];
-    const int64_t before_ms = *clock_ms;
-    *clock_ms = partition_clock_with(before_ms, event, slice->config);
-    return keep_accepted(slice, event, before_ms);
-}
-
 /* The part whose seeded events a slice takes. */
 struct seeding {
     struct verify_slice *slice;
@@ -196,7 +188,7 @@ static bool add_seeded(void *context, const struct event *event)
     seeded.offset = -1;
     seeded.features = 0;
     return seeded.partition != seeding->part ||
-           keep_accepted(seeding->slice, &seeded, HISTORY_NO_TIME);
+           add_accepted(seeding->slice, &seeded, HISTORY_NO_TIME);
 }
 
 static enum status load_seed(struct verify_slice *slice, const struct log_input_ops *ops,
@@ -247,7 +239,10 @@ static bool add_version(struct verify_slice *slice, const struct event *event)
 
 static bool add_event(struct verify_slice *slice, const struct event *event)
 {
-    if (event->verdict == EVENT_ACCEPTED) return add_accepted(slice, event);
+    int64_t *clock_ms = &slice->clock_ms[event->partition];
+    const int64_t before_ms = *clock_ms;
+    *clock_ms = partition_clock_with(before_ms, event, slice->config);
+    if (event->verdict == EVENT_ACCEPTED) return add_accepted(slice, event, before_ms);
     if (event->verdict == EVENT_PROFILE) return add_profile(slice, event);
     if (!belongs(slice, number_hash(event->offset))) return true;
     if (event_is_bad(event->verdict)) return add_bad(slice, event);

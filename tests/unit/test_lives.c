@@ -211,6 +211,10 @@ static void an_event_moves_the_clock_by_a_part_of_the_ttl_and_not_beyond_its_rec
     assert_int_equal(partition_clock_with(5000, &event, &config), 5101);
     event.broker_ms = 5003;
     assert_int_equal(partition_clock_with(5000, &event, &config), 5003);
+    event.verdict = EVENT_DROPPED;
+    assert_int_equal(partition_clock_with(5000, &event, &config), 5000);
+    event.erased = true; /* for others it is as if its user had not been */
+    assert_int_equal(partition_clock_with(5000, &event, &config), 5003);
     config.state.ttl_ms = 0;
     assert_int_equal(partition_clock_with(HISTORY_NO_TIME, &event, &config), HISTORY_NO_TIME);
 }
