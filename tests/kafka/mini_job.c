@@ -68,8 +68,9 @@ void world_open(struct world *world)
     config->kafka.instance = "one";
     config->kafka.create_topics = true;
     config->kafka.replication = 1;
-    config->kafka.session_timeout_ms = 6000;
-    config->kafka.transaction_timeout_ms = 3000;
+    /* Long, since a starved machine shall lose neither; what a test wants to run out it shortens. */
+    config->kafka.session_timeout_ms = 60000;
+    config->kafka.transaction_timeout_ms = 30000;
 }
 
 void world_close(struct world *world)

@@ -100,17 +100,42 @@ static void an_abort_rewinds_to_the_committed_offsets(void **state)
     assert_true(aborts_of(abort_often, 2000) > 1);
 }
 
-static enum status sleep_once(struct job *job, struct error *error)
+/* Where the interests end, all partitions together, to a reader of that isolation. */
+static int64_t interests_end(const char *isolation)
+{
+    const char *const settings[][2] = {{"isolation.level", isolation}, {NULL, NULL}};
+    rd_kafka_t *client = raw_client(RD_KAFKA_CONSUMER, settings);
+    int64_t all = 0;
+    for (int p = 0; p < PARTITIONS; p++) {
+        int64_t low, high;
+        assert_int_equal(
+            rd_kafka_query_watermark_offsets(client, world.interests, p, &low, &high, PATIENCE_MS),
+            0);
+        all += high;
+    }
+    rd_kafka_destroy(client);
+    return all;
+}
+
+/* Until the brokers have ended the first transaction, which is the only one. */
+static enum status wait_once(struct job *job, struct error *error)
 {
     (void)error;
-    if (job->mischief++ == 0) usleep(5000000);
+    if (job->mischief++ > 0) return STATUS_OK;
+    const int64_t deadline_ns = clock_monotonic_ns() + (int64_t)PATIENCE_MS * 1000000;
+    for (int64_t committed = 0; committed == 0 || committed < interests_end("read_uncommitted");) {
+        if (clock_monotonic_ns() > deadline_ns) fail_msg("the transaction stays open");
+        clock_sleep_ms(200);
+        committed = interests_end("read_committed");
+    }
     return STATUS_OK;
 }
 
 static void a_transaction_open_too_long_is_aborted_and_the_job_goes_on(void **state)
 {
     (void)state;
-    assert_true(aborts_of(sleep_once, 100) > 0);
+    world.config.kafka.transaction_timeout_ms = 2000;
+    assert_true(aborts_of(wait_once, 100) > 0);
 }
 
 static void fence(void)
@@ -286,6 +311,8 @@ static void an_expired_group_is_resumed_from_the_log_alone(void **state)
 {
     struct job job;
     (void)state;
+    world.config.kafka.session_timeout_ms = 6000; /* a group with members cannot be deleted */
+    world.config.kafka.transaction_timeout_ms = 3000;
     job_open_and_drain(&job, 300);
     job_close(&job);
     delete_group();
