@@ -131,9 +131,19 @@ uint32_t sweep_allowed(struct sweep_rate *rate, const struct config *config, uin
     return (uint32_t)rate->allowance;
 }
 
+/* How soon a whole step is allowed, as far as a poll may wait for it. */
+static uint32_t step_comes_ms(const struct sweep_rate *rate, const struct config *config,
+                              uint64_t per_second)
+{
+    if (per_second == 0) return 0;
+    const double users = (double)per_second / config->job.workers;
+    const double ms = (STEP_USERS - rate->allowance) / users * 1000;
+    return ms < POLL_MS_MAX ? (uint32_t)ms : POLL_MS_MAX;
+}
+
 enum status adoption_step(struct processor *processor, struct error *error)
 {
-    processor->sweep_waits = true;
+    processor->poll_ms = POLL_MS_MAX;
     if (!processor->sweeping || !config_sweeps_beside(processor->config)) return STATUS_OK;
     const struct changeset *set = transaction_changes(processor->transaction);
     const uint64_t swept = set->swept;
@@ -149,7 +159,7 @@ enum status adoption_step(struct processor *processor, struct error *error)
     } else if (task && most > 0) {
         TRY(sweep_some(processor, task, most, error));
         processor->sweep_rate.allowance -= (double)(set->swept - swept);
-        processor->sweep_waits = per_second > 0 && processor->sweep_rate.allowance < 1;
+        processor->poll_ms = step_comes_ms(&processor->sweep_rate, processor->config, per_second);
     }
     /* When nobody is left there is still a seal to write, unless that is under way. */
     if (set->count > 0 || (!task && !transaction_is_committing(processor->transaction))) {

@@ -25,7 +25,6 @@
 #include "stream/source/partition_clock.h"
 
 enum {
-    POLL_TIMEOUT_MS = 20,
     PREFETCH_AHEAD = 8, /* events before what they need of memory is needed, it is fetched */
     NO_EVENT = -1,      /* the offset of what is a profile */
 };
@@ -366,8 +365,7 @@ enum status processor_run(struct processor *processor, struct error *error)
         enum status status = processor_finish(processor, LOOK, error);
         if (status == STATUS_OK) {
             TRY(adoption_look(processor, error));
-            const uint32_t timeout_ms = processor->sweep_waits ? POLL_TIMEOUT_MS : 0;
-            TRY(processor->ops->poll(processor->session, timeout_ms, &poll, error));
+            TRY(processor->ops->poll(processor->session, processor->poll_ms, &poll, error));
             status = answer(processor, &poll, error);
         }
         if (status == STATUS_ABORTABLE) status = abort_transaction(processor, error);
@@ -448,7 +446,7 @@ enum status processor_open(struct processor **processorp, const struct job_share
     processor->generation = generations_take(shared->generations);
     job_serves(shared, processor->generation);
     processor->model = processor->generation->model;
-    processor->sweep_waits = true;
+    processor->poll_ms = POLL_MS_MAX;
     worker_metrics_open(&processor->metrics);
     processor->assigned_count = metrics_get("braid_workers_assigned", NULL, NULL);
     enum status status = processor_open_parts(processor, worker, error);

@@ -24,6 +24,8 @@
 #include "stream/job/transaction.h"
 #include "stream/job/user_loader.h"
 
+enum { POLL_MS_MAX = 20 };
+
 /* What a worker counts; gauges hold the sum of all workers, so each adds what has changed. */
 struct worker_metrics {
     struct metric *hits, *misses; /* users of a poll that were in memory, or not */
@@ -64,7 +66,7 @@ struct processor {
     struct sweeper *sweeper; /* else NULL */
     bool sweeping;           /* users of a partition may be of an older generation */
     uint32_t behind;         /* partitions of which that is so, as the metric was told */
-    bool sweep_waits;        /* for time, or for a commit; else more may be moved at once */
+    uint32_t poll_ms; /* that a poll waits for events: less where more users may soon be moved */
     struct sweep_rate sweep_rate;
 
     struct sweeper *leavers; /* of a job whose users expire, else NULL */
