@@ -260,6 +260,7 @@ const struct interest_ops comirec_sa_ops = {
                  .use_category = true,
                  .use_gap = true,
                  .gap_buckets = 32,
+                 .cosine = true, /* a mean is shorter than its items, the more they differ */
                  .temperature = 0.1f,
                  .window = 50,
                  .attention = 256,

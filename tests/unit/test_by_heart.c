@@ -29,8 +29,7 @@ static double learn_by_heart(const char *model, const struct model_dims *dims, u
  * Whose interests are means of the vectors that items are scored by, with no matrix between. What a
  * mean scores best is what it is made of, and an item is as near to the one that it follows as to the
  * one that follows it: what comes next is told by categories and gaps alone. So they learn fewer steps
- * by heart. With inner products the attention of comirec-sa turns away from the newest item, which
- * scores itself best, and stays there.
+ * by heart.
  */
 static bool reads_means(const char *model)
 {
@@ -42,10 +41,9 @@ static void every_model_can_learn_one_minibatch_by_heart(void **state)
     (void)state;
     const struct interest_ops *ops;
     for (uint32_t i = 0; (ops = interest_ops_at(i)); i++) {
-        struct model_dims dims = walk_dims(ops->name);
+        const struct model_dims dims = walk_dims(ops->name);
         const bool means = reads_means(ops->name);
         if (!ops->steps) continue;
-        dims.cosine = dims.cosine || strcmp(ops->name, "comirec-sa") == 0;
         const double left = learn_by_heart(ops->name, &dims, means ? 4 : 10, 400);
         if (left > 0.1) fail_msg("%s: %g of the first loss is left", ops->name, left);
     }

@@ -36,7 +36,7 @@ static const struct golden {
     {"hpmn", true, 0x3ab770c23e0d9a5a, 0xf36385e44c1d1043},
     {"comirec-dr", false, 0x6db839b4e7d14898, 0x386c4288521cfc50},
     {"comirec-dr", true, 0x6db839b4e7d14898, 0xd5e8bd2760e8dc71},
-    {"comirec-sa", false, 0x6db839b4e7d14898, 0xfff6a1ac379867ff},
+    {"comirec-sa", false, 0x6db839b4e7d14898, 0x8015498ed3b69865},
     {"comirec-sa", true, 0x2851b9c091dc5ca1, 0x28c16b8007d85a99},
     {"mind", false, 0x6db839b4e7d14898, 0x829ef83981fabe80},
     {"mind", true, 0x6db839b4e7d14898, 0xf77b9ec6c7540f26},
