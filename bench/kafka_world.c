@@ -15,6 +15,7 @@ enum {
     FRESHNESS_S = 30, /* measured */
     FRESHNESS_LOOK_MS = 5,
     BATCH = 1000,
+    QUEUED_MIN = 100000, /* librdkafka's queued.min.messages */
 };
 
 _Noreturn void world_fail(const char *what, const char *why)
@@ -131,6 +132,22 @@ void world_produce_log(const struct runner *runner, const char *topic)
     produce_end(producer);
 }
 
+/*
+ * librdkafka before 2.2 looks only once a second whether a full queue has room again, unless its
+ * connections have something to do: stream/broker/kafka/refill.c.
+ */
+static void keep_fetching(rd_kafka_t *consumer, rd_kafka_queue_t *queue, const char *topic)
+{
+    static int64_t asked_ns;
+    const int64_t now_ns = clock_monotonic_ns();
+    if (now_ns - asked_ns < 10000000 || rd_kafka_queue_length(queue) > QUEUED_MIN / 2) return;
+    asked_ns = now_ns;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_offsets_for_times(consumer, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 double world_consume_rate(const char *topic, uint64_t events, world_look *look, void *context)
 {
     static const char *const settings[][2] = {
@@ -154,6 +171,7 @@ double world_consume_rate(const char *topic, uint64_t events, world_look *look, 
             if (look && !messages[i]->err) look(context, messages[i]);
             rd_kafka_message_destroy(messages[i]);
         }
+        keep_fetching(consumer, queue, topic);
         if (!begun_ns && seen) begun_ns = clock_monotonic_ns(), first = seen;
     }
     double seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
