@@ -6,24 +6,17 @@
  * only within one. The other holds the snapshots, whose values lie in blob files so that compaction
  * does not rewrite them.
  *
- *     mark key: 'p'          user key: 'u' | size (2) | user
- *     chunk key: 'c' | size (2) | user | chunk (8)        snapshot key: 's' | size (2) | user
- *
- * Numbers in keys are big-endian, so that one order holds in all spaces: shorter ids first, then by
- * their bytes, then by chunk. This file is the only one that knows RocksDB.
+ * What keys and the mark look like is in store_format.h. This file is the only one that knows RocksDB.
  */
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
 
-#include "base/checksum.h"
 #include "state/history.h"
 #include "state/store.h"
+#include "state/store_format.h"
 
 enum {
-    FORMAT_VERSION = 1,
-    MARK_SIZE = 4 + 8 + 4 + 4 + 8 + 8 + 8 + 8 + 8,
-    KEY_MAX = 1 + HISTORY_KEY_MAX,
     FAMILIES = 2,
     CACHE_SHARD_BITS = 2,       /* few, so that a filter block fits into its shard */
     FILTER_BITS = 10,           /* bloom filter bits per key: 1 % false positives */
@@ -41,7 +34,6 @@ enum {
 #define MEMTABLE_FILTER_SHARE 0.01
 
 static const char *const family_names[FAMILIES] = {"default", "snapshots"};
-static const char mark_key[] = {'p'};
 
 struct store {
     rocksdb_t *db;
@@ -54,7 +46,7 @@ struct store {
     struct store_position position;
     uint64_t snapshot_bytes; /* written since the garbage was last looked at */
     bool collecting;         /* compaction moves live blobs out of old files */
-    uint8_t keys[STORE_GET_MAX * KEY_MAX];
+    uint8_t keys[STORE_GET_MAX * STORE_KEY_MAX];
     char path[];
 };
 
@@ -97,101 +89,16 @@ static enum status rocksdb_failed(const char *path, const char *doing, char *tex
     return status;
 }
 
-/* Writes the key as RocksDB has it into `to` (KEY_MAX bytes); returns its size. */
-static size_t key_encode(enum store_space space, const struct store_key *key, uint8_t *to)
-{
-    static const char prefixes[] = {
-        [STORE_USERS] = 'u', [STORE_CHUNKS] = 'c', [STORE_SNAPSHOTS] = 's'};
-    to[0] = (uint8_t)prefixes[space];
-    size_t size = 1 + history_key_encode(key->user, key->chunk, to + 1);
-    return space == STORE_CHUNKS ? size : size - sizeof key->chunk;
-}
-
-/* False if it is not a key of ours. */
-static bool key_decode(enum store_space space, struct bytes raw, struct store_key *key)
-{
-    struct byte_reader reader = byte_reader_of(raw);
-    read_u8(&reader);
-    size_t size = (size_t)read_u8(&reader) << 8;
-    size |= read_u8(&reader);
-    key->user = (struct bytes){read_raw(&reader, size), size};
-    key->chunk = 0;
-    for (unsigned i = 0; space == STORE_CHUNKS && i < sizeof key->chunk; i++) {
-        key->chunk = key->chunk << 8 | read_u8(&reader);
-    }
-    return !reader.failed && reader.left == 0;
-}
-
 static rocksdb_column_family_handle_t *family_of(const struct store *store, enum store_space space)
 {
     return store->families[space == STORE_SNAPSHOTS];
 }
 
-static void mark_encode(const struct store_identity *identity,
-                        const struct store_position *position, uint8_t to[MARK_SIZE])
-{
-    struct byte_writer writer = byte_writer_of(to, MARK_SIZE);
-    write_u32(&writer, FORMAT_VERSION);
-    write_u64(&writer, identity->source);
-    write_u32(&writer, identity->partition);
-    write_u32(&writer, identity->partitions);
-    write_u64(&writer, position->log);
-    write_i64(&writer, position->next);
-    write_u64(&writer, position->seal);
-    write_i64(&writer, position->written_ms);
-    write_u64(&writer, checksum_of(to, writer.used));
-    REQUIRE(!writer.failed && writer.used == MARK_SIZE);
-}
-
-/*
- * Reads the mark into the store's position, after checking that the store is this one's. A mark of
- * any format begins with its version and ends with its checksum.
- */
-static enum status mark_check(struct store *store, struct bytes mark, struct error *error)
-{
-    struct byte_reader reader = byte_reader_of(mark);
-    struct byte_reader tail = {(const uint8_t *)mark.at + mark.size - 8, 8, mark.size < 12};
-    if (tail.failed || read_u64(&tail) != checksum_of(mark.at, mark.size - 8)) {
-        return error_set(error, STATUS_CORRUPT,
-                         "store %s: its mark is damaged: delete the directory to have it rebuilt "
-                         "from the history log",
-                         store->path);
-    }
-    uint32_t version = read_u32(&reader);
-    if (version != FORMAT_VERSION || mark.size != MARK_SIZE) {
-        return error_set(error, STATUS_REFUSED,
-                         "store %s: its format %u is not the one of this build (%u): run the "
-                         "version of Braid that wrote it, or delete the directory to have it "
-                         "rebuilt from the history log",
-                         store->path, version, FORMAT_VERSION);
-    }
-    struct store_identity found;
-    found.source = read_u64(&reader);
-    found.partition = read_u32(&reader);
-    found.partitions = read_u32(&reader);
-    store->position.log = read_u64(&reader);
-    store->position.next = read_i64(&reader);
-    store->position.seal = read_u64(&reader);
-    store->position.written_ms = read_i64(&reader);
-    const struct store_identity *ours = &store->identity;
-    if (found.source != ours->source || found.partition != ours->partition ||
-        found.partitions != ours->partitions) {
-        return error_set(error, STATUS_REFUSED,
-                         "store %s: it belongs to partition %u of %u of source %016llx, not to "
-                         "partition %u of %u of source %016llx: name another state directory, or "
-                         "delete this one if that job is not needed any more",
-                         store->path, found.partition, found.partitions,
-                         (unsigned long long)found.source, ours->partition, ours->partitions,
-                         (unsigned long long)ours->source);
-    }
-    return STATUS_OK;
-}
-
 static void batch_put(const struct store *store, rocksdb_writebatch_t *batch,
                       enum store_space space, const struct store_key *key, struct bytes value)
 {
-    uint8_t raw[KEY_MAX];
-    size_t size = key_encode(space, key, raw);
+    uint8_t raw[STORE_KEY_MAX];
+    size_t size = store_key_encode(space, key, raw);
     rocksdb_column_family_handle_t *family = family_of(store, space);
     if (value.at) {
         rocksdb_writebatch_put_cf(batch, family, (char *)raw, size, value.at, value.size);
@@ -225,10 +132,10 @@ static int by_place(const void *a, const void *b)
 
 static struct place place_of(const struct store_write *write, uint32_t index)
 {
-    uint8_t raw[KEY_MAX], begin[16] = {0};
+    uint8_t raw[STORE_KEY_MAX], begin[16] = {0};
     struct place place = {.index = index};
     REQUIRE(write->space != STORE_SNAPSHOTS);
-    size_t size = key_encode(write->space, &write->key, raw);
+    size_t size = store_key_encode(write->space, &write->key, raw);
     if (write->space == STORE_CHUNKS) size -= sizeof write->key.chunk;
     memcpy(begin, raw, size < sizeof begin ? size : sizeof begin);
     memcpy(&place.first, begin, 8);
@@ -261,13 +168,13 @@ static enum status rocksdb_store_commit(struct store *store, const struct store_
                                         size_t count, const struct store_position *position,
                                         struct error *error)
 {
-    uint8_t mark[MARK_SIZE];
+    uint8_t mark[STORE_MARK_SIZE];
     for (size_t i = 0; i < count; i += SORT_MAX) {
         batch_put_sorted(store, writes + i, count - i < SORT_MAX ? count - i : SORT_MAX);
     }
-    mark_encode(&store->identity, position, mark);
-    rocksdb_writebatch_put_cf(store->batch, store->families[0], mark_key, sizeof mark_key,
-                              (char *)mark, sizeof mark);
+    store_mark_encode(&store->identity, position, mark);
+    rocksdb_writebatch_put_cf(store->batch, store->families[0], store_mark_key,
+                              sizeof store_mark_key, (char *)mark, sizeof mark);
     TRY(batch_write(store, store->batch, error));
     store->position = *position;
     return STATUS_OK;
@@ -288,11 +195,12 @@ static enum status mark_open(struct store *store, struct error *error)
 {
     char *text = NULL;
     size_t size = 0;
-    char *mark = rocksdb_get_cf(store->db, store->read_options, store->families[0], mark_key,
-                                sizeof mark_key, &size, &text);
+    char *mark = rocksdb_get_cf(store->db, store->read_options, store->families[0], store_mark_key,
+                                sizeof store_mark_key, &size, &text);
     if (text) return rocksdb_failed(store->path, "reading its mark", text, error);
     if (mark) {
-        enum status status = mark_check(store, (struct bytes){mark, size}, error);
+        enum status status = store_mark_check((struct bytes){mark, size}, store->path,
+                                              &store->identity, &store->position, error);
         rocksdb_free(mark);
         return status;
     }
@@ -451,7 +359,7 @@ static enum status rocksdb_store_get(struct store *store, enum store_space space
     if (count == 0) return STATUS_OK;
     for (size_t i = 0; i < count; i++) {
         raw[i] = (char *)store->keys + used;
-        sizes[i] = key_encode(space, &keys[i], store->keys + used);
+        sizes[i] = store_key_encode(space, &keys[i], store->keys + used);
         used += sizes[i];
     }
     rocksdb_batched_multi_get_cf(store->db, store->read_options, family_of(store, space), count,
@@ -471,8 +379,8 @@ static enum status rocksdb_store_look(struct store *store, enum store_space spac
                                       const struct store_key *key, store_found *found,
                                       void *context, struct error *error)
 {
-    uint8_t raw[KEY_MAX];
-    const size_t size = key_encode(space, key, raw);
+    uint8_t raw[STORE_KEY_MAX];
+    const size_t size = store_key_encode(space, key, raw);
     char *text = NULL;
     rocksdb_pinnableslice_t *pinned = rocksdb_get_pinned_cf(
         store->db, store->read_options, family_of(store, space), (const char *)raw, size, &text);
@@ -530,8 +438,8 @@ static enum status rocksdb_store_scan(struct store *store, enum store_space spac
                                       void *context, struct error *error)
 {
     static const struct store_key first;
-    uint8_t begin[KEY_MAX];
-    size_t begin_size = key_encode(space, start ? start : &first, begin);
+    uint8_t begin[STORE_KEY_MAX];
+    size_t begin_size = store_key_encode(space, start ? start : &first, begin);
     char end = (char)(begin[0] + 1);
     enum status status = STATUS_OK;
     rocksdb_readoptions_t *options = rocksdb_readoptions_create();
@@ -545,7 +453,7 @@ static enum status rocksdb_store_scan(struct store *store, enum store_space spac
         struct store_key key;
         raw.at = rocksdb_iter_key(iterator, &raw.size);
         value.at = rocksdb_iter_value(iterator, &value.size);
-        if (!key_decode(space, raw, &key)) {
+        if (!store_key_decode(space, raw, &key)) {
             status = error_set(error, STATUS_CORRUPT, "store %s: a key is malformed (%zu bytes)",
                                store->path, raw.size);
             break;
