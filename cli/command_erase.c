@@ -1,4 +1,4 @@
-/* command_erase.c - `braid erase`: users who asked to be forgotten, of a job on files. */
+/* command_erase.c - `braid erase`: users who asked to be forgotten. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,23 +7,33 @@
 
 #include "cli/command.h"
 #include "stream/broker/file/file_erase.h"
+#include "stream/broker/kafka/erase_requests.h"
 
 enum { USERS_FIRST = 64 };
 
 static const char help[] =
     "usage: braid erase [--user ID ...] [--users FILE] [--config FILE] [--KEY=VALUE ...]\n\n"
-    "Erases users from a job on files, which must be stopped: their histories, states and records\n"
-    "are deleted, and events of theirs that the job has processed do not count any more, however\n"
-    "often the log is read again with this state.dir. Later ones begin a new history, at n = 1.\n"
-    "--users FILE has ids, one a line.\n\n"
-    "The request is kept as a hash in state.dir/erased. Killed, run it again, with or without the\n"
+    "Erases users: their histories, states and records are deleted, and what they did until now "
+    "does\n"
+    "not count any more, however often the log is read again. What they do later begins a new\n"
+    "history, at n = 1. --users FILE has ids, one a line.\n\n"
+    "On Kafka this writes a request of each user into the topic source.erase, in every partition, "
+    "and\n"
+    "the job carries it out, now or when it runs; its answers and receipts are in that topic, "
+    "under\n"
+    "the hash of the id. The cut is the time of the request, compared with the events' own.\n\n"
+    "On files the job must be stopped, and the cut is the first event that it has not processed. "
+    "The\n"
+    "request is kept as a hash in state.dir/erased. Killed, run it again, with or without the\n"
     "same users: it ends what it began, and until then the job is refused. When the bytes are "
     "gone\n"
     "a receipt with the hash is appended to output.dir/erasures.jsonl.\n\n"
-    "Not erased: the log itself, dead letters, and what a model has learned.\n\n"
+    "Not erased: the source itself, dead letters, and what a model has learned.\n\n"
     "  braid erase --config braid.yaml --user u1 --user u2\n"
     "  braid erase --config braid.yaml --users leavers.txt\n\n"
-    "The last line is for scripts: erase users=N resumed=N partitions=N records=N lines=N cut=N\n\n"
+    "The last line is for scripts: erase users=N resumed=N partitions=N records=N lines=N cut=N, "
+    "on\n"
+    "Kafka erase users=N partitions=N requests=N\n\n"
     "Exit codes: 0 done; 1 the operating system failed, run it again; 2 usage or configuration;\n"
     "3 refused: the job runs, or damage.\n";
 
@@ -83,6 +93,16 @@ static enum status list_users(struct erase_list *list, struct arguments *argumen
     return path ? list_file(list, path, error) : STATUS_OK;
 }
 
+static enum status ask(const struct erase_list *list, const struct config *config,
+                       struct error *error)
+{
+    struct erase_requests_report report;
+    TRY(erase_requests_send(config, list->at, list->count, &report, error));
+    printf("erase users=%" PRIu32 " partitions=%" PRIu32 " requests=%" PRIu64 "\n", report.users,
+           report.partitions, report.requests);
+    return STATUS_OK;
+}
+
 static enum status erase_listed(struct erase_list *list, struct arguments *arguments,
                                 struct config *config, struct error *error)
 {
@@ -90,10 +110,7 @@ static enum status erase_listed(struct erase_list *list, struct arguments *argum
     TRY(list_users(list, arguments, error));
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
-    if (config->source.broker != CONFIG_BROKER_FILE) {
-        return error_set(error, STATUS_INVALID,
-                         "source.broker is kafka: only a job on files can erase users");
-    }
+    if (config->source.broker == CONFIG_BROKER_KAFKA) return ask(list, config, error);
     TRY(file_erase(config, list->at, list->count, &report, error));
     printf("erase users=%" PRIu32 " resumed=%" PRIu32 " partitions=%" PRIu32 " records=%" PRIu64
            " lines=%" PRIu64 " cut=%" PRId64 "\n",
@@ -116,7 +133,7 @@ static enum status run_erase(struct arguments *arguments, struct config *config,
 
 const struct command command_erase = {
     .name = "erase",
-    .summary = "erase users from what a job on files keeps",
+    .summary = "erase users from what a job keeps",
     .help = help,
     .settings = true,
     .run = run_erase,

@@ -168,6 +168,8 @@ static enum status check_source(const struct config *config, struct error *error
 static enum status check_topics(const struct config *config, const char *why, struct error *error)
 {
     const struct config_pair topics[] = {
+        {"source.profile", config->source.profile},
+        {"source.erase", config->source.erase},
         {"source.topic", config->source.topic},
         {"output.topic", config->output.topic},
         {"output.history_topic", config->output.history_topic},
@@ -176,16 +178,12 @@ static enum status check_topics(const struct config *config, const char *why, st
         {"output.models_topic", config->output.models_topic},
         {"output.item_vectors_topic", config->output.item_vectors_topic},
     };
+    const size_t optional = 2;                           /* the first ones, which may be empty */
     const size_t shared = config_shares(config) ? 0 : 2; /* the last ones, else not used */
     for (size_t i = 0; i < sizeof topics / sizeof *topics - shared; i++) {
-        TRY(require_set(topics[i].value, topics[i].key, why, error));
-        if (strcmp(topics[i].value, config->source.profile) == 0) {
-            return error_set(error, STATUS_INVALID,
-                             "source.profile and %s are both '%s': each needs a topic of its own",
-                             topics[i].key, topics[i].value);
-        }
+        if (i >= optional) TRY(require_set(topics[i].value, topics[i].key, why, error));
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(topics[i].value, topics[j].value) != 0) continue;
+            if (!*topics[i].value || strcmp(topics[i].value, topics[j].value) != 0) continue;
             return error_set(error, STATUS_INVALID,
                              "%s and %s are both '%s': each needs a topic of its own",
                              topics[j].key, topics[i].key, topics[i].value);
@@ -293,6 +291,10 @@ enum status config_check_events(const struct config *config, struct error *error
 {
     TRY(check_source(config, error));
     TRY(check_profiles(config, error));
+    if (config->source.broker == CONFIG_BROKER_FILE && *config->source.erase) {
+        return error_set(error, STATUS_INVALID,
+                         "source.erase is a topic: of a job on files use braid erase");
+    }
     if (config->state.history_max % 128 == 0) return STATUS_OK;
     return error_set(error, STATUS_INVALID, "state.history_max must be a multiple of 128");
 }

@@ -60,6 +60,7 @@ struct config {
         const char *path;    /* source.path: a file, a directory, a,b,c, or - for standard input */
         const char *topic;   /* source.topic (kafka) */
         const char *profile; /* source.profile: where profiles are; "" = events say them */
+        const char *erase;   /* source.erase: the topic of erasures (kafka), "": none */
         enum config_format format;
         bool header;               /* csv/tsv: the first line names the columns */
         char separator;            /* csv/tsv: between cells; 0: that of the format */
@@ -108,6 +109,7 @@ struct config {
         uint64_t ttl_rate;    /* users a second that are forgotten; 0: as fast as may be */
         uint32_t snapshot_every;    /* a state is saved if so many behaviors came since */
         uint64_t snapshot_rate;     /* background snapshot budget, bytes per second */
+        int64_t erase_interval_ms;  /* state.erase_interval: between rewrites of a store's files */
         uint32_t flush_interval_ms; /* bounds the log tail a restart re-reads, in time ... */
         uint64_t flush_size;        /* ... and in bytes of log per partition */
     } state;
@@ -116,6 +118,7 @@ struct config {
         const char *dir;   /* output.dir (file broker) */
         const char *topic; /* output.topic (kafka) and its companions: */
         const char *history_topic;
+        int64_t compaction_lag_ms; /* output.compaction_lag: of the topics that have ids of users */
         const char *dead_letter_topic;
         const char *items_topic;
         const char *models_topic; /* of jobs that share generations (config_shares): */

@@ -82,6 +82,9 @@ const struct option option_table[] = {
          "before new events (file); a topic, which may be compacted, with the user as key and as "
          "many "
          "partitions as the source, read beside it (kafka); empty: the events do"),
+    TEXT("source.erase", source.erase, "",
+         "A compacted topic of users to be erased, keyed by user, with as many partitions as the "
+         "source; the job answers there, too (kafka); empty: nobody is. On files: braid erase"),
     CHOICE("source.format", source.format, formats, "json",
            "Form of an event: a JSON object, or a row of a table"),
     BOOL("source.header", source.header, "true",
@@ -184,6 +187,9 @@ const struct option option_table[] = {
           "since the beginning; what is not saved is folded from the history"),
     SIZE("state.snapshot_rate", state.snapshot_rate, "50MB", 64 * KB, 64 * GB,
          "Most bytes per second that the background writes of snapshots"),
+    DURATION("state.erase_interval", state.erase_interval_ms, "1h", 0, 365 * DAY,
+             "Least time between two rewrites of a store's files, by which the bytes of users who "
+             "were erased go (kafka)"),
     DURATION("state.flush_interval", state.flush_interval_ms, "30s", 100, HOUR,
              "Longest time between flushes of a store: bounds what a restart reads again"),
     SIZE("state.flush_size", state.flush_size, "64MB", 64 * KB, 64 * GB,
@@ -195,6 +201,9 @@ const struct option option_table[] = {
          "Topic of the published records, compacted, keyed by user (kafka)"),
     TEXT("output.history_topic", output.history_topic, "interests-history",
          "Topic of the history log, compacted (kafka)"),
+    DURATION("output.compaction_lag", output.compaction_lag_ms, "7d", 1000, 3650 * DAY,
+             "Longest time before a compacted topic with ids of users is compacted: "
+             "max.compaction.lag.ms of those that Braid creates (kafka)"),
     TEXT("output.dead_letter_topic", output.dead_letter_topic, "interests-dead-letters",
          "Topic of events that cannot be used (kafka)"),
     TEXT("output.items_topic", output.items_topic, "interests-items",

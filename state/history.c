@@ -17,7 +17,8 @@ enum {
     RECORD_VERSION_PROFILE = 3, /* hours, and what is known of the user */
     RECORD_VERSION_HOURS = 2,   /* hours alone */
     RECORD_VERSION_PLAIN = 1,   /* neither */
-    SEAL_VERSION = 4,           /* how far source.profile was read */
+    SEAL_VERSION_PROFILE = 4,   /* how far source.profile was read */
+    SEAL_VERSION = 5,           /* how far source.erase was read */
     SEAL_VERSION_RANGE = 3,
     CHECKSUM_SIZE = 4,
     VARINT_MAX = 10, /* bytes of a 64-bit varint */
@@ -474,7 +475,10 @@ bool history_is_seal(struct bytes key)
 size_t history_seal_encode(const struct history_seal *seal, void *to)
 {
     struct byte_writer writer = byte_writer_of(to, HISTORY_SEAL_MAX);
-    write_u8(&writer, seal->next_profile ? SEAL_VERSION : SEAL_VERSION_RANGE);
+    const uint8_t version = seal->next_erasure   ? SEAL_VERSION
+                            : seal->next_profile ? SEAL_VERSION_PROFILE
+                                                 : SEAL_VERSION_RANGE;
+    write_u8(&writer, version);
     write_u64(&writer, seal->number);
     write_u64(&writer, seal->source_identity);
     write_u32(&writer, seal->partitions);
@@ -496,7 +500,8 @@ size_t history_seal_encode(const struct history_seal *seal, void *to)
     write_i64(&writer, seal->range.first);
     write_i64(&writer, seal->range.end);
     write_u32(&writer, seal->range.bound);
-    if (seal->next_profile) write_i64(&writer, seal->next_profile);
+    if (version >= SEAL_VERSION_PROFILE) write_i64(&writer, seal->next_profile);
+    if (version >= SEAL_VERSION) write_i64(&writer, seal->next_erasure);
     write_checksum(&writer);
     REQUIRE(!writer.failed);
     return writer.used;
@@ -539,11 +544,12 @@ enum status history_seal_decode(struct history_seal *seal, struct bytes record, 
     if (version >= 2) read_version_2(&reader, seal);
     if (version >= 3) read_version_3(&reader, &seal->range);
     if (version >= 4) seal->next_profile = read_i64(&reader);
+    if (version >= 5) seal->next_erasure = read_i64(&reader);
     if (reader.failed || reader.left) {
         return error_set(error, STATUS_CORRUPT, "seal: malformed (%zu bytes)", record.size);
     }
     if (seal->number == 0 || seal->next_offset < 0 || seal->partitions == 0 ||
-        seal->next_profile < 0) {
+        seal->next_profile < 0 || seal->next_erasure < 0) {
         return error_set(error, STATUS_CORRUPT,
                          "seal: number %llu, next offset %lld, %u partitions contradict each other",
                          (unsigned long long)seal->number, (long long)seal->next_offset,

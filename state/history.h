@@ -244,6 +244,12 @@ MUST_CHECK enum status history_decode(struct history *history, struct bytes reco
  * big-endian).
  */
 enum { HISTORY_KEY_MAX = 2 + HISTORY_USER_SIZE_MAX + 8 };
+
+/*
+ * In place of a chunk, in a key that never has a value: the user is gone with all its chunks, each of
+ * which is deleted by itself before. What follows of it is a new history.
+ */
+#define HISTORY_USER_GONE ((uint64_t)1 << 63)
 size_t history_key_encode(struct bytes user, uint64_t chunk, void *to);
 MUST_CHECK enum status history_key_decode(struct bytes key, struct bytes *userp, uint64_t *chunkp,
                                           struct error *error);
@@ -280,17 +286,18 @@ struct history_seal {
     uint32_t decoding[HISTORY_DECODING_MAX]; /* of each option that decides which events are
                                               * accepted, and how (stream/source/decoding.h) */
     struct history_range range;
-    int64_t next_profile; /* first offset of source.profile not yet processed (Kafka) */
+    int64_t next_profile; /* first offset of source.profile not yet processed (Kafka), */
+    int64_t next_erasure; /* and of source.erase */
 };
 
 /*
  * A seal is, little-endian: version (1) | the members up to watermark_ms in their order | from
  * version 2 on: lost (8) | checkpoint (8) | number of fingerprints (1) | decoding (4 each) | from
- * version 3 on: range's first (8) | end (8) | bound (4) | in version 4 next_profile (8), which is
- * written where it is not 0 | XXH3 of all that (4). Seals of versions 1 and 2 are still read. Of more fingerprints than this build knows the rest is
+ * version 3 on: range's first (8) | end (8) | bound (4) | from version 4 on next_profile (8) | in
+ * version 5 next_erasure (8) | XXH3 of all that (4). A version is the least that says all of it. Seals of versions 1 and 2 are still read. Of more fingerprints than this build knows the rest is
  * ignored.
  */
-enum { HISTORY_SEAL_MAX = 110 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
+enum { HISTORY_SEAL_MAX = 118 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
 extern const uint8_t history_seal_key[HISTORY_SEAL_KEY_SIZE];
 bool history_is_seal(struct bytes key);
 

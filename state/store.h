@@ -115,6 +115,23 @@ struct store_ops {
                                  const struct bytes *values, size_t count, struct error *error);
 
     /*
+     * Deletes snapshots, durably: whatever is killed, none of them is there again. For users who are
+     * erased; put_snapshots may delete what may come back.
+     */
+    enum status (*forget_snapshots)(struct store *store, const struct store_key *keys, size_t count,
+                                    struct error *error);
+
+    /*
+     * Writes the files anew until none has anything of what was deleted before the call, which takes
+     * as long as to copy them, and leaves none but such files. On any one thread, beside the owner's
+     * other calls. STATUS_END: it was canceled.
+     */
+    enum status (*purge)(struct store *store, struct error *error);
+
+    /* A purge under way ends soon, and no other begins: the store is to be closed. Any thread. */
+    void (*cancel_purge)(struct store *store);
+
+    /*
      * Visits a consistent view of one space, that of the moment of the call, beginning at `start`
      * (NULL: the first). The view holds on to deleted files while it lasts: a caller that needs no
      * single moment stops every second or so and goes on from the last key.

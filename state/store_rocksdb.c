@@ -10,6 +10,7 @@
  */
 #include <pthread.h>
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "state/history.h"
@@ -24,6 +25,7 @@ enum {
     MEMTABLE_MIN = 2 << 20,     /* bytes, per store */
     TABLE_SIZE = 32 << 20,      /* bytes of a table file */
     BLOB_FILE_SIZE = 128 << 20, /* bytes of a blob file */
+    MANIFEST_SIZE = 1,          /* byte: each change of files writes it anew; they are few */
     BACKGROUND_JOBS = 2,        /* threads of the whole process: one flushes, one compacts */
     SNAPSHOT_TABLES_SLOW = 64,  /* level-0 tables of keys only: they are small */
     SNAPSHOT_TABLES_STOP = 96,
@@ -33,6 +35,7 @@ enum {
 /* Of a memtable, for a filter that spares most reads its search: worth a fifth of their rate. */
 #define MEMTABLE_FILTER_SHARE 0.01
 
+static const char purge_key[] = {'z'}; /* behind all snapshots; nothing reads it */
 static const char *const family_names[FAMILIES] = {"default", "snapshots"};
 
 struct store {
@@ -45,7 +48,9 @@ struct store {
     struct store_identity identity;
     struct store_position position;
     uint64_t snapshot_bytes; /* written since the garbage was last looked at */
-    bool collecting;         /* compaction moves live blobs out of old files */
+    bool collecting;         /* compaction moves live blobs out of old files, */
+    atomic_bool purging;     /* or does so now whatever that says, */
+    atomic_bool canceled;    /* or is to do it no more */
     uint8_t keys[STORE_GET_MAX * STORE_KEY_MAX];
     char path[];
 };
@@ -180,14 +185,19 @@ static enum status rocksdb_store_commit(struct store *store, const struct store_
     return STATUS_OK;
 }
 
-static enum status rocksdb_store_flush(struct store *store, bool wait, struct error *error)
+static enum status flush_family(struct store *store, int family, bool wait, struct error *error)
 {
     char *text = NULL;
     rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
     rocksdb_flushoptions_set_wait(options, wait);
-    rocksdb_flush_cf(store->db, options, store->families[0], &text);
+    rocksdb_flush_cf(store->db, options, store->families[family], &text);
     rocksdb_flushoptions_destroy(options);
     return text ? rocksdb_failed(store->path, "flushing", text, error) : STATUS_OK;
+}
+
+static enum status rocksdb_store_flush(struct store *store, bool wait, struct error *error)
+{
+    return flush_family(store, 0, wait, error);
 }
 
 /* Reads the mark, or makes one: a store without any was never written to. */
@@ -238,6 +248,7 @@ static rocksdb_options_t *store_options_of(rocksdb_block_based_table_options_t *
     rocksdb_options_set_skip_stats_update_on_db_open(options, 1);
     rocksdb_options_set_info_log_level(options, 2); /* warnings */
     rocksdb_options_set_keep_log_file_num(options, 2);
+    rocksdb_options_set_max_manifest_file_size(options, MANIFEST_SIZE);
     rocksdb_options_set_stats_dump_period_sec(options, 0);
     rocksdb_options_set_db_write_buffer_size(options, memtable_size / 2);
     rocksdb_options_set_write_buffer_size(options, memtable_size / 2);
@@ -400,6 +411,15 @@ static uint64_t family_fact(struct store *store, int family, const char *propert
     return value;
 }
 
+static enum status collect_blobs(struct store *store, bool collect, struct error *error)
+{
+    const char *key = "enable_blob_garbage_collection", *value = collect ? "true" : "false";
+    char *text = NULL;
+    rocksdb_set_options_cf(store->db, store->families[1], 1, &key, &value, &text);
+    return text ? rocksdb_failed(store->path, "setting the collection of blobs", text, error)
+                : STATUS_OK;
+}
+
 /*
  * Lets compaction collect blobs once half of what the files hold is garbage, and stops it when an
  * eighth is left. Compactions of random users pass over every live blob: to move them each time
@@ -410,11 +430,8 @@ static enum status snapshots_collect(struct store *store, struct error *error)
     uint64_t garbage = family_fact(store, 1, "rocksdb.live-blob-file-garbage-size");
     uint64_t size = family_fact(store, 1, "rocksdb.live-blob-file-size");
     bool collect = store->collecting ? garbage > size / 8 : garbage > size / 2;
-    if (collect == store->collecting) return STATUS_OK;
-    const char *key = "enable_blob_garbage_collection", *value = collect ? "true" : "false";
-    char *text = NULL;
-    rocksdb_set_options_cf(store->db, store->families[1], 1, &key, &value, &text);
-    if (text) return rocksdb_failed(store->path, "setting the collection of blobs", text, error);
+    if (collect == store->collecting || atomic_load(&store->purging)) return STATUS_OK;
+    TRY(collect_blobs(store, collect, error));
     store->collecting = collect;
     return STATUS_OK;
 }
@@ -431,6 +448,70 @@ static enum status rocksdb_store_put_snapshots(struct store *store, const struct
     if (store->snapshot_bytes < BLOB_FILE_SIZE / 8) return STATUS_OK;
     store->snapshot_bytes = 0;
     return snapshots_collect(store, error);
+}
+
+static enum status rocksdb_store_forget_snapshots(struct store *store, const struct store_key *keys,
+                                                  size_t count, struct error *error)
+{
+    const struct bytes none = {NULL, 0};
+    for (size_t i = 0; i < count; i++) {
+        batch_put(store, store->snapshot_batch, STORE_SNAPSHOTS, &keys[i], none);
+    }
+    TRY(batch_write(store, store->snapshot_batch, error));
+    return flush_family(store, 1, true, error);
+}
+
+/* Down to the last level, where a deletion ends. */
+static enum status rewrite_files(struct store *store, struct error *error)
+{
+    enum { FORCED = 2 }; /* also what lies there already */
+    rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
+    rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
+    rocksdb_compactoptions_set_bottommost_level_compaction(options, FORCED);
+    for (int i = 0; i < FAMILIES; i++) {
+        rocksdb_compact_range_cf_opt(store->db, store->families[i], options, NULL, 0, NULL, 0);
+    }
+    rocksdb_compactoptions_destroy(options);
+    if (!atomic_load(&store->canceled)) return STATUS_OK;
+    return error_set(error, STATUS_END, "store %s: it is closed", store->path);
+}
+
+/*
+ * The manifest, which has the first and the last key of each file, is written anew with the next change
+ * of files, as it was before that (MANIFEST_SIZE): so files change twice.
+ */
+static enum status renew_manifest(struct store *store, struct error *error)
+{
+    char *text = NULL;
+    for (int i = 0; i < 2; i++) {
+        rocksdb_put_cf(store->db, store->write_options, store->families[1], purge_key,
+                       sizeof purge_key, purge_key, sizeof purge_key, &text);
+        if (text) return rocksdb_failed(store->path, "writing", text, error);
+        TRY(flush_family(store, 1, true, error));
+        rocksdb_delete_cf(store->db, store->write_options, store->families[1], purge_key,
+                          sizeof purge_key, &text);
+        if (text) return rocksdb_failed(store->path, "writing", text, error);
+    }
+    return STATUS_OK;
+}
+
+static enum status rocksdb_store_purge(struct store *store, struct error *error)
+{
+    TRY(flush_family(store, 1, true, error));
+    TRY(flush_family(store, 0, true, error));
+    atomic_store(&store->purging, true);
+    enum status status = collect_blobs(store, true, error);
+    if (status == STATUS_OK) status = rewrite_files(store, error);
+    if (status == STATUS_OK) status = renew_manifest(store, error);
+    const enum status after = collect_blobs(store, store->collecting, error);
+    atomic_store(&store->purging, false);
+    return status == STATUS_OK ? after : status;
+}
+
+static void rocksdb_store_cancel_purge(struct store *store)
+{
+    atomic_store(&store->canceled, true);
+    rocksdb_disable_manual_compaction(store->db);
 }
 
 static enum status rocksdb_store_scan(struct store *store, enum store_space space,
@@ -499,6 +580,9 @@ const struct store_ops store_rocksdb = {
     .look = rocksdb_store_look,
     .commit = rocksdb_store_commit,
     .put_snapshots = rocksdb_store_put_snapshots,
+    .forget_snapshots = rocksdb_store_forget_snapshots,
+    .purge = rocksdb_store_purge,
+    .cancel_purge = rocksdb_store_cancel_purge,
     .scan = rocksdb_store_scan,
     .flush = rocksdb_store_flush,
     .measure = rocksdb_store_measure,

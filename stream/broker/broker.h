@@ -30,6 +30,7 @@
 #include "config/config.h"
 #include "state/history.h"
 #include "state/store.h"
+#include "stream/source/erasure/cuts.h"
 #include "stream/source/event.h"
 
 struct broker;
@@ -70,7 +71,8 @@ enum record_kind {
     RECORD_HISTORY,
     RECORD_DEAD_LETTER,
     RECORD_ITEM,
-    RECORD_KINDS
+    RECORD_KINDS,
+    RECORD_ERASURE = RECORD_KINDS, /* Kafka alone, with source.erase */
 };
 
 struct record_header {
@@ -259,6 +261,14 @@ struct broker_ops {
     enum status (*rewrite_install)(struct session *session, struct history_rewrite *rewrite,
                                    struct error *error);
     void (*rewrite_close)(struct history_rewrite *rewrite);
+
+    /*
+     * Who of a partition's users was erased so far; whatever was committed before is in it. `asked`:
+     * also whom requests name that no job has answered. Call it after history_open. STATUS_BUSY: not to be had now. Not called on a polling thread. NULL: the
+     * source drops their events by itself (files).
+     */
+    enum status (*cuts)(struct broker *broker, uint32_t partition, bool asked, struct cuts *cuts,
+                        struct error *error);
 
     /* Where the members of a group share generations; NULL: model.dir is all there is (files). */
     const struct generation_log_ops *generations;

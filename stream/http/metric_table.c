@@ -57,6 +57,7 @@ const struct metric_row metric_table[] = {
     COUNTER("braid_snapshots_total", "Snapshots of states written, loaded, and ignored as stale"),
     COUNTER("braid_swept_users_total", "Users moved to another generation without an event"),
     COUNTER("braid_expired_users_total", "Users who left, each when that is committed"),
+    COUNTER("braid_erased_users_total", "Requests to erase a user that were carried out"),
     GAUGE("braid_unswept_partitions", 1,
           "Partitions of this process with users of an older generation"),
     COUNTER("braid_generation_verdicts_total", "Candidates of training, by the gate's verdict"),

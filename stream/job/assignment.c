@@ -87,6 +87,7 @@ static void close_task(struct assignment *assignment, struct task *task)
     } else {
         assignment->shared->stores->close(task->store);
     }
+    cuts_close(&task->cuts);
     free(task);
 }
 
@@ -112,6 +113,7 @@ static enum status restore(struct assignment *assignment, struct task *task, str
         .waits = shared->training && shared->config->source.broker == CONFIG_BROKER_KAFKA,
         .cancel = &assignment->cancel,
     };
+    cuts_close(&task->cuts);
     enum status status = recovery_run(&recovery, error);
     if (recovery.waits) training_want(shared->training, recovery.seal.target);
     task->store = recovery.store;
@@ -121,6 +123,8 @@ static enum status restore(struct assignment *assignment, struct task *task, str
     task->clock_ms = recovery.seal.number ? recovery.seal.watermark_ms : HISTORY_NO_TIME;
     task->scan_ms = HISTORY_NO_TIME;
     task->next_profile = recovery.seal.next_profile;
+    task->next_erasure = recovery.seal.next_erasure;
+    task->cuts = recovery.cuts;
     task->flushed_ns = clock_monotonic_ns();
     task->flushed = recovery.position;
     return status;

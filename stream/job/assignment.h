@@ -21,6 +21,7 @@
 #include "stream/broker/broker.h"
 #include "stream/job/changeset.h"
 #include "stream/job/job_shared.h"
+#include "stream/source/erasure/cuts.h"
 
 /* One partition's work. */
 struct task {
@@ -37,7 +38,11 @@ struct task {
     bool scanning;              /* which is not over, */
     bool early;                 /* and began before all that users did was in the store */
     int64_t next_offset;        /* after the last event processed, committed or not, */
-    int64_t next_profile;       /* and the last record of a topic of profiles */
+    int64_t next_profile;       /* the last record of a topic of profiles, */
+    int64_t next_erasure;       /* and of erasures */
+    struct cuts cuts;           /* of its users who were erased, */
+    bool receipts;              /* of some are in the open transaction; */
+    int64_t purged_ns;          /* and when the store's files were last written anew for them */
     struct change_list changes; /* of the open transaction */
     struct store_write *writes; /* the same as writes, during a commit */
     size_t writes_count;

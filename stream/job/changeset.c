@@ -15,15 +15,15 @@ static size_t arena_lines(size_t size)
 }
 
 /*
- * What the arena holds at most: of each user its record and the deletion of what a jump of `from`
- * left behind; chunks, of which each user may close one with its first behavior; and for each
+ * What the arena holds at most: of each user its record, the deletion of what a jump of `from`
+ * left behind, and two of one who is erased; chunks, of which each user may close one with its first behavior; and for each
  * partition a line that its writes do not fill.
  */
 static size_t arena_size(uint32_t users_max, uint32_t behaviors_max)
 {
     const size_t write = sizeof(struct store_write), record = arena_lines(HISTORY_RECORD_MAX);
     const size_t chunks = (size_t)users_max + behaviors_max / CHUNK;
-    return users_max * (record + 2 * write) +
+    return users_max * (record + 4 * write) +
            chunks * (arena_lines(sizeof(struct closed_chunk)) + record + write) +
            (size_t)ARENA_ALIGNMENT * POLL_PARTITIONS_MAX;
 }
@@ -89,6 +89,24 @@ void changeset_keep_chunk(struct changeset *set, struct change *change)
     change->newest = chunk;
 }
 
+void change_erase(struct change *change)
+{
+    struct cached_user *user = change->user;
+    const bool before = change->erased.is;
+    if (!before) {
+        change->erased.is = true;
+        change->erased.from = change->from;
+        change->erased.end = change->events;
+        change->erased.published = change->events > 0 && !change->tombstone;
+    }
+    change->oldest = change->newest = NULL;
+    change->profiled = false;
+    history_init(&user->history, change->generation);
+    user->state_from = user->state_events = user->state_absorbed = user->snapshot_events = 0;
+    user->last_ms = HISTORY_NO_TIME;
+    change_committed(change);
+}
+
 uint64_t change_first_in_memory(const struct change *change)
 {
     return change->oldest ? change->oldest->history.first : change->user->history.first;
@@ -109,7 +127,7 @@ static void left_behind(const struct change *change, uint64_t *firstp, uint64_t 
 /* At most how many writes a change makes. */
 static size_t count_writes(const struct change *change)
 {
-    size_t count = 2; /* its record, and what was left behind */
+    size_t count = 4; /* its record, what was left behind, and of one who was erased */
     for (const struct closed_chunk *chunk = change->oldest; chunk; chunk = chunk->after) {
         count++;
     }
@@ -127,10 +145,29 @@ static struct store_write write_of(struct changeset *set, enum store_space space
     };
 }
 
+/* All that was committed of a user who was erased: its chunks, and last of all the user. */
+static struct store_write *add_erasure(const struct change *change, struct store_write *at)
+{
+    const struct bytes user = change->user->user;
+    const uint64_t first = change->erased.from / CHUNK;
+    const uint64_t end = (change->erased.end + CHUNK - 1) / CHUNK;
+    if (first < end) {
+        *at++ = (struct store_write){
+            .space = STORE_CHUNKS,
+            .key = {user, first},
+            .chunks_after = end - first - 1,
+        };
+    }
+    *at++ = (struct store_write){.space = STORE_USERS, .key = {user, HISTORY_USER_GONE}};
+    return at;
+}
+
 static struct store_write *add_writes(struct changeset *set, const struct change *change,
                                       struct store_write *at)
 {
     const struct cached_user *user = change->user;
+    if (change->erased.is) at = add_erasure(change, at);
+    if (change->erased.is && !change->profiled && history_events(&user->history) == 0) return at;
     for (const struct closed_chunk *chunk = change->oldest; chunk; chunk = chunk->after) {
         if (chunk->history.first + CHUNK <= user->history.from) continue;
         *at++ = write_of(set, STORE_CHUNKS, user, &chunk->history);
@@ -176,6 +213,7 @@ void changeset_clear(struct changeset *set)
     set->behaviors = set->events = 0;
     set->oldest_ms = 0;
     memset(set->verdicts, 0, sizeof set->verdicts);
-    set->late = set->unknown = set->odd_categories = set->swept = set->expired = 0;
+    set->late = set->unknown = set->odd_categories = set->swept = set->expired = set->erased = 0;
+    set->receipts = 0;
     set->worst = (struct late_event){0};
 }

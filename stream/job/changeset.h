@@ -33,9 +33,14 @@ struct change {
     struct cached_user *user;
     uint64_t from; /* where its fold began and how many behaviors it had, as committed before */
     uint64_t events;
-    uint64_t generation; /* that folded it then */
-    bool profiled;       /* its profile was set beside its events */
-    bool tombstone;      /* it was gone then */
+    uint64_t generation;    /* that folded it then */
+    bool profiled;          /* its profile was set beside its events */
+    bool tombstone;         /* it was gone then */
+    struct {                /* of a user that was erased, what was committed of it before: */
+        uint64_t from, end; /* the first of its behaviors that are kept, and behind the last one */
+        bool is;            /* it was erased; what is above is of the history that begins behind */
+        bool published;     /* its readers are to know */
+    } erased;
     struct closed_chunk *oldest;
     struct closed_chunk *newest;
     struct change *next; /* of the same partition, in the order of their first change */
@@ -65,6 +70,8 @@ struct changeset {
     uint64_t unknown;        /* accepted, of an item that the generation does not know */
     uint64_t odd_categories; /* accepted without the category they have */
     uint64_t expired;        /* users who left */
+    uint64_t erased;         /* requests to erase that were answered */
+    uint64_t receipts;       /* that erased users are gone */
     uint64_t swept;          /* users that were moved to another generation, and did not act */
 };
 
@@ -93,7 +100,7 @@ void change_committed(struct change *change);
  * Whether there is something to publish of the user: it has events that were taken, or another
  * generation reads those that it had. A profile alone is published with the event that follows.
  */
-static inline bool change_is_published(const struct change *change)
+static inline bool change_has_record(const struct change *change)
 {
     const struct history *history = &change->user->history;
     if (history->tombstone) return !change->tombstone;
@@ -101,16 +108,28 @@ static inline bool change_is_published(const struct change *change)
            (history->generation != change->generation && change->events > 0);
 }
 
+/* The same, or that it was erased. */
+static inline bool change_is_published(const struct change *change)
+{
+    return change->erased.published || change_has_record(change);
+}
+
 /* Whether there is something to write of the user; else none of its events was taken. Who is
  * forgotten by a job that publishes nothing has another `from`. */
 static inline bool change_is_some(const struct change *change)
 {
-    return change->profiled || change_is_published(change) ||
+    return change->profiled || change->erased.is || change_is_published(change) ||
            change->user->history.from != change->from;
 }
 
 /* Keeps the user's full open chunk, which its next behavior will close. */
 void changeset_keep_chunk(struct changeset *set, struct change *change);
+
+/*
+ * Erases the user, whose record was loaded: all that is committed of it is deleted, what is not is
+ * forgotten, and its next behavior begins a history.
+ */
+void change_erase(struct change *change);
 
 /* First ordinal of the user's behaviors that lie in memory; earlier ones are in the store. */
 uint64_t change_first_in_memory(const struct change *change);

@@ -350,7 +350,7 @@ static enum status run_workers(struct job *job, bool *stoppedp, struct error *er
 
 static void summarize_job(const struct job_shared *shared, struct job_summary *summary)
 {
-    summary->events = job_events(shared);
+    summary->events = job_events(shared) - (uint64_t)metric_value(shared->events[EVENT_ERASURE]);
     summary->accepted = (uint64_t)metric_value(shared->events[EVENT_ACCEPTED]);
     summary->dropped = (uint64_t)metric_value(shared->events[EVENT_DROPPED]);
     summary->blank = (uint64_t)metric_value(shared->events[EVENT_BLANK]);

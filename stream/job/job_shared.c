@@ -16,6 +16,7 @@ void job_shared_init(struct job_shared *shared)
     shared->commits = metrics_get("braid_commits_total", NULL, NULL);
     shared->swept = metrics_get("braid_swept_users_total", NULL, NULL);
     shared->expired = metrics_get("braid_expired_users_total", NULL, NULL);
+    shared->erased = metrics_get("braid_erased_users_total", NULL, NULL);
     shared->behind = metrics_get("braid_unswept_partitions", NULL, NULL);
     shared->generation = metrics_get("braid_generation", NULL, NULL);
     shared->learned = metrics_get("braid_generation_learned_timestamp_seconds", NULL, NULL);

@@ -41,7 +41,8 @@ struct job_shared {
     struct metric *records;
     struct metric *commits;
     struct metric *swept;   /* users moved to another generation without an event */
-    struct metric *expired; /* users who left, each counted when its tombstone is committed */
+    struct metric *expired; /* users who left, each counted when its tombstone is committed, */
+    struct metric *erased;  /* and requests to erase one that were committed */
     struct metric *behind;  /* partitions with users of an older generation */
     struct metric *generation, *learned, *adopted; /* which serves, and its times: job_serves */
 };

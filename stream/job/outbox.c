@@ -9,7 +9,7 @@
 /* What lies in front of a record's bytes; its headers follow. Only names and sizes are used. */
 struct waiting {
     struct record record;
-    bool keyless;
+    bool keyless, deletes; /* it has no key, no value */
 };
 
 size_t outbox_record_max(const struct config *config)
@@ -45,7 +45,7 @@ static void outbox_append(struct outbox *outbox, struct bytes bytes)
 
 bool outbox_add(struct outbox *outbox, const struct record *record)
 {
-    struct waiting waiting = {*record, !record->key.at};
+    struct waiting waiting = {*record, !record->key.at, !record->value.at};
     struct bytes headers = {record->headers, record->headers_count * sizeof *record->headers};
     size_t size = sizeof waiting + headers.size + record->key.size + record->value.size;
     REQUIRE(record->headers_count <= OUTBOX_HEADERS_MAX);
@@ -89,6 +89,7 @@ enum status outbox_send(struct outbox *outbox, const struct broker_ops *ops,
         at = found_at(at, &record->key);
         at = found_at(at, &record->value);
         if (waiting.keyless) record->key.at = NULL;
+        if (waiting.deletes) record->value.at = NULL;
         TRY(ops->send(session, record, error));
     }
     outbox_clear(outbox);

@@ -31,17 +31,6 @@ enum {
 
 /* ---- a poll ---- */
 
-/* A record that goes beside the interests and histories of the open changeset. */
-static enum status send_beside(struct processor *processor, const struct record *record,
-                               struct error *error)
-{
-    bool full;
-    TRY(transaction_send(processor->transaction, record, &full, error));
-    if (!full) return STATUS_OK;
-    TRY(processor_finish(processor, WAIT, error));
-    return transaction_send(processor->transaction, record, &full, error);
-}
-
 static enum status send_item(struct processor *processor, const struct event *event,
                              struct error *error)
 {
@@ -56,7 +45,7 @@ static enum status send_item(struct processor *processor, const struct event *ev
         .key = {&key, sizeof key},
         .value = {processor->record, item_record_encode(event, processor->record)},
     };
-    return send_beside(processor, &record, error);
+    return processor_send(processor, &record, error);
 }
 
 /* The first bad event of a worker is logged: all of them may be bad, and for one reason. */
@@ -85,7 +74,7 @@ static enum status send_dead_letter(struct processor *processor, const struct ev
 {
     const struct record record =
         processor->ops->dead_letter(processor->shared->broker, event, processor->record);
-    return send_beside(processor, &record, error);
+    return processor_send(processor, &record, error);
 }
 
 /* An accepted event, or a profile: its user, and what will go into the user's history. */
@@ -125,6 +114,16 @@ static void prefetch_user(struct processor *processor, const struct poll *poll, 
     cache_prefetch(processor->cache, poll->events[index].partition, processor->hashes[index]);
 }
 
+/* Behind the last record of a topic that was processed. */
+static int64_t *task_next(struct task *task, enum event_origin origin)
+{
+    switch (origin) {
+    case EVENT_OF_PROFILES: return &task->next_profile;
+    case EVENT_OF_ERASURES: return &task->next_erasure;
+    default: return &task->next_offset;
+    }
+}
+
 /* Pass 1: which users are in this poll. What cannot be used goes to the dead letters. */
 static enum status group(struct processor *processor, const struct poll *poll, struct error *error)
 {
@@ -139,21 +138,22 @@ static enum status group(struct processor *processor, const struct poll *poll, s
         prefetch_user(processor, poll, i + PREFETCH_AHEAD);
         struct task *task = assignment_task(processor->assignment, event->partition);
         REQUIRE(task != NULL); /* sessions deliver events of live partitions only */
-        *(event->beside ? &task->next_profile : &task->next_offset) = event->offset + 1;
+        *task_next(task, event->origin) = event->offset + 1;
+        const enum event_verdict verdict = cuts_verdict(&task->cuts, event);
         set->events++;
-        set->verdicts[event->verdict]++;
+        set->verdicts[verdict]++;
         task->clock_ms = partition_clock_with(task->clock_ms, event, processor->config);
-        if (event_is_bad(event->verdict)) {
+        if (event_is_bad(verdict)) {
             warn_of_bad(processor, event);
             TRY(send_dead_letter(processor, event, error));
-        } else if (event->verdict == EVENT_ACCEPTED) {
+        } else if (verdict == EVENT_ACCEPTED) {
             admit_event(processor, task, event, processor->hashes[i]);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;
             if (item_names_is_new(processor->names, event)) {
                 TRY(send_item(processor, event, error));
             }
-        } else if (event->verdict == EVENT_PROFILE) {
+        } else if (verdict == EVENT_PROFILE) {
             admit_event(processor, task, event, processor->hashes[i]);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;
@@ -246,6 +246,7 @@ static enum status process_events(struct processor *processor, const struct poll
     if (poll->events_count == 0) return STATUS_OK;
     const struct memory_plan *plan = processor->shared->plan;
     worker_metrics_begin(processor, poll);
+    TRY(erasure_take(processor, poll, error));
     TRY(group(processor, poll, error));
     worker_metrics_grouped(processor);
     TRY(snapshot_writer_flush(processor->snapshots, error));
@@ -272,6 +273,7 @@ static enum status abort_transaction(struct processor *processor, struct error *
     TRY(transaction_abort(processor->transaction, error));
     unswept_mark(processor);
     expiry_mark(processor);
+    erasure_aborted(processor);
     return STATUS_OK;
 }
 
@@ -305,6 +307,7 @@ static enum status give_up_partitions(struct processor *processor, const struct 
     for (uint32_t i = 0; i < poll->partitions_count; i++) {
         cache_drop_partition(processor->cache, poll->partitions[i]);
     }
+    erasure_drop(processor, poll->partitions, poll->partitions_count);
     assignment_drop(processor->assignment, poll->partitions, poll->partitions_count);
     unswept_mark(processor);
     expiry_mark(processor);
@@ -334,6 +337,7 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
         TRY(process_events(processor, poll, error));
         pace_wait(processor->shared->pace, poll->events_count);
         TRY(expiry_step(processor, error));
+        TRY(erasure_step(processor, error));
         return adoption_step(processor, error);
     case POLL_COMMIT:
         TRY(processor_commit(processor, error));
@@ -474,6 +478,7 @@ void processor_close(struct processor *processor)
     sweeper_close(processor->sweeper);
     sweeper_close(processor->leavers);
     log_compaction_close(processor->compaction);
+    erasure_end(processor);
     assignment_close(processor->assignment);
     if (processor->session) processor->ops->session_close(processor->session);
     generations_release(processor->shared->generations, processor->generation);

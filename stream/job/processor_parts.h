@@ -1,7 +1,7 @@
 /*
  * processor_parts.h - what the files of a worker share: its memory, and the steps that its loop
- * (processor.c) takes, file by file. Calls go one way: the loop calls adoption.c and expiry.c, all
- * three call processor_steps.c, and that and all call unswept.c. For them alone; everybody else
+ * (processor.c) takes, file by file. Calls go one way: the loop calls adoption.c, expiry.c and
+ * erasure.c, all four call processor_steps.c. For them alone; everybody else
  * includes processor.h.
  *
  * Thread: the worker's.
@@ -9,6 +9,8 @@
 #ifndef STREAM_JOB_PROCESSOR_PARTS_H
 #define STREAM_JOB_PROCESSOR_PARTS_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -42,6 +44,19 @@ struct sweep_rate {
     int64_t since_ns;
 };
 
+/* A thread that writes a store's files anew, without those who were erased. */
+struct purge {
+    pthread_t thread;
+    bool running;
+    atomic_bool ready;
+    const struct store_ops *stores;
+    struct store *store;
+    uint32_t partition;
+    int64_t begun_ns, looked_ns; /* when it began; when it was last asked whether one is due */
+    enum status status;
+    struct error error;
+};
+
 struct processor {
     const struct job_shared *shared;
     const struct config *config;
@@ -71,6 +86,7 @@ struct processor {
 
     struct sweeper *leavers; /* of a job whose users expire, else NULL */
     struct sweep_rate expiry_rate;
+    struct purge purge;
 
     /* of the poll under way: */
     uint64_t polls;             /* its number; a user's `mark` says in which it was last seen */
@@ -123,6 +139,10 @@ enum patience { LOOK, WAIT };
 MUST_CHECK enum status processor_finish(struct processor *processor, enum patience patience,
                                         struct error *error);
 
+/* Sends a record that goes beside the interests and histories of the open changeset. */
+MUST_CHECK enum status processor_send(struct processor *processor, const struct record *record,
+                                      struct error *error);
+
 /* Closes the open changeset; its commit goes on while the next one gathers. */
 MUST_CHECK enum status processor_commit(struct processor *processor, struct error *error);
 
@@ -132,8 +152,6 @@ MUST_CHECK enum status processor_commit(struct processor *processor, struct erro
  */
 MUST_CHECK enum status processor_open_model(struct processor *processor, struct error *error);
 void processor_close_model(struct processor *processor, bool keep_states);
-
-/* ---- unswept.c ---- */
 
 /* Partitions came or went, or a transaction was dropped: who is to be moved is to be found anew. */
 void unswept_mark(struct processor *processor);
@@ -173,5 +191,23 @@ void expiry_mark(struct processor *processor);
 
 /* Forgets some of those who left. */
 MUST_CHECK enum status expiry_step(struct processor *processor, struct error *error);
+
+/* ---- erasure.c ---- */
+
+/* Erases whom the poll's records of source.erase name. Before the poll's events are taken in. */
+MUST_CHECK enum status erasure_take(struct processor *processor, const struct poll *poll,
+                                    struct error *error);
+
+/* The open changeset is about to be closed; a closed one was committed; both were dropped. */
+void erasure_closed(struct processor *processor);
+void erasure_committed(struct processor *processor, const struct changeset *set);
+void erasure_aborted(struct processor *processor);
+
+/* Begins a purge, or sends the receipts of one that has ended. */
+MUST_CHECK enum status erasure_step(struct processor *processor, struct error *error);
+
+/* Partitions are given up: no purge of their stores may be under way any more. Or of any. */
+void erasure_drop(struct processor *processor, const uint32_t *partitions, uint32_t count);
+void erasure_end(struct processor *processor);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "stream/job/processor_parts.h"
 #include "stream/job/publisher.h"
 
@@ -32,6 +33,54 @@ struct cached_user *processor_admit(struct processor *processor, struct task *ta
     }
     if (missing) processor->missing[processor->missing_count++] = change;
     return user;
+}
+
+/* ---- partitions that may have users of an older generation than the one that serves ---- */
+
+static bool seal_is_behind(const struct processor *processor, const struct task *task)
+{
+    return task->seal.number > 0 && task->seal.generation != processor->generation->number;
+}
+
+void unswept_note(struct processor *processor, uint32_t behind)
+{
+    metric_add(processor->shared->behind, (int64_t)behind - processor->behind);
+    processor->behind = behind;
+}
+
+void unswept_mark(struct processor *processor)
+{
+    uint32_t count, behind = 0;
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    for (uint32_t t = 0; t < count; t++) {
+        tasks[t]->unswept = seal_is_behind(processor, tasks[t]);
+        behind += tasks[t]->unswept;
+    }
+    if (!processor->sweeper) return; /* the seals go on saying that it is to be done */
+    if (!processor->sweeping) {      /* time without anybody to move has saved up nothing */
+        processor->sweep_rate = (struct sweep_rate){0};
+    }
+    processor->sweeping = behind > 0;
+    unswept_note(processor, behind);
+    sweeper_restart(processor->sweeper);
+}
+
+void unswept_committed(struct processor *processor, const struct changeset *set)
+{
+    metric_add(processor->shared->swept, (int64_t)set->swept);
+    if (set->swept > 0) FAULT_POINT("sweep_committed");
+    if (!processor->sweeping) return;
+    uint32_t count, behind = 0;
+    struct task *const *tasks = assignment_live(processor->assignment, &count);
+    for (uint32_t t = 0; t < count; t++) {
+        behind += seal_is_behind(processor, tasks[t]);
+    }
+    unswept_note(processor, behind);
+    if (behind > 0) return;
+    processor->sweeping = false;
+    log_info("everybody is of the generation that serves",
+             log_int("generation", (int64_t)processor->generation->number),
+             log_int("partitions", count));
 }
 
 /* ---- a commit ---- */
@@ -91,6 +140,7 @@ enum status processor_finish(struct processor *processor, enum patience patience
     unswept_committed(processor, finished);
     metric_add(processor->shared->expired, (int64_t)finished->expired);
     if (finished->expired > 0) FAULT_POINT("expiry_committed");
+    erasure_committed(processor, finished);
     int64_t now_ns = clock_monotonic_ns();
     TRY(snapshot_writer_write_copies(processor->snapshots, error));
     TRY(snapshot_writer_background(processor->snapshots, processor->cache, now_ns, error));
@@ -103,9 +153,20 @@ enum status processor_finish(struct processor *processor, enum patience patience
 enum status processor_commit(struct processor *processor, struct error *error)
 {
     TRY(processor_finish(processor, WAIT, error));
+    erasure_closed(processor);
     snapshot_writer_copy(processor->snapshots, transaction_changes(processor->transaction),
                          clock_monotonic_ns());
     return transaction_commit(processor->transaction, error);
+}
+
+enum status processor_send(struct processor *processor, const struct record *record,
+                           struct error *error)
+{
+    bool full;
+    TRY(transaction_send(processor->transaction, record, &full, error));
+    if (!full) return STATUS_OK;
+    TRY(processor_finish(processor, WAIT, error));
+    return transaction_send(processor->transaction, record, &full, error);
 }
 
 /* ---- what depends on the generation ---- */

@@ -259,7 +259,8 @@ enum status publisher_send(struct publisher *publisher, const struct changeset *
     uint32_t users = 0;
     for (uint32_t i = 0; i < set->count; i++) {
         const struct change *change = &set->changes[i];
-        if (!change_is_published(change)) continue;
+        if (change->erased.published) TRY(send_tombstone(publisher, change->user, error));
+        if (!change_has_record(change)) continue;
         if (change->user->history.tombstone) {
             TRY(send_tombstone(publisher, change->user, error));
             continue;

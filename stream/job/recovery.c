@@ -58,16 +58,21 @@ static enum status open_log(struct recovery *recovery, struct history_reader **r
 
 /*
  * A record is the user's newest (in log order its open chunk comes last), and if its chunk is full
- * it is that chunk for good. No value deletes a chunk. Returns how many writes it makes, at most
- * two.
+ * it is that chunk for good. No value deletes a chunk, or says that the user is gone; what follows of
+ * such a user is a new history. Returns how many writes it makes, at most two.
  */
-static enum status translate(const struct record *record, struct store_write *writes,
-                             size_t *countp, struct error *error)
+static enum status translate(const struct recovery *recovery, const struct record *record,
+                             struct store_write *writes, size_t *countp, struct error *error)
 {
     struct store_key key;
     struct history history;
     TRY(history_key_decode(record->key, &key.user, &key.chunk, error));
     *countp = 0;
+    if (key.chunk == HISTORY_USER_GONE) {
+        TRY(recovery->stores->forget_snapshots(recovery->store, &key, 1, error));
+        writes[(*countp)++] = (struct store_write){.space = STORE_USERS, .key = key};
+        return STATUS_OK;
+    }
     if (!record->value.at) {
         writes[(*countp)++] = (struct store_write){.space = STORE_CHUNKS, .key = key};
         return STATUS_OK;
@@ -88,7 +93,7 @@ static enum status apply_records(struct recovery *recovery, const struct record 
     size_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
         size_t made;
-        enum status status = translate(&records[i], writes + used, &made, error);
+        enum status status = translate(recovery, &records[i], writes + used, &made, error);
         if (status != STATUS_OK) {
             error_prefix(error,
                          "history log of partition %u before position %lld: ", recovery->partition,
@@ -176,6 +181,10 @@ enum status recovery_run(struct recovery *recovery, struct error *error)
     enum status status = open_log(recovery, &reader, &committed, error);
     if (status == STATUS_OK) status = check_recovered_seal(recovery, &committed.seal, error);
     if (status == STATUS_OK) status = catch_up(recovery, reader, &committed, error);
+    if (status == STATUS_OK && recovery->ops->cuts) {
+        status = recovery->ops->cuts(recovery->broker, recovery->partition, true, &recovery->cuts,
+                                     error);
+    }
     show_left(recovery, 0);
     recovery->ops->history_close(reader);
     TRY(status);

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "state/store.h"
 #include "stream/broker/broker.h"
+#include "stream/source/erasure/cuts.h"
 
 struct recovery {
     const struct config *config;
@@ -31,6 +32,7 @@ struct recovery {
     struct store *store; /* open, also after a failure or a cancellation; the caller's to close */
     struct history_seal seal; /* the last committed one: number 0 if none is */
     struct store_position position;
+    struct cuts cuts; /* of users who were erased; the caller's to close, also after a failure */
     uint64_t records; /* applied */
     int64_t left;     /* its part of what /metrics shows of restores; 0 before and after */
 };

@@ -229,6 +229,7 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
     seal.range.unsealed = false;
     seal.next_offset = next_offset(transaction, task);
     seal.next_profile = task->next_profile;
+    seal.next_erasure = task->next_erasure;
     seal.target = interest_model_generation(transaction->model);
     seal.generation = task->unswept ? task->seal.generation : seal.target;
     seal.checkpoint = interest_model_fingerprint(transaction->model);
@@ -241,6 +242,7 @@ static bool says_more(const struct history_seal *seal, const struct history_seal
 {
     if (seal->next_offset > before->next_offset || before->range.unsealed) return true;
     if (seal->next_profile > before->next_profile) return true;
+    if (seal->next_erasure > before->next_erasure) return true;
     return before->number > 0 &&
            (seal->generation != before->generation || seal->target != before->target);
 }
@@ -254,11 +256,13 @@ static void close_parts(struct transaction *transaction)
     for (uint32_t t = 0; t < count; t++) {
         struct task *task = tasks[t];
         const struct history_seal seal = next_seal(transaction, task);
-        if (!says_more(&seal, &task->seal) && task->changes.count == 0) continue;
+        const bool changed = task->changes.count > 0 || task->receipts;
+        if (!says_more(&seal, &task->seal) && !changed) continue;
         struct closed_part *part = &transaction->closed_parts[transaction->count];
         part->task = task;
         part->writes = changeset_writes(transaction->open, &task->changes, &part->writes_count);
         task->changes = (struct change_list){0};
+        task->receipts = false;
         transaction->parts[transaction->count++] = (struct commit_partition){
             .partition = task->partition,
             .seal = seal,
@@ -342,10 +346,12 @@ enum status transaction_abort(struct transaction *transaction, struct error *err
     struct task *const *tasks = assignment_live(transaction->assignment, &count);
     for (uint32_t t = 0; t < count; t++) {
         tasks[t]->changes = (struct change_list){0};
+        tasks[t]->receipts = false;
         const struct history_seal *seal = &tasks[t]->seal;
         tasks[t]->next_offset = seal->next_offset;
         tasks[t]->clock_ms = seal->number ? seal->watermark_ms : HISTORY_NO_TIME;
         tasks[t]->next_profile = seal->next_profile;
+        tasks[t]->next_erasure = seal->next_erasure;
     }
     TRY(outcome(transaction, transaction->shared->ops->abort(transaction->session, error)));
     move(transaction, TRANSACTION_IDLE);

@@ -86,6 +86,12 @@ struct log_input_ops {
     int64_t (*first)(const struct log_input *input);
 
     /*
+     * Up to when a user of the part of the source begun last was erased (source.erase): what it did
+     * until then was dropped. HISTORY_NO_TIME: it was not. NULL: the source drops it by itself (files).
+     */
+    int64_t (*cut)(const struct log_input *input, struct bytes user);
+
+    /*
      * Begins a part of a sequence (again); of the source STATUS_REFUSED if it is another one than
      * was processed.
      */

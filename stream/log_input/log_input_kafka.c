@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/number_text.h"
@@ -48,6 +49,8 @@ struct log_input {
         int64_t number; /* of the record that names it */
     } beyond;
 
+    struct cuts cuts; /* of the source's partition that was begun last */
+
     uint64_t passed; /* events delivered since the sequence began */
     bool *counted;   /* [partitions] its events are in `events`: it was read to the end once */
     uint64_t events;
@@ -71,6 +74,7 @@ static void kafka_input_close(struct log_input *input)
 {
     end_history(input);
     kafka_reader_close(input->reader);
+    cuts_close(&input->cuts);
     event_decoder_close(input->decoder);
     event_decoder_close(input->profile_decoder);
     json_decoder_close(input->json);
@@ -180,6 +184,12 @@ static uint64_t kafka_input_events(const struct log_input *input)
     return input->events;
 }
 
+static int64_t kafka_input_cut(const struct log_input *input, struct bytes user)
+{
+    const struct user_cut *cut = cuts_find(&input->cuts, identity_of(user.at, user.size));
+    return cut ? cut->ms : HISTORY_NO_TIME;
+}
+
 static int64_t kafka_input_first(const struct log_input *input)
 {
     return input->first;
@@ -220,6 +230,18 @@ static enum status begin_kafka_history(struct log_input *input, uint32_t partiti
     return status;
 }
 
+/* Whom of the partition the job has erased so far. */
+static enum status read_input_cuts(struct log_input *input, uint32_t partition, struct error *error)
+{
+    const int64_t begun_ns = clock_monotonic_ns();
+    enum status status;
+    do {
+        cuts_close(&input->cuts);
+        status = kafka_cuts(input->broker, partition, false, &input->cuts, error);
+    } while (status == STATUS_BUSY && may_retry(begun_ns));
+    return status == STATUS_BUSY ? STATUS_IO : status;
+}
+
 static void begin_part(struct log_input *input, uint32_t part)
 {
     end_history(input);
@@ -254,8 +276,9 @@ static enum status kafka_input_begin(struct log_input *input, enum log_sequence 
     input->profiles = sequence == LOG_PROFILES;
     TRY(kafka_reader_begin(input->reader, topic_of(input, sequence), part, begun, end, &first,
                            error));
-    if (sequence == LOG_SOURCE) input->first = first > begun ? first : 0;
-    return STATUS_OK;
+    if (sequence != LOG_SOURCE) return STATUS_OK;
+    input->first = first > begun ? first : 0;
+    return read_input_cuts(input, part, error);
 }
 
 /* Copies `size_max` bytes of a value to where a decoder may read beyond its end. */
@@ -519,6 +542,7 @@ const struct log_input_ops log_input_kafka = {
     .members = kafka_input_members,
     .events = kafka_input_events,
     .first = kafka_input_first,
+    .cut = kafka_input_cut,
     .begin = kafka_input_begin,
     .begin_items = kafka_input_begin_items,
     .event = kafka_input_event,

@@ -34,7 +34,7 @@ const struct history_user *history_users_find(const struct history_users *users,
 {
     const struct history_user *user = users->root;
     for (uint64_t path = hash; user; path <<= 2) {
-        if (user->hash == hash && bytes_equal(user->id, id)) return user;
+        if (user->hash == hash && bytes_equal(user->id, id)) return user->newest ? user : NULL;
         user = user->child[path >> 62];
     }
     return NULL;
@@ -134,12 +134,28 @@ static enum status add_record(struct history_users *users, const struct record *
     if (!is_wanted(wanted, id)) return STATUS_OK;
     struct history_user *user = find_or_add(users, id, hash);
     if (!user) return STATUS_BUSY;
+    if (number == HISTORY_USER_GONE) return STATUS_OK; /* each of its chunks was deleted before */
     if (!record->value.at) {
         remove_user_chunk(users, user, number * HISTORY_CHUNK_BEHAVIORS);
         return STATUS_OK;
     }
     TRY(history_decode(&history, record->value, error));
     return keep_user_chunk(users, user, &history) ? STATUS_OK : STATUS_BUSY;
+}
+
+/* Who was erased is nobody's user any more. */
+static void leave_out_erased(struct history_users *users)
+{
+    struct history_user **at = &users->first_user;
+    while (*at) {
+        if ((*at)->newest) {
+            at = &(*at)->next;
+            continue;
+        }
+        *at = (*at)->next;
+        users->count--;
+    }
+    users->last_user = at;
 }
 
 enum status history_users_load(struct history_users *users, const struct log_input_ops *ops,
@@ -153,8 +169,10 @@ enum status history_users_load(struct history_users *users, const struct log_inp
     for (;;) {
         struct record record;
         const enum status status = ops->history(input, &record, error);
-        if (status == STATUS_END) return STATUS_OK;
+        if (status == STATUS_END) break;
         TRY(status);
         TRY(add_record(users, &record, wanted, error));
     }
+    leave_out_erased(users);
+    return STATUS_OK;
 }

@@ -81,7 +81,12 @@ static enum status add_history_record(struct user_history *history, struct bytes
     uint64_t number;
     struct history chunk;
     TRY(history_key_decode(record->key, &owner, &number, error));
-    if (!bytes_equal(owner, user) || !record->value.at) return STATUS_OK;
+    if (!bytes_equal(owner, user)) return STATUS_OK;
+    if (number == HISTORY_USER_GONE) { /* what follows is a new history */
+        history->chunks_count = 0;
+        history->newest = (struct history){0};
+    }
+    if (!record->value.at) return STATUS_OK;
     TRY(history_decode(&chunk, record->value, error));
     return user_history_keep(history, &chunk, error);
 }

@@ -7,12 +7,19 @@
 #include "base/escape.h"
 
 static const char *const verdict_names[] = {
-    [EVENT_ACCEPTED] = "accepted",   [EVENT_DROPPED] = "dropped",
-    [EVENT_BLANK] = "blank",         [EVENT_FLOODED] = "flooded",
-    [EVENT_DUPLICATE] = "duplicate", [EVENT_PROFILE] = "profile",
-    [EVENT_MALFORMED] = "malformed", [EVENT_MISSING_FIELD] = "missing_field",
-    [EVENT_BAD_FIELD] = "bad_field", [EVENT_OVERSIZE] = "oversize",
-    [EVENT_BAD_TIME] = "bad_time",   [EVENT_BAD_UTF8] = "bad_utf8",
+    [EVENT_ACCEPTED] = "accepted",
+    [EVENT_DROPPED] = "dropped",
+    [EVENT_BLANK] = "blank",
+    [EVENT_FLOODED] = "flooded",
+    [EVENT_DUPLICATE] = "duplicate",
+    [EVENT_PROFILE] = "profile",
+    [EVENT_ERASURE] = "erasure",
+    [EVENT_MALFORMED] = "malformed",
+    [EVENT_MISSING_FIELD] = "missing_field",
+    [EVENT_BAD_FIELD] = "bad_field",
+    [EVENT_OVERSIZE] = "oversize",
+    [EVENT_BAD_TIME] = "bad_time",
+    [EVENT_BAD_UTF8] = "bad_utf8",
 };
 
 const char *event_verdict_name(enum event_verdict verdict)
@@ -29,6 +36,7 @@ const char *event_verdict_option(enum event_verdict verdict)
         [EVENT_FLOODED] = "source.user_events_max",
         [EVENT_DUPLICATE] = "source.deduplicate",
         [EVENT_PROFILE] = "",
+        [EVENT_ERASURE] = "",
         [EVENT_MALFORMED] = "source.format",
         [EVENT_MISSING_FIELD] = "source.fields",
         [EVENT_BAD_FIELD] = "source.fields",

@@ -24,6 +24,7 @@ enum event_verdict {
     EVENT_FLOODED,       /* more of the user in an hour than source.user_events_max: counted */
     EVENT_DUPLICATE,     /* one of the user's last ones again (source.deduplicate): counted */
     EVENT_PROFILE,       /* no event, but what source.profile says of a user: all that is known */
+    EVENT_ERASURE,       /* nor this: source.erase says that a user is erased */
     EVENT_MALFORMED,     /* not JSON / not a row of the table */
     EVENT_MISSING_FIELD, /* a field that the configuration names is absent or empty */
     EVENT_BAD_FIELD,     /* a field of the wrong type */
@@ -32,6 +33,9 @@ enum event_verdict {
     EVENT_BAD_UTF8,      /* an id or a time that is no text */
     EVENT_VERDICTS
 };
+
+/* What an event was read from: the source, or a topic beside it. */
+enum event_origin { EVENT_OF_SOURCE, EVENT_OF_PROFILES, EVENT_OF_ERASURES, EVENT_ORIGINS };
 
 /* "accepted", "dropped", "blank", "malformed", "missing_field", ... */
 const char *event_verdict_name(enum event_verdict verdict);
@@ -48,17 +52,18 @@ enum { EVENT_FEATURES = 8 }; /* of a user, that events may say */
 
 struct event {
     enum event_verdict verdict;
-    uint8_t action;     /* 1-based index into config.actions; 0 = no action field */
-    uint8_t features;   /* of the user, that are configured */
-    bool erased;        /* dropped: what its user did before it was erased (erased.h) */
-    bool odd_category;  /* accepted: it has a category, or a feature, that cannot be used */
-    bool beside;        /* of a topic of profiles, which has offsets of its own */
-    uint32_t partition; /* of the source */
+    uint8_t action;           /* 1-based index into config.actions; 0 = no action field */
+    uint8_t features;         /* of the user, that are configured */
+    bool erased;              /* dropped: what its user did before it was erased (erased.h) */
+    bool odd_category;        /* accepted: it has a category, or a feature, that cannot be used */
+    enum event_origin origin; /* the topic it is of: each has offsets of its own */
+    uint32_t partition;       /* of the source */
     int64_t offset;     /* in the partition; file broker: record number in the input, from 0 */
-    int64_t time_ms;    /* event time */
+    int64_t time_ms;    /* event time; profile: of its record; erasure: the user's cut */
     int64_t broker_ms;  /* the broker's timestamp of its record; -1: it has none (files) */
-    uint64_t item_hash; /* identity_of(item) */
-    struct bytes user;  /* valid if accepted; also set for a bad event if it could be read */
+    uint64_t item_hash; /* identity_of(item); erasure: of the user */
+    struct bytes user;  /* valid if accepted; also set for a bad event if it could be read; erasure:
+                         * at = NULL if only its hash is known */
     struct bytes item;
     struct bytes category; /* empty if none; several: categories.h */
     const void *profile;   /* accepted, profile: 8 bytes of each of its features: event_feature */

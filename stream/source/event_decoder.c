@@ -517,7 +517,8 @@ static void decode_keyed(struct event_decoder *decoder, struct bytes key, struct
     event->user = event->item = event->category = event->payload = event->key = none;
     event->profile = NULL;
     event->features = (uint8_t)decoder->features;
-    event->odd_category = event->beside = event->erased = false;
+    event->odd_category = event->erased = false;
+    event->origin = EVENT_OF_SOURCE;
     event->why[0] = '\0';
     event->broker_ms = broker_ms;
     event->verdict = decode(decoder, key, raw, broker_ms, scratch, event);

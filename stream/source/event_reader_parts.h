@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "stream/source/event_decoder.h"
-#include "stream/source/erased.h"
+#include "stream/source/erasure/erased.h"
 #include "stream/source/event_reader.h"
 #include "stream/source/source_list.h"
 

@@ -228,15 +228,16 @@ static bool may_be_gone(const struct verify *verify, const struct verify_user *u
 }
 
 /*
- * A tombstone comes once, behind the record of the user's last event, when the user has left. A job
- * that took another's place cannot know what that has told, and tells it under its own generation;
- * `before` is the tombstone that nothing came behind, or NULL.
+ * A tombstone comes once, behind the record of the user's last event, when the user has left or was
+ * erased. A job that took another's place cannot know what that has told, and tells it under its own
+ * generation; `before` is the tombstone that nothing came behind, or NULL.
  */
 static void check_tombstone(struct verify *verify, const struct verify_user *user,
                             const struct verify_published *newest,
                             const struct verify_published *record,
                             const struct verify_published *before)
 {
+    if (user->erased) return; /* and compaction may have removed what was between two of them */
     if (before && record->generation <= before->generation) {
         record_violation(verify, VERIFY_REPEATED, user, record, "the user was gone before");
     } else if (!may_be_gone(verify, user, newest ? newest->events : user->events)) {
@@ -264,6 +265,14 @@ static void check_newest(struct verify *verify, const struct verify_user *user,
               (int)user->id.size, (const char *)user->id.at, events, newest ? newest->events : 0);
 }
 
+/* Readers are told that a user was erased: the last that they have of it is no record from before. */
+static void check_erased(struct verify *verify, const struct verify_user *user)
+{
+    const struct verify_published *last = user->last_published;
+    if (!last || !last->erased) return;
+    record_violation(verify, VERIFY_LOST, user, last, "the user was erased, and it is still there");
+}
+
 static void check_user(struct verify *verify, const struct verify_user *user)
 {
     const struct verify_published *newest = NULL;
@@ -282,6 +291,7 @@ static void check_user(struct verify *verify, const struct verify_user *user)
             continue;
         }
         gone = NULL;
+        if (record->erased) continue;
         if (record->damaged) {
             record_violation(verify, VERIFY_DAMAGED, user, record, "its checksum does not match");
         }
@@ -307,6 +317,7 @@ static void check_user(struct verify *verify, const struct verify_user *user)
         check_content(verify, user, record, last, &version);
     }
     check_newest(verify, user, newest);
+    check_erased(verify, user);
 }
 
 /* (vi), the dead letters' side. */

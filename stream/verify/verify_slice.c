@@ -187,7 +187,9 @@ static bool add_seeded(void *context, const struct event *event)
     seeded.partition = seeding->ops->partition_of(seeding->input, event->user, &certain);
     seeded.offset = -1;
     seeded.features = 0;
-    return seeded.partition != seeding->part ||
+    const int64_t cut_ms =
+        seeding->ops->cut ? seeding->ops->cut(seeding->input, event->user) : HISTORY_NO_TIME;
+    return seeded.partition != seeding->part || event->time_ms <= cut_ms ||
            add_accepted(seeding->slice, &seeded, HISTORY_NO_TIME);
 }
 
@@ -237,22 +239,25 @@ static bool add_version(struct verify_slice *slice, const struct event *event)
     return true;
 }
 
-static bool add_event(struct verify_slice *slice, const struct event *event)
+/* An event of the source; its user was erased up to `cut_ms`, HISTORY_NO_TIME: it was not. */
+static bool add_event(struct verify_slice *slice, const struct event *event, int64_t cut_ms)
 {
     int64_t *clock_ms = &slice->clock_ms[event->partition];
     const int64_t before_ms = *clock_ms;
     *clock_ms = partition_clock_with(before_ms, event, slice->config);
-    if (event->verdict == EVENT_ACCEPTED) return add_accepted(slice, event, before_ms);
+    if (event->verdict == EVENT_ACCEPTED && event->time_ms > cut_ms) {
+        return add_accepted(slice, event, before_ms);
+    }
     if (event->verdict == EVENT_PROFILE) return add_profile(slice, event);
     if (!belongs(slice, number_hash(event->offset))) return true;
     if (event_is_bad(event->verdict)) return add_bad(slice, event);
-    slice->dropped += event->verdict == EVENT_DROPPED;
+    slice->dropped += event->verdict == EVENT_DROPPED || event->verdict == EVENT_ACCEPTED;
     slice->blank += event->verdict == EVENT_BLANK;
     return true;
 }
 
 static bool add_published(struct verify_slice *slice, const struct interest_record *record,
-                          struct log_place place)
+                          int64_t cut_ms, struct log_place place)
 {
     uint64_t hash = hash_of_user(record->user);
     if (!belongs(slice, hash)) return true;
@@ -267,6 +272,8 @@ static bool add_published(struct verify_slice *slice, const struct interest_reco
     added->partition = record->partition;
     added->gone = record->gone;
     added->checksum = record->gone ? 0 : interest_record_checksum(record);
+    added->erased = !record->gone && record->event_ms <= cut_ms;
+    user->erased = cut_ms != HISTORY_NO_TIME;
     added->damaged = added->checksum != record->checksum;
     added->place = place;
     *(user->last_published ? &user->last_published->next : &user->first_published) = added;
@@ -333,7 +340,9 @@ static enum status load_source(struct verify_slice *slice, const struct log_inpu
         enum status status = ops->event(input, &event, error);
         if (status == STATUS_END) return STATUS_OK;
         TRY(status);
-        if (!add_event(slice, &event)) return STATUS_BUSY;
+        const bool accepted = event.verdict == EVENT_ACCEPTED;
+        const int64_t cut_ms = ops->cut && accepted ? ops->cut(input, event.user) : HISTORY_NO_TIME;
+        if (!add_event(slice, &event, cut_ms)) return STATUS_BUSY;
     }
 }
 
@@ -386,6 +395,7 @@ static enum status load_chunks(struct verify_slice *slice, const struct log_inpu
         if (status == STATUS_END) return STATUS_OK;
         TRY(status);
         TRY(history_key_decode(record.key, &user, &chunk, error));
+        if (chunk == HISTORY_USER_GONE) continue; /* each chunk was deleted before */
         if (record.value.at) TRY(history_decode(&history, record.value, error));
         if (!add_logged_chunk(slice, user, chunk * HISTORY_CHUNK_BEHAVIORS,
                               record.value.at ? &history : NULL)) {
@@ -404,7 +414,8 @@ static enum status load_records(struct verify_slice *slice, const struct log_inp
         bool fits = true;
         if (status == STATUS_END) return STATUS_OK;
         if (status == STATUS_OK) {
-            fits = add_published(slice, &record, ops->place(input));
+            const int64_t cut_ms = ops->cut ? ops->cut(input, record.user) : HISTORY_NO_TIME;
+            fits = add_published(slice, &record, cut_ms, ops->place(input));
         } else if (status == STATUS_CORRUPT) {
             struct log_place place = ops->place(input);
             fits = add_anomaly(slice, &slice->unreadable, place.number, place, why.text);
@@ -449,7 +460,7 @@ static uint64_t forgotten_of(const struct verify_user *user, int64_t first)
     uint64_t forgotten = 0;
     for (const struct verify_published *published = user->first_published; published;
          published = published->next) {
-        if (published->damaged) continue;
+        if (published->damaged || published->erased) continue;
         if (published->offset < first) {
             if (published->events > forgotten) forgotten = published->events;
             continue;

@@ -60,6 +60,8 @@ struct verify_published {
     int64_t offset;
     uint32_t partition;
     bool gone;         /* a tombstone: nothing else is said */
+    bool erased;       /* it is of what the user did before it was erased: nothing can be held
+                        * against it */
     bool damaged;      /* its checksum is not that of its content */
     uint64_t checksum; /* of its content */
     struct log_place place;
@@ -75,6 +77,7 @@ struct verify_user {
     struct verify_profile *first_profile; /* of a topic of their own */
     struct verify_profile *last_profile;
     struct verify_chunk *newest_chunk; /* with such a topic */
+    bool erased;                       /* at some time */
     uint32_t partition;                /* of its events, if there are any */
     uint64_t events;                   /* accepted, that the source has, */
     uint64_t seeded;                   /* the first of them in the files of a seed */

@@ -186,6 +186,28 @@ static enum status memory_put_snapshots(struct store *store, const struct store_
     return STATUS_OK;
 }
 
+static enum status memory_forget_snapshots(struct store *store, const struct store_key *keys,
+                                           size_t count, struct error *error)
+{
+    const struct bytes none = {NULL, 0};
+    for (size_t i = 0; i < count; i++) {
+        const enum status status = memory_put_snapshots(store, &keys[i], &none, 1, error);
+        if (status != STATUS_OK) return status;
+    }
+    return STATUS_OK;
+}
+
+static enum status memory_purge(struct store *store, struct error *error)
+{
+    (void)store, (void)error; /* it has no files */
+    return STATUS_OK;
+}
+
+static void memory_cancel_purge(struct store *store)
+{
+    (void)store;
+}
+
 static enum status memory_scan(struct store *store, enum store_space space,
                                const struct store_key *start, store_visit *visit, void *context,
                                struct error *error)
@@ -238,6 +260,9 @@ const struct store_ops store_memory = {
     .look = memory_look,
     .commit = memory_commit,
     .put_snapshots = memory_put_snapshots,
+    .forget_snapshots = memory_forget_snapshots,
+    .purge = memory_purge,
+    .cancel_purge = memory_cancel_purge,
     .scan = memory_scan,
     .flush = memory_flush,
     .measure = memory_measure,

@@ -1,4 +1,5 @@
 # What the job does to events, room by room.
+braid_test(unit.cuts test_cuts.c LIBRARIES stream)
 braid_test(unit.decoding test_decoding.c LIBRARIES stream)
 braid_test(unit.dead_letter test_dead_letter.c LIBRARIES stream)
 braid_test(unit.letter test_letter.c LIBRARIES stream)

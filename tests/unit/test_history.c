@@ -303,6 +303,7 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
         .decoding = {1, 0, 0xFFFFFFFFu, [HISTORY_DECODING_MAX - 1] = 5},
         .range = {.first = 17, .end = 1234567890123, .bound = 0x89ABCDEFu},
         .next_profile = 987654321,
+        .next_erasure = 87654321,
     };
     uint8_t record[HISTORY_SEAL_MAX];
     struct history_seal read = {0};
@@ -317,7 +318,7 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
     record[0] = 6;
     assert_int_equal(history_seal_decode(&read, resealed(record, bytes.size), NULL),
                      STATUS_REFUSED);
-    record[0] = 4;
+    record[0] = 5;
     memset(record + 1, 0, 8); /* seals count from 1 */
     assert_int_equal(history_seal_decode(&read, resealed(record, bytes.size), NULL),
                      STATUS_CORRUPT);

@@ -15,7 +15,7 @@
 #include "stream/broker/file/commit_file.h"
 #include "stream/broker/file/file_state.h"
 #include "stream/broker/file/history_file.h"
-#include "stream/source/erased.h"
+#include "stream/source/erasure/erased.h"
 
 enum { RECORDS_AT_ONCE = 64, LOG_BUFFER = 1 << 20 };
 

@@ -2,7 +2,7 @@
  * file_erase.h - erases users from what a stopped job on files keeps (braid erase).
  *
  * The cut of a user is the first event that the job has not processed yet. It is written into
- * state.dir/erased (stream/source/erased.h) before anything is deleted, so that whoever reads the log
+ * state.dir/erased (stream/source/erasure/erased.h) before anything is deleted, so that whoever reads the log
  * again drops the events before it; from then on the job is refused until nothing is pending any
  * more. Then, each step leaving what a repetition needs:
  *

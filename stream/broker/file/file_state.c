@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "stream/broker/file/file_reader.h"
 #include "stream/broker/file/history_file.h"
-#include "stream/source/erased.h"
+#include "stream/source/erasure/erased.h"
 
 enum {
     BUFFERS_SIZE = 32 << 20, /* of all files together */

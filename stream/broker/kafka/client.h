@@ -34,7 +34,8 @@ enum {
 
 /* The topics of a job: one for each kind of record, and those by which generations are shared. */
 enum {
-    TOPIC_MODELS = RECORD_KINDS,
+    TOPIC_ERASURES = RECORD_ERASURE, /* with source.erase */
+    TOPIC_MODELS,
     TOPIC_ITEM_VECTORS,
     TOPICS,
 };
@@ -84,6 +85,7 @@ struct broker {
     int64_t batch_size_max;      /* bytes that every topic of records takes at once, */
     int64_t shared_size_max;     /* and every topic of generations */
     int64_t delete_retention_ms; /* of the history topic: how long a tombstone can be read */
+    int64_t compaction_lag_ms;   /* after which topics with ids of users are compacted, -1: never */
     struct bound start, end;     /* where the run begins and ends (kafka/range.c), */
     uint32_t bound;              /* a fingerprint of the end, 0: none, */
     _Atomic uint64_t serves;     /* the generation to which all users are moved before, */
@@ -263,7 +265,11 @@ MUST_CHECK enum status topics_apply_settings(struct broker *broker, unsigned kin
                                              const rd_kafka_ConfigResource_t *resource,
                                              struct error *error);
 
-/* kafka/profiles.c: STATUS_REFUSED if source.profile is no topic, or has other partitions. */
+/* kafka/erasures.c: struct broker_ops has the contract. */
+enum status kafka_cuts(struct broker *broker, uint32_t partition, bool asked, struct cuts *cuts,
+                       struct error *error);
+
+/* kafka/beside.c: STATUS_REFUSED if source.profile is no topic, or has other partitions. */
 MUST_CHECK enum status profiles_check(struct broker *broker, struct error *error);
 
 /* kafka/sample.c: STATUS_REFUSED if the source is not keyed by user. */

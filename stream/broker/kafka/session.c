@@ -60,7 +60,7 @@ static rd_kafka_resp_err_t session_assign(struct session *session)
     for (uint32_t p = 0; p < broker->partitions; p++) {
         const struct session_partition *mine = &session->partitions[p];
         if (mine->state != PARTITION_LIVE) continue;
-        profiles_assign(session, p, list);
+        beside_assign(session, p, list);
         if (mine->profiles_due || mine->next >= mine->end) continue;
         rd_kafka_topic_partition_list_add(list, broker->config->source.topic, (int32_t)p)->offset =
             mine->next;
@@ -153,7 +153,7 @@ static void kafka_session_close(struct session *session)
     consumer_close(session);
     client_close(&session->producer);
     event_decoder_close(session->decoder);
-    event_decoder_close(session->profile_decoder);
+    beside_close(session);
     free(session->partitions);
     free(session->events);
     free(session->messages);
@@ -173,8 +173,7 @@ static enum status session_take_memory(struct session *session, struct error *er
         return error_set(error, STATUS_IO, "out of memory");
     }
     TRY(event_decoder_open(&session->decoder, config, error));
-    if (!*config->source.profile) return STATUS_OK;
-    return event_decoder_open_profiles(&session->profile_decoder, config, error);
+    return beside_open(session, error);
 }
 
 static enum status kafka_session_open(struct session **sessionp, struct broker *broker,
@@ -367,14 +366,14 @@ static bool session_decode(struct session *session, const rd_kafka_message_t *me
     *usedp += take;
     if (size) memcpy(raw, message->payload, size);
     const struct bytes key = {message->key, message->key_len}, value = {raw, size};
-    const bool profile = profiles_are_of(session, message);
-    if (profile) {
-        event_decode_profile(session->profile_decoder, key, value, scratch, event);
+    const enum event_origin origin = beside_origin(session, message);
+    if (origin) {
+        beside_decode(session, origin, message, value, scratch, event);
     } else {
         event_decode(session->decoder, value, client_event_stamp(message, session->broker->config),
                      scratch, event);
     }
-    event->beside = profile;
+    event->origin = origin;
     event->partition = (uint32_t)message->partition;
     event->offset = message->offset;
     if (event_is_bad(event->verdict)) { /* its letter is the message, which lives until next poll */
@@ -391,22 +390,22 @@ static enum status session_deliver(struct session *session, struct poll *poll, s
     uint32_t events = 0;
     for (; session->cursor < session->count; session->cursor++) {
         const rd_kafka_message_t *message = session->messages[session->cursor];
-        const bool profile = profiles_are_of(session, message);
+        const enum event_origin origin = beside_origin(session, message);
         if (message->err) {
-            TRY(profile ? profiles_error(session, message, error)
-                        : consumer_error(session, message, error));
+            TRY(origin ? beside_error(session, origin, message, error)
+                       : consumer_error(session, message, error));
             continue;
         }
         struct session_partition *mine = &session->partitions[message->partition];
         if (mine->state != PARTITION_LIVE) continue;
-        if (message->offset < (profile ? mine->next_profile : mine->next)) continue;
-        if (!profile && message->offset >= mine->end) {
+        if (message->offset < (origin ? mine->beside[origin].next : mine->next)) continue;
+        if (!origin && message->offset >= mine->end) {
             session_pass(session, (uint32_t)message->partition, mine->end);
             continue;
         }
         if (!session_decode(session, message, &used, &session->events[events])) break;
-        if (profile) {
-            mine->next_profile = message->offset + 1;
+        if (origin) {
+            mine->beside[origin].next = message->offset + 1;
         } else {
             session_advance(session, mine, message->offset + 1);
         }
@@ -486,12 +485,13 @@ static enum status kafka_resume(struct session *session, uint32_t partition,
     (void)error;
     if (mine->state != PARTITION_RESTORING) return STATUS_OK; /* revoked meanwhile */
     mine->next = mine->committed = seal->next_offset;
-    mine->next_profile = mine->committed_profile = seal->next_profile;
+    beside_committed(mine, seal);
+    beside_rewind(mine);
     mine->sealed = seal->number > 0;
     mine->lost = seal->lost;
     mine->state = PARTITION_LIVE;
     session->assignment_dirty = true;
-    profiles_resume(session, partition, seal);
+    beside_resume(session, partition, seal);
     range_resume(session, partition, seal);
     return STATUS_OK;
 }
@@ -542,9 +542,8 @@ static size_t kafka_dead_letter_size(const struct config *config)
 static struct record kafka_dead_letter(const struct broker *broker, const struct event *event,
                                        void *scratch)
 {
-    const char *topic =
-        event->beside ? broker->config->source.profile : broker->config->source.topic;
-    return letter_of(event, topic, broker->letter_size_max, scratch);
+    return letter_of(event, beside_topic(broker->config, event->origin), broker->letter_size_max,
+                     scratch);
 }
 
 const struct broker_ops broker_kafka = {
@@ -580,5 +579,6 @@ const struct broker_ops broker_kafka = {
     .history_next = kafka_history_next,
     .history_position = kafka_history_position,
     .history_close = kafka_history_close,
+    .cuts = kafka_cuts,
     .generations = &kafka_generations,
 };

@@ -21,12 +21,13 @@ enum partition_state { PARTITION_AWAY, PARTITION_RESTORING, PARTITION_LIVE };
 
 struct session_partition {
     enum partition_state state;
-    bool unreported;      /* newly assigned; the processor does not know yet */
-    bool sealed;          /* something of it was sealed, ever */
-    int64_t next;         /* every event before this offset has been delivered */
-    int64_t committed;    /* first offset that no committed transaction covers */
-    int64_t next_profile; /* both of source.profile */
-    int64_t committed_profile;
+    bool unreported;   /* newly assigned; the processor does not know yet */
+    bool sealed;       /* something of it was sealed, ever */
+    int64_t next;      /* every event before this offset has been delivered */
+    int64_t committed; /* first offset that no committed transaction covers */
+    struct {
+        int64_t next, committed;
+    } beside[EVENT_ORIGINS];        /* both of a topic that is read beside the source */
     bool profiles_due;              /* the source waits until these have been read to their end */
     int64_t end;                    /* a bounded run takes no event from here on, INT64_MAX: all */
     bool unsealed;                  /* its range is in no committed seal yet */
@@ -64,6 +65,8 @@ struct session {
     bool closing;
     struct event_decoder *decoder;
     struct event_decoder *profile_decoder; /* NULL: no source.profile */
+    struct json_decoder *json;             /* NULL: no source.erase */
+    bool reads_beside;                     /* one of these, at least */
     struct event *events;                  /* [poll_events_max] */
     rd_kafka_message_t **messages; /* [poll_events_max] received; delivered before `cursor` */
     size_t count, cursor;
@@ -148,23 +151,39 @@ bool range_wants_commit(const struct session *session);
 MUST_CHECK enum status range_is_over(struct session *session, bool *overp, struct error *error);
 
 /*
- * kafka/profiles.c. Whether a message, or an error in its place, is of source.profile.
+ * kafka/beside.c. What a message, or an error in its place, is of.
  */
-bool profiles_are_of(const struct session *session, const rd_kafka_message_t *message);
+enum event_origin beside_origin(const struct session *session, const rd_kafka_message_t *message);
 
 /*
  * A partition of which no event was taken yet has its profiles read first, up to their end as it is
  * then: so they are there before the events, in a replay as in the job before it.
  */
-void profiles_resume(struct session *session, uint32_t partition, const struct history_seal *seal);
+void beside_resume(struct session *session, uint32_t partition, const struct history_seal *seal);
 
-/* Adds what is to be read of it of a live partition to an assignment. */
-void profiles_assign(const struct session *session, uint32_t partition,
-                     rd_kafka_topic_partition_list_t *list);
+/* What reads them. */
+MUST_CHECK enum status beside_open(struct session *session, struct error *error);
+void beside_close(struct session *session);
 
-/* An error in place of a message of it, or its end. */
-MUST_CHECK enum status profiles_error(struct session *session, const rd_kafka_message_t *message,
-                                      struct error *error);
+/* The topic, "" if there is none. */
+const char *beside_topic(const struct config *config, enum event_origin origin);
+
+/* Adds what is to be read beside a live partition to an assignment. */
+void beside_assign(const struct session *session, uint32_t partition,
+                   rd_kafka_topic_partition_list_t *list);
+
+/* A seal says how far they were read; goes back to there. */
+void beside_committed(struct session_partition *mine, const struct history_seal *seal);
+void beside_rewind(struct session_partition *mine);
+
+/* Decodes a message, whose value was copied to `value` as event_decode wants it. */
+void beside_decode(struct session *session, enum event_origin origin,
+                   const rd_kafka_message_t *message, struct bytes value, void *scratch,
+                   struct event *event);
+
+/* An error in place of a message of them, or their end. */
+MUST_CHECK enum status beside_error(struct session *session, enum event_origin origin,
+                                    const rd_kafka_message_t *message, struct error *error);
 
 /*
  * kafka/gap.c. The event at which a partition is to be read on is not there: goes on behind the gap

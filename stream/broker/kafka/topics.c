@@ -17,13 +17,16 @@
 #include "stream/broker/kafka/letter.h"
 
 enum {
-    SETTINGS_MAX = 4,
+    SETTINGS_MAX = 5,
     RECORD_OVERHEAD = 512, /* bytes of a record beside its value, at most */
     SHOW_TRIES = 20,       /* a new topic does not show on every broker at once */
     SHOW_PAUSE_MS = 100,
     DELETE_RETENTION_MS = 86400000, /* Kafka's defaults: 1 day, */
     MESSAGE_BYTES_MAX = 1048588,    /* and a megabyte with its overhead */
 };
+
+/* Of a topic's compaction; Kafka's default is for ever. */
+#define LAG_MS_MAX (INT64_C(3650) * 86400000)
 
 enum cleanup { CLEANUP_COMPACT_ONLY, CLEANUP_COMPACT, CLEANUP_NOT_COMPACT };
 
@@ -32,18 +35,18 @@ static const struct topic_rule {
     enum cleanup cleanup;
     enum { COUNT_ANY, COUNT_OF_SOURCE, COUNT_ONE } partitions; /* that it must have */
     struct topic_setting settings[SETTINGS_MAX];               /* of a topic that Braid creates */
+    bool has_users;                                            /* it is compacted, with their ids */
 } rules[TOPICS] = {
-    [RECORD_INTERESTS] = {"output.topic",
-                          CLEANUP_COMPACT,
-                          COUNT_ANY,
-                          {{"cleanup.policy", "compact"}}},
+    [RECORD_INTERESTS] =
+        {"output.topic", CLEANUP_COMPACT, COUNT_ANY, {{"cleanup.policy", "compact"}}, true},
     [RECORD_HISTORY] = {"output.history_topic",
                         CLEANUP_COMPACT_ONLY,
                         COUNT_OF_SOURCE,
                         {{"cleanup.policy", "compact"},
                          {"segment.bytes", "67108864"},
                          {"min.cleanable.dirty.ratio", "0.2"},
-                         {"delete.retention.ms", "604800000"}}},
+                         {"delete.retention.ms", "604800000"}},
+                        true},
     [RECORD_DEAD_LETTER] = {"output.dead_letter_topic",
                             CLEANUP_NOT_COMPACT,
                             COUNT_ANY,
@@ -52,6 +55,12 @@ static const struct topic_rule {
                      CLEANUP_COMPACT,
                      COUNT_ANY,
                      {{"cleanup.policy", "compact"}}},
+    [TOPIC_ERASURES] = {"source.erase",
+                        CLEANUP_COMPACT_ONLY,
+                        COUNT_OF_SOURCE,
+                        {{"cleanup.policy", "compact"},
+                         {"message.timestamp.type", "LogAppendTime"}},
+                        true},
     [TOPIC_MODELS] = {"output.models_topic",
                       CLEANUP_COMPACT_ONLY,
                       COUNT_ONE,
@@ -188,6 +197,22 @@ static enum status check_count(const struct broker *broker, unsigned kind, struc
     return STATUS_OK;
 }
 
+static enum status topic_create_ruled(struct broker *broker, unsigned kind, uint32_t partitions,
+                                      struct error *error)
+{
+    struct topic_setting settings[SETTINGS_MAX + 1] = {{0}};
+    char lag[32];
+    uint32_t count = 0;
+    for (; count < SETTINGS_MAX && rules[kind].settings[count].name; count++) {
+        settings[count] = rules[kind].settings[count];
+    }
+    snprintf(lag, sizeof lag, "%lld", (long long)broker->config->output.compaction_lag_ms);
+    if (rules[kind].has_users) {
+        settings[count++] = (struct topic_setting){"max.compaction.lag.ms", lag};
+    }
+    return topic_create(broker, broker->topics[kind], partitions, settings, count, error);
+}
+
 /* Finds one topic, creating it if it is absent and that is wanted. */
 static enum status topic_find(struct broker *broker, unsigned kind, struct error *error)
 {
@@ -198,7 +223,7 @@ static enum status topic_find(struct broker *broker, unsigned kind, struct error
         TRY(topic_count(broker, topic, countp, error));
         const uint32_t wanted = rules[kind].partitions == COUNT_ONE ? 1 : broker->partitions;
         if (*countp == 0) {
-            TRY(topic_create(broker, topic, wanted, rules[kind].settings, SETTINGS_MAX, error));
+            TRY(topic_create_ruled(broker, kind, wanted, error));
         }
     }
     if (*countp == 0) TRY(topic_count_patiently(broker, topic, countp, error));
@@ -282,6 +307,27 @@ static int64_t client_message_max(const struct broker *broker)
     return told && parse_signed(bytes_of(text), &most) ? most : 0;
 }
 
+/* What bounds how long somebody who was erased stays in the topic; warns where nothing does. */
+static void note_lag(struct broker *broker, unsigned kind,
+                     const rd_kafka_ConfigResource_t *resource)
+{
+    static const char setting[] = "max.compaction.lag.ms";
+    const char *value = topic_setting_of(resource, setting);
+    int64_t lag_ms;
+    if (!*broker->topics[TOPIC_ERASURES]) return;
+    const bool told = value && parse_signed(bytes_of(value), &lag_ms) && lag_ms >= 0;
+    if (told && lag_ms <= LAG_MS_MAX) {
+        const bool known = broker->compaction_lag_ms >= 0;
+        if (known && lag_ms > broker->compaction_lag_ms) broker->compaction_lag_ms = lag_ms;
+        return;
+    }
+    broker->compaction_lag_ms = -1;
+    log_warn("users who are erased may stay in a topic for ever: set the longest time before it is "
+             "compacted",
+             log_text("topic", broker->topics[kind]), log_text("setting", setting),
+             log_int("recommended", broker->config->output.compaction_lag_ms));
+}
+
 enum status topics_apply_settings(struct broker *broker, unsigned kind,
                                   const rd_kafka_ConfigResource_t *resource, struct error *error)
 {
@@ -293,13 +339,14 @@ enum status topics_apply_settings(struct broker *broker, unsigned kind,
                          rd_kafka_ConfigResource_error_string(resource));
     }
     TRY(check_cleanup(broker, kind, topic_setting_of(resource, "cleanup.policy"), error));
+    if (rules[kind].has_users) note_lag(broker, kind, resource);
     if (kind == RECORD_HISTORY) {
         broker->delete_retention_ms =
             number_of(resource, "delete.retention.ms", DELETE_RETENTION_MS);
     }
     /* What a topic limits is a batch, and librdkafka neither splits one nor knows the limit. */
     int64_t message_max = number_of(resource, "max.message.bytes", MESSAGE_BYTES_MAX);
-    int64_t *size_max = kind < RECORD_KINDS ? &broker->batch_size_max : &broker->shared_size_max;
+    int64_t *size_max = kind <= TOPIC_ERASURES ? &broker->batch_size_max : &broker->shared_size_max;
     if (message_max < *size_max) *size_max = message_max;
     if (kind == RECORD_DEAD_LETTER) {
         int64_t sends_max = client_message_max(broker);
@@ -308,13 +355,21 @@ enum status topics_apply_settings(struct broker *broker, unsigned kind,
     return STATUS_OK;
 }
 
+/* Whether this job has the topic. */
+static bool is_of_job(const struct broker *broker, unsigned kind)
+{
+    if (kind == TOPIC_ERASURES) return *broker->topics[kind] != 0;
+    return kind < RECORD_KINDS || broker->shares;
+}
+
 /* STATUS_BUSY: a topic does not show yet on the broker that was asked. */
 static enum status settings_check(struct broker *broker, struct error *error)
 {
     rd_kafka_ConfigResource_t *asked[TOPICS];
-    const unsigned kinds = broker->shares ? TOPICS : RECORD_KINDS;
-    for (unsigned kind = 0; kind < kinds; kind++) {
-        asked[kind] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, broker->topics[kind]);
+    unsigned kinds = 0;
+    for (unsigned kind = 0; kind < TOPICS; kind++) {
+        if (!is_of_job(broker, kind)) continue;
+        asked[kinds++] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, broker->topics[kind]);
     }
     rd_kafka_queue_t *queue = rd_kafka_queue_new(broker->admin.handle);
     rd_kafka_DescribeConfigs(broker->admin.handle, asked, kinds, NULL, queue);
@@ -325,9 +380,9 @@ static enum status settings_check(struct broker *broker, struct error *error)
         const rd_kafka_ConfigResource_t **described = rd_kafka_DescribeConfigs_result_resources(
             rd_kafka_event_DescribeConfigs_result(event), &count);
         for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-            for (unsigned kind = 0; kind < kinds && status == STATUS_OK; kind++) {
-                if (strcmp(rd_kafka_ConfigResource_name(described[i]), broker->topics[kind]) != 0)
-                    continue;
+            const char *name = rd_kafka_ConfigResource_name(described[i]);
+            for (unsigned kind = 0; kind < TOPICS && status == STATUS_OK; kind++) {
+                if (!is_of_job(broker, kind) || strcmp(name, broker->topics[kind]) != 0) continue;
                 status = topics_apply_settings(broker, kind, described[i], error);
             }
         }
@@ -362,6 +417,7 @@ enum status topics_open(struct broker *broker, struct error *error)
     broker->topics[RECORD_HISTORY] = config->output.history_topic;
     broker->topics[RECORD_DEAD_LETTER] = config->output.dead_letter_topic;
     broker->topics[RECORD_ITEM] = config->output.items_topic;
+    broker->topics[TOPIC_ERASURES] = config->source.erase;
     broker->topics[TOPIC_MODELS] = config->output.models_topic;
     broker->topics[TOPIC_ITEM_VECTORS] = config->output.item_vectors_topic;
     TRY(topic_count_patiently(broker, config->source.topic, &broker->partitions, error));
@@ -375,12 +431,13 @@ enum status topics_open(struct broker *broker, struct error *error)
     }
     TRY(topics_identify_source(broker, error));
     broker->batch_size_max = broker->shared_size_max = BATCH_SIZE_MAX;
-    for (unsigned kind = 0; kind < (broker->shares ? TOPICS : RECORD_KINDS); kind++) {
-        TRY(topic_find(broker, kind, error));
+    for (unsigned kind = 0; kind < TOPICS; kind++) {
+        if (is_of_job(broker, kind)) TRY(topic_find(broker, kind, error));
     }
     TRY(profiles_check(broker, error));
     enum status status = STATUS_BUSY;
     for (int tries = 0; status == STATUS_BUSY && tries < SHOW_TRIES; tries++) {
+        broker->compaction_lag_ms = 0;
         if (tries > 0) rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
         status = settings_check(broker, error);
     }

@@ -63,8 +63,9 @@ enum status producer_open(struct session *session, struct error *error)
                           "beginning to use a transactional id", error);
     } while (call_again(session, status, begun_ns));
     if (status != STATUS_OK) return status == STATUS_BUSY ? STATUS_IO : status;
-    for (int kind = 0; kind < RECORD_KINDS; kind++) {
-        client_warm(&session->producer, session->broker->topics[kind]);
+    for (int kind = 0; kind <= RECORD_ERASURE; kind++) {
+        const char *topic = session->broker->topics[kind];
+        if (*topic) client_warm(&session->producer, topic);
     }
     return STATUS_OK;
 }
@@ -287,7 +288,7 @@ static void transaction_committed(struct session *session, struct commit_partiti
     for (uint32_t i = 0; i < count; i++) {
         struct session_partition *mine = &session->partitions[parts[i].partition];
         mine->committed = parts[i].seal.next_offset;
-        mine->committed_profile = parts[i].seal.next_profile;
+        beside_committed(mine, &parts[i].seal);
         mine->unsealed = false;
         parts[i].position = mine->position;
     }
@@ -342,7 +343,7 @@ enum status kafka_abort(struct session *session, struct error *error)
     atomic_store(&session->committing, false);
     for (uint32_t p = 0; p < session->broker->partitions; p++) {
         session->partitions[p].next = session->partitions[p].committed;
-        session->partitions[p].next_profile = session->partitions[p].committed_profile;
+        beside_rewind(&session->partitions[p]);
     }
     session->assignment_dirty = true;
     return STATUS_OK;

@@ -11,8 +11,8 @@
  *
  * Thread: one owner.
  */
-#ifndef STREAM_SOURCE_ERASED_H
-#define STREAM_SOURCE_ERASED_H
+#ifndef STREAM_SOURCE_ERASURE_ERASED_H
+#define STREAM_SOURCE_ERASURE_ERASED_H
 
 #include <stdbool.h>
 #include <stdint.h>

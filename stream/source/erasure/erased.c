@@ -1,5 +1,5 @@
 /* erased.c - the list as text, sorted by hash. */
-#include "stream/source/erased.h"
+#include "stream/source/erasure/erased.h"
 
 #include <errno.h>
 #include <fcntl.h>
