@@ -29,6 +29,8 @@ enum {
     CLIENT_PAUSE_MS = 100,     /* before something that could not be had is asked for again */
     CLIENT_REQUEST_MS = 10000, /* one request; longer waits are loops that heed broker_stop */
     CLIENT_WHY_SIZE = 512,     /* bytes of what librdkafka says of a connection, and an end */
+    TOPIC_SHOW_TRIES = 20,     /* a new topic does not show on every broker at once, */
+    TOPIC_SHOW_PAUSE_MS = 100, /* so it is looked for again */
     BATCH_SIZE_MAX = 1000000,  /* bytes of a batch, and so of a record, that a producer sends */
 };
 
@@ -227,10 +229,7 @@ MUST_CHECK enum status client_read_from(struct client *client, const char *topic
  */
 MUST_CHECK enum status kafka_check(const struct config *config, struct error *error);
 
-/* kafka/topics.c: checks and, if configured, creates the topics; fills `broker`. */
-MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);
-
-/* Its parts. Partitions of a topic, 0 if it does not exist; waits a while for new leaders. */
+/* kafka/topic_count.c: partitions of a topic, 0 if it does not exist; waits a while for new leaders. */
 MUST_CHECK enum status topic_count(struct broker *broker, const char *topic, uint32_t *countp,
                                    struct error *error);
 
@@ -238,7 +237,10 @@ MUST_CHECK enum status topic_count(struct broker *broker, const char *topic, uin
 MUST_CHECK enum status topic_count_patiently(struct broker *broker, const char *topic,
                                              uint32_t *countp, struct error *error);
 
-/* Creates a topic with kafka.replication. An empty setting ends them before `settings_count`. */
+/* kafka/topics.c: checks and, if configured, creates the topics; fills `broker`. */
+MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);
+
+/* Its parts. Creates a topic with kafka.replication. An empty setting ends them before `settings_count`. */
 struct topic_setting {
     const char *name, *value;
 };
@@ -275,7 +277,7 @@ MUST_CHECK enum status profiles_check(struct broker *broker, struct error *error
 /* kafka/sample.c: STATUS_REFUSED if the source is not keyed by user. */
 MUST_CHECK enum status source_sample(struct broker *broker, struct error *error);
 
-/* What the metadata of a committed offset says. */
+/* kafka/committed.c: what the metadata of a committed offset says. */
 struct committed_seal {
     struct history_seal seal; /* number 0: nothing was committed */
     uint64_t writer;          /* of the session that committed it: no two have the same */

@@ -249,30 +249,6 @@ static void poll_partitions(struct session *session, struct poll *poll, enum pol
     }
 }
 
-/* From here on there is something that no seal covers. */
-static void session_gather(struct session *session)
-{
-    if (session->gathering) return;
-    session->gathering = true;
-    session->gathering_ns = clock_monotonic_ns();
-}
-
-/* At its end a partition is fetched no more. */
-static void session_advance(struct session *session, struct session_partition *mine, int64_t next)
-{
-    mine->next = next;
-    if (next >= mine->end) session->assignment_dirty = true;
-}
-
-void session_pass(struct session *session, uint32_t partition, int64_t next)
-{
-    struct session_partition *mine = &session->partitions[partition];
-    if (next > mine->end) next = mine->end;
-    if (mine->state != PARTITION_LIVE || next <= mine->next) return;
-    session_advance(session, mine, next);
-    session_gather(session);
-}
-
 /* The next step of a rebalance; *overp: it is over, and there was nothing to tell. */
 static enum status session_rebalance(struct session *session, struct poll *poll, bool *overp,
                                      struct error *error)

@@ -2,9 +2,9 @@
  * session.h - one worker's end of Kafka: its consumer, its producer, its partitions.
  *
  * kafka/settings.c says what its clients are told, kafka/session.c polls (the consumer's half),
- * kafka/transaction.c commits (the producer's), kafka/fencing.c finds out whether another process has taken over, kafka/gap.c what to do
- * about events that are gone, kafka/range.c where a run begins and ends, and kafka/refill.c keeps the
- * consumer fetching.
+ * kafka/reading.c notes how far it is, kafka/refill.c keeps the consumer fetching, kafka/transaction.c
+ * commits (the producer's half), kafka/fencing.c finds out whether another process has taken over,
+ * kafka/gap.c what to do about events that are gone, and kafka/range.c where a run begins and ends.
  */
 #ifndef STREAM_BROKER_KAFKA_SESSION_H
 #define STREAM_BROKER_KAFKA_SESSION_H
@@ -129,9 +129,15 @@ enum status kafka_settle(struct session *session, struct commit_partition *parts
                          struct error *error);
 enum status kafka_abort(struct session *session, struct error *error);
 
+/* kafka/reading.c. From here on there is something that no seal covers. */
+void session_gather(struct session *session);
+
+/* Every event before `next` has been delivered. At its end a partition is fetched no more. */
+void session_advance(struct session *session, struct session_partition *mine, int64_t next);
+
 /*
- * kafka/session.c. A live partition holds no event before `next`: goes on there. A commit will
- * cover it, if need be one of its own.
+ * A live partition holds no event before `next`: goes on there. A commit will cover it, if need be
+ * one of its own.
  */
 void session_pass(struct session *session, uint32_t partition, int64_t next);
 

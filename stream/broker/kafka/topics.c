@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/number_text.h"
 #include "stream/broker/kafka/client.h"
@@ -18,9 +17,7 @@
 
 enum {
     SETTINGS_MAX = 5,
-    RECORD_OVERHEAD = 512, /* bytes of a record beside its value, at most */
-    SHOW_TRIES = 20,       /* a new topic does not show on every broker at once */
-    SHOW_PAUSE_MS = 100,
+    RECORD_OVERHEAD = 512,          /* bytes of a record beside its value, at most */
     DELETE_RETENTION_MS = 86400000, /* Kafka's defaults: 1 day, */
     MESSAGE_BYTES_MAX = 1048588,    /* and a megabyte with its overhead */
 };
@@ -70,44 +67,6 @@ static const struct topic_rule {
                             COUNT_ONE,
                             {{"cleanup.policy", "compact"}, {"segment.bytes", "67108864"}}},
 };
-
-enum status topic_count(struct broker *broker, const char *topic, uint32_t *countp,
-                        struct error *error)
-{
-    rd_kafka_t *handle = broker->admin.handle;
-    int64_t deadline_ns = clock_monotonic_ns() + (int64_t)CLIENT_REQUEST_MS * 1000000;
-    rd_kafka_topic_t *named = rd_kafka_topic_new(handle, topic, NULL);
-    if (!named) return error_set(error, STATUS_INVALID, "kafka: '%s' names no topic", topic);
-    rd_kafka_resp_err_t code;
-    do {
-        const struct rd_kafka_metadata *metadata;
-        *countp = 0;
-        rd_kafka_poll(handle, 0);
-        code = rd_kafka_metadata(handle, 0, named, &metadata, CLIENT_REQUEST_MS);
-        if (code) break;
-        const struct rd_kafka_metadata_topic *found = &metadata->topics[0];
-        code = found->err;
-        if (!code) *countp = (uint32_t)found->partition_cnt;
-        for (int i = 0; i < found->partition_cnt && !code; i++) {
-            code = found->partitions[i].err;
-        }
-        rd_kafka_metadata_destroy(metadata);
-    } while (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && clock_monotonic_ns() < deadline_ns &&
-             rd_kafka_poll(handle, 100) >= 0);
-    rd_kafka_topic_destroy(named);
-    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        *countp = 0;
-    } else if (code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE && *countp > 0) {
-        log_warn("partitions without a leader are waited for", log_text("topic", topic));
-    } else if (code) {
-        char why[CLIENT_WHY_SIZE];
-        return error_set(
-            error, STATUS_IO,
-            "kafka: asking for topic '%s': %s; is kafka.brokers (%s) right and running?", topic,
-            client_why(&broker->admin, code, why), broker->config->kafka.brokers);
-    }
-    return STATUS_OK;
-}
 
 enum status admin_answer(struct broker *broker, rd_kafka_queue_t *queue, const char *what,
                          rd_kafka_event_t **eventp, struct error *error)
@@ -164,17 +123,6 @@ enum status topic_create(struct broker *broker, const char *topic, uint32_t part
         log_info("topic created", log_text("topic", topic), log_int("partitions", partitions));
     }
     return status;
-}
-
-enum status topic_count_patiently(struct broker *broker, const char *topic, uint32_t *countp,
-                                  struct error *error)
-{
-    TRY(topic_count(broker, topic, countp, error));
-    for (int tries = 1; *countp == 0 && tries < SHOW_TRIES; tries++) {
-        rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
-        TRY(topic_count(broker, topic, countp, error));
-    }
-    return STATUS_OK;
 }
 
 static enum status check_count(const struct broker *broker, unsigned kind, struct error *error)
@@ -436,9 +384,9 @@ enum status topics_open(struct broker *broker, struct error *error)
     }
     TRY(profiles_check(broker, error));
     enum status status = STATUS_BUSY;
-    for (int tries = 0; status == STATUS_BUSY && tries < SHOW_TRIES; tries++) {
+    for (int tries = 0; status == STATUS_BUSY && tries < TOPIC_SHOW_TRIES; tries++) {
         broker->compaction_lag_ms = 0;
-        if (tries > 0) rd_kafka_poll(broker->admin.handle, SHOW_PAUSE_MS);
+        if (tries > 0) rd_kafka_poll(broker->admin.handle, TOPIC_SHOW_PAUSE_MS);
         status = settings_check(broker, error);
     }
     return status == STATUS_BUSY ? STATUS_IO : status;
