@@ -109,10 +109,12 @@ static enum status answer_request(struct processor *processor, uint32_t partitio
     return processor_send(processor, &deletion, error);
 }
 
-/* A profile alone has no time: it goes with the request that comes first. */
-static bool is_profile_alone(const struct change *change)
+/* What has no time: a profile alone, or who has left. It goes with the request that comes first. */
+static bool is_timeless(const struct change *change)
 {
-    return history_events(&change->user->history) == 0 && change->user->history.profile.changes > 0;
+    const struct history *history = &change->user->history;
+    const uint64_t events = history_events(history);
+    return history->from == events && (events > 0 || history->profile.changes > 0);
 }
 
 static enum status take_request(struct processor *processor, struct task *task,
@@ -126,7 +128,7 @@ static enum status take_request(struct processor *processor, struct task *task,
     const bool is_new = cut->stage == CUT_ASKED;
     bool found;
     TRY(find_behavior(processor, task, change, cut->ms, &found, error));
-    found |= is_new && is_profile_alone(change);
+    found |= is_new && is_timeless(change);
     if (found) {
         const int64_t last_ms = history_last_ms(&user->history);
         if (last_ms > cut->ms) cut->ms = last_ms;

@@ -422,11 +422,12 @@ static enum status decode_letter(struct log_input *input, struct bytes value, in
 }
 
 /* Letters of events that the source has forgotten are passed over. */
-/* Whether the dead letter is of source.profile, whose offsets are others. */
-static bool is_of_profiles(const struct log_input *input)
+/* Whether the dead letter is of a topic beside the source, whose offsets are others. */
+static bool is_of_beside(const struct log_input *input)
 {
-    return input->profile_decoder && bytes_equal(kafka_reader_header(input->reader, LETTER_TOPIC),
-                                                 bytes_of(input->config->source.profile));
+    const struct bytes topic = kafka_reader_header(input->reader, LETTER_TOPIC);
+    return topic.size > 0 && (bytes_equal(topic, bytes_of(input->config->source.profile)) ||
+                              bytes_equal(topic, bytes_of(input->config->source.erase)));
 }
 
 static enum status kafka_input_dead_letter(struct log_input *input, int64_t *offsetp,
@@ -436,7 +437,7 @@ static enum status kafka_input_dead_letter(struct log_input *input, int64_t *off
     do {
         TRY(next_kafka_output(input, &found, error));
         TRY(decode_letter(input, found.value, offsetp, reasonp, error));
-    } while (is_of_profiles(input) || *offsetp < input->first || is_beyond(input, *offsetp));
+    } while (is_of_beside(input) || *offsetp < input->first || is_beyond(input, *offsetp));
     return STATUS_OK;
 }
 
