@@ -123,6 +123,52 @@ static void its_size_does_not_wrap(void **state)
     assert_true(changeset_size(UINT32_MAX, UINT32_MAX) / one >= UINT32_MAX);
 }
 
+static void who_is_erased_loses_every_chunk_and_the_record_and_begins_at_1(void **state)
+{
+    (void)state;
+    enum { EVENTS = 2 * CHUNK + 5 };
+    size_t count;
+    open_set(1, 2 * CHUNK);
+    struct cached_user *user = user_with("a", EVENTS);
+    for (int i = 0; i < CHUNK; i++) { /* closes a chunk that is not committed */
+        append(user);
+    }
+    change_erase(changeset_of(&set, user));
+    const struct change *change = changeset_of(&set, user);
+    assert_true(change->erased.published);
+    assert_false(change_has_record(change));
+    const struct store_write *writes = changeset_writes(&set, &list, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(writes[0].space, STORE_CHUNKS);
+    assert_int_equal(writes[0].key.chunk, 0);
+    assert_int_equal(writes[0].chunks_after, EVENTS / CHUNK);
+    assert_int_equal(writes[1].space, STORE_USERS);
+    assert_int_equal(writes[1].key.chunk, HISTORY_USER_GONE);
+    assert_null(writes[0].value.at);
+    assert_null(writes[1].value.at);
+    append(user); /* it comes back in the same transaction */
+    change_erase(changeset_of(&set, user));
+    append(user);
+    assert_int_equal(history_events(&user->history), 1);
+    assert_true(change_has_record(changeset_of(&set, user)));
+    writes = changeset_writes(&set, &list, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(writes[2].space, STORE_USERS);
+    assert_int_equal(writes[2].key.chunk, 0);
+    assert_non_null(writes[2].value.at);
+}
+
+static void of_whom_nothing_was_committed_no_reader_is_told_that_it_was_erased(void **state)
+{
+    (void)state;
+    open_set(1, CHUNK);
+    struct cached_user *user = user_with("a", 0);
+    append(user);
+    change_erase(changeset_of(&set, user));
+    assert_false(change_is_published(changeset_of(&set, user)));
+    assert_int_equal(history_events(&user->history), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +177,10 @@ int main(void)
         cmocka_unit_test_teardown(
             every_user_may_close_a_chunk_and_jump_in_the_memory_that_was_planned, close_set),
         cmocka_unit_test_teardown(who_is_forgotten_loses_all_its_chunks_and_keeps_n, close_set),
+        cmocka_unit_test_teardown(who_is_erased_loses_every_chunk_and_the_record_and_begins_at_1,
+                                  close_set),
+        cmocka_unit_test_teardown(
+            of_whom_nothing_was_committed_no_reader_is_told_that_it_was_erased, close_set),
         cmocka_unit_test(its_size_does_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
