@@ -20,7 +20,9 @@ from kafka.admin import KafkaAdminClient
 assert setUpModule and tearDownModule
 HISTORY_KILLS = ["changeset_closed:2", "seals_sent:3", "committed:2"]
 SWEEP_KILLS = ["replay_publishes:1", "sweep_folded:1", "outputs_sent:1", "sweep_committed:1"]
-SMALL = {"job.commit_events_max": "300", "job.poll_events_max": "20"}
+# What a killed process has left open hides what is committed until it times out.
+SMALL = {"job.commit_events_max": "300", "job.poll_events_max": "20",
+         "kafka.transaction_timeout": "5s"}
 
 
 class Replay(KafkaCase):

@@ -137,7 +137,9 @@ static enum status look(struct plan_clients *clients, struct replay_plan *plan, 
     for (uint32_t p = 0; p < broker->partitions; p++) {
         at[p] = p;
     }
-    TRY(committed_seals(broker, &clients->consumer, at, broker->partitions, WAIT_MS, found, error));
+    /* A process that was killed may have left a transaction open, which hides the group's offsets. */
+    const int64_t wait_ms = (int64_t)broker->config->kafka.transaction_timeout_ms + WAIT_MS;
+    TRY(committed_seals(broker, &clients->consumer, at, broker->partitions, wait_ms, found, error));
     for (uint32_t p = 0; p < broker->partitions; p++) {
         plan->begun = plan->begun || found[p].seal.number > 0;
     }
