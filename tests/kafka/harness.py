@@ -369,6 +369,20 @@ def read_all(world, topic, isolation="read_committed"):
     return records
 
 
+def wait_marked(world, topic):
+    """Waits until what was committed last can be read: brokers say that a transaction is committed
+    before all of its partitions are marked, so a process may have ended by then. Nobody may write."""
+    def ends(isolation):
+        consumer = KafkaConsumer(bootstrap_servers=world.cluster.address, isolation_level=isolation)
+        try:
+            return consumer.end_offsets([TopicPartition(topic, p) for p in
+                                         consumer.partitions_for_topic(topic)])
+        finally:
+            consumer.close()
+
+    wait_until(lambda: ends("read_committed") == ends("read_uncommitted"), f"{topic} marked")
+
+
 def expected_history(world):
     """By user, the source positions of its accepted events in order; and the bad ones by position."""
     histories, bad = collections.defaultdict(list), {}

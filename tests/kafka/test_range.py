@@ -11,7 +11,8 @@ import json
 import signal
 
 from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule, totals
-from harness import Group, drain, expected_history, numbers, read_all, verify, wait_until
+from harness import (Group, drain, expected_history, numbers, read_all, verify, wait_marked,
+                     wait_until)
 
 from kafka import KafkaConsumer, TopicPartition
 
@@ -34,6 +35,7 @@ class Range(KafkaCase):
         part = {user: [place for place in places if first[place[0]] <= place[1] < end[place[0]]]
                 for user, places in histories.items()}
         newest = {}
+        wait_marked(world, f"{world.name}-interests")
         for record in read_all(world, f"{world.name}-interests"):
             user, _, events, partition, offset, time_ms = parse_protobuf(record)
             self.assertEqual((partition, offset, time_ms), part[user][events - 1])

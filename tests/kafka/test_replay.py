@@ -13,7 +13,7 @@ import subprocess
 
 from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule, totals
 from harness import (BRAID, SOON, Pulse, drain, expected_history, numbers, read_all, verify,
-                     wait_until)
+                     wait_marked, wait_until)
 
 from kafka.admin import KafkaAdminClient
 
@@ -48,6 +48,7 @@ class Replay(KafkaCase):
     def expect_once(self, world, name, histories):
         """One record of each user, of its last event."""
         found = {}
+        wait_marked(world, name)
         for user, generation, events, *place in self.records(world, name):
             self.assertNotIn(user, found)
             self.assertEqual(generation, 1)
@@ -162,6 +163,7 @@ class Replay(KafkaCase):
         self.replay(world, "every", "all", **SMALL, **{"source.end": "latest"}).ended(0)
         histories = self.histories(world, feed.ends)
         newest = {}
+        wait_marked(world, "every")
         for user, _, events, *place in self.records(world, "every"):
             self.assertGreater(events, newest.get(user, 0))
             self.assertEqual(tuple(place), histories[user][events - 1])
