@@ -64,12 +64,12 @@ static void print_seed(const struct seed_summary *summary, bool stopped)
                                : "");
     printf("seed files=%u events=%" PRIu64 " accepted=%" PRIu64 " later=%" PRIu64
            " dropped=%" PRIu64 " blank=%" PRIu64 " bad=%" PRIu64 " users=%" PRIu64
-           " not_admitted=%" PRIu64 " items=%" PRIu64 " commits=%" PRIu64
+           " not_admitted=%" PRIu64 " erased=%" PRIu64 " items=%" PRIu64 " commits=%" PRIu64
            " read_seconds=%.3f seconds=%.3f events_per_s=%.0f over=%s stopped=%s\n",
            summary->files, summary->events, accepted, summary->later,
            summary->verdicts[EVENT_DROPPED], summary->verdicts[EVENT_BLANK], bad, summary->users,
-           summary->not_admitted, summary->items, summary->commits, summary->read_seconds,
-           summary->seconds, per_s, summary->was_over ? "true" : "false",
+           summary->not_admitted, summary->erased, summary->items, summary->commits,
+           summary->read_seconds, summary->seconds, per_s, summary->was_over ? "true" : "false",
            stopped ? "true" : "false");
     if (2 * (bad + summary->verdicts[EVENT_DROPPED]) > summary->events) {
         log_warn("most events cannot be used", log_int("events", (int64_t)summary->events),

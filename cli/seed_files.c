@@ -42,6 +42,7 @@ enum status seed_files_open(struct seed_files *files, struct config *job, struct
     TRY(status);
     files->config.source.path = files->path;
     files->config.source.broker = CONFIG_BROKER_FILE;
-    files->config.source.profile = files->config.profile.fields = ""; /* the topic says it */
+    files->config.source.profile = files->config.profile.fields = ""; /* topics say it */
+    files->config.source.erase = "";
     return check_seed(job, &files->config, files->cut.ms, error);
 }

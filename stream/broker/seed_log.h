@@ -38,6 +38,10 @@ struct seed_log_ops {
     enum status (*claim)(struct seed_log *log, uint64_t input, int64_t cut_ms, bool *sealedp,
                          struct error *error);
 
+    /* Who was erased of a partition (source.erase), into zeroes; ends with cuts_close. */
+    enum status (*cuts)(struct seed_log *log, uint32_t partition, struct cuts *cuts,
+                        struct error *error);
+
     /* Steps of a partition that are committed. */
     uint64_t (*done)(const struct seed_log *log, uint32_t partition);
 

@@ -31,6 +31,7 @@ struct seed_summary {
     uint64_t later;                 /* accepted, but not before the cut */
     uint64_t users, records, items; /* written, in all */
     uint64_t not_admitted; /* accepted, left out by source.user_events_max or source.deduplicate */
+    uint64_t erased;       /* accepted, of users who were erased, up to their cuts (source.erase) */
     uint64_t commits;
     uint32_t files, partitions;
     double read_seconds, seconds;

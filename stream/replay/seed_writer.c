@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/progress.h"
 #include "stream/replay/seed_reader.h"
 #include "stream/source/decoding.h"
+#include "stream/source/erasure/cuts.h"
 #include "stream/source/intake.h"
 #include "stream/source/item_record.h"
 
@@ -19,6 +21,7 @@ enum { CHUNK = HISTORY_CHUNK_BEHAVIORS };
 struct writer {
     const struct seed_writing *of;
     uint64_t *seen;         /* [partitions] steps that came by */
+    struct cuts *cuts;      /* [partitions]: who was erased */
     struct history *chunks; /* [state.history_max / 32 + 1] full ones of a user, of its fold */
     uint32_t chunks_count;
     uint64_t behaviors; /* that came by, */
@@ -135,18 +138,24 @@ static void leave_chunks_behind(struct writer *writer, uint64_t from)
     memmove(writer->chunks, writer->chunks + left, writer->chunks_count * sizeof *writer->chunks);
 }
 
-/* What the job would have made of the user's events. */
+/* What the job would have made of the user's events: nothing where all of them are erased. */
 static enum status write_user(struct writer *writer, struct runs_merge *merge,
                               const struct merged_user *user, struct error *error)
 {
     const struct config *config = writer->of->config;
     const struct history_rules rules = intake_rules(config);
+    const struct user_cut *cut =
+        cuts_find(&writer->cuts[user->partition], identity_of(user->user.at, user->user.size));
     struct history history;
     history_init(&history, 0);
     writer->chunks_count = 0;
     for (uint64_t i = 0; i < user->behaviors; i++) {
         struct history_behavior behavior;
         TRY(runs_merge_behavior(merge, &behavior, error));
+        if (cut && history_time_ms(behavior) <= cut->ms) {
+            writer->of->summary->erased++;
+            continue;
+        }
         if (history_admit(&history, behavior, HISTORY_NO_TIME, &rules) != HISTORY_TAKES) {
             writer->of->summary->not_admitted++;
             continue;
@@ -157,6 +166,7 @@ static enum status write_user(struct writer *writer, struct runs_merge *merge,
         (void)history_append(&history, behavior, -1, config->state.history_max);
         leave_chunks_behind(writer, history.from);
     }
+    if (history_events(&history) == 0) return STATUS_OK;
     for (uint32_t c = 0; c < writer->chunks_count; c++) {
         TRY(send_chunk(writer, user, &writer->chunks[c], error));
     }
@@ -183,10 +193,20 @@ static enum status write_users(struct writer *writer, struct error *error)
     return over ? STATUS_OK : status;
 }
 
+static enum status read_cuts(struct writer *writer, struct error *error)
+{
+    const struct seed_writing *of = writer->of;
+    for (uint32_t p = 0; p < of->ops->partitions(of->log); p++) {
+        TRY(of->ops->cuts(of->log, p, &writer->cuts[p], error));
+    }
+    return STATUS_OK;
+}
+
 static enum status write_all(struct writer *writer, struct error *error)
 {
     const struct seed_writing *of = writer->of;
     struct history_seal seal = {.watermark_ms = HISTORY_NO_TIME};
+    TRY(read_cuts(writer, error));
     for (uint32_t name = 0; name < of->runs->names; name++) {
         TRY(write_items(writer, name, error));
     }
@@ -198,20 +218,28 @@ static enum status write_all(struct writer *writer, struct error *error)
 
 enum status seed_write(const struct seed_writing *writing, struct error *error)
 {
+    const uint32_t partitions = writing->ops->partitions(writing->log);
     struct writer writer = {
         .of = writing,
-        .seen = calloc(writing->ops->partitions(writing->log), sizeof *writer.seen),
+        .seen = calloc(partitions, sizeof *writer.seen),
+        .cuts = calloc(partitions, sizeof *writer.cuts),
         .chunks = calloc(writing->config->state.history_max / CHUNK + 1, sizeof *writer.chunks),
         .committed_ns = clock_monotonic_ns(),
     };
     enum status status = STATUS_OK;
-    if (!writer.seen || !writer.chunks) status = error_set(error, STATUS_IO, "out of memory");
+    if (!writer.seen || !writer.cuts || !writer.chunks) {
+        status = error_set(error, STATUS_IO, "out of memory");
+    }
     writing->summary->items = writing->summary->users = writing->summary->records = 0;
-    writing->summary->not_admitted = 0;
+    writing->summary->not_admitted = writing->summary->erased = 0;
     progress_start(&writer.progress, "writing", "events", writing->config->log.quiet);
     if (status == STATUS_OK) status = write_all(&writer, error);
     progress_end(&writer.progress);
+    for (uint32_t p = 0; writer.cuts && p < partitions; p++) {
+        cuts_close(&writer.cuts[p]);
+    }
     free(writer.chunks);
+    free(writer.cuts);
     free(writer.seen);
     return status;
 }

@@ -369,6 +369,14 @@ def read_all(world, topic, isolation="read_committed"):
     return records
 
 
+def erased_key(user):
+    """The key under which source.erase has the cut of a user: its id by FNV-1a."""
+    value = 0xcbf29ce484222325
+    for byte in user.encode():
+        value = (value ^ byte) * 0x100000001b3 % 2**64
+    return f"erased:{value:016x}".encode()
+
+
 def wait_marked(world, topic):
     """Waits until what was committed last can be read: brokers say that a transaction is committed
     before all of its partitions are marked, so a process may have ended by then. Nobody may write."""

@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from case import SEED, KafkaCase, main, setUpModule, tearDownModule, totals
-from harness import BRAID, drain, numbers, read_all, verify, wait_until
+from harness import BRAID, drain, erased_key, numbers, read_all, verify, wait_until
 
 from kafka.consumer.fetcher import Fetcher
 
@@ -39,14 +39,6 @@ def read_emptied_batches():
             return False
 
     Fetcher.PartitionRecords._contains_abort_marker = contains_or_is_empty
-
-
-def hash_of(user):
-    """FNV-1a, as the job has it of ids."""
-    value = 0xcbf29ce484222325
-    for byte in user.encode():
-        value = (value ^ byte) * 0x100000001b3 % 2**64
-    return f"erased:{value:016x}".encode()
 
 
 class Erase(KafkaCase):
@@ -79,7 +71,7 @@ class Erase(KafkaCase):
         newest = {(record.partition, record.key): record.value
                   for record in read_all(world, self.topic)}
         answered = {key for (_, key), value in newest.items() if value}
-        return {hash_of(person) for person in people} - answered | {
+        return {erased_key(person) for person in people} - answered | {
             key for (_, key), value in newest.items()
             if value and "gone_ms" not in json.loads(value)}
 

@@ -20,12 +20,15 @@ static struct seed_log the_log;
 uint32_t fake_seed_log_fails_at;
 bool fake_seed_log_commits_unseen;
 struct history_seal fake_seed_log_seal;
+struct bytes fake_seed_log_erased;
+int64_t fake_seed_log_cut_ms;
 
 void fake_seed_log_reset(void)
 {
     count = committed = steps = fake_seed_log_fails_at = 0;
     claimed = 0;
     fake_seed_log_commits_unseen = false;
+    fake_seed_log_erased = (struct bytes){NULL, 0};
     memset(done_steps, 0, sizeof done_steps);
     fake_seed_log_seal = (struct history_seal){0};
 }
@@ -72,6 +75,15 @@ static enum status fake_seed_claim(struct seed_log *log, uint64_t input, int64_t
     count = committed; /* what was left open ends */
     *sealedp = fake_seed_log_seal.number > 0;
     return STATUS_OK;
+}
+
+static enum status fake_seed_cuts(struct seed_log *log, uint32_t partition, struct cuts *cuts,
+                                  struct error *error)
+{
+    struct user_cut *cut;
+    const struct bytes user = fake_seed_log_erased;
+    if (!user.at || fake_seed_partition_of(log, user) != partition) return STATUS_OK;
+    return cuts_raise(cuts, identity_of(user.at, user.size), fake_seed_log_cut_ms, &cut, error);
 }
 
 static uint64_t fake_seed_done(const struct seed_log *log, uint32_t partition)
@@ -133,6 +145,7 @@ const struct seed_log_ops fake_seed_log = {
     .partitions = fake_seed_partitions,
     .partition_of = fake_seed_partition_of,
     .claim = fake_seed_claim,
+    .cuts = fake_seed_cuts,
     .done = fake_seed_done,
     .send = fake_seed_send,
     .commit = fake_seed_commit,

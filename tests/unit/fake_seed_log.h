@@ -33,4 +33,8 @@ extern bool fake_seed_log_commits_unseen;
 
 extern struct history_seal fake_seed_log_seal; /* number 0: not sealed */
 
+/* A user who was erased, and up to when; {NULL, 0}: nobody. */
+extern struct bytes fake_seed_log_erased;
+extern int64_t fake_seed_log_cut_ms;
+
 #endif

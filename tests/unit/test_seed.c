@@ -153,6 +153,14 @@ static const struct fake_seed_record *record_of(uint32_t user, uint64_t chunk)
     return found;
 }
 
+static bool is_erased(uint32_t user, struct history_behavior behavior)
+{
+    char id[16];
+    snprintf(id, sizeof id, "u%u", user);
+    return bytes_equal(bytes_of(id), fake_seed_log_erased) &&
+           history_time_ms(behavior) <= fake_seed_log_cut_ms;
+}
+
 /* What one event after the other makes of a user; */
 static void expect_history(uint32_t user)
 {
@@ -162,7 +170,7 @@ static void expect_history(uint32_t user)
     const struct history_rules rules = intake_rules(&job);
     history_init(&expected, 0);
     for (uint32_t i = 0; i < events_count; i++) {
-        if (owners[i] != user) continue;
+        if (owners[i] != user || is_erased(user, behaviors[i])) continue;
         if (history_admit(&expected, behaviors[i], HISTORY_NO_TIME, &rules) != HISTORY_TAKES)
             continue;
         times[history_events(&expected)] = (uint64_t)history_time_ms(behaviors[i]);
@@ -223,6 +231,32 @@ static void what_the_job_would_not_take_is_left_out(void **state)
     seed();
     expect_all();
     assert_true(summary.not_admitted > 0);
+}
+
+static void what_an_erased_user_did_until_its_cut_is_left_out(void **state)
+{
+    (void)state;
+    uint64_t left_out = 0;
+    fake_seed_log_erased = bytes_of("u1");
+    fake_seed_log_cut_ms = CUT_MS / 2;
+    for (uint32_t i = 0; i < events_count; i++) {
+        left_out += is_erased(owners[i], behaviors[i]);
+    }
+    seed();
+    expect_all();
+    assert_true(left_out > 0);
+    assert_int_equal(summary.erased, left_out);
+}
+
+static void of_who_was_erased_after_all_it_did_nothing_is_written(void **state)
+{
+    (void)state;
+    fake_seed_log_erased = bytes_of("u1");
+    fake_seed_log_cut_ms = CUT_MS;
+    seed();
+    assert_null(record_of(1, 0));
+    expect_history(0);
+    assert_int_equal(fake_seed_log_seal.number, 1);
 }
 
 static void one_reader_or_several_come_to_the_same(void **state)
@@ -357,6 +391,8 @@ int main(void)
 #define CASE(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
         CASE(histories_are_what_a_job_makes_of_the_same_events),
         CASE(what_the_job_would_not_take_is_left_out),
+        CASE(what_an_erased_user_did_until_its_cut_is_left_out),
+        CASE(of_who_was_erased_after_all_it_did_nothing_is_written),
         CASE(one_reader_or_several_come_to_the_same),
         CASE(nothing_is_lost_or_repeated_whatever_step_fails),
         CASE(a_seed_that_is_over_writes_nothing_more),

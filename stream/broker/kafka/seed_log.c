@@ -89,6 +89,13 @@ static uint32_t seed_partition_of(const struct seed_log *log, struct bytes user)
     return client_murmur2(user, log->broker.partitions);
 }
 
+static enum status seed_cuts(struct seed_log *log, uint32_t partition, struct cuts *cuts,
+                             struct error *error)
+{
+    const enum status status = kafka_cuts(&log->broker, partition, true, cuts, error);
+    return status == STATUS_BUSY ? error->status = STATUS_IO : status;
+}
+
 /* --- the claim -------------------------------------------------------------------------------- */
 
 static enum status take_note(void *context, const rd_kafka_topic_partition_t *place,
@@ -301,6 +308,7 @@ const struct seed_log_ops seed_log_kafka = {
     .partitions = seed_partitions,
     .partition_of = seed_partition_of,
     .claim = seed_claim,
+    .cuts = seed_cuts,
     .done = seed_done,
     .send = seed_send,
     .commit = seed_commit,
