@@ -359,6 +359,7 @@ static enum status apply_settings(struct broker *broker, const char *policy, con
     if (retention) rd_kafka_ConfigResource_set_config(resource, "delete.retention.ms", retention);
     *broker = (struct broker){.config = &world.config, .batch_size_max = INT64_MAX};
     broker->topics[RECORD_HISTORY] = world.history;
+    broker->topics[TOPIC_ERASURES] = "";
     enum status status = topics_apply_settings(broker, RECORD_HISTORY, resource, error);
     rd_kafka_ConfigResource_destroy(resource);
     return status;

@@ -158,7 +158,7 @@ class Replay(KafkaCase):
         world = self.world()
         feed = self.feed(world)
         feed.send(800)
-        self.killed(world, "every", "all", ["offsets_sent:2", "store_committed:2"],
+        self.killed(world, "every", "all", ["offsets_sent:1", "offsets_sent:2", "store_committed:2"],
                     **SMALL, **{"source.end": "latest"})
         self.replay(world, "every", "all", **SMALL, **{"source.end": "latest"}).ended(0)
         histories = self.histories(world, feed.ends)

@@ -58,14 +58,45 @@ static enum status open_clients(struct plan_clients *clients, const struct confi
 
 /* ---- whether the names are free ---- */
 
-static enum status refuse_content(struct broker *broker, const char *topic, struct error *error)
+/* Whether the partition has a record that is committed: a transaction that was cut short leaves none. */
+static enum status find_record(struct plan_clients *clients, const char *topic, uint32_t partition,
+                               bool *foundp, struct error *error)
 {
+    rd_kafka_message_t *messages[SAMPLE_BATCH];
+    int64_t heard_ns = clock_monotonic_ns();
+    *foundp = false;
+    TRY(client_read_from(&clients->consumer, topic, partition, 0, error));
+    for (bool over = false; !over;) {
+        const size_t count =
+            client_receive(clients->queue, CLIENT_PAUSE_MS, messages, SAMPLE_BATCH);
+        if (count > 0) heard_ns = clock_monotonic_ns();
+        for (size_t i = 0; i < count; i++) {
+            const rd_kafka_message_t *message = messages[i];
+            const bool here = message->partition == (int32_t)partition && message->rkt &&
+                              strcmp(rd_kafka_topic_name(message->rkt), topic) == 0;
+            *foundp |= here && !message->err;
+            over |= here && (!message->err || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF);
+            rd_kafka_message_destroy(messages[i]);
+        }
+        if (clock_monotonic_ns() - heard_ns > (int64_t)WAIT_MS * 1000000) {
+            return error_set(error, STATUS_IO, "kafka: nothing comes of %s[%u]", topic, partition);
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status refuse_content(struct plan_clients *clients, const char *topic,
+                                  struct error *error)
+{
+    struct broker *broker = &clients->broker;
     uint32_t partitions;
     TRY(topic_count(broker, topic, &partitions, error));
     for (uint32_t p = 0; p < partitions; p++) {
         int64_t low, high;
         TRY(client_bounds(&broker->admin, topic, p, WAIT_MS, &low, &high, error));
-        if (high == 0) continue;
+        bool found = low > 0;
+        if (low == 0 && high > 0) TRY(find_record(clients, topic, p, &found, error));
+        if (!found) continue;
         return error_set(error, STATUS_REFUSED,
                          "kafka: '%s' holds records, and group '%s' has committed nothing: another "
                          "job's, or a replay whose offsets expired. Take another name, or delete "
@@ -75,13 +106,13 @@ static enum status refuse_content(struct broker *broker, const char *topic, stru
     return STATUS_OK;
 }
 
-static enum status check_free(struct broker *broker, struct error *error)
+static enum status check_free(struct plan_clients *clients, struct error *error)
 {
-    const struct config *config = broker->config;
+    const struct config *config = clients->broker.config;
     const char *const topics[] = {config->output.topic, config->output.history_topic,
                                   config->output.dead_letter_topic, config->output.items_topic};
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
-        TRY(refuse_content(broker, topics[i], error));
+        TRY(refuse_content(clients, topics[i], error));
     }
     return STATUS_OK;
 }
@@ -143,7 +174,7 @@ static enum status look(struct plan_clients *clients, struct replay_plan *plan, 
     for (uint32_t p = 0; p < broker->partitions; p++) {
         plan->begun = plan->begun || found[p].seal.number > 0;
     }
-    if (!plan->begun) TRY(check_free(broker, error));
+    if (!plan->begun) TRY(check_free(clients, error));
     for (uint32_t p = 0; p < broker->partitions; p++) {
         TRY(look_at_partition(broker, p, &found[p].seal, plan, error));
     }
