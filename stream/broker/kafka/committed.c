@@ -104,7 +104,10 @@ enum status committed_seals(struct broker *broker, struct client *consumer, cons
         }
         int64_t waited_ms = (clock_monotonic_ns() - begun_ns) / 1000000;
         if (waited_ms > wait_ms || atomic_load(&broker->stopping)) {
-            return error_set(error, STATUS_BUSY, "kafka: the group's offsets can't be read yet: %s",
+            return error_set(error, STATUS_BUSY,
+                             "kafka: the group's offsets can't be read yet: %s; if that lasts "
+                             "longer than kafka.transaction_timeout, brokers have left a "
+                             "transaction open in __consumer_offsets: see kafka-transactions.sh",
                              rd_kafka_err2str(code));
         }
         clock_sleep_ms(CLIENT_PAUSE_MS);
