@@ -69,10 +69,11 @@ def parse_json(record):
 
 class KafkaCase(unittest.TestCase):
     nodes = 1
+    abort_ms = 500  # how often brokers look for transactions that took too long
 
     @classmethod
     def setUpClass(cls):
-        cls.cluster = cls.enterClassContext(Cluster(cls.nodes))
+        cls.cluster = cls.enterClassContext(Cluster(cls.nodes, abort_ms=cls.abort_ms))
 
     def setUp(self):
         self.jobs = []

@@ -48,7 +48,7 @@ transaction.state.log.num.partitions=4
 transaction.state.log.replication.factor={replication}
 transaction.state.log.min.isr={in_sync}
 min.insync.replicas={in_sync}
-transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+transaction.abort.timed.out.transaction.cleanup.interval.ms={abort_ms}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 broker.session.timeout.ms=3000
@@ -114,7 +114,7 @@ def broker_count(port):
 class Cluster:
     """`nodes` brokers that are controllers as well; use as a context manager."""
 
-    def __init__(self, nodes=1, keep=None, advertised=None):
+    def __init__(self, nodes=1, keep=None, advertised=None, abort_ms=500):
         if not JARS.is_dir():
             skip(f"no jars of Kafka {VERSION}: run tests/kafka/cluster.py install")
         self.keep = keep
@@ -133,7 +133,7 @@ class Cluster:
                     node=node, voters=voters, port=self.ports[node],
                     advertised=advertised or self.ports[node],
                     controller_port=controllers[node], directory=home,
-                    replication=nodes, in_sync=min(nodes, 2)))
+                    replication=nodes, in_sync=min(nodes, 2), abort_ms=abort_ms))
 
     @property
     def address(self):

@@ -19,6 +19,10 @@ assert setUpModule and tearDownModule
 
 
 class OneBroker(KafkaCase):
+    # A broker of 4.4.0 that ends a transaction before its own group coordinator is up again leaves it
+    # open in __consumer_offsets for ever: CompleteAbort in its log, and no marker among the offsets.
+    abort_ms = 5000
+
     def test_a_broker_that_dies_is_waited_for(self):
         world = self.world(settings=SOON)
         feed = self.feed(world)
