@@ -88,6 +88,18 @@ CASES = {
                                 f'braid_prequential_ndcg{{{POD},users="all"}}': "0.2x400"}),
 }
 
+# Others: an alert, after how many minutes, the samples, and whether it fires.
+OTHERS = [
+    ("BraidEventsLost", 10, {f"braid_lost_events_total{{{POD}}}": "9x60"}, True),  # lost at its start
+    ("BraidGenerationsDiffer", 240, {'braid_generation{job="old"}': "3x60",
+                                     'braid_generation{job="new"}': "4x60"}, False),
+    ("BraidWorseThanCounting", 25 * 60,
+     {'braid_counting_ndcg{job="old",by="popularity"}': "0.1x400",
+      'braid_prequential_ndcg{job="old",users="all"}': "0.4x400",
+      'braid_counting_ndcg{job="new",by="popularity"}': "0.3x400",
+      'braid_prequential_ndcg{job="new",users="all"}': "0.2x400"}, True),
+]
+
 
 def run(*arguments):
     return subprocess.run([PROMTOOL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -122,8 +134,16 @@ class Alerts(unittest.TestCase):
         tests = [test_of(name, minutes, series, fires)
                  for name, (minutes, *both) in CASES.items()
                  for series, fires in zip(both, (True, False))]
+        tests += [test_of(*other) for other in OTHERS]
         done = try_rules(tests)
         self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_only_what_becomes_a_dead_letter_is_counted_as_one(self):
+        verdicts = re.search(r"enum event_verdict \{(.*?)EVENT_MALFORMED",
+                             (ROOT / "stream/source/event.h").read_text(), re.S)[1]
+        good = {name.lower() for name in re.findall(r"^ +EVENT_(\w+),", verdicts, re.M)}
+        passed, = re.findall(r'verdict!~"([\w|]+)"', ALERTS.read_text())
+        self.assertEqual(set(passed.split("|")), good)
 
     def test_an_alert_that_does_not_fire_is_seen(self):
         minutes, fires, quiet = CASES["BraidDown"]
