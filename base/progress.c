@@ -23,6 +23,7 @@ void progress_start(struct progress *progress, const char *what, const char *uni
         .started_ns = now,
         .begun = -1,
         .shown_ns = now,
+        .count = UINT64_MAX,
     };
 }
 
@@ -74,7 +75,10 @@ void progress_show(struct progress *progress, double share, uint64_t count)
     if (progress->begun < 0) progress->begun = share;
     int64_t now = clock_monotonic_ns();
     if (now - progress->shown_ns < (progress->redraws ? redraw_ns : line_ns)) return;
+    if (!progress->redraws && share == progress->share && count == progress->count) return;
     progress->shown_ns = now;
+    progress->share = share;
+    progress->count = count;
     if (share > 1) share = 1;
     const double seconds = (double)(now - progress->started_ns) / 1e9;
     if (log_is_structured()) {

@@ -1,8 +1,9 @@
 /*
  * progress.h - how much of a long run is done, on standard error.
  *
- * On a terminal one line that is redrawn, elsewhere a plain line now and then, so that a log stays
- * readable; with log.format=logfmt or json lines of the log. How often is decided here: call progress_show as often as you like.
+ * On a terminal one line that is redrawn, elsewhere a plain line now and then, while there is
+ * something new to say, so that a log stays readable; with log.format=logfmt or json lines of the
+ * log. How often is decided here: call progress_show as often as you like.
  *
  *     progress_start -> progress_show ... -> progress_end
  *
@@ -20,10 +21,11 @@ struct progress {
     bool quiet;
     bool redraws; /* one line on a terminal */
     int64_t started_ns;
-    double
-        begun; /* the share at the first call: of what was done by an earlier run; -1: none yet */
+    double begun;     /* the share at the first call: an earlier run did so much; -1: none yet */
     int64_t shown_ns; /* when a line was last written */
-    bool drawn;       /* a redrawn line stands on the terminal */
+    double share;     /* what that line said */
+    uint64_t count;
+    bool drawn; /* a redrawn line stands on the terminal */
 };
 
 /* Keeps the texts. `quiet`: nothing is ever written. */

@@ -59,6 +59,9 @@ class Page(unittest.TestCase):
         history = self.job.ask("/users/u3/history?last=200")["history"]
         self.assertEqual(len(self.texts("#history tr")), len(history))
         self.assertEqual(len(self.texts("#line circle")), len(history))
+        depths = self.browser.value("[...document.querySelectorAll('.card')].map(card => card.firstChild"
+                                    ".getBoundingClientRect().top - card.getBoundingClientRect().top)")
+        self.assertLess(max(depths) - min(depths), 2)  # titles of a row stand on one line
         items = self.job.ask("/users/u3/recommendations?n=12")["items"]
         shown = self.texts("#items .name")
         self.assertEqual(shown, [item.get("title", item["item"]) for item in items])
@@ -96,6 +99,10 @@ class Page(unittest.TestCase):
         self.assertLessEqual(self.browser.value("document.documentElement.scrollWidth"), 390)
         self.assertEqual(self.browser.value("getComputedStyle(document.body).backgroundColor"),
                          "rgb(21, 23, 26)")
+        sizes = self.browser.value("[...document.querySelectorAll('#line text')]"
+                                   ".map(one => one.getBoundingClientRect().height)")
+        self.assertEqual(len(sizes), 2)
+        self.assertGreater(min(sizes), 10)  # pixels: it can be read
         self.browser.picture("build/page/phone-dark.png")
 
     def test_5_what_comes_from_data_is_text(self):
