@@ -18,7 +18,8 @@ enum {
     RECORD_VERSION_HOURS = 2,   /* hours alone */
     RECORD_VERSION_PLAIN = 1,   /* neither */
     SEAL_VERSION_PROFILE = 4,   /* how far source.profile was read */
-    SEAL_VERSION = 5,           /* how far source.erase was read */
+    SEAL_VERSION_ERASURE = 5,   /* how far source.erase was read */
+    SEAL_VERSION = 6,           /* up to when files were taken */
     SEAL_VERSION_RANGE = 3,
     CHECKSUM_SIZE = 4,
     VARINT_MAX = 10, /* bytes of a 64-bit varint */
@@ -475,7 +476,8 @@ bool history_is_seal(struct bytes key)
 size_t history_seal_encode(const struct history_seal *seal, void *to)
 {
     struct byte_writer writer = byte_writer_of(to, HISTORY_SEAL_MAX);
-    const uint8_t version = seal->next_erasure   ? SEAL_VERSION
+    const uint8_t version = seal->range.cut_ms   ? SEAL_VERSION
+                            : seal->next_erasure ? SEAL_VERSION_ERASURE
                             : seal->next_profile ? SEAL_VERSION_PROFILE
                                                  : SEAL_VERSION_RANGE;
     write_u8(&writer, version);
@@ -501,7 +503,8 @@ size_t history_seal_encode(const struct history_seal *seal, void *to)
     write_i64(&writer, seal->range.end);
     write_u32(&writer, seal->range.bound);
     if (version >= SEAL_VERSION_PROFILE) write_i64(&writer, seal->next_profile);
-    if (version >= SEAL_VERSION) write_i64(&writer, seal->next_erasure);
+    if (version >= SEAL_VERSION_ERASURE) write_i64(&writer, seal->next_erasure);
+    if (version >= SEAL_VERSION) write_i64(&writer, seal->range.cut_ms);
     write_checksum(&writer);
     REQUIRE(!writer.failed);
     return writer.used;
@@ -545,6 +548,7 @@ enum status history_seal_decode(struct history_seal *seal, struct bytes record, 
     if (version >= 3) read_version_3(&reader, &seal->range);
     if (version >= 4) seal->next_profile = read_i64(&reader);
     if (version >= 5) seal->next_erasure = read_i64(&reader);
+    if (version >= 6) seal->range.cut_ms = read_i64(&reader);
     if (reader.failed || reader.left) {
         return error_set(error, STATUS_CORRUPT, "seal: malformed (%zu bytes)", record.size);
     }

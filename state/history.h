@@ -262,8 +262,16 @@ struct history_range {
     int64_t first;  /* where its events begin; 0 in a seal of an older format */
     int64_t end;    /* before which they end, if `bound` is not 0 */
     uint32_t bound; /* fingerprint of the source.end by which the end was fixed; 0: none */
+    int64_t cut_ms; /* of a job that was seeded: what records of an earlier timestamp say was in the
+                     * files, wherever they lie; 0: it was not */
     bool unsealed;  /* fixed just now: no seal says it yet. Not encoded */
 };
+
+/* Whether a record with this timestamp (-1: it has none) is behind the cut. */
+static inline bool history_behind_cut(int64_t cut_ms, int64_t record_ms)
+{
+    return record_ms >= 0 && record_ms < cut_ms;
+}
 
 /*
  * The seal: the last record that a transaction writes into each history partition, under one fixed
@@ -293,11 +301,12 @@ struct history_seal {
 /*
  * A seal is, little-endian: version (1) | the members up to watermark_ms in their order | from
  * version 2 on: lost (8) | checkpoint (8) | number of fingerprints (1) | decoding (4 each) | from
- * version 3 on: range's first (8) | end (8) | bound (4) | from version 4 on next_profile (8) | in
- * version 5 next_erasure (8) | XXH3 of all that (4). A version is the least that says all of it. Seals of versions 1 and 2 are still read. Of more fingerprints than this build knows the rest is
- * ignored.
+ * version 3 on: range's first (8) | end (8) | bound (4) | from version 4 on next_profile (8) | from
+ * version 5 on next_erasure (8) | in version 6 range's cut_ms (8) | XXH3 of all that (4). A version
+ * is the least that says all of it. Seals of versions 1 and 2 are still read. Of more fingerprints
+ * than this build knows the rest is ignored.
  */
-enum { HISTORY_SEAL_MAX = 118 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
+enum { HISTORY_SEAL_MAX = 126 + 4 * HISTORY_DECODING_MAX, HISTORY_SEAL_KEY_SIZE = 2 };
 extern const uint8_t history_seal_key[HISTORY_SEAL_KEY_SIZE];
 bool history_is_seal(struct bytes key);
 

@@ -321,6 +321,8 @@ static enum status kafka_input_event(struct log_input *input, struct event *even
                error));
     if (input->profiles) {
         event_decode_profile(input->profile_decoder, found.key, raw, rest, event);
+    } else if (history_behind_cut(input->seals[input->partition].range.cut_ms, found.record_ms)) {
+        *event = (struct event){.verdict = EVENT_DROPPED, .broker_ms = found.stamp_ms};
     } else {
         event_decode(input->decoder, raw, found.stamp_ms, rest, event);
     }

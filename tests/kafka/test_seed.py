@@ -31,9 +31,14 @@ CUT = 4000  # events in the files
 DAYS = 5
 
 
+def hash_of(user):
+    return int(user.removeprefix("user-")) * 7919
+
+
 class Seed(KafkaCase):
     def split(self, partitions=3, late=False, **settings):
         """A world whose topic has all events, of every user some behind the cut, and the files.
+        Users are up to a minute late each, so their records are in order, and a partition's are not.
         `late`: records are stamped after their events' times, as a field of the files says."""
         world = self.world(partitions=partitions, settings=settings)
         feed = Feed(world, seed=SEED)
@@ -45,6 +50,7 @@ class Seed(KafkaCase):
             event["stamp"] = event["time"]
             if late:
                 event["time"] -= number * 7919 % 600 * 1000
+        events.sort(key=lambda event: event["stamp"] + hash_of(event["user"]) % 60 * 1000)
         feed.wait([feed.producer.send(world.name, json.dumps(event).encode(),
                                       event["user"].encode(), timestamp_ms=event["stamp"])
                    for event in events])
@@ -182,7 +188,7 @@ class Seed(KafkaCase):
         world, _, events = self.split()
         with gzip.open(world.directory / "days" / "day-5.jsonl.gz", "wt") as file:
             file.write("".join(json.dumps(event) + "\n" for event in events[CUT + 200:]))
-        self.cut_ms = events[-1]["time"] + 1  # nothing is left to the topic
+        self.cut_ms = max(event["time"] for event in events) + 1  # nothing is left to the topic
         self.seed(world)
         models = world.directory / "models"
         models.mkdir()
@@ -201,7 +207,7 @@ class Seed(KafkaCase):
         world, _, events = self.split()
         with gzip.open(world.directory / "days" / "day-5.jsonl.gz", "wt") as file:
             file.write("".join(json.dumps(event) + "\n" for event in events[CUT + 200:]))
-        self.cut_ms = events[-1]["time"] + 1
+        self.cut_ms = max(event["time"] for event in events) + 1
         self.seed(world)
         sweeps = {"output.sweep": rate, "job.poll_events_max": step}
         self.job(world, "a", "sweep_committed:3", **sweeps).ended(-signal.SIGKILL)

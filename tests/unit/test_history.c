@@ -301,7 +301,7 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
         .lost = 12,
         .checkpoint = 0x0123456789ABCDEFu,
         .decoding = {1, 0, 0xFFFFFFFFu, [HISTORY_DECODING_MAX - 1] = 5},
-        .range = {.first = 17, .end = 1234567890123, .bound = 0x89ABCDEFu},
+        .range = {.first = 17, .end = 1234567890123, .bound = 0x89ABCDEFu, .cut_ms = 1714521600000},
         .next_profile = 987654321,
         .next_erasure = 87654321,
     };
@@ -315,10 +315,10 @@ static void a_seal_reads_back_and_is_as_strict(void **state)
         assert_int_equal(history_seal_decode(&read, bytes, NULL), STATUS_CORRUPT);
         record[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    record[0] = 6;
+    record[0] = 7;
     assert_int_equal(history_seal_decode(&read, resealed(record, bytes.size), NULL),
                      STATUS_REFUSED);
-    record[0] = 5;
+    record[0] = 6;
     memset(record + 1, 0, 8); /* seals count from 1 */
     assert_int_equal(history_seal_decode(&read, resealed(record, bytes.size), NULL),
                      STATUS_CORRUPT);

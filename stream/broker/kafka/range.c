@@ -137,6 +137,7 @@ void range_resume(struct session *session, uint32_t partition, const struct hist
     struct session_partition *mine = &session->partitions[partition];
     mine->end = broker->bound ? seal->range.end : INT64_MAX;
     mine->unsealed = seal->range.unsealed;
+    mine->cut_ms = seal->range.cut_ms;
     if (!broker->bound) return;
     struct reach *reach = &broker->reaches[partition];
     atomic_store(&reach->first, seal->range.first);

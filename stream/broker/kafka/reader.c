@@ -283,6 +283,7 @@ enum status kafka_reader_next(struct kafka_reader *reader, struct kafka_record *
             .key = {message->key, message->key_len},
             .value = {message->payload, message->len},
             .offset = message->offset,
+            .record_ms = rd_kafka_message_timestamp(message, NULL),
             .stamp_ms = client_event_stamp(message, reader->broker.config),
         };
         return STATUS_OK;

@@ -28,7 +28,8 @@ struct kafka_record {
     struct bytes key;
     struct bytes value; /* at = NULL: a tombstone */
     int64_t offset;
-    int64_t stamp_ms; /* by which an event's time is judged (client_event_stamp), -1: none */
+    int64_t record_ms; /* the record's timestamp, -1: none */
+    int64_t stamp_ms;  /* by which an event's time is judged (client_event_stamp), -1: none */
 };
 
 /*

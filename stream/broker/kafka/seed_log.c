@@ -35,6 +35,7 @@ struct seed_log {
     char what[WHAT_MAX];
     struct lone_writer writer;
     uint64_t input;
+    int64_t cut_ms;
     struct seed_partition *partitions;
 };
 
@@ -227,6 +228,7 @@ static enum status seed_claim(struct seed_log *log, uint64_t input, int64_t cut_
     const uint32_t partitions = log->broker.partitions;
     bool first;
     log->input = input;
+    log->cut_ms = cut_ms;
     for (uint32_t p = 0; p < partitions; p++) {
         log->partitions[p] = (struct seed_partition){.cut = -1};
     }
@@ -285,6 +287,7 @@ static enum status seed_seal(struct seed_log *log, const struct history_seal *li
         sealed.seal.source_identity = log->broker.source_identity;
         sealed.seal.partitions = log->broker.partitions;
         sealed.seal.next_offset = sealed.seal.range.first = log->partitions[p].cut;
+        sealed.seal.range.cut_ms = log->cut_ms;
         const struct record record = {
             .kind = RECORD_HISTORY,
             .partition = p,

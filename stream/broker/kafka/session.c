@@ -343,11 +343,14 @@ static bool session_decode(struct session *session, const rd_kafka_message_t *me
     if (size) memcpy(raw, message->payload, size);
     const struct bytes key = {message->key, message->key_len}, value = {raw, size};
     const enum event_origin origin = beside_origin(session, message);
+    const int64_t cut_ms = session->partitions[message->partition].cut_ms;
+    const int64_t stamp_ms = client_event_stamp(message, session->broker->config);
     if (origin) {
         beside_decode(session, origin, message, value, scratch, event);
+    } else if (history_behind_cut(cut_ms, rd_kafka_message_timestamp(message, NULL))) {
+        *event = (struct event){.verdict = EVENT_DROPPED, .broker_ms = stamp_ms};
     } else {
-        event_decode(session->decoder, value, client_event_stamp(message, session->broker->config),
-                     scratch, event);
+        event_decode(session->decoder, value, stamp_ms, scratch, event);
     }
     event->origin = origin;
     event->partition = (uint32_t)message->partition;

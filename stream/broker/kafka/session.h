@@ -30,6 +30,7 @@ struct session_partition {
     } beside[EVENT_ORIGINS];        /* both of a topic that is read beside the source */
     bool profiles_due;              /* the source waits until these have been read to their end */
     int64_t end;                    /* a bounded run takes no event from here on, INT64_MAX: all */
+    int64_t cut_ms;                 /* records of earlier timestamps were seeded; 0: none */
     bool unsealed;                  /* its range is in no committed seal yet */
     uint64_t lost;                  /* offsets that accepted gaps have skipped, in all */
     struct store_position position; /* after the seal being sent; next = -1: not known (yet) */
