@@ -1,10 +1,12 @@
 /* generation.c - paths out of model.dir, and a generation of it that is promoted. */
 #include "cli/generation.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "model/checkpoint.h"
@@ -46,6 +48,16 @@ static enum status update_dir(const struct config *config, bool serves, uint64_t
     return STATUS_OK;
 }
 
+/* A file that is not there is a wrong setting; what else is wrong with it, whoever opens it says. */
+static enum status find_checkpoint(const char *path, struct error *error)
+{
+    if (access(path, F_OK) == 0 || errno != ENOENT) return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "model.checkpoint: there is no %s: braid init makes a first generation; a job "
+                     "for which neither model.checkpoint nor model.dir is set learns its own",
+                     path);
+}
+
 enum status generation_choose(struct config *config, bool serves, struct error *error)
 {
     static char path[MODEL_DIR_PATH_MAX];
@@ -56,7 +68,7 @@ enum status generation_choose(struct config *config, bool serves, struct error *
                          "generations in model.dir; leave one of the two away",
                          config->model.checkpoint);
     }
-    if (*config->model.checkpoint) return STATUS_OK;
+    if (*config->model.checkpoint) return find_checkpoint(config->model.checkpoint, error);
     generation_choose_dir(config);
     if (!*config->model.dir || (serves && config_moves(config))) return STATUS_OK;
     TRY(update_dir(config, serves, &newest, error));

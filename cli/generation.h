@@ -17,7 +17,7 @@
  * Sets model.checkpoint to the newest generation of model.dir, if there is a directory and no file
  * is named. Where members of a group share generations the directory is first brought up to date;
  * if that can't be done `serves` decides whether it is a failure, or a warning. STATUS_INVALID: the
- * directory has none.
+ * directory has none, or there is no file model.checkpoint.
  *
  * Where neither is named, the directory is that of a job on files which learns, state.dir/models.
  * `serves`: the command is a job; it trains if the configuration says so, and then takes none.

@@ -45,9 +45,8 @@ static void print_help(FILE *out)
     fputs(
         "\n"
         "A first run, file to file:\n\n"
-        "  braid init --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors\n"
-        "  braid run --source.path=clicks.jsonl --model.checkpoint=generation-1.safetensors \\\n"
-        "            --state.dir=state --output.dir=output\n\n"
+        "  braid run    --source.path=clicks.jsonl     learns while it reads; records in output/\n"
+        "  braid verify --source.path=clicks.jsonl\n\n"
         "Settings come from --config FILE (or BRAID_CONFIG=FILE), then from the environment\n"
         "(BRAID_STATE_DIR=state), then from the command line (--state.dir=state); later ones\n"
         "win.\n\n"

@@ -79,8 +79,9 @@ static void a_seed_would_lose_what_events_say_of_their_users_and_is_refused(void
 static void a_replay_publishes_what_jobs_do_or_each_user_last_and_a_job_not(void **state)
 {
     (void)state;
-    static const char *const job[] = {"run", "--source.path=clicks.jsonl", "--model.checkpoint=x",
-                                      "--output.publish=last", NULL};
+    static const char *const job[] = {"run", "--source.path=clicks.jsonl",
+                                      "--model.checkpoint=log.jsonl", "--output.publish=last",
+                                      NULL};
     assert_says("replay", "--as=x", "--publish=some", 2, "expected all, none or last");
     expect_said(&scene, scene_program(&scene, job, NULL), 2, "last is for braid replay");
 }
@@ -162,7 +163,7 @@ static void missing_or_foreign_checkpoint_is_refused(void **state)
     (void)state;
     struct scene_run none = {.setting = "--model.checkpoint=none.safetensors"};
     struct scene_run foreign = {.setting = "--model.checkpoint=log.jsonl"};
-    assert_job("run", "refused", &none, 1, "none.safetensors");
+    assert_job("run", "refused", &none, 2, "there is no none.safetensors: braid init makes");
     assert_job("run", "refused", &foreign, 3, "log.jsonl");
 }
 
