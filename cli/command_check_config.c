@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/generation.h"
 #include "stream/broker/broker.h"
 
 static const char help[] =
@@ -23,6 +24,7 @@ static enum status run_check_config(struct arguments *arguments, struct config *
     }
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
+    if (!*config->model.checkpoint) generation_choose_dir(config); /* as a job does */
     TRY(config_check(config, error));
     const struct broker_ops *broker = broker_ops_of(config);
     if (broker->check) TRY(broker->check(config, error));

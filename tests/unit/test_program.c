@@ -158,6 +158,13 @@ static void client_properties_that_exclude_each_other_are_refused(void **state)
     }
 }
 
+static void a_job_that_learns_passes_the_check_with_its_log_alone(void **state)
+{
+    (void)state;
+    assert_says("check-config", "--source.path=log.jsonl", NULL, 0, "model.dir: \"state/models\"");
+    assert_says("check-config", "--source.path=log.jsonl", NULL, 0, "train.enabled: true");
+}
+
 static void missing_or_foreign_checkpoint_is_refused(void **state)
 {
     (void)state;
@@ -425,6 +432,7 @@ int main(void)
         cmocka_unit_test(version_tells_build_libraries_and_faults),
         cmocka_unit_test(configuration_errors_name_file_line_and_key),
         cmocka_unit_test(client_properties_that_exclude_each_other_are_refused),
+        cmocka_unit_test(a_job_that_learns_passes_the_check_with_its_log_alone),
         cmocka_unit_test(missing_or_foreign_checkpoint_is_refused),
         cmocka_unit_test(bad_events_are_counted_kept_and_passed_over),
         cmocka_unit_test(finished_job_goes_on_with_nothing_to_do),
