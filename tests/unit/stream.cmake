@@ -22,6 +22,7 @@ braid_test(unit.history_file test_history_file.c LIBRARIES stream)
 
 braid_test(unit.assignment test_assignment.c LIBRARIES stream store_memory)
 braid_test(unit.pace test_pace.c LIBRARIES stream)
+braid_test(unit.file_part test_file_part.c LIBRARIES stream)
 braid_test(unit.changeset test_changeset.c LIBRARIES stream)
 braid_test(unit.transaction test_transaction.c fake_broker.c fake_judge.c fake_log.c fake_stores.c fake_worker.c job_fixture.c LIBRARIES stream store_memory)
 braid_test(unit.adoption test_adoption.c fake_broker.c fake_judge.c fake_log.c fake_stores.c fake_worker.c job_fixture.c LIBRARIES stream store_memory)

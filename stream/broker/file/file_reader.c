@@ -15,7 +15,7 @@
 
 #include "base/checksum.h"
 #include "base/clock.h"
-#include "config/bound.h"
+#include "stream/broker/file/file_part.h"
 #include "stream/source/file_partition.h"
 
 enum {
@@ -50,9 +50,8 @@ struct ring {
 struct file_reader {
     const struct config *config;
     struct event_reader *source;
-    struct bound start; /* BOUND_NONE, too, of a job that has committed something */
-    struct bound end;
-    int64_t first; /* offset of the event at which this job has begun, once it is found */
+    struct file_part part; /* that this run takes */
+    int64_t first;         /* offset of the event at which this job has begun, once it is found */
     uint32_t workers;
     uint32_t partitions;
     uint32_t slots; /* of a ring */
@@ -239,14 +238,6 @@ static void place_hold(struct file_reader *reader)
     reader->hold = file_hold_after(reader->position.offset, reader->config->train.events);
 }
 
-/* Whether the event is the first one behind a bound. */
-static bool is_reached(const struct bound *bound, const struct event *event)
-{
-    if (bound->kind == BOUND_OFFSET) return event->offset >= bound->value;
-    return bound->kind == BOUND_TIME && event->verdict == EVENT_ACCEPTED &&
-           event->time_ms >= bound->value;
-}
-
 /* Passes over what is before the start, up to `event`; STATUS_END if there is nothing behind it. */
 static enum status find_start(struct file_reader *reader, struct event *event)
 {
@@ -255,7 +246,7 @@ static enum status find_start(struct file_reader *reader, struct event *event)
         reader->position = event_reader_position(reader->source);
         if (atomic_load_explicit(&reader->stop, memory_order_relaxed)) return STATUS_END;
         status = next_source_event(reader, event);
-    } while (status == STATUS_OK && !is_reached(&reader->start, event));
+    } while (status == STATUS_OK && !file_part_reaches(&reader->part.start, event));
     reader->first = reader->position.offset;
     if (reader->hold != INT64_MAX) {
         reader->hold = file_hold_after(reader->first, reader->config->train.events);
@@ -274,17 +265,25 @@ static enum status await_more(struct file_reader *reader)
     return STATUS_OK;
 }
 
+static void note_progress(struct file_reader *reader, const struct event *event)
+{
+    const double bytes = event_reader_progress(reader->source);
+    file_part_take(&reader->part, event, bytes);
+    reader->progress = file_part_share(&reader->part, bytes);
+}
+
 /* Reads and places events until the input or the run ends, or the job stops. */
 static enum status read_events(struct file_reader *reader)
 {
     struct event event;
     uint64_t events = 0;
-    bool seeks = reader->start.kind != BOUND_NONE;
+    bool seeks = reader->part.start.kind != BOUND_NONE;
     while (!atomic_load_explicit(&reader->stop, memory_order_relaxed)) {
         enum status status = seeks ? find_start(reader, &event) : next_source_event(reader, &event);
-        if (status == STATUS_OK && is_reached(&reader->end, &event)) return STATUS_OK;
-        if (status == STATUS_END && reader->end.kind == BOUND_NEVER) {
-            seeks = seeks && reader->start.kind != BOUND_LATEST; /* all that was there is passed */
+        if (status == STATUS_OK && file_part_reaches(&reader->part.end, &event)) return STATUS_OK;
+        if (status == STATUS_END && reader->part.end.kind == BOUND_NEVER) {
+            seeks =
+                seeks && reader->part.start.kind != BOUND_LATEST; /* all that was there is passed */
             TRY(await_more(reader));
             continue;
         }
@@ -300,7 +299,7 @@ static enum status read_events(struct file_reader *reader)
         place_event(reader, &event);
         reader->position = event_reader_position(reader->source);
         bool look = events++ % CLOCK_EVERY == 0;
-        if (look) reader->progress = event_reader_progress(reader->source);
+        if (look) note_progress(reader, &event);
         if (commit_full(reader) || (look && barrier_due(reader, clock_monotonic_ns()))) {
             place_marker(reader, FILE_COMMIT);
         }
@@ -333,7 +332,8 @@ static void *reader_thread(void *context)
     pthread_mutex_lock(&reader->lock);
     if (status == STATUS_OK && !reader->ended) {
         reader->failure.status = STATUS_OK;
-        reader->progress = event_reader_progress(reader->source);
+        if (reader->part.end.kind != BOUND_NEVER && !atomic_load(&reader->stop))
+            reader->progress = 1;
         if (config_trains(reader->config) && !atomic_load(&reader->stop)) {
             reader->last = true;
             place_hold(reader);
@@ -522,8 +522,9 @@ static enum status begin_reading(struct file_reader *reader, const struct source
     TRY(event_reader_check_regular(reader->source, error));
     reader->position = event_reader_position(reader->source);
     const struct config *config = reader->config;
-    if (known->count == 0) TRY(bound_parse_start(&reader->start, config->source.start, error));
-    TRY(bound_parse_end(&reader->end, config->source.end, error));
+    if (known->count == 0) TRY(bound_parse_start(&reader->part.start, config->source.start, error));
+    TRY(bound_parse_end(&reader->part.end, config->source.end, error));
+    reader->progress = file_part_share(&reader->part, 0);
     reader->hold = config_trains(config) && !config_moves_beside(config)
                        ? file_hold_after(reader->position.offset, config->train.events)
                        : INT64_MAX;
