@@ -114,11 +114,11 @@ class KafkaCase(unittest.TestCase):
         return self.job(world, instance, fault,
                         **{"model.dir": world.directory / f"models-{instance}", **settings})
 
-    def kill_at_moments(self, start, longest):
-        """Kills what `start` starts at MOMENTS moments, if it has not come to its end by then:
+    def kill_at_moments(self, start, longest, count=MOMENTS):
+        """Kills what `start` starts at `count` moments, if it has not come to its end by then:
         within `longest` seconds, of which a machine that is faster takes fewer."""
         moments = random.Random(SEED)
-        for _ in range(MOMENTS):
+        for _ in range(count):
             process = start()
             try:
                 process.communicate(timeout=moments.uniform(0, longest))

@@ -97,6 +97,10 @@ class Replay(KafkaCase):
         said = verify(world, **self.names(world, "spring"))
         self.assertEqual(numbers(said)["verdict"], "ok", said)
 
+        self.kill_at_moments(lambda: self.replay(world, "summer", "last", **ends).process, 2.5, 5)
+        self.replay(world, "summer", "last", **ends).ended(0)
+        self.expect_once(world, "summer", histories)
+
         taken = self.replay(world, world.name + "-interests", "last", **ends)
         taken.ended(2)
         other = self.replay(world, "spring", "none", **ends)

@@ -18,7 +18,7 @@ from harness import (BRAID, SOON, Group, Pulse, drain, expected_history, numbers
                      wait_until)
 
 assert setUpModule and tearDownModule
-STEPS = ["sweep_folded:1", "sweep_committed:1", "changeset_closed:2", "committed:1"]
+STEPS = ["sweep_folded:1", "sweep_committed:1", "changeset_closed:2", "seals_sent:2", "committed:1"]
 PUBLISHES = {"output.publish": "all", "output.sweep": "200"}
 BESIDE = {"output.publish": "none"}
 
@@ -92,6 +92,7 @@ class Switch(KafkaCase):
         for step in STEPS:
             self.run_job(new, step, **PUBLISHES).ended(-signal.SIGKILL)
             totals["kills"] += 1
+        self.kill_at_moments(lambda: self.run_job(new, **PUBLISHES).process, 1.5, 4)
         taken = self.run_job(new, **PUBLISHES)
         shadow = self.run_job(old, **BESIDE)
         wait_until(lambda: users <= self.users_of(old, generation), "everybody", taken, shadow)
