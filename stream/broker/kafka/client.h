@@ -237,6 +237,9 @@ MUST_CHECK enum status topic_count(struct broker *broker, const char *topic, uin
 MUST_CHECK enum status topic_count_patiently(struct broker *broker, const char *topic,
                                              uint32_t *countp, struct error *error);
 
+/* Fills broker->partitions. STATUS_REFUSED: the source has none, as it does not exist, or too many. */
+MUST_CHECK enum status topic_count_source(struct broker *broker, struct error *error);
+
 /* kafka/topics.c: checks and, if configured, creates the topics; fills `broker`. */
 MUST_CHECK enum status topics_open(struct broker *broker, struct error *error);
 

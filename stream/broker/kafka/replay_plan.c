@@ -45,11 +45,7 @@ static enum status open_clients(struct plan_clients *clients, const struct confi
     broker->config = config;
     broker->looks_only = true;
     TRY(client_open_admin(&broker->admin, config, error));
-    TRY(topic_count(broker, config->source.topic, &broker->partitions, error));
-    if (broker->partitions == 0 || broker->partitions > POLL_PARTITIONS_MAX) {
-        return error_set(error, STATUS_REFUSED, "source.topic: '%s' has %u partitions, not 1 to %d",
-                         config->source.topic, broker->partitions, POLL_PARTITIONS_MAX);
-    }
+    TRY(topic_count_source(broker, error));
     TRY(topics_identify_source(broker, error));
     TRY(range_open(broker, error));
     clients->consumer = (struct client){.role = "plan"};

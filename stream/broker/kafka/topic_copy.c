@@ -325,16 +325,8 @@ static uint32_t copy_queue_kb(const struct topic_copy *copy)
 static enum status open_topics(struct topic_copy *copy, const struct copy_options *options,
                                struct error *error)
 {
-    const char *topic = copy->own.source.topic;
     TRY(client_open_admin(&copy->broker.admin, &copy->own, error));
-    TRY(topic_count_patiently(&copy->broker, topic, &copy->broker.partitions, error));
-    if (copy->broker.partitions == 0) {
-        return error_set(error, STATUS_REFUSED, "kafka: source.topic: '%s' does not exist", topic);
-    }
-    if (copy->broker.partitions > POLL_PARTITIONS_MAX) {
-        return error_set(error, STATUS_REFUSED, "kafka: '%s' has %u partitions; at most %d work",
-                         topic, copy->broker.partitions, POLL_PARTITIONS_MAX);
-    }
+    TRY(topic_count_source(&copy->broker, error));
     TRY(topics_identify_source(&copy->broker, error));
     return copy_target_open(&copy->target, &copy->broker, options, error);
 }

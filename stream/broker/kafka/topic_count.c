@@ -51,3 +51,15 @@ enum status topic_count_patiently(struct broker *broker, const char *topic, uint
     }
     return STATUS_OK;
 }
+
+enum status topic_count_source(struct broker *broker, struct error *error)
+{
+    const char *topic = broker->config->source.topic;
+    TRY(topic_count_patiently(broker, topic, &broker->partitions, error));
+    if (broker->partitions == 0) {
+        return error_set(error, STATUS_REFUSED, "kafka: source.topic: '%s' does not exist", topic);
+    }
+    if (broker->partitions <= POLL_PARTITIONS_MAX) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED, "kafka: '%s' has %u partitions; at most %d work", topic,
+                     broker->partitions, POLL_PARTITIONS_MAX);
+}

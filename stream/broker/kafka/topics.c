@@ -368,15 +368,7 @@ enum status topics_open(struct broker *broker, struct error *error)
     broker->topics[TOPIC_ERASURES] = config->source.erase;
     broker->topics[TOPIC_MODELS] = config->output.models_topic;
     broker->topics[TOPIC_ITEM_VECTORS] = config->output.item_vectors_topic;
-    TRY(topic_count_patiently(broker, config->source.topic, &broker->partitions, error));
-    if (broker->partitions == 0) {
-        return error_set(error, STATUS_REFUSED, "kafka: source.topic: '%s' does not exist",
-                         config->source.topic);
-    }
-    if (broker->partitions > POLL_PARTITIONS_MAX) {
-        return error_set(error, STATUS_REFUSED, "kafka: '%s' has %u partitions; at most %d work",
-                         config->source.topic, broker->partitions, POLL_PARTITIONS_MAX);
-    }
+    TRY(topic_count_source(broker, error));
     TRY(topics_identify_source(broker, error));
     broker->batch_size_max = broker->shared_size_max = BATCH_SIZE_MAX;
     for (unsigned kind = 0; kind < TOPICS; kind++) {
