@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/seed_files.h"
 #include "cli/stop_signal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "stream/replay/seed.h"
@@ -87,6 +88,11 @@ static enum status run_seed(struct arguments *arguments, struct config *config, 
     TRY(arguments_config(arguments, config, error));
     TRY(arguments_end(arguments, error));
     TRY(seed_files_open(&files, config, error));
+    if (files.cut.ms > clock_wall_ms()) {
+        return error_set(error, STATUS_INVALID,
+                         "--cut: that moment is still to come, and files cannot have all that was "
+                         "before it");
+    }
     const struct seed_options options = {.job = config, .files = &files.config, .cut = files.cut};
     const enum status status = seed_run(&seed_log_kafka, &options, &seed_stopping, &summary, error);
     if (status != STATUS_OK && status != STATUS_END) return status;

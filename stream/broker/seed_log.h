@@ -2,7 +2,7 @@
  * seed_log.h - the seam to the companions of a job that has not begun: histories that come from
  * elsewhere are written into them, once, and the job starts behind a cut of its source.
  *
- *     open -> claim -> (send ... commit) ... -> seal -> close
+ *     open -> look -> claim -> (send ... commit) ... -> seal -> close
  *
  * What was sent is committed with how many steps of each partition are done, in the place where the
  * job will have its offsets. So a job cannot begin before the seal, and who was killed goes on
@@ -28,6 +28,9 @@ struct seed_log_ops {
 
     uint32_t (*partitions)(const struct seed_log *log);
     uint32_t (*partition_of)(const struct seed_log *log, struct bytes user);
+
+    /* Whether a seed of any input might claim: what claim refuses, before its files are read. */
+    enum status (*look)(struct seed_log *log, int64_t cut_ms, struct error *error);
 
     /*
      * Takes the companions for the seed of that `input`, cut at the first event of each partition whose

@@ -264,6 +264,7 @@ static enum status seed_all(struct seed *seed, struct error *error)
     TRY(take_directory(seed, error));
     TRY(seed->ops->open(&seed->log, seed->options->job, error));
     seed->summary->partitions = seed->ops->partitions(seed->log);
+    TRY(seed->ops->look(seed->log, seed->options->cut.ms, error));
     TRY(read_all_files(seed, error));
     FAULT_POINT("seed_sorted");
     return write_until_done(seed, error);

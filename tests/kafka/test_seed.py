@@ -228,6 +228,7 @@ class Seed(KafkaCase):
     def test_a_job_that_has_begun_is_not_seeded(self):
         world, feed, _ = self.split()
         self.run_job(world, feed)
+        (world.directory / "days" / "day-0.jsonl.gz").write_bytes(b"\x1f\x8bbroken")  # is not read
         self.assertIn("has begun", self.seed(world, expected=3))
 
     def test_other_files_than_before_are_refused(self):

@@ -19,6 +19,7 @@ static uint64_t claimed;
 static struct seed_log the_log;
 uint32_t fake_seed_log_fails_at;
 bool fake_seed_log_commits_unseen;
+bool fake_seed_log_has_begun;
 struct history_seal fake_seed_log_seal;
 struct bytes fake_seed_log_erased;
 int64_t fake_seed_log_cut_ms;
@@ -27,7 +28,7 @@ void fake_seed_log_reset(void)
 {
     count = committed = steps = fake_seed_log_fails_at = 0;
     claimed = 0;
-    fake_seed_log_commits_unseen = false;
+    fake_seed_log_commits_unseen = fake_seed_log_has_begun = false;
     fake_seed_log_erased = (struct bytes){NULL, 0};
     memset(done_steps, 0, sizeof done_steps);
     fake_seed_log_seal = (struct history_seal){0};
@@ -63,6 +64,14 @@ static uint32_t fake_seed_partition_of(const struct seed_log *log, struct bytes 
 {
     (void)log;
     return (uint32_t)(identity_of(user.at, user.size) % FAKE_SEED_PARTITIONS);
+}
+
+static enum status fake_seed_look(struct seed_log *log, int64_t cut_ms, struct error *error)
+{
+    (void)log;
+    (void)cut_ms;
+    if (!fake_seed_log_has_begun) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED, "the job has begun");
 }
 
 static enum status fake_seed_claim(struct seed_log *log, uint64_t input, int64_t cut_ms,
@@ -144,6 +153,7 @@ const struct seed_log_ops fake_seed_log = {
     .close = fake_seed_close,
     .partitions = fake_seed_partitions,
     .partition_of = fake_seed_partition_of,
+    .look = fake_seed_look,
     .claim = fake_seed_claim,
     .cuts = fake_seed_cuts,
     .done = fake_seed_done,

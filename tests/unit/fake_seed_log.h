@@ -31,6 +31,9 @@ extern uint32_t fake_seed_log_fails_at;
 /* A commit that fails was carried out all the same. */
 extern bool fake_seed_log_commits_unseen;
 
+/* The job has committed something: it is too late. */
+extern bool fake_seed_log_has_begun;
+
 extern struct history_seal fake_seed_log_seal; /* number 0: not sealed */
 
 /* A user who was erased, and up to when; {NULL, 0}: nobody. */

@@ -76,6 +76,18 @@ static void a_seed_would_lose_what_events_say_of_their_users_and_is_refused(void
     expect_said(&scene, scene_program(&scene, seed, NULL), 2, "put it into a topic");
 }
 
+static void a_seed_is_cut_at_a_moment_that_is_past(void **state)
+{
+    (void)state;
+    static const char *const seed[] = {"seed",
+                                       "--files=days",
+                                       "--cut=2999-01-01",
+                                       "--source.broker=kafka",
+                                       "--source.topic=clicks",
+                                       NULL};
+    expect_said(&scene, scene_program(&scene, seed, NULL), 2, "still to come");
+}
+
 static void a_replay_publishes_what_jobs_do_or_each_user_last_and_a_job_not(void **state)
 {
     (void)state;
@@ -426,6 +438,7 @@ int main(void)
         cmocka_unit_test(unknown_words_get_suggestions),
         cmocka_unit_test(an_option_given_twice_is_said_to_be),
         cmocka_unit_test(a_seed_would_lose_what_events_say_of_their_users_and_is_refused),
+        cmocka_unit_test(a_seed_is_cut_at_a_moment_that_is_past),
         cmocka_unit_test(a_replay_publishes_what_jobs_do_or_each_user_last_and_a_job_not),
         cmocka_unit_test(the_last_line_of_a_json_log_is_json_too),
         cmocka_unit_test(variables_of_other_programs_are_warned_of),

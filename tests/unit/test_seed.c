@@ -309,6 +309,15 @@ static void other_files_than_before_are_refused(void **state)
     assert_int_equal(try_seed(&error), STATUS_REFUSED);
 }
 
+static void no_file_is_read_where_a_seed_comes_too_late(void **state)
+{
+    (void)state;
+    struct error error = {.text = ""};
+    fake_seed_log_has_begun = true;
+    assert_int_equal(try_seed(&error), STATUS_REFUSED);
+    assert_int_equal(summary.files, 0);
+}
+
 static void files_with_other_actions_than_the_job_has_are_refused(void **state)
 {
     (void)state;
@@ -397,6 +406,7 @@ int main(void)
         CASE(nothing_is_lost_or_repeated_whatever_step_fails),
         CASE(a_seed_that_is_over_writes_nothing_more),
         CASE(other_files_than_before_are_refused),
+        CASE(no_file_is_read_where_a_seed_comes_too_late),
         CASE(files_with_other_actions_than_the_job_has_are_refused),
         CASE(a_seed_that_is_stopped_is_ended_by_the_next_run),
         cmocka_unit_test(a_sort_in_many_runs_gives_each_user_once_with_its_behaviors_in_order),

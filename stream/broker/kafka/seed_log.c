@@ -115,7 +115,8 @@ static enum status take_note(void *context, const rd_kafka_topic_partition_t *pl
     struct committed_seal found = {0};
     mine->sealed = seal_of_text(&found, text, NULL) == STATUS_OK;
     mine->input = found.writer;
-    if (mine->sealed && found.seal.number == 1) return STATUS_OK;
+    const bool seeded = mine->sealed && found.seal.range.cut_ms == log->cut_ms;
+    if (seeded && found.seal.number == 1) return STATUS_OK;
     return error_set(error, STATUS_REFUSED,
                      "kafka: group '%s' has begun to read %s[%d] (offset %lld): histories from "
                      "files can only come before the job. Use a new group and new companion topics",
@@ -138,14 +139,14 @@ static enum status check_empty(struct seed_log *log, struct error *error)
     return STATUS_OK;
 }
 
-/* The first offset of each partition whose record is of `cut_ms` or later. */
-static enum status find_cuts(struct seed_log *log, int64_t cut_ms, struct error *error)
+/* The first offset of each partition whose record is of the cut or later. */
+static enum status find_cuts(struct seed_log *log, struct error *error)
 {
     const char *topic = log->own.source.topic;
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)log->broker.partitions);
     for (uint32_t p = 0; p < log->broker.partitions; p++) {
-        rd_kafka_topic_partition_list_add(list, topic, (int32_t)p)->offset = cut_ms;
+        rd_kafka_topic_partition_list_add(list, topic, (int32_t)p)->offset = log->cut_ms;
     }
     rd_kafka_resp_err_t code =
         rd_kafka_offsets_for_times(log->broker.admin.handle, list, CLIENT_REQUEST_MS);
@@ -179,16 +180,36 @@ static enum status settle_cut(struct seed_log *log, uint32_t partition, bool fir
         topic, partition, (long long)low, (long long)mine->cut);
 }
 
-static enum status check_input(const struct seed_log *log, bool *firstp, bool *sealedp,
-                               struct error *error)
+/* Opens the writer, and reads what the group says. *firstp: nothing yet; *sealedp: a seed is over. */
+static enum status read_notes(struct seed_log *log, bool *firstp, bool *sealedp,
+                              struct error *error)
 {
+    const uint32_t partitions = log->broker.partitions;
     uint32_t known = 0, sealed = 0;
+    for (uint32_t p = 0; p < partitions; p++) {
+        log->partitions[p] = (struct seed_partition){.cut = -1};
+    }
+    lone_writer_close(&log->writer);
+    TRY(lone_writer_open(&log->writer, &log->own, log->what, log->broker.batch_size_max, QUEUE_KB,
+                         error));
+    TRY(lone_writer_places(&log->writer, partitions, take_note, log, error));
+    for (uint32_t p = 0; p < partitions; p++) {
+        known += log->partitions[p].cut >= 0;
+        sealed += log->partitions[p].sealed;
+    }
+    *firstp = known == 0;
+    *sealedp = sealed == partitions;
+    if (known == 0 || known == partitions) return STATUS_OK;
+    return error_set(error, STATUS_REFUSED, "kafka: '%s' has got more partitions meanwhile",
+                     log->own.source.topic);
+}
+
+/* Is this the seed that has begun? */
+static enum status check_input(const struct seed_log *log, struct error *error)
+{
     for (uint32_t p = 0; p < log->broker.partitions; p++) {
         const struct seed_partition *mine = &log->partitions[p];
-        if (mine->cut < 0) continue;
-        known++;
-        sealed += mine->sealed;
-        if (mine->input == log->input) continue;
+        if (mine->cut < 0 || mine->input == log->input) continue;
         return error_set(error, STATUS_REFUSED,
                          "kafka: group '%s' was %s: use a new group and new companion topics%s",
                          log->own.kafka.group,
@@ -198,11 +219,28 @@ static enum status check_input(const struct seed_log *log, bool *firstp, bool *s
                                       : ", or give those files and settings (--cut, "
                                         "state.history_max, job.workers) again");
     }
-    *firstp = known == 0;
-    *sealedp = sealed == log->broker.partitions;
-    if (known == 0 || known == log->broker.partitions) return STATUS_OK;
-    return error_set(error, STATUS_REFUSED, "kafka: '%s' has got more partitions meanwhile",
-                     log->own.source.topic);
+    return STATUS_OK;
+}
+
+/* Where each partition is cut: the first time it is found, later the notes say it. */
+static enum status settle_cuts(struct seed_log *log, bool first, struct error *error)
+{
+    if (first) {
+        TRY(check_empty(log, error));
+        TRY(find_cuts(log, error));
+    }
+    for (uint32_t p = 0; p < log->broker.partitions; p++) {
+        TRY(settle_cut(log, p, first, error));
+    }
+    return STATUS_OK;
+}
+
+static enum status seed_look(struct seed_log *log, int64_t cut_ms, struct error *error)
+{
+    bool first, sealed;
+    log->cut_ms = cut_ms;
+    TRY(read_notes(log, &first, &sealed, error));
+    return sealed ? STATUS_OK : settle_cuts(log, first, error);
 }
 
 static enum status seed_commit(struct seed_log *log, const uint64_t *done, struct error *error)
@@ -225,27 +263,15 @@ static enum status seed_commit(struct seed_log *log, const uint64_t *done, struc
 static enum status seed_claim(struct seed_log *log, uint64_t input, int64_t cut_ms, bool *sealedp,
                               struct error *error)
 {
-    const uint32_t partitions = log->broker.partitions;
     bool first;
     log->input = input;
     log->cut_ms = cut_ms;
-    for (uint32_t p = 0; p < partitions; p++) {
-        log->partitions[p] = (struct seed_partition){.cut = -1};
-    }
-    TRY(lone_writer_open(&log->writer, &log->own, log->what, log->broker.batch_size_max, QUEUE_KB,
-                         error));
+    TRY(read_notes(log, &first, sealedp, error));
+    TRY(check_input(log, error));
+    if (*sealedp) return STATUS_OK;
+    TRY(settle_cuts(log, first, error));
     client_warm(&log->writer.producer, log->broker.topics[RECORD_HISTORY]);
     client_warm(&log->writer.producer, log->broker.topics[RECORD_ITEM]);
-    TRY(lone_writer_places(&log->writer, partitions, take_note, log, error));
-    TRY(check_input(log, &first, sealedp, error));
-    if (*sealedp) return STATUS_OK;
-    if (first) {
-        TRY(check_empty(log, error));
-        TRY(find_cuts(log, cut_ms, error));
-    }
-    for (uint32_t p = 0; p < partitions; p++) {
-        TRY(settle_cut(log, p, first, error));
-    }
     uint64_t none[POLL_PARTITIONS_MAX] = {0};
     if (first) TRY(seed_commit(log, none, error));
     FAULT_POINT("seed_claimed");
@@ -310,6 +336,7 @@ const struct seed_log_ops seed_log_kafka = {
     .close = seed_close,
     .partitions = seed_partitions,
     .partition_of = seed_partition_of,
+    .look = seed_look,
     .claim = seed_claim,
     .cuts = seed_cuts,
     .done = seed_done,
