@@ -156,6 +156,7 @@ enum status repartition_run(const struct topic_copy_ops *ops, const struct confi
                             struct repartition_summary *summary, struct error *error)
 {
     const int64_t begun_ns = clock_monotonic_ns();
+    const size_t size_max = (size_t)config->source.event_size_max;
     struct repartition run = {
         .ops = ops,
         .config = config,
@@ -163,7 +164,7 @@ enum status repartition_run(const struct topic_copy_ops *ops, const struct confi
         .options = options,
         .stopping = stopping,
         .summary = summary,
-        .room = calloc(2, config->source.event_size_max + 2 * EVENT_PADDING),
+        .room = calloc(1, size_max + EVENT_PADDING + event_scratch_size(size_max)),
     };
     *summary = (struct repartition_summary){0};
     if (!run.room) return error_set(error, STATUS_IO, "out of memory");

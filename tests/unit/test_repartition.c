@@ -184,6 +184,25 @@ static void an_event_whose_action_is_not_listed_is_copied_with_its_user(void **s
     assert_string_equal(records[0].key, "u");
 }
 
+/* Its features are written behind all else that decoding takes room for. */
+static void an_event_of_the_largest_size_has_room_for_what_it_says_of_its_user(void **state)
+{
+    (void)state;
+    static const char event[] =
+        "{\"user\":\"u\",\"item\":\"i\",\"time\":1700000000000,\"plan\":\"abcdef\"}";
+    struct error error = {.text = ""};
+    uint32_t count;
+    _Static_assert(sizeof event - 1 <= 64, "the least that source.event_size_max may be");
+    assert_int_equal(config_set(&config, "source.event_size_max", "64", "test", &error), 0);
+    assert_int_equal(config_set(&config, "profile.fields", "plan", "test", &error), 0);
+    fake_topic_copy_add(0, 1, NULL, event);
+    repartition();
+    const struct fake_copied *records =
+        fake_topic_copy_target(fake_topic_copy_partition(bytes_of("u")), &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(records[0].value, event);
+}
+
 static void each_record_is_copied_once_whatever_step_fails(void **state)
 {
     (void)state;
@@ -237,6 +256,7 @@ int main(void)
         CASE(equal_timestamps_go_by_partition),
         CASE(a_record_without_a_user_is_copied_by_its_own_key_or_place),
         CASE(an_event_whose_action_is_not_listed_is_copied_with_its_user),
+        CASE(an_event_of_the_largest_size_has_room_for_what_it_says_of_its_user),
         CASE(each_record_is_copied_once_whatever_step_fails),
         CASE(a_copy_that_is_run_again_goes_on_where_it_ended),
         CASE(a_copy_that_is_stopped_leaves_the_rest_to_the_next_run),
