@@ -8,10 +8,13 @@
  *
  * What keys and the mark look like is in store_format.h. This file is the only one that knows RocksDB.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "state/history.h"
 #include "state/store.h"
@@ -300,15 +303,32 @@ static enum status database_open(struct store *store, const struct store_options
     bool foreign = strncmp(text, "Invalid argument", 16) == 0 || strncmp(text, "Not impl", 8) == 0;
     bool held = strstr(text, "/LOCK: ") != NULL;
     enum status status = rocksdb_failed(store->path, "opening", text, error);
-    if (held)
-        return error_set(error, STATUS_BUSY, "store %s: it is open in another process",
-                         store->path);
+    if (held) return error_set(error, STATUS_BUSY, "store %s: it is open elsewhere", store->path);
     if (!foreign) return status;
     return error_set(error, STATUS_REFUSED,
                      "store %s: its files are of a kind that this build does not know: run the "
                      "version of Braid that wrote it, or delete the directory to have it rebuilt "
                      "from the history log",
                      store->path);
+}
+
+static enum status rocksdb_store_destroy(const char *path, struct error *error)
+{
+    char *text = NULL;
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_destroy_db(options, path, &text);
+    rocksdb_options_destroy(options);
+    return text ? rocksdb_failed(path, "deleting", text, error) : STATUS_OK;
+}
+
+/* RocksDB makes no store where one is deleted in part, by who was killed at it: without CURRENT. */
+static void end_destroy(const char *path)
+{
+    const int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) return;
+    const bool partly = faccessat(dir, "CURRENT", F_OK, 0) != 0 && errno == ENOENT;
+    close(dir);
+    if (partly) (void)rocksdb_store_destroy(path, NULL); /* what fails here, opening says */
 }
 
 static void rocksdb_store_close(struct store *store)
@@ -330,9 +350,8 @@ static enum status rocksdb_store_open(struct store **storep, const char *path,
                                       const struct store_identity *identity,
                                       const struct store_options *options, struct error *error)
 {
-    *storep = NULL;
     size_t path_size = strlen(path) + 1;
-    struct store *store = calloc(1, sizeof *store + path_size);
+    struct store *store = *storep = calloc(1, sizeof *store + path_size);
     if (!store) return error_set(error, STATUS_IO, "out of memory: store %s", path);
     memcpy(store->path, path, path_size);
     store->identity = *identity;
@@ -342,14 +361,12 @@ static enum status rocksdb_store_open(struct store **storep, const char *path,
     store->batch = rocksdb_writebatch_create();
     store->snapshot_batch = rocksdb_writebatch_create();
 
+    end_destroy(path);
     enum status status = database_open(store, options, error);
     if (status == STATUS_OK) status = mark_open(store, error);
-    if (status != STATUS_OK) {
-        rocksdb_store_close(store);
-        return status;
-    }
-    *storep = store;
-    return STATUS_OK;
+    if (status != STATUS_OK) rocksdb_store_close(store);
+    *storep = status == STATUS_OK ? store : NULL;
+    return status;
 }
 
 static struct store_position rocksdb_store_position(const struct store *store)
@@ -561,15 +578,6 @@ static void rocksdb_store_measure(struct store *store, struct store_facts *facts
         facts->memory_bytes += family_fact(store, i, "rocksdb.cur-size-all-mem-tables");
         facts->memory_bytes += family_fact(store, i, "rocksdb.estimate-table-readers-mem");
     }
-}
-
-static enum status rocksdb_store_destroy(const char *path, struct error *error)
-{
-    char *text = NULL;
-    rocksdb_options_t *options = rocksdb_options_create();
-    rocksdb_destroy_db(options, path, &text);
-    rocksdb_options_destroy(options);
-    return text ? rocksdb_failed(path, "deleting", text, error) : STATUS_OK;
 }
 
 const struct store_ops store_rocksdb = {

@@ -105,7 +105,7 @@ static void another_identity_is_refused_and_nothing_is_lost(void **state)
 static void an_open_store_cannot_be_opened_again(void **state)
 {
     (void)state;
-    assert_open_fails(&fixture_identity, STATUS_BUSY, "it is open in another process");
+    assert_open_fails(&fixture_identity, STATUS_BUSY, "it is open elsewhere");
 }
 
 /* Puts `value` in the place of the store's mark, behind its back. */
@@ -314,6 +314,20 @@ static void overwritten_snapshots_give_their_disk_back(void **state)
     assert_true(facts.disk_bytes < (size_t)SNAPSHOT_ROUNDS * SNAPSHOT_USERS * SNAPSHOT_SIZE / 4);
 }
 
+static void a_deletion_that_was_killed_is_ended_when_the_store_is_opened(void **state)
+{
+    (void)state;
+    char current[128], value[256];
+    commit_user("u", "record", 1);
+    store_rocksdb.close(fixture.store);
+    snprintf(current, sizeof current, "%s/CURRENT", fixture.path);
+    assert_int_equal(unlink(current), 0); /* tables and an empty log of writes are still there */
+    reopen();
+    assert_int_equal(store_rocksdb.position(fixture.store).next, -1);
+    fixture_value(&fixture, STORE_USERS, (struct store_key){bytes_of("u"), 0}, value);
+    assert_string_equal(value, "-");
+}
+
 static void destroy_leaves_nothing(void **state)
 {
     (void)state;
@@ -338,6 +352,7 @@ int main(int count, char **arguments)
         WITH_FIXTURE(a_directory_with_unknown_families_is_refused),
         WITH_FIXTURE(kill_9_leaves_exactly_the_batches_up_to_the_position),
         WITH_FIXTURE(overwritten_snapshots_give_their_disk_back),
+        WITH_FIXTURE(a_deletion_that_was_killed_is_ended_when_the_store_is_opened),
         WITH_FIXTURE(destroy_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
