@@ -93,15 +93,15 @@ static void admit_event(struct processor *processor, struct task *task, const st
     processor->offsets[processor->accepted++] = profile ? NO_EVENT : event->offset;
 }
 
-static bool has_user(const struct event *event)
+static bool names_user(enum event_verdict verdict)
 {
-    return event->verdict == EVENT_ACCEPTED || event->verdict == EVENT_PROFILE;
+    return verdict == EVENT_ACCEPTED || verdict == EVENT_PROFILE;
 }
 
 /* Where the tables have the event's user and item. */
 static void prefetch_places(struct processor *processor, const struct poll *poll, uint32_t index)
 {
-    if (index >= poll->events_count || !has_user(&poll->events[index])) return;
+    if (index >= poll->events_count || !names_user(poll->events[index].verdict)) return;
     const struct event *event = &poll->events[index];
     processor->hashes[index] = user_hash(event->user);
     cache_prefetch_place(processor->cache, event->partition, processor->hashes[index]);
@@ -110,7 +110,7 @@ static void prefetch_places(struct processor *processor, const struct poll *poll
 
 static void prefetch_user(struct processor *processor, const struct poll *poll, uint32_t index)
 {
-    if (index >= poll->events_count || !has_user(&poll->events[index])) return;
+    if (index >= poll->events_count || !names_user(poll->events[index].verdict)) return;
     cache_prefetch(processor->cache, poll->events[index].partition, processor->hashes[index]);
 }
 
@@ -124,7 +124,7 @@ static int64_t *task_next(struct task *task, enum event_origin origin)
     }
 }
 
-/* Pass 1: which users are in this poll. What cannot be used goes to the dead letters. */
+/* Which users are in this poll. What cannot be used goes to the dead letters. */
 static enum status group(struct processor *processor, const struct poll *poll, struct error *error)
 {
     struct changeset *set = transaction_changes(processor->transaction);
@@ -146,17 +146,13 @@ static enum status group(struct processor *processor, const struct poll *poll, s
         if (event_is_bad(verdict)) {
             warn_of_bad(processor, event);
             TRY(send_dead_letter(processor, event, error));
-        } else if (verdict == EVENT_ACCEPTED) {
+        } else if (names_user(verdict)) {
             admit_event(processor, task, event, processor->hashes[i]);
             if (event->odd_category) warn_of_odd(processor, event);
             set->odd_categories += event->odd_category;
-            if (item_names_is_new(processor->names, event)) {
+            if (verdict == EVENT_ACCEPTED && item_names_is_new(processor->names, event)) {
                 TRY(send_item(processor, event, error));
             }
-        } else if (verdict == EVENT_PROFILE) {
-            admit_event(processor, task, event, processor->hashes[i]);
-            if (event->odd_category) warn_of_odd(processor, event);
-            set->odd_categories += event->odd_category;
         }
     }
     return STATUS_OK;
@@ -207,7 +203,7 @@ static void prefetch_append(const struct processor *processor, uint32_t index)
     __builtin_prefetch(&history->profile.waiting, 1);
 }
 
-/* Pass 3: histories grow, in source order. A full chunk is kept before the next one opens. */
+/* Histories grow, in source order. A full chunk is kept before the next one opens. */
 static void append_behaviors(struct processor *processor)
 {
     struct changeset *set = transaction_changes(processor->transaction);
