@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -397,6 +398,38 @@ class Leaving(unittest.TestCase):
         answer = job.ask("/users/leaver/interests")
         self.assertEqual((answer["from"], answer["events"]), (1, 2))
         self.assertEqual(len(job.ask("/users/leaver/history")["history"]), 1)
+
+
+class Counting(unittest.TestCase):
+    def test_each_metric_counts_what_happened(self):
+        job = Job()
+        self.addCleanup(job.close)
+        job.send(USERS * 2)
+        one = json.loads(event(job.sent))
+        for odd in (dict(one, item="never seen"), dict(one, time=1600000000000), dict(one, category=1.5)):
+            job.send_line(json.dumps(odd))
+        job.send_line("{")
+        job.sent -= 1
+        job.send(1)
+        self.assertEqual(job.get("/none")[0], 404)
+        for name, value in (('braid_events_total{verdict="malformed"}', 1),
+                            ("braid_unknown_item_events_total", 1), ("braid_late_events_total", 1),
+                            ("braid_odd_category_events_total", 1),
+                            ("braid_aborts_total", 0), ('braid_partitions{state="live"}', 4),
+                            ('braid_partitions{state="restoring"}', 0),
+                            ('braid_http_requests_total{code="404"}', 1),
+                            ('braid_rebalances_total{kind="assigned"}', 2)):
+            job.wait(lambda name=name, value=value: job.metric(name) == value)
+        found = samples(job.get("/metrics")[2].decode())
+        looked_up = sum(found[f'braid_users_looked_up_total{{found="{place}"}}'] for place in ("memory", "store"))
+        self.assertTrue(0 < looked_up <= job.sent)  # a user once a poll
+        self.assertEqual([value for name, value in found.items() if "build_info" in name], [1])
+        for name in ("braid_commits_total", "braid_produce_seconds_count", "braid_commit_seconds_count",
+                     "braid_store_commit_seconds_count", "process_cpu_seconds_total"):
+            job.wait(lambda name=name: job.metric(name) > 0)
+        self.assertLess(abs(found["process_start_time_seconds"] - time.time()), 3600)
+        self.assertGreater(found["process_virtual_memory_bytes"], found["process_resident_memory_bytes"])
+        self.assertTrue(3 < found["process_open_fds"] < found["process_max_fds"])
 
 
 class Ending(unittest.TestCase):
