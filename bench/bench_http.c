@@ -2,23 +2,24 @@
  * bench_http.c - what answers take, and what they take from the stream beside them. One file job of
  * 100,000 users by Zipf's law and 50,000 items; who is asked for follows the same law.
  *
- *     case=interests   while the job runs at saturation, three kinds of phases in turn, SECONDS of
+ *     case=interests   while the job runs at saturation, four kinds of phases in turn, SECONDS of
  *                      each in all: no requests (alone_events_per_s), 1,000 a second for users'
- *                      interests (events_per_s), and as many for /healthz (healthz_events_per_s).
- *                      fall: by how much less than alone. The client is on the same cores, which
- *                      the job would not pay for: answers_fall is by how much less than beside
- *                      /healthz, which has all of the client and the protocol. What the client and
- *                      the job's answering threads take is told a request for interests
- *                      (client_cpu_us, answer_cpu_us)
+ *                      interests (events_per_s), as many for /healthz (healthz_fall), and as
+ *                      many to another process, whose threads send as many bytes at once without a
+ *                      look at the request (bare_fall). fall: by how much less than alone.
+ *                      The client is on the same cores, which the job would not pay for: bare_fall
+ *                      is what it takes with the least that could answer it. What the client and the
+ *                      job's answering threads take is told a request for interests (client_cpu_us,
+ *                      answer_cpu_us)
  *     case=recommend   200 requests a second for ten of all items, when the log is read to its end
  *
- * Phases take 10 s at most, and every second round of them goes the other way round, so what drifts
+ * Phases take 2 s at most, and every second round of them goes the other way round, so what drifts
  * falls on all kinds alike. The job reads the same events from a pipe again and again for as long
  * as that takes. Requests are due by the clock and not when the one before was answered; latency
  * counts from when one was due, so waiting in line counts.
  *
  * bench_http [SECONDS]    60 unless told otherwise; a minute of saturation writes some 5 GB below
- *                         BRAID_BENCH_DIR (/tmp), and there are three
+ *                         BRAID_BENCH_DIR (/tmp), and there are four
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -31,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,14 +48,15 @@ enum {
     ANSWER_MAX = 1 << 20,
     EVENTS = 4000000, /* of the log that is read again and again */
     WARM_EVENTS = 500000,
-    PHASE_S_MAX = 10,
+    PHASE_S_MAX = 2,
+    BARE_SIZE = 3000, /* bytes of an answer of the bare server: of a user with four interests */
     PIPE_SIZE = 1 << 20,
     TIMES_MAX = 1 << 20,
 };
 
 /* The requests of one phase. */
 struct load {
-    uint16_t port;
+    uint16_t port;    /* of who is asked */
     const char *rest; /* of the path, behind the user; NULL: /healthz */
     double rate;      /* a second, all clients together */
     int64_t begin_ns, end_ns;
@@ -233,15 +236,16 @@ static double committed(int fd, char *answer)
     return sample ? strtod(strchr(sample, ' '), NULL) : 0;
 }
 
-static uint16_t free_port(void)
+/* A socket at a port of loopback that nobody has. */
+static int bind_to_free_port(uint16_t *portp)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0);
     REQUIRE(getsockname(fd, (struct sockaddr *)&address, &size) == 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    *portp = ntohs(address.sin_port);
+    return fd;
 }
 
 static void on_stop(int number)
@@ -295,7 +299,45 @@ static double answer_cpu_s(pid_t job)
     return ns / 1e9;
 }
 
-enum arm { ARM_ALONE, ARM_INTERESTS, ARM_HEALTHZ, ARMS };
+/* ---- a server that does nothing ---- */
+
+static void *run_bare_connection(void *context)
+{
+    const int fd = (int)(intptr_t)context;
+    char question[4096], answer[BARE_SIZE + 128] = {0};
+    const int head =
+        snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", BARE_SIZE);
+    const size_t size = (size_t)head + BARE_SIZE;
+    while (read(fd, question, sizeof question) > 0 && write(fd, answer, size) > 0) {
+    }
+    close(fd);
+    return NULL;
+}
+
+/* Listens at a free port in a process of its own, until that is killed. */
+static pid_t start_bare(uint16_t *portp)
+{
+    const int fd = bind_to_free_port(portp);
+    REQUIRE(listen(fd, CLIENTS) == 0);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int taken; child == 0 && (taken = accept(fd, NULL, NULL)) >= 0;) {
+        pthread_t thread;
+        REQUIRE(pthread_create(&thread, NULL, run_bare_connection, (void *)(intptr_t)taken) == 0);
+        pthread_detach(thread);
+    }
+    close(fd);
+    return child;
+}
+
+/* ---- phases ---- */
+
+enum arm { ARM_ALONE, ARM_INTERESTS, ARM_HEALTHZ, ARM_BARE, ARMS };
+
+struct ports {
+    uint16_t job, bare;
+};
 
 /* What one kind of phase came to. */
 struct sums {
@@ -303,12 +345,13 @@ struct sums {
     uint32_t asked, missing, phases;
 };
 
-static void run_phase(struct load *load, enum arm arm, double seconds, pid_t job, int fd,
-                      char *answer, struct sums *sums)
+static void run_phase(struct load *load, enum arm arm, double seconds, pid_t job,
+                      const struct ports *ports, int fd, char *answer, struct sums *sums)
 {
     const double before = committed(fd, answer), answers_s = answer_cpu_s(job);
     const int64_t begin_ns = clock_monotonic_ns();
     load->rest = arm == ARM_INTERESTS ? "interests" : NULL;
+    load->port = arm == ARM_BARE ? ports->bare : ports->job;
     if (arm == ARM_ALONE) {
         forget_load(load);
         clock_sleep_ms((uint32_t)(seconds * 1000));
@@ -328,7 +371,8 @@ static void run_phase(struct load *load, enum arm arm, double seconds, pid_t job
 }
 
 /* All kinds of phases in turn, there and back, `seconds` of each in all, while the job reads. */
-static void bench_interests(struct load *load, pid_t job, int fd, char *answer, double seconds)
+static void bench_interests(struct load *load, pid_t job, const struct ports *ports, int fd,
+                            char *answer, double seconds)
 {
     struct sums all[ARMS] = {0};
     const int rounds = (int)ceil(seconds / PHASE_S_MAX);
@@ -337,7 +381,7 @@ static void bench_interests(struct load *load, pid_t job, int fd, char *answer, 
     }
     for (int i = 0; i < rounds * ARMS; i++) {
         const int arm = i / ARMS % 2 == 0 ? i % ARMS : ARMS - 1 - i % ARMS;
-        run_phase(load, arm, seconds / rounds, job, fd, answer, &all[arm]);
+        run_phase(load, arm, seconds / rounds, job, ports, fd, answer, &all[arm]);
     }
     double rates[ARMS];
     for (int arm = 0; arm < ARMS; arm++) {
@@ -345,18 +389,19 @@ static void bench_interests(struct load *load, pid_t job, int fd, char *answer, 
     }
     const struct sums *with = &all[ARM_INTERESTS];
     printf("case=interests requests_per_s=%.0f seconds=%.0f phases=%u events_per_s=%.0f "
-           "alone_events_per_s=%.0f fall=%.3f healthz_events_per_s=%.0f answers_fall=%.3f "
+           "alone_events_per_s=%.0f fall=%.3f healthz_fall=%.3f bare_fall=%.3f "
            "p99_ms_of_worst_phase=%.2f not_found=%.3f answer_cpu_us=%.0f client_cpu_us=%.0f\n",
            with->asked / with->seconds, with->seconds, with->phases, rates[ARM_INTERESTS],
-           rates[ARM_ALONE], 1 - rates[ARM_INTERESTS] / rates[ARM_ALONE], rates[ARM_HEALTHZ],
-           1 - rates[ARM_INTERESTS] / rates[ARM_HEALTHZ], with->p99,
-           (double)with->missing / with->asked, with->answers_s * 1e6 / with->asked,
+           rates[ARM_ALONE], 1 - rates[ARM_INTERESTS] / rates[ARM_ALONE],
+           1 - rates[ARM_HEALTHZ] / rates[ARM_ALONE], 1 - rates[ARM_BARE] / rates[ARM_ALONE],
+           with->p99, (double)with->missing / with->asked, with->answers_s * 1e6 / with->asked,
            with->client_s * 1e6 / with->asked);
     fflush(stdout);
 }
 
-static void bench_recommend(struct load *load, double seconds)
+static void bench_recommend(struct load *load, uint16_t port, double seconds)
 {
+    load->port = port;
     load->rest = "recommendations";
     load->rate = 200;
     run_load(load, 2); /* the first one makes the items ready */
@@ -370,7 +415,7 @@ static void bench_recommend(struct load *load, double seconds)
 }
 
 /* A job at a free port that reads the log from a pipe. */
-static void set_up(struct runner *runner, struct load *load)
+static void set_up(struct runner *runner, struct load *load, uint16_t *portp)
 {
     struct error error;
     static char listen[16];
@@ -379,9 +424,9 @@ static void set_up(struct runner *runner, struct load *load)
     runner_log(runner, &of_log, EVENTS);
     runner_check(log_generator_open(&load->users, &of_load, &error), &error);
     pthread_mutex_init(&load->lock, NULL);
-    load->port = free_port();
+    close(bind_to_free_port(portp));
     load->rate = 1000;
-    snprintf(listen, sizeof listen, "%u", load->port);
+    snprintf(listen, sizeof listen, "%u", *portp);
     runner->config.source.path = "-";
     runner->config.job.memory = (uint64_t)4 << 30;
     runner->config.job.commit_interval_ms = 200; /* what is counted is counted at commits */
@@ -395,24 +440,26 @@ int main(int count, char **arguments)
     static struct load load;
     struct runner runner;
     struct feed feed;
+    struct ports ports;
     const double seconds = count > 1 ? strtod(arguments[1], NULL) : 60;
     char *answer = malloc(ANSWER_MAX);
     int fd, ends[2], status;
     REQUIRE(answer && seconds > 0);
-    set_up(&runner, &load);
+    set_up(&runner, &load, &ports.job);
     REQUIRE(pipe(ends) == 0 && fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE) >= 0);
-    const pid_t job = start_job(&runner, ends);
+    const pid_t job = start_job(&runner, ends), bare = start_bare(&ports.bare);
     close(ends[0]);
     feed_begin(&feed, runner.log, ends[1]);
-    while ((fd = connect_to(load.port)) < 0) {
+    while ((fd = connect_to(ports.job)) < 0) {
         clock_sleep_ms(10);
     }
-    bench_interests(&load, job, fd, answer, seconds);
+    bench_interests(&load, job, &ports, fd, answer, seconds);
+    REQUIRE(kill(bare, SIGKILL) == 0 && waitpid(bare, &status, 0) == bare);
     const double events = feed_end(&feed);
     while (committed(fd, answer) < events) {
         clock_sleep_ms(100);
     }
-    bench_recommend(&load, seconds / 2);
+    bench_recommend(&load, ports.job, seconds / 2);
     kill(job, SIGTERM);
     REQUIRE(waitpid(job, &status, 0) == job && status == 0);
     close(fd);
