@@ -41,10 +41,13 @@ static const char help[] =
     "models of one kind and width also the interests themselves, each with its nearest one of the\n"
     "other set: their cosine and the greatest difference of two elements. Those on whom the two "
     "differ\n"
-    "most are printed, the worst first. They do not decide the exit code.\n\n"
+    "most are printed, the worst first. They do not decide the exit code. Of more than 20,000 "
+    "users\n"
+    "who are not the same a sample gets lists (lists=N); the mean is that of all.\n\n"
     "  braid compare --config old.yaml --with new.yaml\n\n"
     "The last line is for scripts: compare same=N ahead=N behind=N other=N most=N cases=N ...\n"
-    "vectors=N equal=N cut=N overlap=X cosine=X least=X difference=X; the last three are 0 where "
+    "vectors=N equal=N cut=N lists=N overlap=X cosine=X least=X difference=X; the last three are 0 "
+    "where "
     "vectors\n"
     "cannot be compared. cut: users of whom one job no longer has the behaviors of then.\n\n"
     "Exit codes: 0 they do not differ; 1 the operating system or a broker failed; 2 usage or\n"
@@ -135,11 +138,11 @@ static void print_answers(const struct answers *answers)
     printf("compare same=%" PRIu64 " ahead=%" PRIu64 " behind=%" PRIu64 " other=%" PRIu64
            " most=%" PRIu64 " cases=%" PRIu64 " ndcg=%.4f other_ndcg=%.4f hit_rate=%.4f "
            "other_hit_rate=%.4f vectors=%" PRIu64 " equal=%" PRIu64 " cut=%" PRIu64
-           " overlap=%.4f cosine=%.4f least=%.4f difference=%.4g\n",
+           " lists=%" PRIu64 " overlap=%.4f cosine=%.4f least=%.4f difference=%.4g\n",
            users[COMPARE_SAME], users[COMPARE_AHEAD], users[COMPARE_BEHIND], users[COMPARE_OTHER],
            answers->report.most, answers->cases, means[0].ndcg, means[1].ndcg, means[0].hit_rate,
-           means[1].hit_rate, vectors->users, vectors->equal, vectors->cut, vectors->overlap,
-           alike ? vectors->cosine : 0, alike ? vectors->least : 0,
+           means[1].hit_rate, vectors->users, vectors->equal, vectors->cut, vectors->lists,
+           vectors->overlap, alike ? vectors->cosine : 0, alike ? vectors->least : 0,
            alike ? vectors->difference : 0);
 }
 
@@ -170,7 +173,8 @@ static enum status compare_jobs(struct config *const configs[2], bool with_quali
             compare_quality_open(&questions.quality, checkpoints[0], checkpoints[1], most, error);
     }
     if (status == STATUS_OK && with_vectors) {
-        status = compare_vectors_open(&questions.vectors, checkpoints, configs, error);
+        status = compare_vectors_open(&questions.vectors, checkpoints, configs,
+                                      COMPARE_VECTORS_LISTS, error);
     }
     if (status == STATUS_OK) status = ask_both(configs, &questions, &answers, error);
     compare_vectors_close(questions.vectors);

@@ -29,6 +29,7 @@ struct compared {
     uint32_t id_size;
     uint64_t events; /* behaviors that both have */
     uint32_t count[2];
+    bool listed; /* the lists were compared */
     double overlap, cosine, difference;
 };
 
@@ -39,6 +40,10 @@ struct compare_vectors {
     struct compared batch[USER_BATCH_MAX];
     struct compared worst[COMPARE_VECTORS_WORST]; /* the worst first */
     uint32_t worst_count;
+    uint64_t lists_max, lists_left;       /* left: until fewer users get one */
+    uint64_t hash_max;                    /* of a user who gets one, */
+    double weight;                        /* and for how many it stands */
+    double weights, overlaps;             /* sums over the lists */
     struct compare_vectors_report report; /* with sums in place of means */
 };
 
@@ -72,11 +77,15 @@ static enum status open_sides(struct compare_vectors *vectors, struct error *err
 
 enum status compare_vectors_open(struct compare_vectors **vectorsp,
                                  struct checkpoint *const checkpoints[2],
-                                 struct config *const configs[2], struct error *error)
+                                 struct config *const configs[2], uint64_t lists_max,
+                                 struct error *error)
 {
     *vectorsp = NULL;
     struct compare_vectors *vectors = calloc(1, sizeof *vectors);
     if (!vectors) return error_set(error, STATUS_IO, "out of memory: comparing vectors");
+    vectors->lists_max = vectors->lists_left = lists_max;
+    vectors->hash_max = UINT64_MAX;
+    vectors->weight = 1;
     for (int s = 0; s < 2; s++) {
         vectors->sides[s].checkpoint = checkpoints[s];
         vectors->sides[s].history_max = configs[s]->state.history_max;
@@ -196,6 +205,22 @@ static void compare_lists(struct compare_vectors *vectors, struct compared *user
     user->overlap = most ? (double)both / most : 1;
 }
 
+/* Compares the lists, if this user is one of those who get one. */
+static void sample_lists(struct compare_vectors *vectors, struct compared *user,
+                         const real *const sets[2])
+{
+    if (splitmix64(identity_of(user->id, user->id_size)) > vectors->hash_max) return;
+    compare_lists(vectors, user, sets);
+    user->listed = true;
+    vectors->report.lists++;
+    vectors->weights += vectors->weight;
+    vectors->overlaps += vectors->weight * user->overlap;
+    if (--vectors->lists_left > 0) return;
+    vectors->lists_left = vectors->lists_max;
+    vectors->hash_max /= 2;
+    vectors->weight *= 2;
+}
+
 /* ---- users ---- */
 
 /* Lists first, since they can be compared of any two models. */
@@ -239,12 +264,12 @@ static void compare_interests(struct compare_vectors *vectors, uint32_t u)
         vectors->sides[0].checkpoint->fingerprint == vectors->sides[1].checkpoint->fingerprint;
     user->overlap = user->cosine = 1;
     user->difference = 0;
+    user->listed = false;
     if (report->alike && !equal) compare_sets(user, sets, d);
-    if (!equal || !same_items) compare_lists(vectors, user, sets);
-    if (!equal || user->overlap < 1) keep_among_worst(vectors, user);
+    if (!equal || !same_items) sample_lists(vectors, user, sets);
+    if (user->listed && (!equal || user->overlap < 1)) keep_among_worst(vectors, user);
     report->users++;
     report->equal += equal && same_items;
-    report->overlap += user->overlap;
     report->cosine += user->cosine;
     report->least = fmin(report->least, user->cosine);
     report->difference = fmax(report->difference, user->difference);
@@ -325,6 +350,9 @@ void compare_vectors_finish(struct compare_vectors *vectors, FILE *out,
     }
     *report = vectors->report;
     if (report->users == 0) return;
+    const double differ = (double)(report->users - report->equal);
+    report->overlap = (double)report->equal;
+    if (differ > 0) report->overlap += differ * vectors->overlaps / vectors->weights;
     report->overlap /= (double)report->users;
     report->cosine /= (double)report->users;
 }

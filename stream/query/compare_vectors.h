@@ -9,6 +9,10 @@
  * that is left without a partner counts as a cosine of 0. Generations that were not learned one from
  * the other have spaces of their own, so of them the lists alone tell something.
  *
+ * A list takes as long as a dictionary is large, so of many users who differ a sample gets one: those
+ * whose ids' hashes are small enough, of which a half is left out after each `lists_max` lists, while
+ * each of the others counts twice as much in the mean. Who differ most are found among them.
+ *
  *     open -> take (each user of both) ... -> finish -> close
  *
  * Memory: two models, two batches of users. Thread: one.
@@ -26,14 +30,16 @@
 #include "stream/query/history_users.h"
 
 enum {
-    COMPARE_VECTORS_LIST = 20,  /* items of a list */
-    COMPARE_VECTORS_WORST = 10, /* users that are printed */
+    COMPARE_VECTORS_LIST = 20,     /* items of a list */
+    COMPARE_VECTORS_WORST = 10,    /* users that are printed */
+    COMPARE_VECTORS_LISTS = 20000, /* pairs of lists before a half of the users gets none */
 };
 
 struct compare_vectors_report {
     uint64_t users;    /* compared, */
     uint64_t equal;    /* to the bit the same, */
     uint64_t cut;      /* and not compared: one history no longer has the behaviors of then */
+    uint64_t lists;    /* pairs of lists that were made, of users who are not the same */
     double overlap;    /* mean share of the lists */
     bool alike;        /* vectors were compared: */
     double cosine;     /* mean over the users, */
@@ -43,10 +49,11 @@ struct compare_vectors_report {
 
 struct compare_vectors;
 
-/* Keeps the checkpoints; takes from the configurations how long histories and ids are. */
+/* Keeps the checkpoints; `lists_max`: see above. Takes from the configurations how long histories and ids are. */
 MUST_CHECK enum status compare_vectors_open(struct compare_vectors **vectorsp,
                                             struct checkpoint *const checkpoints[2],
-                                            struct config *const configs[2], struct error *error);
+                                            struct config *const configs[2], uint64_t lists_max,
+                                            struct error *error);
 void compare_vectors_close(struct compare_vectors *vectors); /* legal on NULL */
 
 /* Takes a user; of either job NULL, or gone from it: nothing is compared. */

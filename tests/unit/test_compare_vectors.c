@@ -46,6 +46,7 @@ static enum status take_user(void *context, const struct history_user *a,
 }
 
 static char *said; /* of the last comparison */
+static uint64_t lists_max = 1000;
 
 /* Fixture `one`'s job beside `other`'s, which serves `served`. Takes `served`. */
 static struct compare_vectors_report compared(struct checkpoint *served)
@@ -64,7 +65,7 @@ static struct compare_vectors_report compared(struct checkpoint *served)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(log_input_file.open(&inputs[i], configs[i], &error), STATUS_OK);
     }
-    enum status status = compare_vectors_open(&vectors, checkpoints, configs, &error);
+    enum status status = compare_vectors_open(&vectors, checkpoints, configs, lists_max, &error);
     if (status == STATUS_OK) {
         status = compare_histories(&log_input_file, inputs[0], inputs[1], MEMORY, silent, take_user,
                                    vectors, &histories, &error);
@@ -162,20 +163,41 @@ static void who_differs_is_listed_the_worst_first_and_nobody_else(void **state)
 }
 
 /* Another generation that has item vectors of its own, so of everybody. */
-static void of_many_who_differ_the_worst_are_listed(void **state)
+static struct checkpoint *with_other_items(void)
 {
-    (void)state;
-    fixture_run(&one);
-    fixture_run(&other);
     struct checkpoint *checkpoint = the_same();
     struct param *items = param_set_find(checkpoint->params, "item.embedding");
     for (size_t i = items->count / 2; i < items->count; i++) {
         items->data[i] = -items->data[i];
     }
     checkpoint->fingerprint++;
-    const struct compare_vectors_report report = compared(checkpoint);
+    return checkpoint;
+}
+
+static void of_many_who_differ_the_worst_are_listed(void **state)
+{
+    (void)state;
+    fixture_run(&one);
+    fixture_run(&other);
+    const struct compare_vectors_report report = compared(with_other_items());
+    assert_int_equal(report.lists, report.users);
     assert_int_equal(report.equal, 0);
     assert_true(report.overlap > 0 && report.overlap < 1 && report.least < report.cosine);
+    assert_int_equal(lines_in_order(), COMPARE_VECTORS_WORST);
+}
+
+static void of_very_many_who_differ_a_sample_is_listed_and_stands_for_all(void **state)
+{
+    (void)state;
+    fixture_run(&one);
+    fixture_run(&other);
+    const struct compare_vectors_report all = compared(with_other_items());
+    lists_max = 12;
+    const struct compare_vectors_report some = compared(with_other_items());
+    lists_max = 1000;
+    assert_true(some.lists >= 12 && some.lists < all.users * 2 / 3);
+    assert_true(some.overlap > all.overlap - 0.1 && some.overlap < all.overlap + 0.1);
+    assert_true(some.users == all.users && some.cosine == all.cosine && some.least == all.least);
     assert_int_equal(lines_in_order(), COMPARE_VECTORS_WORST);
 }
 
@@ -240,6 +262,7 @@ int main(void)
         TEST(whose_behaviors_of_then_are_gone_is_counted_and_not_compared),
         TEST(who_differs_is_listed_the_worst_first_and_nobody_else),
         TEST(of_many_who_differ_the_worst_are_listed),
+        TEST(of_very_many_who_differ_a_sample_is_listed_and_stands_for_all),
         TEST(items_are_the_same_by_their_ids_whatever_their_rows),
         TEST(models_of_other_kinds_are_compared_by_their_lists_alone),
     };
