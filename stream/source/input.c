@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,7 +68,11 @@ static enum status read_plain(struct input *input, void *to, size_t size, size_t
 
 static enum status damaged_gzip(const struct input *input, const char *why, struct error *error)
 {
-    return error_set(error, STATUS_CORRUPT, "%s: gzip: %s", input->path, why ? why : "not valid");
+    return error_set(error, STATUS_CORRUPT,
+                     "%s: damaged gzip at its byte %" PRId64 ": %s; put a whole copy in its place, "
+                     "which begins with the same bytes, and run again",
+                     input->path, input->done - (int64_t)input->gzip->avail_in,
+                     why ? why : "not valid");
 }
 
 /* Reads until the block has at least `least` bytes that are not taken, or the file ends. */

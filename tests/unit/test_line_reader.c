@@ -347,6 +347,25 @@ static void a_gzip_member_that_is_being_written_is_not_finished(void **state)
     free(whole);
 }
 
+static void damage_of_a_gzip_file_is_said_with_its_place(void **state)
+{
+    (void)state;
+    char *whole, wanted[64];
+    append_gzip("one\ntwo\n", 8);
+    const size_t size = file_bytes(&whole);
+    whole[size - 8] ^= 1; /* of the checksum */
+    write_plain(whole, size);
+    append_gzip("three\n", 6);
+    free(whole);
+    open_at((struct line_position){0});
+    enum status status;
+    while ((status = line_reader_next(reader, &line, &error)) == STATUS_OK) {
+    }
+    assert_int_equal(status, STATUS_CORRUPT);
+    snprintf(wanted, sizeof wanted, "damaged gzip at its byte %zu: incorrect data check", size - 4);
+    if (!strstr(error.text, wanted)) fail_msg("%s, not %s", error.text, wanted);
+}
+
 static void what_lies_behind_the_last_gzip_member_is_ignored(void **state)
 {
     (void)state;
@@ -522,6 +541,7 @@ int main(void)
         TEST(a_line_without_end_is_taken_from_a_complete_input),
         TEST(the_end_of_a_taken_line_is_no_line),
         TEST(a_gzip_member_that_is_being_written_is_not_finished),
+        TEST(damage_of_a_gzip_file_is_said_with_its_place),
         TEST(what_lies_behind_the_last_gzip_member_is_ignored),
         TEST(a_line_break_in_a_quoted_cell_does_not_end_a_row),
         TEST(a_row_whose_quote_is_open_waits_for_the_next_reader),
