@@ -241,6 +241,22 @@ static void bounds_that_mean_nothing_are_refused(void **state)
     clear_bounds();
 }
 
+static void a_part_without_events_is_warned_of_and_one_that_was_read_is_not(void **state)
+{
+    (void)state;
+    static const char warning[] = "no event lies within source.start and source.end";
+    set_bounds("2999-01-01", "");
+    expect_said(&scene, scene_run(&scene, "run", "empty", NULL), 0, warning);
+    set_bounds("earliest", "1980-01-01");
+    expect_said(&scene, scene_run(&scene, "run", "empty", NULL), 0, warning);
+    set_bounds("10", "20");
+    for (int run = 0; run < 2; run++) { /* the second has nothing left to read */
+        assert_int_equal(scene_run(&scene, "run", "empty", NULL), 0);
+        assert_null(strstr(scene.output, warning));
+    }
+    clear_bounds();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +268,7 @@ int main(void)
         cmocka_unit_test(what_is_there_already_may_be_left_out),
         cmocka_unit_test(numbers_go_through_all_files_of_a_folder),
         cmocka_unit_test(bounds_that_mean_nothing_are_refused),
+        cmocka_unit_test(a_part_without_events_is_warned_of_and_one_that_was_read_is_not),
     };
     scene_open(&scene, EVENTS, 23);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

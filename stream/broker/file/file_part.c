@@ -21,6 +21,16 @@ void file_part_take(struct file_part *part, const struct event *event, double by
     if (event->time_ms > part->last_ms) part->last_ms = event->time_ms;
 }
 
+static bool is_place(const struct bound *bound)
+{
+    return bound->kind == BOUND_OFFSET || bound->kind == BOUND_TIME;
+}
+
+bool file_part_is_empty(const struct file_part *part)
+{
+    return !part->begun && (is_place(&part->start) || is_place(&part->end));
+}
+
 static double share_of(double from, double at, double end)
 {
     if (at <= from || end <= from) return 0;
@@ -30,7 +40,7 @@ static double share_of(double from, double at, double end)
 double file_part_share(const struct file_part *part, double bytes)
 {
     if (part->end.kind == BOUND_NEVER) return -1;
-    if (part->end.kind != BOUND_OFFSET && part->end.kind != BOUND_TIME) return bytes;
+    if (!is_place(&part->end)) return bytes;
     if (!part->begun) return 0;
     const double end = (double)part->end.value;
     const double of_bytes = bytes < 0 ? 0 : share_of(part->bytes, bytes, 1);

@@ -28,6 +28,9 @@ bool file_part_reaches(const struct bound *bound, const struct event *event);
 /* An event of the part was read, of a source of whose bytes this share was (-1: unknown). */
 void file_part_take(struct file_part *part, const struct event *event, double bytes);
 
+/* Whether there was nothing in a part that a place or a time bounds. */
+bool file_part_is_empty(const struct file_part *part);
+
 /*
  * The share of the part that was read (0..1): of its offsets, of the time between its first event and
  * its end, or of the bytes from its first event on, whichever says more, as the log may end before

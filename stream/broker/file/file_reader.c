@@ -15,6 +15,7 @@
 
 #include "base/checksum.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "stream/broker/file/file_part.h"
 #include "stream/source/file_partition.h"
 
@@ -51,6 +52,7 @@ struct file_reader {
     const struct config *config;
     struct event_reader *source;
     struct file_part part; /* that this run takes */
+    bool begins;           /* nothing was committed before */
     int64_t first;         /* offset of the event at which this job has begun, once it is found */
     uint32_t workers;
     uint32_t partitions;
@@ -319,6 +321,17 @@ static bool starts_at_hold(const struct file_reader *reader)
            file_hold_after(record - 1, reader->config->train.events) == record;
 }
 
+/* The part of the source that was asked for was read. */
+static void note_end(struct file_reader *reader)
+{
+    const struct config *config = reader->config;
+    reader->progress = 1;
+    if (!reader->begins || !file_part_is_empty(&reader->part)) return;
+    log_warn("no event lies within source.start and source.end",
+             log_text("path", config->source.path), log_text("start", config->source.start),
+             log_text("end", config->source.end));
+}
+
 static void *reader_thread(void *context)
 {
     struct file_reader *reader = context;
@@ -332,8 +345,7 @@ static void *reader_thread(void *context)
     pthread_mutex_lock(&reader->lock);
     if (status == STATUS_OK && !reader->ended) {
         reader->failure.status = STATUS_OK;
-        if (reader->part.end.kind != BOUND_NEVER && !atomic_load(&reader->stop))
-            reader->progress = 1;
+        if (!atomic_load(&reader->stop)) note_end(reader);
         if (config_trains(reader->config) && !atomic_load(&reader->stop)) {
             reader->last = true;
             place_hold(reader);
@@ -522,7 +534,8 @@ static enum status begin_reading(struct file_reader *reader, const struct source
     TRY(event_reader_check_regular(reader->source, error));
     reader->position = event_reader_position(reader->source);
     const struct config *config = reader->config;
-    if (known->count == 0) TRY(bound_parse_start(&reader->part.start, config->source.start, error));
+    reader->begins = known->count == 0;
+    if (reader->begins) TRY(bound_parse_start(&reader->part.start, config->source.start, error));
     TRY(bound_parse_end(&reader->part.end, config->source.end, error));
     reader->progress = file_part_share(&reader->part, 0);
     reader->hold = config_trains(config) && !config_moves_beside(config)
