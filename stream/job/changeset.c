@@ -145,19 +145,21 @@ static struct store_write write_of(struct changeset *set, enum store_space space
     };
 }
 
-/* All that was committed of a user who was erased: its chunks, and last of all the user. */
+/*
+ * All that was committed of a user who was erased: its chunks up to that of the record, which of one who
+ * left lies before `from`, and last of all the user.
+ */
 static struct store_write *add_erasure(const struct change *change, struct store_write *at)
 {
     const struct bytes user = change->user->user;
-    const uint64_t first = change->erased.from / CHUNK;
-    const uint64_t end = (change->erased.end + CHUNK - 1) / CHUNK;
-    if (first < end) {
-        *at++ = (struct store_write){
-            .space = STORE_CHUNKS,
-            .key = {user, first},
-            .chunks_after = end - first - 1,
-        };
-    }
+    const uint64_t last = change->erased.end > 0 ? (change->erased.end - 1) / CHUNK : 0;
+    const uint64_t from = change->erased.from / CHUNK;
+    const uint64_t first = from < last ? from : last;
+    *at++ = (struct store_write){
+        .space = STORE_CHUNKS,
+        .key = {user, first},
+        .chunks_after = last - first,
+    };
     *at++ = (struct store_write){.space = STORE_USERS, .key = {user, HISTORY_USER_GONE}};
     return at;
 }

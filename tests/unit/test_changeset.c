@@ -169,6 +169,70 @@ static void of_whom_nothing_was_committed_no_reader_is_told_that_it_was_erased(v
     assert_int_equal(history_events(&user->history), 0);
 }
 
+/* Of one who left n is kept, in the chunk that was open; of a profile alone a chunk without behaviors. */
+static void who_is_erased_loses_the_record_also_where_it_has_no_behaviors(void **state)
+{
+    (void)state;
+    static const uint64_t events[] = {0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK};
+    open_set(sizeof events / sizeof *events, CHUNK);
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        size_t count;
+        const char name[] = {(char)('a' + i), 0};
+        list = (struct change_list){0};
+        struct cached_user *user = user_with(name, events[i]);
+        history_forget(&user->history, true);
+        const uint64_t chunk = user->history.first / CHUNK; /* that its record is written under */
+        change_erase(changeset_touch(&set, cache, user, &list));
+        const struct store_write *writes = changeset_writes(&set, &list, &count);
+        assert_int_equal(count, 2);
+        assert_int_equal(writes[0].space, STORE_CHUNKS);
+        assert_int_equal(writes[0].key.chunk, chunk);
+        assert_int_equal(writes[0].chunks_after, 0);
+        assert_int_equal(writes[1].key.chunk, HISTORY_USER_GONE);
+    }
+}
+
+/* What is in force when the record's behaviors have come, and what waits for the next one. */
+static uint64_t feature_of(struct bytes record, uint64_t *waiting)
+{
+    struct history history;
+    uint64_t values[HISTORY_FEATURES];
+    assert_int_equal(history_decode(&history, record, NULL), STATUS_OK);
+    history_profile_at(&history, history_events(&history), values);
+    *waiting = history.profile.waiting;
+    return values[0];
+}
+
+/* What source.profile says is set as it comes; what was said until the cut does not come at all. */
+static void a_profile_goes_with_who_is_erased_and_one_that_is_said_later_stays(void **state)
+{
+    (void)state;
+    const uint64_t earlier[HISTORY_FEATURES] = {7, 7}, later[HISTORY_FEATURES] = {9};
+    size_t count;
+    uint64_t waiting;
+    open_set(1, CHUNK);
+    struct cached_user *user = user_with("a", 5);
+    history_set_profile(&user->history, earlier);
+    append(user);
+    history_set_profile(&user->history, earlier);
+    struct change *change = changeset_of(&set, user);
+    change->profiled = true;
+    change_erase(change);
+    const struct store_write *writes = changeset_writes(&set, &list, &count);
+    assert_int_equal(count, 2); /* its chunk, and the user: no record is left */
+    assert_int_equal(writes[1].key.chunk, HISTORY_USER_GONE);
+    history_set_profile(&user->history, later);
+    change->profiled = true;
+    writes = changeset_writes(&set, &list, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(feature_of(writes[2].value, &waiting), 0); /* of no record yet */
+    assert_int_equal(waiting, 1);
+    append(user);
+    writes = changeset_writes(&set, &list, &count);
+    assert_int_equal(feature_of(writes[2].value, &waiting), 9);
+    assert_int_equal(waiting, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +245,10 @@ int main(void)
                                   close_set),
         cmocka_unit_test_teardown(
             of_whom_nothing_was_committed_no_reader_is_told_that_it_was_erased, close_set),
+        cmocka_unit_test_teardown(who_is_erased_loses_the_record_also_where_it_has_no_behaviors,
+                                  close_set),
+        cmocka_unit_test_teardown(
+            a_profile_goes_with_who_is_erased_and_one_that_is_said_later_stays, close_set),
         cmocka_unit_test(its_size_does_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
