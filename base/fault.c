@@ -51,6 +51,7 @@ const char *const fault_names[] = {
     "erase_store_deleted",
     "erase_receipts_written",
     "erasure_taken",
+    "erasure_found",
     "erasure_committed",
     "erasure_purged",
     "copy_claimed",

@@ -263,11 +263,13 @@ struct broker_ops {
     void (*rewrite_close)(struct history_rewrite *rewrite);
 
     /*
-     * Who of a partition's users was erased so far; whatever was committed before is in it. `asked`:
-     * also whom requests name that no job has answered. Call it after history_open. STATUS_BUSY: not to be had now. Not called on a polling thread. NULL: the
-     * source drops their events by itself (files).
+     * Who of a partition's users was erased so far; whatever was committed before is in it. From offset
+     * `from` on all is news to the job (its seal's next_erasure): requests count that no job has
+     * answered, and whom others have erased is at CUT_SOUGHT; INT64_MAX: neither. Call it after
+     * history_open. STATUS_BUSY: not to be had now. Not called on a polling thread. NULL: the source
+     * drops their events by itself (files).
      */
-    enum status (*cuts)(struct broker *broker, uint32_t partition, bool asked, struct cuts *cuts,
+    enum status (*cuts)(struct broker *broker, uint32_t partition, int64_t from, struct cuts *cuts,
                         struct error *error);
 
     /* Where the members of a group share generations; NULL: model.dir is all there is (files). */

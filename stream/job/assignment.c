@@ -67,6 +67,23 @@ static struct task *take_first(struct task_list *list)
     return task;
 }
 
+int64_t task_next_erasure(const struct task *task)
+{
+    int64_t next = task->next_erasure;
+    if (task->cuts.of_stage[CUT_SOUGHT] > 0 && task->sought_from < next) next = task->sought_from;
+    if (task->cuts.of_stage[CUT_SEEKING] > 0 && task->seeking_from < next) {
+        next = task->seeking_from;
+    }
+    return next;
+}
+
+void task_seek_anew(struct task *task)
+{
+    cuts_move(&task->cuts, CUT_SEEKING, CUT_SOUGHT);
+    task->seeking = false;
+    task->sought_from = task->seal.next_erasure;
+}
+
 static struct task *take_partition(struct task_list *list, uint32_t partition)
 {
     for (uint32_t i = 0; i < list->count; i++) {
@@ -125,6 +142,7 @@ static enum status restore(struct assignment *assignment, struct task *task, str
     task->next_profile = recovery.seal.next_profile;
     task->next_erasure = recovery.seal.next_erasure;
     task->cuts = recovery.cuts;
+    task_seek_anew(task);
     task->flushed_ns = clock_monotonic_ns();
     task->flushed = recovery.position;
     return status;

@@ -40,7 +40,10 @@ struct task {
     int64_t next_offset;        /* after the last event processed, committed or not, */
     int64_t next_profile;       /* the last record of a topic of profiles, */
     int64_t next_erasure;       /* and of erasures */
-    struct cuts cuts;           /* of its users who were erased, */
+    struct cuts cuts;           /* of its users who were erased; */
+    int64_t sought_from;        /* the first record that says so of those at CUT_SOUGHT, */
+    int64_t seeking_from;       /* and at CUT_SEEKING, for whom */
+    bool seeking;               /* the partition's users are being looked through; */
     bool receipts;              /* of some are in the open transaction; */
     int64_t purged_ns;          /* and when the store's files were last written anew for them */
     struct change_list changes; /* of the open transaction */
@@ -75,6 +78,12 @@ MUST_CHECK enum status assignment_restored(struct assignment *assignment, uint64
 
 /* Gives partitions up: cancels their restore, or flushes and closes their stores. Does not wait. */
 void assignment_drop(struct assignment *assignment, const uint32_t *partitions, uint32_t count);
+
+/* Up to where erasures are done with: those whose user is still sought are not. */
+int64_t task_next_erasure(const struct task *task);
+
+/* Whom a record from its seal on names under a hash alone is to be sought, all of them anew. */
+void task_seek_anew(struct task *task);
 
 /* Its lease, if it has one, says what its seal says now. */
 void task_show_seal(struct task *task);

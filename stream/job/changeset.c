@@ -216,6 +216,5 @@ void changeset_clear(struct changeset *set)
     set->oldest_ms = 0;
     memset(set->verdicts, 0, sizeof set->verdicts);
     set->late = set->unknown = set->odd_categories = set->swept = set->expired = set->erased = 0;
-    set->receipts = 0;
     set->worst = (struct late_event){0};
 }

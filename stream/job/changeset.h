@@ -71,7 +71,6 @@ struct changeset {
     uint64_t odd_categories; /* accepted without the category they have */
     uint64_t expired;        /* users who left */
     uint64_t erased;         /* requests to erase that were answered */
-    uint64_t receipts;       /* that erased users are gone */
     uint64_t swept;          /* users that were moved to another generation, and did not act */
 };
 

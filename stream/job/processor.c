@@ -269,7 +269,8 @@ static enum status abort_transaction(struct processor *processor, struct error *
     TRY(transaction_abort(processor->transaction, error));
     unswept_mark(processor);
     expiry_mark(processor);
-    erasure_aborted(processor);
+    erasure_undo(processor);
+    seeking_mark(processor);
     return STATUS_OK;
 }
 
@@ -303,10 +304,11 @@ static enum status give_up_partitions(struct processor *processor, const struct 
     for (uint32_t i = 0; i < poll->partitions_count; i++) {
         cache_drop_partition(processor->cache, poll->partitions[i]);
     }
-    erasure_drop(processor, poll->partitions, poll->partitions_count);
+    purge_drop(processor, poll->partitions, poll->partitions_count);
     assignment_drop(processor->assignment, poll->partitions, poll->partitions_count);
     unswept_mark(processor);
     expiry_mark(processor);
+    seeking_mark(processor);
     return STATUS_OK;
 }
 
@@ -333,7 +335,8 @@ static enum status answer(struct processor *processor, const struct poll *poll, 
         TRY(process_events(processor, poll, error));
         pace_wait(processor->shared->pace, poll->events_count);
         TRY(expiry_step(processor, error));
-        TRY(erasure_step(processor, error));
+        TRY(seeking_step(processor, error));
+        TRY(purge_step(processor, error));
         return adoption_step(processor, error);
     case POLL_COMMIT:
         TRY(processor_commit(processor, error));
@@ -381,11 +384,13 @@ size_t processor_size(const struct config *config, const struct interest_model *
     size_t of_event = 3 * sizeof(void *) + sizeof(uint64_t) + sizeof(struct history_behavior) +
                       2 * sizeof(int64_t);
     if (*config->profile.fields) of_event += EVENT_FEATURES * sizeof(uint64_t);
+    if (*config->source.erase) of_event += sizeof(uint32_t);
     return sizeof(struct processor) + config->job.poll_events_max * of_event +
            outbox_record_max(config) + item_names_size() + transaction_size(config, model) +
            snapshot_writer_size(config, model) + user_loader_size(config) +
            absorber_size(config, model) +
            (config->state.ttl_ms > 0 ? sweeper_size(config, config->job.poll_events_max) : 0) +
+           (*config->source.erase ? sweeper_size(config, config->job.poll_events_max) : 0) +
            (config_sweeps(config) ? sweeper_size(config, config->job.poll_events_max) : 0);
 }
 
@@ -397,6 +402,8 @@ static enum status processor_open_memory(struct processor *processor, struct err
     processor->behaviors = calloc(events_max, sizeof *processor->behaviors);
     processor->offsets = calloc(events_max, sizeof *processor->offsets);
     processor->clocks = calloc(events_max, sizeof *processor->clocks);
+    const uint32_t named = processor->config->source.erase[0] ? events_max : 1;
+    processor->named = calloc(named, sizeof *processor->named);
     const uint32_t profiles = *processor->config->profile.fields ? events_max : 1;
     processor->profiles = calloc(profiles, sizeof *processor->profiles);
     processor->changed = calloc(events_max, sizeof(struct change *));
@@ -404,7 +411,7 @@ static enum status processor_open_memory(struct processor *processor, struct err
     processor->record = malloc(outbox_record_max(processor->config));
     if (processor->hashes && processor->users && processor->behaviors && processor->offsets &&
         processor->clocks && processor->profiles && processor->changed && processor->missing &&
-        processor->record) {
+        processor->record && processor->named) {
         return STATUS_OK;
     }
     return error_set(error, STATUS_IO, "out of memory: a worker's polls");
@@ -428,6 +435,10 @@ static enum status processor_open_parts(struct processor *processor, uint32_t wo
     }
     if (config->state.ttl_ms > 0) {
         TRY(sweeper_open(&processor->leavers, config, shared->stores, processor->assignment,
+                         config->job.poll_events_max, 0, error));
+    }
+    if (*config->source.erase) {
+        TRY(sweeper_open(&processor->seeker, config, shared->stores, processor->assignment,
                          config->job.poll_events_max, 0, error));
     }
     return processor_open_model(processor, error);
@@ -473,8 +484,9 @@ void processor_close(struct processor *processor)
     processor_close_model(processor, false);
     sweeper_close(processor->sweeper);
     sweeper_close(processor->leavers);
+    sweeper_close(processor->seeker);
     log_compaction_close(processor->compaction);
-    erasure_end(processor);
+    purge_end(processor);
     assignment_close(processor->assignment);
     if (processor->session) processor->ops->session_close(processor->session);
     generations_release(processor->shared->generations, processor->generation);
@@ -487,6 +499,7 @@ void processor_close(struct processor *processor)
     free(processor->clocks);
     free(processor->changed);
     free(processor->missing);
+    free(processor->named);
     free(processor->record);
     free(processor);
 }

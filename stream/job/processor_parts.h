@@ -1,8 +1,8 @@
 /*
  * processor_parts.h - what the files of a worker share: its memory, and the steps that its loop
- * (processor.c) takes, file by file. Calls go one way: the loop calls adoption.c, expiry.c and
- * erasure.c, all four call processor_steps.c. For them alone; everybody else
- * includes processor.h.
+ * (processor.c) takes, file by file. Calls go one way: the loop calls adoption.c, expiry.c and those of
+ * erasure/, where seeking.c and purge.c call requests.c; all call processor_steps.c, and that calls
+ * erasure/stages.c. For them alone; everybody else includes processor.h.
  *
  * Thread: the worker's.
  */
@@ -17,6 +17,7 @@
 #include "base/checksum.h"
 #include "stream/job/absorb.h"
 #include "stream/job/assignment.h"
+#include "stream/source/erasure/erase_request.h"
 #include "stream/source/item_names.h"
 #include "stream/job/job_shared.h"
 #include "stream/job/log_compaction.h"
@@ -52,7 +53,7 @@ struct purge {
     const struct store_ops *stores;
     struct store *store;
     uint32_t partition;
-    int64_t begun_ns, looked_ns; /* when it began; when it was last asked whether one is due */
+    int64_t begun_ns;
     enum status status;
     struct error error;
 };
@@ -86,6 +87,7 @@ struct processor {
 
     struct sweeper *leavers; /* of a job whose users expire, else NULL */
     struct sweep_rate expiry_rate;
+    struct sweeper *seeker; /* of a job that erases users, else NULL */
     struct purge purge;
 
     /* of the poll under way: */
@@ -99,6 +101,7 @@ struct processor {
     uint32_t features;                    /* that an event says; 0: nothing is asked for */
     uint32_t whole_features;              /* and that a profile does */
     uint32_t accepted;
+    uint32_t *named; /* [poll_events_max] events that name who is to be erased (source.erase) */
     struct change **changed; /* [poll_events_max] each user of the poll once */
     uint32_t changed_count;
     bool needs_stored;       /* a fold needs what the commit under way brings to the stores */
@@ -192,22 +195,46 @@ void expiry_mark(struct processor *processor);
 /* Forgets some of those who left. */
 MUST_CHECK enum status expiry_step(struct processor *processor, struct error *error);
 
-/* ---- erasure.c ---- */
+/* ---- erasure/requests.c ---- */
 
 /* Erases whom the poll's records of source.erase name. Before the poll's events are taken in. */
 MUST_CHECK enum status erasure_take(struct processor *processor, const struct poll *poll,
                                     struct error *error);
 
+/*
+ * Erases a user of the open changeset, if it has anything up to its cut, and says so under its hash; if
+ * it is asked for, also that there was nothing. No commit is under way, its snapshot is forgotten.
+ */
+MUST_CHECK enum status erasure_of_user(struct processor *processor, struct task *task,
+                                       struct change *change, struct user_cut *cut, bool is_asked,
+                                       struct error *error);
+
+/* Puts a record under a hash into the topic of erasures. */
+MUST_CHECK enum status erasure_tell(struct processor *processor, uint32_t partition,
+                                    const struct erase_record *told, struct error *error);
+
+/* ---- erasure/seeking.c ---- */
+
+/* Partitions came or went, or a transaction was dropped: who is sought is to be found anew. */
+void seeking_mark(struct processor *processor);
+
+/* Looks through some users for those whom another job has erased, and erases them. */
+MUST_CHECK enum status seeking_step(struct processor *processor, struct error *error);
+
+/* ---- erasure/purge.c ---- */
+
+/* Begins a purge, or sends the receipts of one that has ended. */
+MUST_CHECK enum status purge_step(struct processor *processor, struct error *error);
+
+/* Partitions are given up: no purge of their stores may be under way any more. Or of any. */
+void purge_drop(struct processor *processor, const uint32_t *partitions, uint32_t count);
+void purge_end(struct processor *processor);
+
+/* ---- erasure/stages.c ---- */
+
 /* The open changeset is about to be closed; a closed one was committed; both were dropped. */
 void erasure_closed(struct processor *processor);
 void erasure_committed(struct processor *processor, const struct changeset *set);
-void erasure_aborted(struct processor *processor);
-
-/* Begins a purge, or sends the receipts of one that has ended. */
-MUST_CHECK enum status erasure_step(struct processor *processor, struct error *error);
-
-/* Partitions are given up: no purge of their stores may be under way any more. Or of any. */
-void erasure_drop(struct processor *processor, const uint32_t *partitions, uint32_t count);
-void erasure_end(struct processor *processor);
+void erasure_undo(struct processor *processor);
 
 #endif

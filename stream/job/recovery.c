@@ -182,8 +182,8 @@ enum status recovery_run(struct recovery *recovery, struct error *error)
     if (status == STATUS_OK) status = check_recovered_seal(recovery, &committed.seal, error);
     if (status == STATUS_OK) status = catch_up(recovery, reader, &committed, error);
     if (status == STATUS_OK && recovery->ops->cuts) {
-        status = recovery->ops->cuts(recovery->broker, recovery->partition, true, &recovery->cuts,
-                                     error);
+        status = recovery->ops->cuts(recovery->broker, recovery->partition,
+                                     recovery->seal.next_erasure, &recovery->cuts, error);
     }
     show_left(recovery, 0);
     recovery->ops->history_close(reader);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
+
 enum {
     ACTIVE_ID_SIZE = 32
 }; /* of an active user's id, in the mean; what does not fit is left out */
@@ -23,7 +25,8 @@ struct sweeper {
     const struct store_ops *stores;
     const struct assignment *assignment;
     uint64_t generation;
-    const struct leaving *leaving; /* NULL: who is of another generation is looked for */
+    const struct leaving *leaving; /* of a call for who left, else NULL */
+    const struct cuts *cuts;       /* of a call for who is known by a hash, else NULL */
     size_t id_size_max;
 
     struct active_user *active; /* [active_max] who acted last comes first */
@@ -92,10 +95,11 @@ void sweeper_close(struct sweeper *sweeper)
 /* ---- what is found ---- */
 
 static void begin_call(struct sweeper *sweeper, uint64_t generation, const struct leaving *leaving,
-                       uint32_t most)
+                       const struct cuts *cuts, uint32_t most)
 {
     REQUIRE(most <= sweeper->users_max);
     sweeper->leaving = leaving;
+    sweeper->cuts = cuts;
     if (sweeper->generation != generation) sweeper->task = NULL;
     sweeper->generation = generation;
     sweeper->most = most;
@@ -116,8 +120,12 @@ bool leaving_has(const struct leaving *leaving, const struct history *history)
     return history_left(history, leaving->clock_ms, leaving->ttl_ms);
 }
 
-static bool is_unswept(const struct sweeper *sweeper, const struct history *history)
+static bool is_wanted(const struct sweeper *sweeper, struct bytes id, const struct history *history)
 {
+    if (sweeper->cuts) {
+        const struct user_cut *cut = cuts_find(sweeper->cuts, identity_of(id.at, id.size));
+        return cut && cut->stage == CUT_SEEKING;
+    }
     if (sweeper->leaving) return leaving_has(sweeper->leaving, history);
     if (history->tombstone || history_events(history) == history->from) return false;
     return history->generation != sweeper->generation;
@@ -133,7 +141,7 @@ static bool visit_record(struct sweeper *sweeper, struct task *task, struct byte
     REQUIRE(id.size <= sweeper->id_size_max);
     const uint64_t behaviors = history_events(&history) - history.from;
     sweeper->visits++;
-    if (!is_unswept(sweeper, &history)) return true;
+    if (!is_wanted(sweeper, id, &history)) return true;
     char *kept = sweeper->ids + sweeper->count * sweeper->id_size_max;
     memcpy(kept, id.at, id.size);
     sweeper->users[sweeper->count++] = (struct unswept_user){task, {kept, id.size}};
@@ -194,7 +202,7 @@ enum status sweeper_next_active(struct sweeper *sweeper, uint64_t generation, ui
                                 const struct unswept_user **usersp, uint32_t *countp, bool *endedp,
                                 struct error *error)
 {
-    begin_call(sweeper, generation, NULL, most);
+    begin_call(sweeper, generation, NULL, NULL, most);
     *endedp = sweeper->active_next == sweeper->active_count;
     for (; sweeper->active_next < sweeper->active_count; sweeper->active_next++) {
         const struct active_user *active = &sweeper->active[sweeper->active_next];
@@ -247,7 +255,7 @@ enum status sweeper_next(struct sweeper *sweeper, struct task *task, uint64_t ge
                          uint32_t most, const struct unswept_user **usersp, uint32_t *countp,
                          bool *endedp, struct error *error)
 {
-    begin_call(sweeper, generation, NULL, most);
+    begin_call(sweeper, generation, NULL, NULL, most);
     return scan_next(sweeper, task, usersp, countp, endedp, error);
 }
 
@@ -256,7 +264,15 @@ enum status sweeper_next_left(struct sweeper *sweeper, struct task *task,
                               const struct unswept_user **usersp, uint32_t *countp, bool *endedp,
                               struct error *error)
 {
-    begin_call(sweeper, sweeper->generation, leaving, most);
+    begin_call(sweeper, sweeper->generation, leaving, NULL, most);
+    return scan_next(sweeper, task, usersp, countp, endedp, error);
+}
+
+enum status sweeper_next_sought(struct sweeper *sweeper, struct task *task, uint32_t most,
+                                const struct unswept_user **usersp, uint32_t *countp, bool *endedp,
+                                struct error *error)
+{
+    begin_call(sweeper, sweeper->generation, NULL, &task->cuts, most);
     return scan_next(sweeper, task, usersp, countp, endedp, error);
 }
 

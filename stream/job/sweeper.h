@@ -1,5 +1,6 @@
 /*
- * sweeper.h - finds the users of a worker that an older generation still folds, or who left.
+ * sweeper.h - finds the users of a worker that an older generation still folds, who left, or who are
+ * known by a hash alone.
  *
  * When a generation is adopted every user is folded anew and published again, whether it acts or
  * not: its record, which names the generation that folded it, says whether that has been done. So a
@@ -79,6 +80,11 @@ MUST_CHECK enum status sweeper_next_left(struct sweeper *sweeper, struct task *t
                                          const struct leaving *leaving, uint32_t most,
                                          const struct unswept_user **usersp, uint32_t *countp,
                                          bool *endedp, struct error *error);
+
+/* As sweeper_next, of users whose cuts are at CUT_SEEKING. */
+MUST_CHECK enum status sweeper_next_sought(struct sweeper *sweeper, struct task *task,
+                                           uint32_t most, const struct unswept_user **usersp,
+                                           uint32_t *countp, bool *endedp, struct error *error);
 
 /* All begin anew. */
 void sweeper_restart(struct sweeper *sweeper);

@@ -229,7 +229,7 @@ static struct history_seal next_seal(const struct transaction *transaction, cons
     seal.range.unsealed = false;
     seal.next_offset = next_offset(transaction, task);
     seal.next_profile = task->next_profile;
-    seal.next_erasure = task->next_erasure;
+    seal.next_erasure = task_next_erasure(task);
     seal.target = interest_model_generation(transaction->model);
     seal.generation = task->unswept ? task->seal.generation : seal.target;
     seal.checkpoint = interest_model_fingerprint(transaction->model);
@@ -256,7 +256,8 @@ static void close_parts(struct transaction *transaction)
     for (uint32_t t = 0; t < count; t++) {
         struct task *task = tasks[t];
         const struct history_seal seal = next_seal(transaction, task);
-        const bool changed = task->changes.count > 0 || task->receipts;
+        const bool held = task->next_erasure > seal.next_erasure; /* by who is still sought */
+        const bool changed = task->changes.count > 0 || task->receipts || held;
         if (!says_more(&seal, &task->seal) && !changed) continue;
         struct closed_part *part = &transaction->closed_parts[transaction->count];
         part->task = task;

@@ -237,7 +237,7 @@ static enum status read_input_cuts(struct log_input *input, uint32_t partition, 
     enum status status;
     do {
         cuts_close(&input->cuts);
-        status = kafka_cuts(input->broker, partition, false, &input->cuts, error);
+        status = kafka_cuts(input->broker, partition, INT64_MAX, &input->cuts, error);
     } while (status == STATUS_BUSY && may_retry(begun_ns));
     return status == STATUS_BUSY ? STATUS_IO : status;
 }

@@ -369,12 +369,12 @@ def read_all(world, topic, isolation="read_committed"):
     return records
 
 
-def erased_key(user):
-    """The key under which source.erase has the cut of a user: its id by FNV-1a."""
+def erased_key(user, group):
+    """The key under which a group says in source.erase that a user is erased: its id by FNV-1a."""
     value = 0xcbf29ce484222325
     for byte in user.encode():
         value = (value ^ byte) * 0x100000001b3 % 2**64
-    return f"erased:{value:016x}".encode()
+    return f"erased:{value:016x}:{group}".encode()
 
 
 def wait_marked(world, topic):

@@ -4,7 +4,8 @@
     test_erase.py [TestName ...]    TEST_BRAID is the program; `./run test kafka` sets all of it up
 
 Whatever is killed when, no byte of their ids is left in a topic or a store once there is a receipt and
-the topics are compacted; and neither an empty disk nor a replay brings anybody back.
+the topics are compacted; and neither an empty disk nor a replay brings anybody back. That goes for a
+job beside as well, which stood still until the requests were compacted away.
 """
 
 import json
@@ -13,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
+import types
 
 from case import SEED, KafkaCase, main, setUpModule, tearDownModule, totals
 from harness import BRAID, drain, erased_key, numbers, read_all, verify, wait_until
@@ -24,6 +26,8 @@ STEPS = ["erasure_taken", "outputs_sent", "seals_sent", "offsets_sent", "committ
          "store_committed", "erasure_committed", "erasure_purged"]
 RANDOM_KILLS = 2
 CLICKS = 40  # of each who is erased: more than a chunk holds
+BESIDE = {"kafka.group": "beside", "output.topic": "beside", "output.items_topic": "beside-items",
+          "output.history_topic": "beside-history", "output.dead_letter_topic": "beside-letters"}
 SOON = {"cleanup.policy": "compact", "segment.ms": "500", "max.compaction.lag.ms": "1000",
         "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "1000"}
 
@@ -47,7 +51,8 @@ class Erase(KafkaCase):
         self.topic = f"{world.name}-erasures"
         world.settings.update({"source.erase": self.topic, "state.erase_interval": "0s",
                                "state.snapshot_every": "16"})
-        for topic in (self.topic, f"{world.name}-history", f"{world.name}-interests"):
+        for topic in (self.topic, f"{world.name}-history", f"{world.name}-interests", "beside",
+                      "beside-history"):
             world.create(topic, world.partitions, **SOON)
         return world
 
@@ -66,14 +71,23 @@ class Erase(KafkaCase):
         assert done.returncode == 0, done.stderr
         self.assertEqual(numbers(done.stdout)["requests"], str(len(users) * world.partitions))
 
-    def owed(self, world, people):
-        """Requests, and users whose newest record is no receipt in every partition that has one."""
+    def beside(self, world, fault=None):
+        """Another job on the same source, with companions of its own."""
+        return self.job(world, "b", fault, "state-beside", **BESIDE)
+
+    def other(self, world):
+        return types.SimpleNamespace(name="beside", cluster=world.cluster)
+
+    def owed(self, world, people, group=None):
+        """Users of whom the job has no receipt, or owes one in some partition; and requests."""
+        group = group or world.name
         newest = {(record.partition, record.key): record.value
                   for record in read_all(world, self.topic)}
         answered = {key for (_, key), value in newest.items() if value}
-        return {erased_key(person) for person in people} - answered | {
+        return {erased_key(person, group) for person in people} - answered | {
             key for (_, key), value in newest.items()
-            if value and "gone_ms" not in json.loads(value)}
+            if value and "gone_ms" not in json.loads(value)
+            and (not key.startswith(b"erased:") or key.endswith(f":{group}".encode()))}
 
     def newest(self, world, topic):
         """By user its newest record, None: it is gone."""
@@ -98,9 +112,11 @@ class Erase(KafkaCase):
         feed.send(1000)
         for person in people:
             self.click(feed, person, CLICKS)
-        job = self.job(world)
+        job, beside = self.job(world), self.beside(world)
         drain(world, feed, job)
+        drain(self.other(world), feed, beside)
         job.stop()
+        beside.stop()
         before = self.newest(world, f"{world.name}-interests")
         self.assertLess(set(people), set(before))
         self.assertTrue(self.files_with(world, people))
@@ -127,25 +143,45 @@ class Erase(KafkaCase):
         drain(world, feed, job)
         topics = [f"{world.name}-{name}" for name in ("history", "interests", "items",
                                                       "dead-letters", "erasures")]
+        self.compact(world, feed, people, topics, job)
+        beside = self.late(world, [*people, back], feed, job)
+        self.compact(world, feed, people, [*topics, "beside", "beside-history", "beside-items"],
+                     job, beside)
+        drain(world, feed, job)
+        drain(self.other(world), feed, beside)
+        job.stop()
+        beside.stop()
+        self.assertEqual(self.files_with(world, people), set())
+        after = self.newest(world, f"{world.name}-interests")
+        self.assertEqual(after[back][0], 3)
+        self.assertTrue(all(after.get(person) is None for person in people))
+        told = self.newest(world, "beside")
+        self.assertEqual({user: one for user, one in told.items() if one},
+                         {user: one for user, one in after.items() if one})
+        self.assertEqual(numbers(verify(world))["verdict"], "ok")
+        self.assertEqual(numbers(verify(world, **BESIDE))["verdict"], "ok")
+        self.nobody_comes_back(world, people, after)
 
+    def compact(self, world, feed, people, topics, *jobs):
+        """Waits until none of the topics has any of the names."""
         def compacted():
             """A partition without new records is not compacted."""
             feed.send(40)
             for partition in range(world.partitions):
                 feed.producer.send(self.topic, b"{}", b"nobody", partition=partition)
             feed.producer.flush()
-            found = self.names_in(world, people, *topics)
-            return not found
+            return not self.names_in(world, people, *topics)
 
-        wait_until(compacted, "no names in the topics", job)
-        drain(world, feed, job)
-        job.stop()
-        self.assertEqual(self.files_with(world, people), set())
-        after = self.newest(world, f"{world.name}-interests")
-        self.assertEqual(after[back][0], 3)
-        self.assertTrue(all(after.get(person) is None for person in people))
-        self.assertEqual(numbers(verify(world))["verdict"], "ok")
-        self.nobody_comes_back(world, people, after)
+        wait_until(compacted, f"no names in {topics}", *jobs)
+
+    def late(self, world, people, feed, job):
+        """The job beside, which has read nothing since before the requests, that are gone by now."""
+        self.beside(world, "erasure_found:1").ended(-signal.SIGKILL)
+        totals["kills"] += 1
+        beside = self.beside(world)
+        wait_until(lambda: not self.owed(world, people, "beside"), "its receipts", job, beside)
+        self.assertEqual(self.owed(world, people), set())  # the other job's are still there
+        return beside
 
     def nobody_comes_back(self, world, people, after):
         """Neither by an empty disk nor by a replay, which ends with the same."""

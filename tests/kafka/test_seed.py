@@ -70,7 +70,7 @@ class Seed(KafkaCase):
         topic = world.settings["source.erase"] = f"{world.name}-erasures"
         world.create(topic, world.partitions, **{"cleanup.policy": "compact"})
         for partition in range(world.partitions):
-            feed.producer.send(topic, json.dumps({"cut_ms": cut_ms}).encode(), erased_key(user),
+            feed.producer.send(topic, json.dumps({"cut_ms": cut_ms}).encode(), erased_key(user, "live"),
                                partition=partition).get(60)
 
     def start(self, world, *arguments, fault=None, **settings):

@@ -21,7 +21,6 @@
 
 enum { EVENTS_MAX = 37 };
 
-static const int64_t first_ms = 1700000000000;
 static const char payload[3000]; /* of bad events */
 
 struct session {
@@ -73,7 +72,7 @@ void fake_on_call(struct broker *broker, fake_call *call)
 void fake_again(struct broker *broker, const struct fake_step *script, uint32_t steps)
 {
     REQUIRE(steps <= FAKE_STEPS_MAX && !atomic_load(&broker->busy));
-    memcpy(broker->script, script, steps * sizeof *script);
+    if (steps) memcpy(broker->script, script, steps * sizeof *script);
     broker->steps = steps;
     broker->step = 0;
     fake_log_clear(&broker->pending);
@@ -128,7 +127,7 @@ static void deliver(struct session *session, uint32_t p, uint32_t count, struct 
             .verdict = source->bad ? EVENT_BAD_FIELD : EVENT_ACCEPTED,
             .partition = p,
             .offset = partition->next++,
-            .time_ms = first_ms + partition->next * 1000,
+            .time_ms = fake_event_ms(partition->next - 1),
             .user = bytes_of(source->user),
             .item = bytes_of(source->item),
             .payload = {payload, sizeof payload},
@@ -139,6 +138,14 @@ static void deliver(struct session *session, uint32_t p, uint32_t count, struct 
     if (poll->events_count == 0) return;
     broker->gathered = true;
     if (atomic_load(&broker->busy)) broker->counts.polled_ahead += poll->events_count;
+}
+
+static void deliver_told(struct session *session, uint32_t p, struct poll *poll)
+{
+    poll->kind = POLL_EVENTS;
+    poll->events = session->events;
+    poll->events_count = fake_told_events(&session->broker->partitions[p], p, session->events);
+    session->broker->gathered |= poll->events_count > 0;
 }
 
 static void name_all(struct broker *broker, struct poll *poll, enum poll_kind kind)
@@ -184,6 +191,11 @@ static enum status take_step(struct session *session, struct poll *poll, bool *d
         if (!*donep) return nothing_now(poll);
         deliver(session, step->partition, step->count, poll);
         return STATUS_OK;
+    case FAKE_TOLD:
+        *donep = all_live(broker);
+        if (!*donep) return nothing_now(poll);
+        deliver_told(session, step->partition, poll);
+        return STATUS_OK;
     case FAKE_COMMIT:
         if (!broker->gathered) break;
         return ask_for_commit(broker, step, poll);
@@ -223,6 +235,8 @@ static enum status drain(struct session *session, struct poll *poll)
     }
     if (!all_live(broker)) return nothing_now(poll);
     for (uint32_t p = 0; p < FAKE_PARTITIONS; p++) {
+        deliver_told(session, p, poll);
+        if (poll->events_count > 0) return STATUS_OK;
         if (broker->partitions[p].next == (int64_t)broker->events) continue;
         deliver(session, p, EVENTS_MAX, poll);
         return STATUS_OK;
@@ -259,6 +273,7 @@ static enum status resume(struct session *session, uint32_t partition,
     (void)error;
     REQUIRE(seal->next_offset == mine->committed);
     mine->next = mine->committed;
+    mine->next_told = seal->next_erasure;
     mine->live = mine->assigned;
     return STATUS_OK;
 }
@@ -323,6 +338,7 @@ static enum status seal(struct session *session, struct commit_partition *parts,
     struct broker *broker = session->broker;
     uint32_t moved = 0, sealed = 0;
     (void)error;
+    REQUIRE(count > 0);
     REQUIRE(broker->open && !broker->sealed && !atomic_load(&broker->busy));
     for (uint32_t i = 0; i < count; i++) {
         const struct partition *partition = &broker->partitions[parts[i].partition];
@@ -330,7 +346,9 @@ static enum status seal(struct session *session, struct commit_partition *parts,
         REQUIRE(parts[i].seal.number == partition->progress.seal.number + 1);
         REQUIRE(parts[i].seal.next_offset == partition->next);
         const bool moves = has_moved(broker, parts[i].partition);
-        REQUIRE(moves || has_other_generations(&parts[i].seal, &partition->progress.seal));
+        REQUIRE(parts[i].seal.next_erasure <= partition->next_told);
+        REQUIRE(moves || has_other_generations(&parts[i].seal, &partition->progress.seal) ||
+                partition->next_told > partition->progress.seal.next_erasure);
         sealed += moves;
     }
     for (uint32_t p = 0; p < FAKE_PARTITIONS; p++) {
@@ -357,6 +375,11 @@ static void note_newest(struct partition *partition, const struct kept_record *k
     REQUIRE(sscanf(name, "p%*uu%u", &number) == 1 && kept->value.size < FAKE_NEWEST_SIZE);
     struct fake_progress *progress = &partition->progress;
     const uint64_t before = progress->newest_events[number];
+    if (record.gone) {
+        REQUIRE(before > 0); /* there was something to take back */
+        progress->newest_events[number] = progress->newest_generation[number] = 0;
+        return;
+    }
     if (record.generation == progress->newest_generation[number]) {
         REQUIRE(record.events > before); /* rises, and is never repeated */
     } else {
@@ -455,6 +478,7 @@ static enum status fake_abort(struct session *session, struct error *error)
     broker->counts.aborts++;
     for (uint32_t p = 0; p < FAKE_PARTITIONS; p++) {
         broker->partitions[p].next = broker->partitions[p].committed;
+        broker->partitions[p].next_told = broker->partitions[p].progress.seal.next_erasure;
     }
     return STATUS_OK;
 }
@@ -551,4 +575,5 @@ const struct broker_ops fake_ops = {
     .history_next = history_next,
     .history_position = history_position,
     .history_close = history_close,
+    .cuts = fake_cuts,
 };

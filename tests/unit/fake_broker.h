@@ -37,6 +37,7 @@ enum fake_step_kind {
     FAKE_ASSIGN,  /* all partitions are assigned (which is also how a session begins) */
     FAKE_AWAIT,   /* polls nothing until no commit is under way */
     FAKE_GATHER,  /* polls nothing until users are moved without an event of theirs */
+    FAKE_TOLD,    /* what fake_tell has said so far of partition `partition` */
     FAKE_CALL, /* calls the test (fake_on_call) with `count`, at each poll until it says true; what is
                    * gathered meanwhile is committed */
 };
@@ -74,6 +75,26 @@ void fake_on_call(struct broker *broker, fake_call *call);
 
 /* Another worker begins where the last one left, with a script of its own. */
 void fake_again(struct broker *broker, const struct fake_step *script, uint32_t steps);
+
+/* ---- fake_erasures.c: source.erase ---- */
+
+/*
+ * Another job says, under the hash alone, that a user was erased up to a time. It is read with the
+ * partition's next restore, and polled with FAKE_TOLD or when the script is over.
+ */
+void fake_tell(struct broker *broker, uint32_t partition, uint32_t user, int64_t cut_ms);
+
+/* Event time of an event of any partition. */
+int64_t fake_event_ms(int64_t offset);
+
+/* The history log has a record of a user without behaviors, as of a profile that says nothing any more. */
+void fake_leave_record(struct broker *broker, uint32_t partition, uint32_t user);
+
+/* Cut that the worker has committed of a user under its hash, HISTORY_NO_TIME: none; whether with a receipt. */
+int64_t fake_erased(const struct broker *broker, uint32_t partition, uint32_t user, bool *receiptp);
+
+/* True if the history log, read from its beginning, has nothing of a user. */
+bool fake_has_nothing(const struct broker *broker, uint32_t partition, uint32_t user);
 
 /* True if a worker has restored the partition and goes on with it. */
 bool fake_is_live(const struct broker *broker, uint32_t partition);

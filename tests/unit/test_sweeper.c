@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "state/history.h"
 #include "stream/job/sweeper.h"
 #include "tests/store/store_memory.h"
 
+enum { SOUGHT_EVERY = 500, MANY = 3 * SWEEPER_VISITS_MAX };
 enum { USERS = 100, BEHAVIORS = 1000, USERS_MAX = 256, GENERATION = 2 };
 
 static struct config config;
@@ -76,6 +78,44 @@ static void a_call_finds_users_of_so_many_behaviors_and_goes_on_behind_them(void
     sweeper_close(sweeper);
 }
 
+static void tell(const char *name, enum cut_stage stage)
+{
+    assert_int_equal(cuts_tell(&task.cuts, identity_of(name, strlen(name)), 1, stage, NULL),
+                     STATUS_OK);
+}
+
+/* One scan serves all that are sought, whoever else was erased, or is sought by the next one. */
+static void who_is_known_by_a_hash_is_found_in_the_order_of_keys(void **state)
+{
+    (void)state;
+    char name[16];
+    const struct unswept_user *users;
+    uint32_t count, found = 0, calls = 0;
+    bool ended = false;
+    for (uint32_t u = 0; u < MANY; u++) {
+        snprintf(name, sizeof name, "many-%05u", u);
+        put(name, 1, 1, u % (2 * SOUGHT_EVERY) == 0);
+        if (u % SOUGHT_EVERY == 0) tell(name, CUT_SEEKING);
+        if (u % SOUGHT_EVERY == 1) tell(name, CUT_SOUGHT);
+        if (u % SOUGHT_EVERY == 2) tell(name, CUT_GONE);
+    }
+    tell("nobody", CUT_SEEKING);
+    struct sweeper *sweeper = open_sweeper();
+    for (; !ended; calls++) {
+        assert_int_equal(sweeper_next_sought(sweeper, &task, 3, &users, &count, &ended, NULL),
+                         STATUS_OK);
+        assert_true(count <= 3);
+        for (uint32_t i = 0; i < count; i++) {
+            snprintf(name, sizeof name, "many-%05u", found++ * SOUGHT_EVERY);
+            assert_true(bytes_equal(users[i].id, bytes_of(name)));
+        }
+    }
+    assert_int_equal(found, MANY / SOUGHT_EVERY + 1);
+    assert_true(calls > MANY / SWEEPER_VISITS_MAX);
+    sweeper_close(sweeper);
+    cuts_close(&task.cuts);
+}
+
 static int open_all(void **state)
 {
     (void)state;
@@ -98,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_finds_users_of_so_many_behaviors_and_goes_on_behind_them),
+        cmocka_unit_test(who_is_known_by_a_hash_is_found_in_the_order_of_keys),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

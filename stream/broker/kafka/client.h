@@ -271,7 +271,7 @@ MUST_CHECK enum status topics_apply_settings(struct broker *broker, unsigned kin
                                              struct error *error);
 
 /* kafka/erasures.c: struct broker_ops has the contract. */
-enum status kafka_cuts(struct broker *broker, uint32_t partition, bool asked, struct cuts *cuts,
+enum status kafka_cuts(struct broker *broker, uint32_t partition, int64_t from, struct cuts *cuts,
                        struct error *error);
 
 /* kafka/beside.c: STATUS_REFUSED if source.profile is no topic, or has other partitions. */

@@ -26,9 +26,24 @@ struct reading {
     struct json_decoder *json;
     struct cuts *cuts;
     uint32_t partition;
-    bool asked;  /* requests count */
-    int64_t end; /* that a reader of what is committed met, -1: none yet */
+    int64_t from; /* what the job has not taken notice of begins */
+    int64_t end;  /* that a reader of what is committed met, -1: none yet */
 };
+
+/* What the job itself has said: so far it has deleted the user, and needs not look for it. */
+static enum status take_own(struct reading *reading, const struct erase_record *record,
+                            struct error *error)
+{
+    struct user_cut *cut;
+    const bool owes = record->gone_ms == 0;
+    TRY(cuts_raise(reading->cuts, record->hash, record->cut_ms, &cut, error));
+    if (cut->ms == record->cut_ms) {
+        cut_move(reading->cuts, cut, owes ? CUT_KEPT : CUT_GONE);
+    } else {
+        cut->owes |= owes;
+    }
+    return STATUS_OK;
+}
 
 static enum status take_cut(struct reading *reading, const rd_kafka_message_t *message,
                             struct error *error)
@@ -44,12 +59,14 @@ static enum status take_cut(struct reading *reading, const rd_kafka_message_t *m
                             &event) != EVENT_ERASURE) {
         return STATUS_OK; /* the session has its letter written */
     }
-    if (record.user.at && !reading->asked) return STATUS_OK;
-    TRY(cuts_raise(reading->cuts, record.hash, record.cut_ms, &cut, error));
-    if (!record.user.at && record.cut_ms == cut->ms) {
-        cut->stage = record.gone_ms ? CUT_GONE : CUT_KEPT;
+    const bool is_news = message->offset >= reading->from;
+    if (record.user.at && !is_news) return STATUS_OK; /* it was answered */
+    if (record.user.at) return cuts_raise(reading->cuts, record.hash, record.cut_ms, &cut, error);
+    if (bytes_equal(record.group, bytes_of(config->kafka.group))) {
+        return take_own(reading, &record, error);
     }
-    return STATUS_OK;
+    return cuts_tell(reading->cuts, record.hash, record.cut_ms, is_news ? CUT_SOUGHT : CUT_GONE,
+                     error);
 }
 
 static enum status take_message(struct reading *reading, const rd_kafka_message_t *message,
@@ -111,14 +128,14 @@ static enum status read_cuts(struct reading *reading, struct error *error)
     return read_to(reading, high, error);
 }
 
-enum status kafka_cuts(struct broker *broker, uint32_t partition, bool asked, struct cuts *cuts,
+enum status kafka_cuts(struct broker *broker, uint32_t partition, int64_t from, struct cuts *cuts,
                        struct error *error)
 {
     if (!*broker->config->source.erase) return STATUS_OK;
     cuts->topics_ms =
         broker->compaction_lag_ms < 0 ? 0 : broker->compaction_lag_ms + broker->delete_retention_ms;
     struct reading reading = {
-        .broker = broker, .cuts = cuts, .partition = partition, .asked = asked, .end = -1};
+        .broker = broker, .cuts = cuts, .partition = partition, .from = from, .end = -1};
     const enum status status = read_cuts(&reading, error);
     if (reading.queue) rd_kafka_queue_destroy(reading.queue);
     client_close(&reading.consumer);

@@ -93,7 +93,7 @@ static uint32_t seed_partition_of(const struct seed_log *log, struct bytes user)
 static enum status seed_cuts(struct seed_log *log, uint32_t partition, struct cuts *cuts,
                              struct error *error)
 {
-    const enum status status = kafka_cuts(&log->broker, partition, true, cuts, error);
+    const enum status status = kafka_cuts(&log->broker, partition, 0, cuts, error);
     return status == STATUS_BUSY ? error->status = STATUS_IO : status;
 }
 

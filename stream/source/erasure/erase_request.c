@@ -10,15 +10,19 @@
 #include "state/history.h"
 
 static const char prefix[] = "erased:";
-enum { PREFIX_SIZE = sizeof prefix - 1, CUT = 0, GONE, TOPICS_GONE, MEMBERS };
+enum { PREFIX_SIZE = sizeof prefix - 1, HASH_SIZE = 16 };
+enum { CUT, GONE, TOPICS_GONE, MEMBERS };
 
 static const char *const member_names[MEMBERS] = {"cut_ms", "gone_ms", "topics_gone_ms"};
 
 /* True if the key is that of a hash. */
-static bool read_key(struct bytes key, uint64_t *hashp)
+static bool read_key(struct bytes key, struct erase_record *record)
 {
-    if (key.size != ERASE_KEY_SIZE || memcmp(key.at, prefix, PREFIX_SIZE) != 0) return false;
-    return parse_hex((struct bytes){(const char *)key.at + PREFIX_SIZE, 16}, hashp);
+    const char *at = key.at;
+    if (key.size <= ERASE_KEY_SIZE || memcmp(at, prefix, PREFIX_SIZE) != 0) return false;
+    record->group = (struct bytes){at + ERASE_KEY_SIZE, key.size - ERASE_KEY_SIZE};
+    return at[ERASE_KEY_SIZE - 1] == ':' &&
+           parse_hex((struct bytes){at + PREFIX_SIZE, HASH_SIZE}, &record->hash);
 }
 
 /* A member that may be missing. */
@@ -62,7 +66,7 @@ enum event_verdict erase_record_decode(struct json_decoder *json, struct bytes k
                                        struct erase_record *record, struct event *event)
 {
     *record = (struct erase_record){0};
-    const bool hashed = read_key(key, &record->hash);
+    const bool hashed = read_key(key, record);
     if (!hashed && key.size == 0) {
         return event_refuse(event, EVENT_MISSING_FIELD, "an erasure without a key: its user's id");
     }
@@ -74,15 +78,17 @@ enum event_verdict erase_record_decode(struct json_decoder *json, struct bytes k
     const enum event_verdict verdict = read_value(json, value, stamp_ms, record, event);
     if (verdict != EVENT_ERASURE || hashed) return verdict;
     record->user = key;
+    record->group = (struct bytes){NULL, 0};
     record->hash = identity_of(key.at, key.size);
     record->gone_ms = record->topics_gone_ms = 0;
     if (record->cut_ms > stamp_ms) record->cut_ms = stamp_ms; /* nobody is erased in advance */
     return EVENT_ERASURE;
 }
 
-size_t erase_key_encode(uint64_t hash, char to[ERASE_KEY_SIZE + 1])
+size_t erase_key_encode(uint64_t hash, struct bytes group, char *to)
 {
-    return (size_t)snprintf(to, ERASE_KEY_SIZE + 1, "%s%016" PRIx64, prefix, hash);
+    return (size_t)snprintf(to, ERASE_KEY_SIZE + group.size + 1, "%s%016" PRIx64 ":%.*s", prefix,
+                            hash, (int)group.size, (const char *)group.at);
 }
 
 size_t erase_value_encode(const struct erase_record *record, char to[ERASE_VALUE_MAX])
