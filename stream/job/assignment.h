@@ -45,6 +45,7 @@ struct task {
     int64_t seeking_from;       /* and at CUT_SEEKING, for whom */
     bool seeking;               /* the partition's users are being looked through; */
     bool receipts;              /* of some are in the open transaction; */
+    bool unpurged;              /* its restore has deleted users; */
     int64_t purged_ns;          /* and when the store's files were last written anew for them */
     struct change_list changes; /* of the open transaction */
     struct store_write *writes; /* the same as writes, during a commit */

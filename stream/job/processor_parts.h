@@ -209,6 +209,12 @@ MUST_CHECK enum status erasure_of_user(struct processor *processor, struct task 
                                        struct change *change, struct user_cut *cut, bool is_asked,
                                        struct error *error);
 
+/*
+ * Whether the user may have a snapshot. Who has nothing has none, and its id is not to come into a file
+ * by deleting one.
+ */
+bool erasure_has_snapshot(const struct cached_user *user);
+
 /* Puts a record under a hash into the topic of erasures. */
 MUST_CHECK enum status erasure_tell(struct processor *processor, uint32_t partition,
                                     const struct erase_record *told, struct error *error);

@@ -61,15 +61,14 @@ static enum status open_log(struct recovery *recovery, struct history_reader **r
  * it is that chunk for good. No value deletes a chunk, or says that the user is gone; what follows of
  * such a user is a new history. Returns how many writes it makes, at most two.
  */
-static enum status translate(const struct recovery *recovery, const struct record *record,
-                             struct store_write *writes, size_t *countp, struct error *error)
+static enum status translate(const struct record *record, struct store_write *writes,
+                             size_t *countp, struct error *error)
 {
     struct store_key key;
     struct history history;
     TRY(history_key_decode(record->key, &key.user, &key.chunk, error));
     *countp = 0;
     if (key.chunk == HISTORY_USER_GONE) {
-        TRY(recovery->stores->forget_snapshots(recovery->store, &key, 1, error));
         writes[(*countp)++] = (struct store_write){.space = STORE_USERS, .key = key};
         return STATUS_OK;
     }
@@ -85,6 +84,20 @@ static enum status translate(const struct recovery *recovery, const struct recor
     return STATUS_OK;
 }
 
+/* The snapshots of those who are gone with the writes, whatever is killed, before these are there. */
+static enum status forget_gone(struct recovery *recovery, const struct store_write *writes,
+                               size_t count, struct error *error)
+{
+    struct store_key keys[BATCH_RECORDS] = {0};
+    size_t gone = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (writes[i].key.chunk == HISTORY_USER_GONE) keys[gone++] = writes[i].key;
+    }
+    recovery->gone += gone;
+    if (gone == 0) return STATUS_OK;
+    return recovery->stores->forget_snapshots(recovery->store, keys, gone, error);
+}
+
 static enum status apply_records(struct recovery *recovery, const struct record *records,
                                  uint32_t count, const struct store_position *position,
                                  struct error *error)
@@ -93,7 +106,7 @@ static enum status apply_records(struct recovery *recovery, const struct record 
     size_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
         size_t made;
-        enum status status = translate(recovery, &records[i], writes + used, &made, error);
+        enum status status = translate(&records[i], writes + used, &made, error);
         if (status != STATUS_OK) {
             error_prefix(error,
                          "history log of partition %u before position %lld: ", recovery->partition,
@@ -102,6 +115,7 @@ static enum status apply_records(struct recovery *recovery, const struct record 
         }
         used += made;
     }
+    TRY(forget_gone(recovery, writes, used, error));
     TRY(recovery->stores->commit(recovery->store, writes, used, position, error));
     recovery->position = *position;
     recovery->records += count;
@@ -175,7 +189,7 @@ enum status recovery_run(struct recovery *recovery, struct error *error)
     struct committed_position committed;
     int64_t begun_ns = clock_monotonic_ns();
     recovery->store = NULL;
-    recovery->records = 0;
+    recovery->records = recovery->gone = 0;
     recovery->seal = (struct history_seal){0};
     TRY(open_store(recovery, error));
     enum status status = open_log(recovery, &reader, &committed, error);

@@ -33,7 +33,8 @@ struct recovery {
     struct history_seal seal; /* the last committed one: number 0 if none is */
     struct store_position position;
     struct cuts cuts; /* of users who were erased; the caller's to close, also after a failure */
-    uint64_t records; /* applied */
+    uint64_t records; /* applied, */
+    uint64_t gone;    /* and users whose end was among them */
     int64_t left;     /* its part of what /metrics shows of restores; 0 before and after */
 };
 

@@ -1,6 +1,7 @@
 /* fake_stores.c - see fake_stores.h. */
 #include "tests/unit/fake_stores.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@
 
 static const struct broker *broker;
 static struct store *_Atomic stores[FAKE_PARTITIONS]; /* open ones */
-static uint64_t snapshots, chunks;
+static uint64_t snapshots, chunks, forgotten;
+static atomic_uint purges;
 
 static enum status watched_get(struct store *store, enum store_space space,
                                const struct store_key *keys, size_t count, store_found *found,
@@ -68,23 +70,49 @@ static enum status watched_put_snapshots(struct store *store, const struct store
     return store_memory.put_snapshots(store, keys, values, count, error);
 }
 
+static enum status watched_forget(struct store *store, const struct store_key *keys, size_t count,
+                                  struct error *error)
+{
+    forgotten += count;
+    return store_memory.forget_snapshots(store, keys, count, error);
+}
+
+static enum status watched_purge(struct store *store, struct error *error)
+{
+    atomic_fetch_add(&purges, 1);
+    return store_memory.purge(store, error);
+}
+
 const struct store_ops *fake_stores(const struct broker *of)
 {
     static struct store_ops watched;
     broker = of;
-    snapshots = chunks = 0;
+    snapshots = chunks = forgotten = 0;
+    atomic_store(&purges, 0);
     watched = store_memory;
     watched.open = watched_open;
     watched.get = watched_get;
     watched.close = watched_close;
     watched.commit = watched_commit;
     watched.put_snapshots = watched_put_snapshots;
+    watched.forget_snapshots = watched_forget;
+    watched.purge = watched_purge;
     return &watched;
 }
 
 uint64_t fake_stores_snapshots(void)
 {
     return snapshots;
+}
+
+uint64_t fake_stores_forgotten(void)
+{
+    return forgotten;
+}
+
+uint32_t fake_stores_purges(void)
+{
+    return atomic_load(&purges);
 }
 
 uint64_t fake_stores_chunks(void)

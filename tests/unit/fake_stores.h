@@ -18,4 +18,10 @@ uint64_t fake_stores_snapshots(void);
 /* Full chunks that were looked up: what folds anew of longer histories ask for. */
 uint64_t fake_stores_chunks(void);
 
+/* Users of whom a snapshot was to be forgotten, which writes the id. */
+uint64_t fake_stores_forgotten(void);
+
+/* How often a store's files were to be written anew. */
+uint32_t fake_stores_purges(void);
+
 #endif

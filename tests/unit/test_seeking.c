@@ -17,6 +17,7 @@
 #include "model/generations.h"
 #include "tests/unit/fake_broker.h"
 #include "tests/unit/fake_log.h"
+#include "tests/unit/fake_stores.h"
 #include "tests/unit/fake_worker.h"
 #include "tests/unit/job_fixture.h"
 
@@ -46,8 +47,9 @@ static uint64_t events_from(uint32_t partition, uint32_t user, uint32_t first)
 }
 
 /* What a FAKE_CALL is to do: wait for the receipt of a partition, or tell of a user there: of the
- * first half of its events, or of all of them; or wait until all that is told is done with. */
-enum { RECEIPT_0, RECEIPT_1, TELL_HALF_1, TELL_ALL_0, SEALED_0 };
+ * first half of its events, or of all of them; or wait until all that is told is done with, or a store was
+ * purged. */
+enum { RECEIPT_0, RECEIPT_1, TELL_HALF_1, TELL_ALL_0, SEALED_0, PURGED };
 
 static bool on_call(struct broker *broker, uint32_t what)
 {
@@ -55,6 +57,7 @@ static bool on_call(struct broker *broker, uint32_t what)
     switch (what) {
     case TELL_HALF_1: fake_tell(broker, 1, ERASED, fake_event_ms(HALF - 1)); break;
     case TELL_ALL_0: fake_tell(broker, 0, ERASED, fake_event_ms(EVENTS)); break;
+    case PURGED: return fake_stores_purges() > 0;
     case SEALED_0: return fake_progress(broker, 0)->seal.next_erasure == 1;
     default: (void)fake_erased(broker, what, ERASED, &receipt);
     }
@@ -94,6 +97,12 @@ static void who_was_erased_while_a_job_stood_still_is_erased_when_it_goes_on(voi
     assert_int_equal(fake_erased(broker, 1, OTHER, &receipt), HISTORY_NO_TIME);
     assert_int_equal(fake_erased(broker, 0, ERASED, &receipt), HISTORY_NO_TIME);
     assert_int_equal(fake_progress(broker, 1)->seal.next_erasure, 2);
+    /* A store that is built from the log has read who is gone: its files must not keep that. */
+    const struct fake_step rebuilt[] = {
+        {.kind = FAKE_ASSIGN}, {.kind = FAKE_EVENTS}, {.kind = FAKE_CALL, .count = PURGED}};
+    fake_again(broker, rebuilt, 3);
+    assert_int_equal(run(broker), STATUS_OK);
+    assert_erased(broker, 1, last_ms + 5);
     fake_close(broker);
 }
 
@@ -195,6 +204,21 @@ static void who_is_not_here_is_told_nothing_of(void **state)
     fake_close(broker);
 }
 
+/* As a replay does, which reads who was erased before the first event. */
+static void who_was_erased_before_all_leaves_no_trace(void **state)
+{
+    (void)state;
+    bool receipt;
+    struct broker *broker = fake_open(SEED, EVENTS, NULL, 0);
+    fake_tell(broker, 0, ERASED, fake_event_ms(EVENTS));
+    assert_int_equal(run(broker), STATUS_OK);
+    assert_int_equal(fake_stores_forgotten(), 0);
+    assert_int_equal(fake_stores_purges(), 0);
+    assert_int_equal(fake_progress(broker, 0)->newest_events[ERASED], 0);
+    assert_int_equal(fake_erased(broker, 0, ERASED, &receipt), HISTORY_NO_TIME);
+    fake_close(broker);
+}
+
 static void whose_record_says_nothing_is_erased_as_well(void **state)
 {
     (void)state;
@@ -246,6 +270,7 @@ int main(void)
         cmocka_unit_test(who_comes_back_is_erased_up_to_its_cut_and_goes_on),
         cmocka_unit_test(a_deletion_that_comes_to_nothing_is_done_again),
         cmocka_unit_test(who_is_not_here_is_told_nothing_of),
+        cmocka_unit_test(who_was_erased_before_all_leaves_no_trace),
         cmocka_unit_test(whose_record_says_nothing_is_erased_as_well),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

@@ -3,7 +3,8 @@
  *
  * RocksDB keeps what was deleted until its files are written anew. That is done on a thread, now and
  * then (state.erase_interval), of the whole store, since only the hashes are known any more when a
- * process has died; then the receipts go into the topic.
+ * process has died; then the receipts go into the topic. A store that was rebuilt from a log which still
+ * says who is gone has that in its files as well, receipt or not.
  */
 #include <pthread.h>
 #include <string.h>
@@ -29,6 +30,7 @@ static enum status begin_purge(struct processor *processor, struct task *task, s
 {
     struct purge *purge = &processor->purge;
     cuts_move(&task->cuts, CUT_KEPT, CUT_PURGED);
+    task->unpurged = false;
     purge->stores = processor->shared->stores;
     purge->store = task->store;
     purge->partition = task->partition;
@@ -94,7 +96,8 @@ enum status purge_step(struct processor *processor, struct error *error)
         struct task *task = tasks[t];
         if (task->cuts.of_stage[CUT_PURGED] > 0) return send_receipts(processor, task, error);
         if (task->purged_ns > 0 && now_ns - task->purged_ns < interval_ns) continue;
-        if (task->cuts.of_stage[CUT_KEPT] > 0) return begin_purge(processor, task, error);
+        if (task->cuts.of_stage[CUT_KEPT] > 0 || task->unpurged)
+            return begin_purge(processor, task, error);
     }
     return STATUS_OK;
 }

@@ -163,8 +163,7 @@ static bool names_erased(const struct processor *processor, const struct event *
     return cut && (cut->stage == CUT_SOUGHT || cut->stage == CUT_SEEKING);
 }
 
-/* Who has nothing here has no snapshot, and its id is not to come into a file by deleting one. */
-static bool has_something(const struct cached_user *user)
+bool erasure_has_snapshot(const struct cached_user *user)
 {
     return history_events(&user->history) > 0 || user->history.profile.changes > 0;
 }
@@ -183,7 +182,7 @@ static enum status forget_states(struct processor *processor, const struct poll 
             count = 0;
         }
         if (!event) break;
-        if (!has_something(processor->users[i])) continue;
+        if (!erasure_has_snapshot(processor->users[i])) continue;
         partition = event->partition;
         keys[count++] = (struct store_key){.user = event->user};
     }

@@ -54,10 +54,14 @@ static enum status erase_users(struct processor *processor, struct task *task,
                                struct change *const *changes, uint32_t count, struct error *error)
 {
     struct store_key keys[STEP_USERS] = {0};
+    uint32_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
-        keys[i] = (struct store_key){.user = changes[i]->user->user};
+        const struct cached_user *user = changes[i]->user;
+        if (erasure_has_snapshot(user)) keys[used++] = (struct store_key){.user = user->user};
     }
-    TRY(processor->shared->stores->forget_snapshots(task->store, keys, count, error));
+    if (used > 0) {
+        TRY(processor->shared->stores->forget_snapshots(task->store, keys, used, error));
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct user_cut *cut = sought_cut(task, changes[i]->user->user);
         if (cut) TRY(erasure_of_user(processor, task, changes[i], cut, false, error));
