@@ -79,6 +79,8 @@ class Members(KafkaCase):
                        "a commit", first, second)
         wait_until(lambda: metric(second, "braid_restored_records_total") > 0, "a restore", second)
         wait_until(lambda: metric(second, "braid_restore_left_offsets") == 0, "its end", second)
+        self.assertGreater(metric(first, r'braid_rebalances_total\{kind="revoked"\}'), 0)
+        self.assertGreater(metric(second, r'braid_rebalances_total\{kind="assigned"\}'), 0)
         first.stop()
         shared_by(world, "b")
         drain(world, feed, second)

@@ -12,7 +12,7 @@ import re
 import subprocess
 
 from case import KafkaCase, main, parse_protobuf, setUpModule, tearDownModule
-from harness import BRAID, SOON, drain, read_all, verify, wait_until
+from harness import BRAID, SOON, answering, drain, metric, read_all, verify, wait_until
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -139,7 +139,10 @@ class SourceOffsets(KafkaCase):
     def test_an_accepted_gap_keeps_the_histories_and_is_recorded(self):
         world, feed, read, first = self.gap()
         before = self.newest(world)
-        job = self.run_until_read(world, feed, **{"kafka.accept_gap": "true"})
+        job = self.job(world, **answering(), **{"kafka.accept_gap": "true"})
+        drain(world, feed, job)
+        self.assertEqual(metric(job, "braid_lost_events_total"), sum(first[p] - read[p] for p in read))
+        job.stop()
         for p in read:
             self.assertTrue(job.said(rf"gap accepted.*partition={p} first={read[p]} "
                                      rf"last={first[p] - 1} events_at_most={first[p] - read[p]}"))
