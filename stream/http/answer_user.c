@@ -236,7 +236,19 @@ struct recommending {
     uint32_t interest; /* from 1; 0: all of them, or the intent */
     double diversity;
     bool exclude_seen;
+    bool by_intent, by_interests; /* neither: by the intent vector if the model has one */
 };
+
+/* Chooses what is ranked by. */
+static bool read_by(const struct request *request, struct recommending *wanted, struct reply *reply)
+{
+    const struct bytes by = request_argument(request, "by");
+    wanted->by_intent = bytes_equal(by, bytes_of("intent"));
+    wanted->by_interests = bytes_equal(by, bytes_of("interests"));
+    if (!by.at || wanted->by_intent || wanted->by_interests) return true;
+    reply_error(reply, CODE_BAD_REQUEST, "by is intent or interests");
+    return false;
+}
 
 static bool read_recommending(const struct question *question, struct recommending *wanted,
                               struct reply *reply)
@@ -247,7 +259,8 @@ static bool read_recommending(const struct question *question, struct recommendi
            request_count(request, "pool", 1, RANKS_TOP_MAX, &wanted->pool, reply) &&
            request_count(request, "interest", 1, TOPN_INTERESTS_MAX, &wanted->interest, reply) &&
            request_real(request, "diversity", 0, 1e6, &wanted->diversity, reply) &&
-           request_bool(request, "exclude_seen", &wanted->exclude_seen, reply);
+           request_bool(request, "exclude_seen", &wanted->exclude_seen, reply) &&
+           read_by(request, wanted, reply);
 }
 
 /* The vectors that are asked about: one interest, the intent, or all interests. */
@@ -261,7 +274,7 @@ static struct list_wanted list_of(const struct user_view *view, const struct rec
     if (wanted->interest > 0) {
         list.vectors += (size_t)(wanted->interest - 1) * interest_model_width(view->model);
         list.count = 1;
-    } else if (view->intent && view->count > 0) {
+    } else if (view->intent && view->count > 0 && !wanted->by_interests) {
         list.vectors = view->intent;
         list.count = 1;
     }
@@ -307,6 +320,9 @@ void answer_recommendations(const struct question *question, struct reply *reply
         reply_error(reply, CODE_NOT_FOUND, "the user has %u interests", view.count);
     } else if (wanted.diversity > 0 && item_table_categories(visit.items) == 0) {
         reply_error(reply, CODE_BAD_REQUEST, "diversity: items have no categories to differ by");
+    } else if (wanted.by_intent && !view.intent) {
+        reply_error(reply, CODE_BAD_REQUEST, "by=intent: %s has no intent vector",
+                    interest_model_name(view.model));
     } else {
         put_recommendations(&visit, question, &view, &wanted, reply);
     }

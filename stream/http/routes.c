@@ -6,7 +6,7 @@
 #include "base/number_text.h"
 #include "stream/http/answers.h"
 
-enum { PARTS_MAX = 4, ARGUMENTS_MAX = 6 };
+enum { PARTS_MAX = 4, ARGUMENTS_MAX = 7 };
 
 struct route {
     const char *parts[PARTS_MAX]; /* "*" is an id; NULL ends them */
@@ -26,7 +26,7 @@ static const struct route routes[] = {
     {{"users", "*", "history"}, answer_history, {"last", "explain", NULL}},
     {{"users", "*", "recommendations"},
      answer_recommendations,
-     {"n", "diversity", "pool", "exclude_seen", "interest", NULL}},
+     {"n", "diversity", "pool", "exclude_seen", "interest", "by", NULL}},
     {{"items", "*", "similar"}, answer_similar, {"n", NULL}},
 };
 

@@ -149,15 +149,16 @@ static struct bytes title_of(const struct recommendation *work, struct bytes id)
     return catalogue_title(work->titles, identity_of(id.at, id.size));
 }
 
+/* One of a list that was made from so many interests. */
 static void print_item(const struct recommendation *work, uint32_t place,
-                       const struct topn_item *item)
+                       const struct topn_item *item, uint32_t interests)
 {
     const struct item_table *table = work->checkpoint->items;
     const struct bytes id = item_table_id(table, item->row), title = title_of(work, id);
     const struct bytes category =
         item_table_category_name(table, item_table_category_of(table, item->row));
     fprintf(work->out, "  %3" PRIu32 "  %7.3f", place, (double)item->score);
-    if (!work->options->each_interest && work->count > 1) {
+    if (interests > 1) {
         fprintf(work->out, "  interest %" PRIu32, item->interest + 1);
     }
     fputs("  ", work->out);
@@ -184,7 +185,7 @@ static void print_recommended(const struct recommendation *work, const real *vec
     };
     const struct topn_list list = item_ranks_list(work->ranks, work->desk, &wanted);
     for (uint32_t i = 0; i < list.count; i++) {
-        print_item(work, i + 1, &list.at[i]);
+        print_item(work, i + 1, &list.at[i], count);
     }
 }
 

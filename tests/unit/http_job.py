@@ -28,7 +28,7 @@ def event(number):
 class Job:
     """`braid run` in a folder of its own; `options` are added to its settings, {home} being it."""
 
-    def __init__(self, *options, events=USERS * 20):
+    def __init__(self, *options, events=USERS * 20, model=("gdelta", "--heads=2", "--interests=3")):
         self.folder = tempfile.TemporaryDirectory(prefix="braid-http-")
         self.home = self.folder.name
         self.sent = 0
@@ -37,7 +37,7 @@ class Job:
         self.settings = [f"--source.path={self.home}/log.jsonl", f"--state.dir={self.home}/state", f"--output.dir={self.home}/output",
                          f"--model.checkpoint={self.home}/generation-1.safetensors",
                          "--source.fields.category=category", "--log.quiet=true"]
-        self.braid("init", "--model=gdelta", "--d=16", "--heads=2", "--interests=3")
+        self.braid("init", "--d=16", "--model=" + model[0], *model[1:])
         self.start(*options)
 
     def braid(self, *arguments):

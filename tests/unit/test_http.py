@@ -239,6 +239,8 @@ class Http(unittest.TestCase):
                            ("recommendations?n=%31", "n is a whole number"),
                            ("recommendations?diversity=nan", "diversity is a number"),
                            ("recommendations?exclude_seen=1", "exclude_seen is true or false"),
+                           ("recommendations?by=N", "by is intent or interests"),
+                           ("recommendations?by=intent", "gdelta has no intent vector"),
                            ("recommendations?N=1", "no argument 'N'"),
                            ("history?last=-1", "last is a whole number"),
                            ("interests?" + "&".join(f"a{i}=1" for i in range(9)), "arguments")):
@@ -371,6 +373,22 @@ class Odd(unittest.TestCase):
             for raw, back in zip(requests, pool.map(lambda raw: exchange(job, raw), requests)):
                 self.assertTrue(not back or back.startswith(b"HTTP/1."), (seed, raw, back[:100]))
         self.assertEqual(job.stop(), 0)
+
+
+class Intending(unittest.TestCase):
+    def test_a_model_with_an_intent_vector_recommends_by_it_or_by_its_interests(self):
+        job = Job(model=("sine", "--interests=2", "--prototypes=8"))
+        self.addCleanup(job.close)
+        job.send(USERS * 10)
+        for options, flags in (("", []), ("&by=intent", ["--by=intent"]),
+                               ("&by=interests", ["--by=interests"])):
+            items = job.ask(f"/users/u5/recommendations?n=20{options}")["items"]
+            printed = re.findall(r"^ +\d+ +(\S+)  (?:interest (\d+)  )?(caf\u00e9 \d+)",
+                                 job.braid("recommend", "--user=u5", "--top=20", *flags), re.M)
+            self.assertEqual([item["item"] for item in items], [line[2] for line in printed])
+            self.assertEqual([str(item.get("interest", "")) for item in items],
+                             [line[1] for line in printed])
+        self.assertEqual({str(item["interest"]) for item in items}, {"1", "2"})
 
 
 class Leaving(unittest.TestCase):
