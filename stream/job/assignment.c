@@ -143,7 +143,7 @@ static enum status restore(struct assignment *assignment, struct task *task, str
     task->next_erasure = recovery.seal.next_erasure;
     task->cuts = recovery.cuts;
     task_seek_anew(task);
-    task->unpurged = recovery.gone > 0;
+    task->unpurged |= recovery.gone > 0; /* also by a try that was put off */
     task->flushed_ns = clock_monotonic_ns();
     task->flushed = recovery.position;
     return status;
