@@ -12,14 +12,16 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checksum.h"
+#include "base/clock.h"
 #include "tests/unit/said.h"
 
-enum { EVENTS = 4000, LAST = 600, LEAVERS = 35, STAYERS = 40, PARTITIONS = 4 };
+enum { EVENTS = 4000, LAST = 600, LEAVERS = 35, STAYERS = 40, PARTITIONS = 4, STRIKES = 12 };
 
 static struct scene scene;
 
@@ -150,6 +152,29 @@ static void a_sweep_that_is_killed_at_any_step_marks_everybody_once(void **state
     expect_said(&scene, scene_run(&scene, "verify", "killed", NULL), 0, "verdict=ok");
 }
 
+static void a_sweep_that_is_killed_at_any_moment_marks_everybody_once(void **state)
+{
+    (void)state;
+    uint32_t users, others;
+    uint64_t seed = 11;
+    const int64_t begun_ns = clock_monotonic_ns();
+    const uint64_t plain = scene_result(&scene, "plain", &users);
+    assert_int_equal(scene_run(&scene, "run", "timed", NULL), 0);
+    const uint64_t run_us = (uint64_t)(clock_monotonic_ns() - begun_ns) / 1000;
+    for (int strike = 0; strike < STRIKES; strike++) {
+        const struct scene_run how = {.signal = SIGKILL,
+                                      .signal_us = 1 + (int64_t)draw(&seed, run_us)};
+        const int code = scene_run(&scene, "run", "struck", &how);
+        if (code != 0 && code != -SIGKILL) fail_msg("strike %d: %s", strike, scene.output);
+        if (strike % 4 == 3) scene_remove(&scene, "struck/state/store-0002");
+    }
+    assert_int_equal(scene_run(&scene, "run", "struck", NULL), 0);
+    assert_left("struck");
+    assert_int_equal(scene_result(&scene, "struck", &others), plain);
+    assert_int_equal(others, users);
+    expect_said(&scene, scene_run(&scene, "verify", "struck", NULL), 0, "verdict=ok");
+}
+
 /* Who came back is told of as ever. */
 static void who_has_left_is_said_to_have_left_and_no_interests_are_told(void **state)
 {
@@ -249,6 +274,7 @@ int main(void)
         cmocka_unit_test(who_comes_back_is_published_again_and_n_goes_on),
         cmocka_unit_test(who_has_left_is_said_to_have_left_and_no_interests_are_told),
         cmocka_unit_test(a_sweep_that_is_killed_at_any_step_marks_everybody_once),
+        cmocka_unit_test(a_sweep_that_is_killed_at_any_moment_marks_everybody_once),
         cmocka_unit_test(who_had_just_acted_is_found_later_though_no_event_comes),
         cmocka_unit_test(a_job_that_publishes_nothing_forgets_the_same_users),
         cmocka_unit_test(verify_finds_a_tombstone_of_a_user_who_stays),
