@@ -241,11 +241,13 @@ enum status line_reader_next(struct line_reader *reader, struct line *line, stru
     if (reader->resumed) TRY(pass_taken_line(reader, error));
     TRY(find_line(reader, &found, error));
     if (!found.ended) {
-        if (!reader->options.take_unfinished || found.size == 0) return end_input(reader, &found);
-        if (input_is_unfinished(reader->input)) {
-            return error_set(error, STATUS_CORRUPT, "%s: gzip: ends in the middle of a member",
-                             reader->path);
+        if (reader->options.take_unfinished && input_is_unfinished(reader->input)) {
+            return error_set(error, STATUS_CORRUPT,
+                             "%s: the gzip file is cut short behind %" PRId64 " lines: put all of "
+                             "it in its place, and run again",
+                             reader->path, reader->position.line);
         }
+        if (!reader->options.take_unfinished || found.size == 0) return end_input(reader, &found);
     }
     deliver(reader, &found, line);
     pass_line(reader, &found);

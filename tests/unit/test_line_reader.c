@@ -347,6 +347,25 @@ static void a_gzip_member_that_is_being_written_is_not_finished(void **state)
     free(whole);
 }
 
+/* Also if what is left of it ends with a line. */
+static void a_gzip_file_that_should_be_complete_and_is_cut_short_is_refused(void **state)
+{
+    (void)state;
+    char *whole;
+    append_gzip("one\ntwo\nthree\n", 14);
+    const size_t size = file_bytes(&whole);
+    options.take_unfinished = true;
+    for (size_t cut = 2; cut <= size; cut++) {
+        write_plain(whole, cut);
+        open_at((struct line_position){0});
+        enum status status;
+        while ((status = line_reader_next(reader, &line, &error)) == STATUS_OK) {
+        }
+        if (status != (cut < size ? STATUS_CORRUPT : STATUS_END)) fail_msg("cut at %zu", cut);
+    }
+    free(whole);
+}
+
 static void damage_of_a_gzip_file_is_said_with_its_place(void **state)
 {
     (void)state;
@@ -541,6 +560,7 @@ int main(void)
         TEST(a_line_without_end_is_taken_from_a_complete_input),
         TEST(the_end_of_a_taken_line_is_no_line),
         TEST(a_gzip_member_that_is_being_written_is_not_finished),
+        TEST(a_gzip_file_that_should_be_complete_and_is_cut_short_is_refused),
         TEST(damage_of_a_gzip_file_is_said_with_its_place),
         TEST(what_lies_behind_the_last_gzip_member_is_ignored),
         TEST(a_line_break_in_a_quoted_cell_does_not_end_a_row),
