@@ -9,8 +9,8 @@ static bool window_is_over(const struct log_window *window, int64_t now_ms)
 }
 
 /* The window of a message, a new one if there was none; NULL: there is no room. */
-static struct log_window *window_of(struct log_repeats *repeats, const char *message,
-                                    int64_t now_ms)
+static struct log_window *log_window_of(struct log_repeats *repeats, const char *message,
+                                        int64_t now_ms)
 {
     struct log_window *free = NULL;
     for (uint32_t i = 0; i < repeats->count; i++) {
@@ -25,7 +25,7 @@ static struct log_window *window_of(struct log_repeats *repeats, const char *mes
 
 bool log_repeats_admit(struct log_repeats *repeats, const char *message, int64_t now_ms)
 {
-    struct log_window *window = window_of(repeats, message, now_ms);
+    struct log_window *window = log_window_of(repeats, message, now_ms);
     if (!window) return true;
     if (window_is_over(window, now_ms) && window->left_out == 0) {
         *window = (struct log_window){.message = message, .begun_ms = now_ms};

@@ -13,7 +13,7 @@ struct routing_pass {
     const real *sums;     /* [live, d] each */
 };
 
-static uint32_t width_of(const struct routing *routing, const struct tensor *projected)
+static uint32_t capsule_width(const struct routing *routing, const struct tensor *projected)
 {
     return routing->own_vectors ? projected->cols / routing->interests : projected->cols;
 }
@@ -21,7 +21,7 @@ static uint32_t width_of(const struct routing *routing, const struct tensor *pro
 static struct routed routed_of(const struct routing *routing, const struct tensor *projected,
                                const struct windows *windows, uint32_t window)
 {
-    const uint32_t d = width_of(routing, projected);
+    const uint32_t d = capsule_width(routing, projected);
     return (struct routed){
         .projected = projected->data + (size_t)windows->first[window] * projected->cols,
         .event_stride = projected->cols,
@@ -103,7 +103,7 @@ static struct tensor *first_coupling(struct tape *tape, const struct windows *wi
 struct tensor *op_route(struct tape *tape, const struct routing *routing, struct tensor *projected,
                         const struct windows *windows, struct tensor **couplingp)
 {
-    const uint32_t d = width_of(routing, projected), interests = routing->interests;
+    const uint32_t d = capsule_width(routing, projected), interests = routing->interests;
     const struct sizes sizes = sizes_of(windows, d);
     struct tensor *y = tape_tensor(tape, windows->count * interests, d);
     struct routing_pass *pass = arena_take(tape->arena, sizeof *pass);

@@ -127,7 +127,7 @@ static enum status kafka_oldest(struct generation_log *log, uint64_t *generation
 
 /* ---- the seat ---- */
 
-static void on_delivery(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
+static void on_shared(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
     struct generation_log *log = ((struct client *)opaque)->owner;
     (void)handle;
@@ -145,7 +145,7 @@ static enum status open_seat(struct generation_log *log, struct error *error)
     client_set(&setup, "batch.size", "%lld",
                (long long)kafka_reader_broker(log->watch)->shared_size_max);
     client_set(&setup, "queue.buffering.max.kbytes", "%d", GENERATION_QUEUE_KB);
-    rd_kafka_conf_set_dr_msg_cb(setup.conf, on_delivery);
+    rd_kafka_conf_set_dr_msg_cb(setup.conf, on_shared);
     log->seat = (struct client){.role = "trainer's seat", .owner = log};
     return client_open(&log->seat, &setup, RD_KAFKA_PRODUCER);
 }

@@ -206,8 +206,8 @@ static void count_key(struct key_count *slots, uint64_t key)
     slots[at].count++;
 }
 
-static void sample_message(struct replay_sample *sample, struct key_count *slots,
-                           const rd_kafka_message_t *message)
+static void count_message(struct replay_sample *sample, struct key_count *slots,
+                          const rd_kafka_message_t *message)
 {
     sample->records++;
     sample->bytes += message->len + message->key_len;
@@ -233,7 +233,7 @@ static enum status sample_partition(struct plan_clients *clients, uint32_t parti
             const rd_kafka_message_t *message = messages[i];
             const bool here = message->partition == (int32_t)partition;
             if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF && here) over = true;
-            if (!message->err && here && !over) sample_message(sample, slots, message);
+            if (!message->err && here && !over) count_message(sample, slots, message);
             if (here && (message->offset >= end - 1 || sample->records >= until)) over = true;
             rd_kafka_message_destroy(messages[i]);
         }
