@@ -207,8 +207,9 @@ static enum status check_replay(struct config *config, enum config_publish publi
     if (publish == CONFIG_PUBLISH_NONE) {
         config->model.checkpoint = "(none)";
         config->train.enabled = CONFIG_TRAIN_OFF;
+    } else {
+        TRY(generation_choose(config, true, error));
     }
-    TRY(generation_choose(config, true, error));
     config->output.publish = CONFIG_PUBLISH_ALL;
     return config_check(config, error);
 }

@@ -68,11 +68,13 @@ class Unreachable(unittest.TestCase):
             "other": cls.start(cls.address),
             "tls": cls.start(cls.address, "--kafka.client.security.protocol=ssl"),
             "sasl": cls.start(cls.address, *SASL),
+            "histories": cls.start(cls.closed, "--model.checkpoint=", "--as=copy",
+                                   "--publish=none", command="replay"),
         }
 
     @classmethod
-    def start(cls, brokers, *settings):
-        return subprocess.Popen([BRAID, "run", "--config", "braid.yaml",
+    def start(cls, brokers, *settings, command="run"):
+        return subprocess.Popen([BRAID, command, "--config", "braid.yaml",
                                  f"--kafka.brokers={brokers}", *settings], cwd=cls.home,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.PIPE, text=True)
@@ -81,13 +83,16 @@ class Unreachable(unittest.TestCase):
         said = self.runs[run].communicate()[1]
         last = said.strip().splitlines()[-1]
         self.assertEqual(self.runs[run].returncode, 1, said)
-        for part in ("braid run: kafka: asking for topic 'clicks': ", *parts,
+        for part in (": kafka: asking for topic 'clicks': ", *parts,
                      f"is kafka.brokers ({brokers}) right and running?"):
             self.assertIn(part, last)
         self.assertNotIn("transport failure", last)
 
     def test_a_closed_port_is_said_to_refuse(self):
         self.assert_last_said("closed", self.closed, self.closed, "Connection refused")
+
+    def test_histories_alone_are_replayed_without_a_checkpoint(self):
+        self.assert_last_said("histories", self.closed, "braid replay", "Connection refused")
 
     def test_an_unknown_host_is_said_to_be_unknown(self):
         self.assert_last_said("unknown", "kafka..example:9092", "Failed to resolve")
