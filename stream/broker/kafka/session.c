@@ -420,9 +420,11 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
                          "companion topics",
                          session->broker->config->source.topic, session->broker->partitions);
     }
-    bool over = true;
-    if (session->rebalance != REBALANCE_NONE) TRY(session_rebalance(session, poll, &over, error));
-    if (!over) return STATUS_OK;
+    bool rebalanced = true, range_over;
+    if (session->rebalance != REBALANCE_NONE) {
+        TRY(session_rebalance(session, poll, &rebalanced, error));
+    }
+    if (!rebalanced) return STATUS_OK;
     if (range_wants_commit(session)) {
         session_gather(session);
         session->wants_commit = true;
@@ -431,8 +433,8 @@ static enum status kafka_poll(struct session *session, uint32_t timeout_ms, stru
         poll->kind = POLL_COMMIT;
         return STATUS_OK;
     }
-    TRY(range_is_over(session, &over, error));
-    if (over) atomic_store(&session->broker->stopping, true);
+    TRY(range_is_over(session, &range_over, error));
+    if (range_over) atomic_store(&session->broker->stopping, true);
     if (atomic_load(&session->broker->stopping)) {
         poll->kind = POLL_END;
         return STATUS_OK;
