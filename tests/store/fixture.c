@@ -16,42 +16,41 @@ const struct store_options fixture_options = {
     .block_cache_size = 4 << 20,
 };
 
-static void open_store(struct fixture *fixture)
+static void open_store(struct fixture *of)
 {
     struct error error;
-    if (fixture->ops->open(&fixture->store, fixture->path, &fixture_identity, &fixture_options,
-                           &error) != STATUS_OK) {
+    if (of->ops->open(&of->store, of->path, &fixture_identity, &fixture_options, &error) !=
+        STATUS_OK) {
         fail_msg("%s", error.text);
     }
 }
 
-void fixture_open(struct fixture *fixture, const struct store_ops *ops)
+void fixture_open(struct fixture *of, const struct store_ops *ops)
 {
-    *fixture = (struct fixture){.ops = ops, .dir = "/tmp/braid-store-XXXXXX"};
-    assert_non_null(mkdtemp(fixture->dir));
-    snprintf(fixture->path, sizeof fixture->path, "%s/3", fixture->dir);
-    open_store(fixture);
+    *of = (struct fixture){.ops = ops, .dir = "/tmp/braid-store-XXXXXX"};
+    assert_non_null(mkdtemp(of->dir));
+    snprintf(of->path, sizeof of->path, "%s/3", of->dir);
+    open_store(of);
 }
 
-void fixture_reopen(struct fixture *fixture)
+void fixture_reopen(struct fixture *of)
 {
-    fixture->ops->close(fixture->store);
-    open_store(fixture);
+    of->ops->close(of->store);
+    open_store(of);
 }
 
-void fixture_close(struct fixture *fixture)
+void fixture_close(struct fixture *of)
 {
-    fixture->ops->close(fixture->store);
-    assert_int_equal(fixture->ops->destroy(fixture->path, NULL), STATUS_OK);
-    assert_int_equal(rmdir(fixture->dir), 0);
+    of->ops->close(of->store);
+    assert_int_equal(of->ops->destroy(of->path, NULL), STATUS_OK);
+    assert_int_equal(rmdir(of->dir), 0);
 }
 
-void fixture_commit(struct fixture *fixture, const struct store_write *writes, size_t count,
+void fixture_commit(struct fixture *of, const struct store_write *writes, size_t count,
                     int64_t next)
 {
     struct store_position position = {.log = 1, .next = next, .seal = 2, .written_ms = 3};
-    assert_int_equal(fixture->ops->commit(fixture->store, writes, count, &position, NULL),
-                     STATUS_OK);
+    assert_int_equal(of->ops->commit(of->store, writes, count, &position, NULL), STATUS_OK);
 }
 
 static void copy_value(void *context, size_t index, struct bytes value)
@@ -63,14 +62,28 @@ static void copy_value(void *context, size_t index, struct bytes value)
     to[value.size] = 0;
 }
 
-void fixture_value(struct fixture *fixture, enum store_space space, struct store_key key,
+void fixture_value(struct fixture *of, enum store_space space, struct store_key key,
                    char value[256])
 {
     char looked[256] = "-";
     memcpy(value, "-", 2);
-    assert_int_equal(fixture->ops->get(fixture->store, space, &key, 1, copy_value, value, NULL),
-                     STATUS_OK);
-    assert_int_equal(fixture->ops->look(fixture->store, space, &key, copy_value, looked, NULL),
-                     STATUS_OK);
+    assert_int_equal(of->ops->get(of->store, space, &key, 1, copy_value, value, NULL), STATUS_OK);
+    assert_int_equal(of->ops->look(of->store, space, &key, copy_value, looked, NULL), STATUS_OK);
     assert_string_equal(looked, value);
+}
+
+struct fixture fixture;
+
+int fixture_setup_rocksdb(void **state)
+{
+    (void)state;
+    fixture_open(&fixture, &store_rocksdb);
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    (void)state;
+    fixture_close(&fixture);
+    return 0;
 }

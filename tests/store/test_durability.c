@@ -26,22 +26,6 @@ enum {
     SNAPSHOT_ROUNDS = 30, /* 240 MiB written */
 };
 
-static struct fixture fixture;
-
-static int open_fixture(void **state)
-{
-    (void)state;
-    fixture_open(&fixture, &store_rocksdb);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
-    return 0;
-}
-
 static void commit_user(const char *user, const char *value, int64_t next)
 {
     struct store_write write = {STORE_USERS, {bytes_of(user), 0}, bytes_of(value), 0};
@@ -339,7 +323,8 @@ static void destroy_leaves_nothing(void **state)
     assert_int_equal(store_rocksdb.position(fixture.store).next, -1);
 }
 
-#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, open_fixture, close_fixture)
+#define WITH_FIXTURE(test)                                                                         \
+    cmocka_unit_test_setup_teardown(test, fixture_setup_rocksdb, fixture_teardown)
 
 int main(int count, char **arguments)
 {

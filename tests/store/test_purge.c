@@ -20,22 +20,6 @@
 enum { OTHERS = 500, CHUNKS = 3, SNAPSHOT_SIZE = 16 << 10 };
 
 static const char erased[] = "who-is-erased"; /* its id, and in all of its values */
-static struct fixture fixture;
-
-static int open_fixture(void **state)
-{
-    (void)state;
-    fixture_open(&fixture, &store_rocksdb);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
-    return 0;
-}
-
 static void put_snapshot(const char *user)
 {
     char value[SNAPSHOT_SIZE];
@@ -207,7 +191,8 @@ static void a_forgotten_snapshot_does_not_come_back_after_kill_9(void **state)
     assert_int_equal(count, 1);
 }
 
-#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, open_fixture, close_fixture)
+#define WITH_FIXTURE(test)                                                                         \
+    cmocka_unit_test_setup_teardown(test, fixture_setup_rocksdb, fixture_teardown)
 
 int main(int count, char **arguments)
 {

@@ -16,26 +16,10 @@
 
 enum { USERS = 40, CHUNKS = 3, STEPS = 3000, WRITES_MAX = 20, SEED = 5 };
 
-static struct fixture fixture;
-
-static int open_rocksdb(void **state)
-{
-    (void)state;
-    fixture_open(&fixture, &store_rocksdb);
-    return 0;
-}
-
 static int open_memory(void **state)
 {
     (void)state;
     fixture_open(&fixture, &store_memory);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    fixture_close(&fixture);
     return 0;
 }
 
@@ -339,9 +323,9 @@ static void both_stores_hold_the_same_after_any_calls(void **state)
 
 #define OVER(open, test)                                                                           \
     {                                                                                              \
-#open "/" #test, test, open, close_fixture, NULL                                           \
+#open "/" #test, test, open, fixture_teardown, NULL                                        \
     }
-#define OVER_BOTH(test) OVER(open_memory, test), OVER(open_rocksdb, test)
+#define OVER_BOTH(test) OVER(open_memory, test), OVER(fixture_setup_rocksdb, test)
 
 int main(void)
 {
